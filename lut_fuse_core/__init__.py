@@ -1,0 +1,19 @@
+"""Fusion of visible and infrared images by distilled look-up tables (LUT-Fuse)."""
+
+from lut_fuse_core.errors import BackendUnavailableError, InputError, LutFuseError, ModelError
+from lut_fuse_core.fuser import Fuser
+from lut_fuse_core.model import FusionModel
+from lut_fuse_core.model_file import load_model, save_model
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BackendUnavailableError",
+    "Fuser",
+    "FusionModel",
+    "InputError",
+    "LutFuseError",
+    "ModelError",
+    "load_model",
+    "save_model",
+]

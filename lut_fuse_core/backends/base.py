@@ -1,0 +1,75 @@
+"""What every backend offers, and the check of its arguments."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.features import UInt8Array
+
+MINIMUM_SIDE = 16
+
+
+class Backend(Protocol):
+    """Executes one model. An instance is used by one thread at a time and keeps its buffers."""
+
+    name: str
+
+    def fuse(
+        self,
+        visible: UInt8Array,
+        infrared: UInt8Array,
+        *,
+        strength: float = 1.0,
+        coverage: UInt8Array | None = None,
+        out: UInt8Array | None = None,
+    ) -> UInt8Array:
+        """Fuse one registered pair.
+
+        visible: ``(H, W, 3) uint8``, RGB, at least 16x16, contiguous or not.
+        infrared: ``(H, W) uint8``.
+        strength: 0 (the visible image unchanged) to 1 (the model's fusion), linear in between.
+        coverage: ``(H, W) uint8``: how much of the change to apply per pixel, 255 for all of it
+            and 0 where infrared sees nothing; None for all of it everywhere.
+        out: ``(H, W, 3) uint8``, C-contiguous, written and returned if given.
+
+        Returns ``(H, W, 3) uint8``, RGB. Raises InputError for unsuitable arrays.
+        """
+        ...
+
+
+def check_pair(
+    visible: UInt8Array,
+    infrared: UInt8Array,
+    strength: float = 1.0,
+    coverage: UInt8Array | None = None,
+    out: UInt8Array | None = None,
+) -> None:
+    """Raise InputError, naming shapes and types, unless these arguments suit `Backend.fuse`."""
+    for name, array, dimensions in (("visible", visible, 3), ("infrared", infrared, 2)):
+        if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != dimensions:
+            wanted = "(H, W, 3)" if dimensions == 3 else "(H, W)"
+            found = f"{getattr(array, 'shape', type(array))} {getattr(array, 'dtype', '')}".strip()
+            raise InputError(f"the {name} image must be a {wanted} uint8 array, not {found}")
+    height, width = infrared.shape
+    if visible.shape != (height, width, 3):
+        raise InputError(
+            f"the visible image is {visible.shape[1]}x{visible.shape[0]} with {visible.shape[2]} "
+            f"channels, the infrared {width}x{height}; they must have the same size, RGB and grey"
+        )
+    if min(height, width) < MINIMUM_SIDE:
+        raise InputError(
+            f"images of {width}x{height} are too small; {MINIMUM_SIDE}x{MINIMUM_SIDE} is the least"
+        )
+    if not 0.0 <= strength <= 1.0:
+        raise InputError(f"strength is {strength}; it must be between 0 and 1")
+    if coverage is not None and (coverage.dtype != np.uint8 or coverage.shape != (height, width)):
+        raise InputError(
+            f"coverage must be ({height}, {width}) uint8, not {coverage.shape} {coverage.dtype}"
+        )
+    if out is not None and not (
+        out.dtype == np.uint8 and out.shape == visible.shape and out.flags.c_contiguous
+    ):
+        raise InputError(f"out must be a C-contiguous {visible.shape} uint8 array")

@@ -1,0 +1,61 @@
+"""The reference backend: plain NumPy, the truth that every other backend is held against."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lut_fuse_core import context, features, lattice
+from lut_fuse_core.backends.base import check_pair
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.model import FloatArray, FusionModel
+
+
+class ReferenceBackend:
+    """Readable NumPy; seconds per frame at video sizes."""
+
+    name = "reference"
+
+    def __init__(self, model: FusionModel, threads: int | None = None) -> None:
+        """threads is accepted for uniformity; NumPy decides."""
+        self.model = model
+
+    def fuse(
+        self,
+        visible: UInt8Array,
+        infrared: UInt8Array,
+        *,
+        strength: float = 1.0,
+        coverage: UInt8Array | None = None,
+        out: UInt8Array | None = None,
+    ) -> UInt8Array:
+        """Fuse one pair; see `Backend.fuse`."""
+        check_pair(visible, infrared, strength, coverage, out)
+        fused = fuse_float(self.model, visible, infrared, strength=strength, coverage=coverage)
+        rounded = np.clip(np.rint(fused), 0, 255).astype(np.uint8)
+        if out is None:
+            return rounded
+        out[...] = rounded
+        return out
+
+
+def fuse_float(
+    model: FusionModel,
+    visible: UInt8Array,
+    infrared: UInt8Array,
+    *,
+    strength: float = 1.0,
+    coverage: UInt8Array | None = None,
+) -> FloatArray:
+    """The fused image before rounding and clipping: ``(H, W, 3) float32``, RGB grey levels."""
+    luma = features.luma(visible)
+    fused_luma = lattice.look_up(
+        model,
+        luma,
+        infrared.astype(np.float32),
+        features.gradient(luma, model.gradient),
+        context.encode(model.encoder, visible, infrared),
+    )
+    change = (fused_luma - luma) * np.float32(strength)
+    if coverage is not None:
+        change *= coverage * np.float32(1 / 255)
+    return features.replace_luma(visible, luma, luma + change)

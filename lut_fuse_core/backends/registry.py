@@ -1,0 +1,69 @@
+"""Which backends exist, which of them run here, and the choice of the fastest."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from lut_fuse_core.backends.base import Backend
+from lut_fuse_core.errors import BackendUnavailableError, InputError
+from lut_fuse_core.model import FusionModel
+
+_CLASSES = {
+    "native": "lut_fuse_core.backends.native:NativeBackend",
+    "cpu": "lut_fuse_core.backends.cpu:CpuBackend",
+    "reference": "lut_fuse_core.backends.reference:ReferenceBackend",
+}
+"""Fastest first: ``auto`` takes the first that works."""
+
+BACKEND_NAMES = ("auto", *_CLASSES)
+
+
+@dataclass(frozen=True)
+class BackendStatus:
+    """Whether a backend runs here with a model, and if not, why not (one sentence)."""
+
+    name: str
+    available: bool
+    reason: str = ""
+
+
+def create_backend(name: str, model: FusionModel, threads: int | None = None) -> Backend:
+    """Create a backend by name; ``auto`` takes the fastest that works here with this model.
+
+    threads: CPU threads to use, None for all cores this process may run on.
+
+    Raises InputError for an unknown name, BackendUnavailableError if it cannot run here.
+    """
+    if name not in BACKEND_NAMES:
+        raise InputError(f"no backend '{name}'; choose one of {', '.join(BACKEND_NAMES)}")
+    if name != "auto":
+        return _load(name)(model, threads)
+    reasons = []
+    for candidate in _CLASSES:
+        try:
+            return _load(candidate)(model, threads)
+        except BackendUnavailableError as error:
+            reasons.append(f"{candidate}: {error}")
+    raise BackendUnavailableError("no backend runs here: " + "; ".join(reasons))
+
+
+def backend_statuses(model: FusionModel) -> list[BackendStatus]:
+    """Try every backend with a model; fastest first."""
+    statuses = []
+    for name in _CLASSES:
+        try:
+            _load(name)(model, 1)
+        except BackendUnavailableError as error:
+            statuses.append(BackendStatus(name, False, str(error)))
+        else:
+            statuses.append(BackendStatus(name, True))
+    return statuses
+
+
+def _load(name: str):  # type: ignore[no-untyped-def]
+    module_name, class_name = _CLASSES[name].split(":")
+    try:
+        return getattr(importlib.import_module(module_name), class_name)
+    except ImportError as error:
+        raise BackendUnavailableError(f"it needs a module that is missing ({error})") from error

@@ -1,0 +1,57 @@
+"""The Python interface: one object that fuses registered 8-bit pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lut_fuse_core.backends import create_backend
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.model import FusionModel
+from lut_fuse_core.model_file import load_model
+
+
+class Fuser:
+    """Fuses visible and infrared images that show the same pixels.
+
+    model: a model name (``default``), the path of a model file, or a FusionModel.
+    backend: ``auto`` (the fastest that works) or one of the names `lut-fuse backends` lists.
+    threads: CPU threads; None for all cores this process may run on.
+
+    Raises ModelError for an unusable model, BackendUnavailableError for a backend that cannot run.
+
+    >>> import numpy as np
+    >>> fuser = Fuser("default")
+    >>> visible = np.zeros((480, 640, 3), np.uint8)
+    >>> infrared = np.full((480, 640), 200, np.uint8)
+    >>> fuser.fuse(visible, infrared).shape
+    (480, 640, 3)
+    """
+
+    def __init__(
+        self,
+        model: str | Path | FusionModel = "default",
+        backend: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.model = model if isinstance(model, FusionModel) else load_model(model)
+        self.backend = create_backend(backend, self.model, threads)
+
+    def fuse(
+        self,
+        visible: UInt8Array,
+        infrared: UInt8Array,
+        *,
+        strength: float = 1.0,
+        coverage: UInt8Array | None = None,
+        out: UInt8Array | None = None,
+    ) -> UInt8Array:
+        """Fuse one pair.
+
+        visible: ``(H, W, 3) uint8``, RGB, at least 16x16. infrared: ``(H, W) uint8``.
+        strength: 0 (visible image only) to 1 (full fusion).
+        coverage: ``(H, W) uint8``, 255 where infrared is valid, 0 where it is not; None for all.
+        out: where to write, ``(H, W, 3) uint8`` C-contiguous; None allocates.
+
+        Returns ``(H, W, 3) uint8``, RGB. Raises InputError for unsuitable arrays.
+        """
+        return self.backend.fuse(visible, infrared, strength=strength, coverage=coverage, out=out)

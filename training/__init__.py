@@ -1,0 +1,1 @@
+"""Training of fusion models in PyTorch: teachers, distillation, and the published method."""
