@@ -1,0 +1,57 @@
+"""What the markers of a JPEG or PNG say, without decoding it: its size, and whether it is whole.
+
+A few bytes can announce gigabytes, and decoders fill what is missing with grey.
+Source: ITU-T T.81 (JPEG), section B.1.1; W3C Portable Network Graphics, section 5.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lut_fuse_core.features import UInt8Array
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_JPEG_SIGNATURE = b"\xff\xd8"
+_JPEG_START_OF_SCAN = b"\xff\xda"
+_JPEG_END = b"\xff\xd9"
+_PNG_END = b"IEND"
+_NOT_FRAME_HEADERS = (0xC4, 0xC8, 0xCC)
+_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
+
+
+def encoded_size(data: UInt8Array) -> tuple[int, int] | None:
+    """Width and height announced by ``(N,) uint8`` data; None if it is neither JPEG nor PNG."""
+    if data[:8].tobytes() == _PNG_SIGNATURE and data.size >= 24:
+        width, height = np.ndarray(2, ">u4", data[16:24].tobytes())
+        return int(width), int(height)
+    if data[:2].tobytes() == _JPEG_SIGNATURE:
+        return _jpeg_size(data)
+    return None
+
+
+def is_whole(data: UInt8Array) -> bool:
+    """Whether a JPEG or PNG in ``(N,) uint8`` data goes on to its end marker."""
+    content = data.tobytes()
+    if content.startswith(_PNG_SIGNATURE):
+        return content.rfind(_PNG_END) > 0
+    # Within the entropy-coded data a marker cannot occur by chance: 0xFF is followed by 0 there.
+    return content.rfind(_JPEG_END) > content.rfind(_JPEG_START_OF_SCAN) > 0
+
+
+def _jpeg_size(data: UInt8Array) -> tuple[int, int] | None:
+    """The size in the first frame header (marker SOFn)."""
+    at = 2
+    while at + 9 <= data.size and data[at] == 0xFF:
+        marker = int(data[at + 1])
+        if marker == 0xFF:
+            at += 1
+        elif marker in _WITHOUT_LENGTH:
+            at += 2
+        elif 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME_HEADERS:
+            return (
+                int(data[at + 7]) << 8 | int(data[at + 8]),
+                int(data[at + 5]) << 8 | int(data[at + 6]),
+            )
+        else:
+            at += 2 + (int(data[at + 2]) << 8 | int(data[at + 3]))
+    return None

@@ -1,0 +1,268 @@
+"""ROS image messages to arrays and back."""
+
+from __future__ import annotations
+
+import array
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from lut_fuse_core.encodings import (
+    LAYOUTS,
+    compressed_fields,
+    decode_compressed_infrared,
+    decode_compressed_visible,
+    decode_infrared,
+    decode_visible,
+    image_fields,
+)
+from lut_fuse_core.errors import InputError
+
+HEIGHT, WIDTH = 6, 8
+RNG = np.random.default_rng(1)
+RGB = RNG.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+GREY = RNG.integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
+RAW = RNG.integers(0, 65536, (HEIGHT, WIDTH), dtype=np.uint16)
+
+
+@dataclass(frozen=True)
+class Image:
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: Any
+
+
+@dataclass(frozen=True)
+class Compressed:
+    format: str
+    data: Any
+
+
+def message(samples: np.ndarray, encoding: str, padding: int = 0, big: bool = False) -> Image:
+    """A message whose rows carry `padding` bytes of rubbish after the pixels."""
+    height, width = samples.shape[:2]
+    ordered = samples.astype(samples.dtype.newbyteorder(">" if big else "<"))
+    rows = np.frombuffer(ordered.tobytes(), np.uint8).reshape(height, -1)
+    padded = np.full((height, rows.shape[1] + padding), 0xA5, np.uint8)
+    padded[:, : rows.shape[1]] = rows
+    return Image(height, width, encoding, int(big), padded.shape[1], padded.tobytes())
+
+
+def mosaic(colour: tuple[int, int, int], pattern: str, dtype: type) -> np.ndarray:
+    """A uniformly coloured scene as a sensor with this pattern sees it."""
+    values = dict(zip("rgb", colour, strict=True))
+    tile = np.array([[values[pattern[0]], values[pattern[1]]], [values[p] for p in pattern[2:]]])
+    return np.tile(tile, (4, 4)).astype(dtype)
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize(
+    ("encoding", "samples"),
+    [
+        ("rgb8", RGB),
+        ("bgr8", RGB[..., ::-1]),
+        ("8UC3", RGB[..., ::-1]),
+        ("rgba8", np.dstack([RGB, GREY])),
+        ("bgra8", np.dstack([RGB[..., ::-1], GREY])),
+        ("8UC4", np.dstack([RGB[..., ::-1], GREY])),
+    ],
+)
+def test_visible_colours_arrive_as_rgb(encoding, samples, padding):
+    np.testing.assert_array_equal(decode_visible(message(samples, encoding, padding)), RGB)
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(("encoding", "order"), [("rgb16", 1), ("bgr16", -1)])
+def test_visible_of_16_bits_keeps_its_upper_8(encoding, order, big):
+    samples = RGB[..., ::order].astype(np.uint16) * 256 + 77
+    np.testing.assert_array_equal(decode_visible(message(samples, encoding, 2, big)), RGB)
+
+
+@pytest.mark.parametrize("encoding", ["mono8", "8UC1"])
+def test_visible_grey_fills_three_channels(encoding):
+    np.testing.assert_array_equal(decode_visible(message(GREY, encoding, 3)), np.dstack([GREY] * 3))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_bayer_colours_are_not_swapped(pattern, bits):
+    colour = (200, 120, 40)
+    dtype, scale = (np.uint8, 1) if bits == 8 else (np.uint16, 256)
+    samples = mosaic(tuple(scale * c for c in colour), pattern, dtype)
+    image = decode_visible(message(samples, f"bayer_{pattern}{bits}", 6))
+    np.testing.assert_array_equal(image[2:-2, 2:-2], np.broadcast_to(colour, (4, 4, 3)))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "luma_at"),
+    [("yuv422", 1), ("uyvy", 1), ("yuv422_yuy2", 0), ("yuyv", 0)],
+)
+def test_yuv422_gives_colour_for_visible_and_its_luma_for_infrared(encoding, luma_at):
+    samples = np.empty((HEIGHT, WIDTH, 2), np.uint8)
+    samples[..., luma_at] = 81
+    samples[:, 0::2, 1 - luma_at] = 90  # BT.601 studio range: Y 81, U 90, V 240 is pure red
+    samples[:, 1::2, 1 - luma_at] = 240
+    padded = message(samples, encoding, 4)
+    red = decode_visible(padded).astype(int)
+    assert np.abs(red - (255, 0, 0)).max() <= 2
+    assert np.all(decode_infrared(padded) == 81)
+
+
+@pytest.mark.parametrize("encoding", ["mono16", "16UC1"])
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("padding", [0, 1, 6])
+def test_infrared_counts_survive_byte_order_and_padding(encoding, big, padding):
+    counts = decode_infrared(message(RAW, encoding, padding, big))
+    assert counts.dtype == np.uint16
+    assert counts.dtype.isnative
+    np.testing.assert_array_equal(counts, RAW)
+
+
+def test_infrared_stored_as_grey_colour_is_that_grey():
+    np.testing.assert_array_equal(decode_infrared(message(np.dstack([GREY] * 3), "rgb8")), GREY)
+
+
+@pytest.mark.parametrize(
+    ("decode", "encoding", "samples"),
+    [
+        (decode_visible, "rgb8", RGB),
+        (decode_infrared, "mono8", GREY),
+        (decode_infrared, "16UC1", RAW),
+    ],
+)
+def test_what_needs_no_change_is_not_copied(decode, encoding, samples):
+    original = message(samples, encoding, 4)
+    mutable = replace(original, data=array.array("B", original.data))
+    assert np.shares_memory(decode(mutable), np.frombuffer(mutable.data, np.uint8))
+
+
+def test_every_encoding_decodes_in_its_role():
+    for encoding, layout in LAYOUTS.items():
+        shape = (HEIGHT, WIDTH, layout.channels) if layout.channels > 1 else (HEIGHT, WIDTH)
+        image = decode_visible(message(np.full(shape, 9, layout.dtype), encoding))
+        assert (image.shape, image.dtype) == ((HEIGHT, WIDTH, 3), np.uint8), encoding
+
+
+@pytest.mark.parametrize("decode", [decode_visible, decode_infrared])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data": b""}, "0 bytes of data"),
+        ({"data": bytes(47)}, "6 rows of 8 bytes need 48"),
+        ({"height": 0}, "8x0"),
+        ({"width": 0}, "0x6"),
+        ({"height": 2**31}, "8x2147483648"),
+        ({"height": 30000, "width": 30000, "step": 30000}, "megapixels"),
+        ({"step": 7}, "rows take 7 bytes, but 8 pixels"),
+        ({"step": 0}, "rows take 0 bytes"),
+        ({"encoding": "32FC7"}, "'32FC7' is not one of"),
+        ({"encoding": ""}, "'' is not one of"),
+        ({"encoding": "yuv422", "width": 3}, "even width"),
+    ],
+)
+def test_a_malformed_message_is_refused_with_a_sentence(decode, change, words):
+    good = message(GREY, "mono8")
+    with pytest.raises(InputError, match=words):
+        decode(replace(good, **change))
+
+
+def test_a_mosaic_as_infrared_hints_at_swapped_topics():
+    with pytest.raises(InputError, match="swapped"):
+        decode_infrared(message(GREY, "bayer_rggb8"))
+
+
+def test_missing_padding_of_the_last_row_is_no_error():
+    padded = message(GREY, "mono8", 4)
+    np.testing.assert_array_equal(decode_infrared(replace(padded, data=padded.data[:-4])), GREY)
+
+
+def encoded(suffix: str, image: np.ndarray) -> bytes:
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+def test_compressed_png_is_lossless_in_both_roles():
+    bgr = np.ascontiguousarray(RGB[..., ::-1])
+    png = Compressed("rgb8; png compressed bgr8", encoded(".png", bgr))
+    np.testing.assert_array_equal(decode_compressed_visible(png), RGB)
+    raw = Compressed("16UC1; png compressed ", encoded(".png", RAW))
+    counts = decode_compressed_infrared(raw)
+    assert counts.dtype == np.uint16
+    np.testing.assert_array_equal(counts, RAW)
+
+
+def test_compressed_jpeg_keeps_red_red():
+    red = np.full((16, 16, 3), (10, 20, 220), np.uint8)
+    image = decode_compressed_visible(Compressed("jpeg", encoded(".jpg", red))).astype(int)
+    assert np.abs(image - (220, 20, 10)).max() < 8
+
+
+def test_compressed_grey_jpeg_is_infrared():
+    flat = np.full((16, 16), 99, np.uint8)
+    image = decode_compressed_infrared(Compressed("mono8; jpeg compressed ", encoded(".jpg", flat)))
+    assert np.all(image == 99)
+
+
+def test_compressed_samples_noted_as_rgb_are_taken_as_such():
+    png = Compressed("rgb8; png compressed rgb8", encoded(".png", RGB))
+    np.testing.assert_array_equal(decode_compressed_visible(png), RGB)
+
+
+def test_compressed_mosaic_becomes_colour():
+    samples = mosaic((200, 120, 40), "grbg", np.uint8)
+    png = Compressed("bayer_grbg8; png compressed ", encoded(".png", samples))
+    assert tuple(decode_compressed_visible(png)[4, 4]) == (200, 120, 40)
+
+
+PNG = encoded(".png", RGB)
+JPEG = encoded(".jpg", np.kron(GREY, np.ones((16, 16), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("image_format", "data", "words"),
+    [
+        ("16UC1; compressedDepth png", PNG, "compressedDepth"),
+        ("jpeg", b"", "neither a JPEG nor a PNG"),
+        ("jpeg", b"GIF89a" + bytes(40), "neither a JPEG nor a PNG"),
+        ("png", PNG[: len(PNG) // 2], "cut short"),
+        ("jpeg", JPEG[: len(JPEG) // 2], "cut short"),
+        ("png", PNG[:40] + b"IEND", "damaged"),
+        ("png", PNG[:16] + b"\x00\x00\x70\x00\x00\x00\x70\x00" + PNG[24:], "megapixels"),
+        ("png", PNG[:16] + bytes(8) + PNG[24:], "0x0"),
+    ],
+)
+def test_an_unusable_compressed_message_is_refused_with_a_sentence(image_format, data, words):
+    for decode in (decode_compressed_visible, decode_compressed_infrared):
+        with pytest.raises(InputError, match=words):
+            decode(Compressed(image_format, data))
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8"])
+def test_an_image_written_to_a_message_reads_back(encoding):
+    fields = image_fields(RGB, encoding)
+    assert fields["step"] == 3 * WIDTH
+    np.testing.assert_array_equal(decode_visible(Image(**fields)), RGB)
+
+
+def test_writing_rgb8_copies_nothing():
+    assert np.shares_memory(image_fields(RGB, "rgb8")["data"], RGB)
+
+
+def test_a_compressed_image_written_to_a_message_reads_back():
+    np.testing.assert_array_equal(
+        decode_compressed_visible(Compressed(**compressed_fields(RGB, "png"))), RGB
+    )
+    smooth = np.full((32, 32, 3), (200, 90, 30), np.uint8)
+    jpeg = decode_compressed_visible(Compressed(**compressed_fields(smooth, "jpeg")))
+    assert np.abs(jpeg.astype(int) - smooth).max() < 6
+
+
+@pytest.mark.parametrize("write", [image_fields, compressed_fields])
+def test_an_unknown_output_encoding_is_refused(write):
+    with pytest.raises(InputError, match="is not"):
+        write(RGB, "mono8")
