@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.errors import InputError
@@ -12,6 +12,14 @@ from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.infrared import InfraredNormalizer, NormalizationConfig, RawInfrared
 from lut_fuse_core.model import FusionModel
+from lut_fuse_core.registration import Registration, RegistrationConfig
+
+Source = Literal["fused", "held", "visible"]
+"""What an output shows: this pair fused, fused with an earlier infrared frame, visible only."""
+
+
+JUMP_BACK = 1.0
+"""Seconds by which time must run backwards to count as a jump rather than as disorder."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,13 @@ class PipelineConfig:
     model: name or path of a model file, or a FusionModel. backend, threads: see `Fuser`.
     strength: contribution of infrared, 0 to 1.
     normalization: raw infrared to 8 bits.
-    resize: scale an infrared image of another size to the visible one's; otherwise an error.
+    registration: infrared pixels to visible pixels.
+    max_infrared_age: seconds by which an infrared frame may be older (or newer) than the visible
+        frame it is fused with; beyond that the visible image alone is shown. 0 never reuses one.
+    clock_offset: seconds that the infrared clock is ahead of the visible clock; taken off the
+        infrared stamps.
+    resize: scale an infrared image of another size to the visible one's where there is no
+        registration; otherwise an error.
     """
 
     model: str | FusionModel = "default"
@@ -29,35 +43,181 @@ class PipelineConfig:
     threads: int | None = None
     strength: float = 1.0
     normalization: NormalizationConfig = field(default_factory=NormalizationConfig)
+    registration: RegistrationConfig = field(default_factory=RegistrationConfig)
+    max_infrared_age: float = 0.5
+    clock_offset: float = 0.0
     resize: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise InputError(f"strength is {self.strength}; it must be between 0 and 1")
+        if not self.max_infrared_age >= 0:
+            raise InputError(f"the infrared age is {self.max_infrared_age} s; it must be 0 or more")
+        if not np.isfinite(self.clock_offset):
+            raise InputError(f"the clock offset is {self.clock_offset}; it must be finite seconds")
+
+
+@dataclass(frozen=True)
+class PipelineStatus:
+    """What a pipeline has done so far, for diagnostics.
+
+    fused, held, visible_only: outputs by `Source`. source: of the latest output.
+    infrared_age: seconds between the latest visible frame and the infrared fused with it, clock
+        offset taken off; None if unknown. resets: jumps back in time that were noticed.
+    remaps: how often the registration was computed.
+    """
+
+    fused: int = 0
+    held: int = 0
+    visible_only: int = 0
+    source: Source | None = None
+    infrared_age: float | None = None
+    resets: int = 0
+    remaps: int = 0
+
+
+@dataclass(frozen=True)
+class _HeldInfrared:
+    """The last registered infrared frame: ``(H, W) uint8``, its coverage and its time."""
+
+    image: UInt8Array
+    coverage: UInt8Array | None
+    time: float | None
 
 
 class FusionPipeline:
-    """Normalises, registers and fuses the pairs of one camera rig, in the order they come."""
+    """Normalises, registers and fuses the pairs of one camera rig, in the order they come.
+
+    Use one instance per rig and from one thread at a time, the setters included.
+    """
 
     def __init__(self, config: PipelineConfig | None = None) -> None:
         self.config = config or PipelineConfig()
         self.fuser = Fuser(self.config.model, self.config.backend, self.config.threads)
+        self.status = PipelineStatus()
         self._normalizer = InfraredNormalizer(self.config.normalization)
+        self._registration = Registration(self.config.registration)
+        self._held: _HeldInfrared | None = None
+        self._buffer: UInt8Array | None = None
+        self._visible_time: float | None = None
 
     def reset(self) -> None:
         """Forget what was learnt from the stream so far (a jump in time, another recording)."""
         self._normalizer.reset()
+        self._held = None
+        self._visible_time = None
 
-    def process(self, visible: UInt8Array, infrared: RawInfrared) -> UInt8Array:
-        """Fuse one pair.
+    def set_strength(self, strength: float) -> None:
+        """Change the contribution of infrared, 0 to 1, from the next frame on."""
+        self.config = replace(self.config, strength=strength)
 
-        visible: ``(H, W, 3) uint8``, RGB. infrared: ``(h, w) uint8 or uint16``, raw.
-        Returns ``(H, W, 3) uint8``, RGB. Raises InputError for unusable images.
+    def set_normalization(self, normalization: NormalizationConfig) -> None:
+        """Change how raw infrared becomes 8 bits; the running range starts anew."""
+        self.config = replace(self.config, normalization=normalization)
+        self._normalizer = InfraredNormalizer(normalization)
+        self._held = None
+
+    def set_registration(self, registration: RegistrationConfig) -> None:
+        """Change where infrared lands; the remap is computed at the next frame."""
+        self.config = replace(self.config, registration=registration)
+        self._registration.config = registration
+        self._held = None
+
+    def set_distance(self, distance: float) -> None:
+        """Change the distance in metres at which the images of two calibrated cameras coincide."""
+        self.set_registration(replace(self.config.registration, distance=distance))
+
+    def set_clock_offset(self, seconds: float) -> None:
+        """Change by how much the infrared clock is ahead of the visible one."""
+        self.config = replace(self.config, clock_offset=seconds)
+        self._held = None
+
+    def process(
+        self,
+        visible: UInt8Array,
+        infrared: RawInfrared | None = None,
+        *,
+        visible_time: float | None = None,
+        infrared_time: float | None = None,
+        out: UInt8Array | None = None,
+    ) -> UInt8Array:
+        """Fuse one pair, or show the visible image where there is no usable infrared.
+
+        visible: ``(H, W, 3) uint8``, RGB. infrared: ``(h, w) uint8 or uint16``, raw; None when no
+        frame came, then the last one serves until it is older than `max_infrared_age`.
+        visible_time, infrared_time: capture times in seconds; None if unknown.
+        out: where to write, ``(H, W, 3) uint8`` C-contiguous; None allocates.
+
+        Returns ``(H, W, 3) uint8``, RGB; without usable infrared that is ``visible`` itself.
+        Raises InputError for unusable images.
         """
+        self._notice_jump(visible_time)
+        if infrared is not None:
+            self._held = self._prepare(visible, infrared, infrared_time)
+        held = self._held
+        age = self._age(held, visible_time)
+        if (
+            held is None
+            or held.image.shape != visible.shape[:2]
+            or not self._usable(age, fresh=infrared is not None)
+        ):
+            return self._visible_only(visible, out)
+        fused = self.fuser.fuse(
+            visible, held.image, strength=self.config.strength, coverage=held.coverage, out=out
+        )
+        self._count("fused" if infrared is not None else "held", age)
+        return fused
+
+    def _prepare(
+        self, visible: UInt8Array, infrared: RawInfrared, time: float | None
+    ) -> _HeldInfrared:
         grey = self._normalizer(infrared)
         height, width = visible.shape[:2]
-        if grey.shape != (height, width):
-            if not self.config.resize:
-                raise InputError(
-                    f"the visible image is {width}x{height} and the infrared "
-                    f"{grey.shape[1]}x{grey.shape[0]}; pass images of one size or allow resizing"
-                )
-            resized = cv2.resize(grey, (width, height), interpolation=cv2.INTER_LINEAR)
-            grey = resized.astype(np.uint8, copy=False)
-        return self.fuser.fuse(visible, grey, strength=self.config.strength)
+        infrared_size = (grey.shape[1], grey.shape[0])
+        unregistered = self.config.registration.transform is None
+        if unregistered and infrared_size != (width, height) and not self.config.resize:
+            raise InputError(
+                f"the visible image is {width}x{height} and the infrared "
+                f"{grey.shape[1]}x{grey.shape[0]}; pass images of one size or allow resizing"
+            )
+        warp = self._registration.warp(infrared_size, (width, height))
+        corrected = None if time is None else time - self.config.clock_offset
+        if self._buffer is None or self._buffer.shape != (height, width):
+            self._buffer = np.empty((height, width), np.uint8)
+        # Always a copy: the caller may overwrite its frame while this one is held.
+        return _HeldInfrared(warp(grey, self._buffer), warp.coverage, corrected)
+
+    def _age(self, held: _HeldInfrared | None, visible_time: float | None) -> float | None:
+        if held is None or held.time is None or visible_time is None:
+            return None
+        return visible_time - held.time
+
+    def _usable(self, age: float | None, fresh: bool) -> bool:
+        # Without times there is no way to know how old a held frame is, so it is not reused.
+        return fresh if age is None else abs(age) <= self.config.max_infrared_age
+
+    def _visible_only(self, visible: UInt8Array, out: UInt8Array | None) -> UInt8Array:
+        self._count("visible", None)
+        if out is None:
+            return visible
+        np.copyto(out, visible)
+        return out
+
+    def _notice_jump(self, visible_time: float | None) -> None:
+        before = self._visible_time
+        if visible_time is not None and before is not None and visible_time < before - JUMP_BACK:
+            self.reset()
+            self.status = replace(self.status, resets=self.status.resets + 1)
+        self._visible_time = visible_time
+
+    def _count(self, source: Source, age: float | None) -> None:
+        status = self.status
+        self.status = replace(
+            status,
+            fused=status.fused + (source == "fused"),
+            held=status.held + (source == "held"),
+            visible_only=status.visible_only + (source == "visible"),
+            source=source,
+            infrared_age=age,
+            remaps=self._registration.recomputed,
+        )

@@ -1,0 +1,311 @@
+"""Camera models: intrinsics with lens distortion, and the pose of one camera in another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.errors import InputError
+
+Float64Array = npt.NDArray[np.float64]
+
+FISHEYE_MODELS = ("equidistant", "fisheye")
+DISTORTION_MODELS = ("plumb_bob", "rational_polynomial", *FISHEYE_MODELS, "none")
+"""ROS names: `plumb_bob` has 5 coefficients, `rational_polynomial` 8, `equidistant` 4."""
+
+FIELD_MARGIN = 1.1
+"""How far beyond the image border a ray may lie and still be projected (see `project`)."""
+
+
+@dataclass(frozen=True)
+class CameraModel:
+    """A pinhole or fisheye camera, as `sensor_msgs/CameraInfo` describes it.
+
+    width, height: image size in pixels. matrix: 3x3 intrinsic matrix, pixel centres at integers.
+    distortion: coefficients of `distortion_model`, one of `DISTORTION_MODELS`; empty for none.
+
+    Raises InputError for a matrix or coefficients that describe no camera.
+    """
+
+    width: int
+    height: int
+    matrix: tuple[tuple[float, ...], ...]
+    distortion: tuple[float, ...] = ()
+    distortion_model: str = "plumb_bob"
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise InputError(f"a camera image of {self.width}x{self.height} has no pixels")
+        matrix = np.asarray(self.matrix, np.float64)
+        if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+            raise InputError("the camera matrix must be 3x3 finite numbers")
+        if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
+            raise InputError(
+                "the camera matrix has no focal length (all zero means: camera not calibrated); "
+                "calibrate it with 'lut-fuse calibrate board' or ROS camera_calibration"
+            )
+        if self.distortion_model not in DISTORTION_MODELS:
+            raise InputError(
+                f"distortion model '{self.distortion_model}' is not one of "
+                f"{', '.join(DISTORTION_MODELS)}"
+            )
+        if not np.isfinite(self.distortion).all():
+            raise InputError("the distortion coefficients must be finite numbers")
+        count = len(self.distortion)
+        allowed = (0, 4) if self.fisheye else (0, 4, 5, 8, 12, 14)
+        if count not in allowed:
+            raise InputError(
+                f"{count} coefficients do not fit distortion model '{self.distortion_model}'"
+            )
+
+    @property
+    def fisheye(self) -> bool:
+        """Whether the lens follows the equidistant model rather than the pinhole one."""
+        return self.distortion_model in FISHEYE_MODELS
+
+    @cached_property
+    def intrinsics(self) -> Float64Array:
+        """The intrinsic matrix, ``(3, 3) float64``."""
+        return np.asarray(self.matrix, np.float64)
+
+    @cached_property
+    def coefficients(self) -> Float64Array:
+        """The distortion coefficients, ``(n,) float64``; four zeros where there are none."""
+        return np.asarray(self.distortion or (0.0,) * 4, np.float64)
+
+    @cached_property
+    def field_radius(self) -> float:
+        """Largest distance from the optical axis, at unit depth, that the image border sees."""
+        x = np.linspace(-0.5, self.width - 0.5, 33)
+        y = np.linspace(-0.5, self.height - 0.5, 33)
+        border = np.concatenate(
+            [
+                np.stack([x, np.full_like(x, y[0])], 1),
+                np.stack([x, np.full_like(x, y[-1])], 1),
+                np.stack([np.full_like(y, x[0]), y], 1),
+                np.stack([np.full_like(y, x[-1]), y], 1),
+            ]
+        )
+        return float(np.linalg.norm(self.rays(border), axis=1).max())
+
+    def rays(self, pixels: Float64Array) -> Float64Array:
+        """Directions that pixels see: ``(N, 2)`` pixels to ``(N, 2)`` x/z, y/z, undistorted."""
+        points = np.ascontiguousarray(pixels, np.float64).reshape(-1, 1, 2)
+        if self.fisheye:
+            rays = cv2.fisheye.undistortPoints(points, self.intrinsics, self.coefficients[:4])
+        else:
+            rays = _undistort(points, self.intrinsics, self.coefficients)
+        return np.asarray(rays, np.float64).reshape(-1, 2)
+
+    def project(self, points: Float64Array) -> Float64Array:
+        """Pixels where points appear: ``(N, 3)`` metres in this camera's frame to ``(N, 2)``.
+
+        Points behind the camera, or so far outside its field of view that the lens polynomial
+        would fold them back into the image, become NaN.
+        """
+        depth = points[:, 2]
+        front = depth > 1e-9
+        plane = points[:, :2] / np.where(front, depth, 1.0)[:, None]
+        front &= np.linalg.norm(plane, axis=1) <= FIELD_MARGIN * self.field_radius
+        rays = np.ascontiguousarray(plane[front]).reshape(-1, 1, 2)
+        pixels = np.full((len(points), 2), np.nan)
+        if not len(rays):
+            return pixels
+        if self.fisheye:
+            seen = cv2.fisheye.distortPoints(rays, self.intrinsics, self.coefficients[:4])
+        else:
+            homogeneous = np.concatenate([rays[:, 0], np.ones((len(rays), 1))], axis=1)
+            zero = np.zeros(3)
+            seen, _ = cv2.projectPoints(homogeneous, zero, zero, self.intrinsics, self.coefficients)
+        pixels[front] = np.asarray(seen).reshape(-1, 2)
+        return pixels
+
+    def scaled_to(self, width: int, height: int) -> CameraModel:
+        """This camera with its image resized (a driver that bins or scales its frames)."""
+        if (width, height) == (self.width, self.height):
+            return self
+        sx, sy = width / self.width, height / self.height
+        if abs(sx / sy - 1) > 0.02:
+            raise InputError(
+                f"the camera was calibrated at {self.width}x{self.height}, but its images are "
+                f"{width}x{height}, another shape; calibrate again at this size"
+            )
+        # Pixel centres are integers, so the corner of the image is at -0.5.
+        scale = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
+        return CameraModel(
+            width,
+            height,
+            as_rows(scale @ self.intrinsics),
+            self.distortion,
+            self.distortion_model,
+        )
+
+    @classmethod
+    def from_camera_info(
+        cls,
+        width: int,
+        height: int,
+        k: Sequence[float],
+        d: Sequence[float],
+        distortion_model: str,
+        rectified_projection: Sequence[float] | None = None,
+    ) -> CameraModel:
+        """From the fields of `sensor_msgs/CameraInfo`.
+
+        k: 9 numbers. d: coefficients. rectified_projection: the 12 numbers of ``p`` if the images
+        are rectified already (`image_rect` topics); k and d are then not used.
+        """
+        if rectified_projection is not None:
+            p = np.asarray(rectified_projection, np.float64).reshape(3, 4)
+            return cls(int(width), int(height), as_rows(p[:, :3]), (), "none")
+        if len(k) != 9:
+            raise InputError(f"a camera matrix needs 9 numbers, not {len(k)}")
+        matrix = np.asarray(k, np.float64).reshape(3, 3)
+        return cls(
+            int(width),
+            int(height),
+            as_rows(matrix),
+            tuple(float(value) for value in d),
+            distortion_model or "plumb_bob",
+        )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CameraModel:
+        """From the layout of ROS `camera_calibration` files (`camera_matrix: {data: ...}`)."""
+        try:
+            return cls.from_camera_info(
+                int(data["image_width"]),
+                int(data["image_height"]),
+                [float(value) for value in data["camera_matrix"]["data"]],
+                [float(v) for v in data.get("distortion_coefficients", {}).get("data", ())],
+                str(data.get("distortion_model", "plumb_bob")),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"this is not a camera_info description, {error} is missing or malformed; expected "
+                "the layout that ROS camera_calibration writes"
+            ) from None
+
+    def to_dict(self, name: str = "camera") -> dict[str, Any]:
+        """The layout of ROS `camera_calibration` files; `from_dict` reads it back."""
+        k = self.intrinsics
+        projection = np.concatenate([k, np.zeros((3, 1))], axis=1)
+        return {
+            "image_width": self.width,
+            "image_height": self.height,
+            "camera_name": name,
+            "camera_matrix": _matrix_entry(k),
+            "distortion_model": self.distortion_model,
+            "distortion_coefficients": _matrix_entry(np.asarray(self.distortion)[None]),
+            "rectification_matrix": _matrix_entry(np.eye(3)),
+            "projection_matrix": _matrix_entry(projection),
+        }
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Takes points from one camera's frame to another's: ``rotation @ point + translation``.
+
+    rotation: 3x3. translation: metres. Frames are optical: x right, y down, z forward.
+    """
+
+    rotation: tuple[tuple[float, ...], ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        rotation = np.asarray(self.rotation, np.float64)
+        if rotation.shape != (3, 3) or not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-4):
+            raise InputError("the rotation between the cameras is not a 3x3 rotation matrix")
+        if np.linalg.det(rotation) < 0:
+            raise InputError("the rotation between the cameras mirrors; check its signs")
+        if len(self.translation) != 3 or not np.isfinite(self.translation).all():
+            raise InputError("the translation between the cameras must be three numbers in metres")
+
+    @classmethod
+    def from_quaternion(cls, quaternion: Sequence[float], translation: Sequence[float]) -> Pose:
+        """From x, y, z, w (the order of ROS messages) and a translation in metres."""
+        x, y, z, w = (float(value) for value in quaternion)
+        norm = x * x + y * y + z * z + w * w
+        if not norm > 0:
+            raise InputError("the rotation between the cameras is a quaternion of length zero")
+        s = 2.0 / norm
+        rotation = (
+            (1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)),
+            (s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)),
+            (s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)),
+        )
+        tx, ty, tz = (float(value) for value in translation)
+        return cls(rotation, (tx, ty, tz))
+
+    def apply(self, points: Float64Array) -> Float64Array:
+        """Transform ``(N, 3)`` points, metres."""
+        return points @ np.asarray(self.rotation).T + np.asarray(self.translation)
+
+
+@dataclass(frozen=True)
+class CameraRig:
+    """Both cameras and where they sit.
+
+    infrared_from_visible: takes points from the visible camera's frame to the infrared camera's
+        (TF: `lookup_transform(target=infrared frame, source=visible frame)`).
+    """
+
+    visible: CameraModel
+    infrared: CameraModel
+    infrared_from_visible: Pose = field(default_factory=Pose)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CameraRig:
+        """From ``{"visible": ..., "infrared": ..., "infrared_from_visible": ...}``."""
+        for part in ("visible", "infrared", "infrared_from_visible"):
+            if not isinstance(data.get(part), Mapping):
+                raise InputError(f"the camera rig lacks its '{part}' part")
+        pose = data["infrared_from_visible"]
+        try:
+            rotation = np.asarray(pose["rotation"], np.float64).reshape(3, 3)
+            tx, ty, tz = (float(value) for value in pose["translation"])
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                "'infrared_from_visible' needs 'rotation' (3x3) and 'translation' (metres)"
+            ) from None
+        return cls(
+            CameraModel.from_dict(data["visible"]),
+            CameraModel.from_dict(data["infrared"]),
+            Pose(as_rows(rotation), (tx, ty, tz)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layout `from_dict` reads."""
+        return {
+            "visible": self.visible.to_dict("visible"),
+            "infrared": self.infrared.to_dict("infrared"),
+            "infrared_from_visible": {
+                "rotation": [list(row) for row in self.infrared_from_visible.rotation],
+                "translation": list(self.infrared_from_visible.translation),
+            },
+        }
+
+
+def as_rows(matrix: Float64Array) -> tuple[tuple[float, ...], ...]:
+    """A matrix as nested tuples, the form frozen data classes hold."""
+    return tuple(tuple(float(value) for value in row) for row in matrix)
+
+
+def _undistort(points: Float64Array, matrix: Float64Array, distortion: Float64Array) -> Any:
+    criteria = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 40, 1e-9)
+    # OpenCV 4 iterates five times unless asked through this second name; OpenCV 5 has only one.
+    iterate = getattr(cv2, "undistortPointsIter", None)
+    if iterate is not None:
+        return iterate(points, matrix, distortion, None, None, criteria)
+    return cv2.undistortPoints(points, matrix, distortion, criteria=criteria)
+
+
+def _matrix_entry(matrix: Float64Array) -> dict[str, Any]:
+    rows, columns = matrix.shape
+    return {"rows": rows, "cols": columns, "data": [float(value) for value in matrix.ravel()]}

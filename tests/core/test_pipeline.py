@@ -1,0 +1,138 @@
+"""FusionPipeline: from a raw pair to a fused image, and what it does when infrared is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.infrared import NormalizationConfig
+from lut_fuse_core.model import Axis, ContextEncoder, ConvBlock, FusionModel, GradientSpec
+from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.registration import Homography, RegistrationConfig
+
+
+def maximum_model() -> FusionModel:
+    """A lattice that holds max(luma, infrared), so that every expected pixel is known."""
+    luma, infrared = np.linspace(0, 1, 16), np.linspace(0, 1, 16)
+    plane = np.maximum(luma[:, None], infrared[None]).astype(np.float32)
+    lattice = np.ascontiguousarray(np.broadcast_to(plane[..., None, None], (16, 16, 2, 2)))
+    blocks = (
+        ConvBlock(np.zeros((4, 2, 3, 3), np.float32), np.zeros(4, np.float32)),
+        ConvBlock(np.zeros((1, 4, 3, 3), np.float32), np.zeros(1, np.float32)),
+    )
+    return FusionModel(
+        lattice,
+        (
+            Axis("luma", 16, 0, 255),
+            Axis("infrared", 16, 0, 255),
+            Axis("gradient", 2, 0, 255),
+            Axis("context", 2, 0, 255),
+        ),
+        GradientSpec(),
+        ContextEncoder(blocks, skip=False),
+    )
+
+
+CONFIG = PipelineConfig(model=maximum_model(), backend="reference", threads=1)
+VISIBLE = np.full((64, 80, 3), 50, np.uint8)
+WARM = np.full((64, 80), 200, np.uint8)
+
+
+def pipeline(**changes: object) -> FusionPipeline:
+    return FusionPipeline(replace(CONFIG, **changes))  # type: ignore[arg-type]
+
+
+def test_a_registered_pair_is_fused() -> None:
+    fused = pipeline().process(VISIBLE, WARM)
+    assert np.abs(fused.astype(int) - 200).max() <= 1
+
+
+def test_without_infrared_the_visible_image_is_shown() -> None:
+    rig = pipeline()
+    assert np.array_equal(rig.process(VISIBLE, None), VISIBLE)
+    assert rig.status.source == "visible"
+    assert rig.status.visible_only == 1
+
+
+def test_the_last_infrared_frame_serves_until_it_is_too_old() -> None:
+    rig = pipeline(max_infrared_age=0.2)
+    rig.process(VISIBLE, WARM, visible_time=10.0, infrared_time=10.0)
+    held = rig.process(VISIBLE, None, visible_time=10.1)
+    assert held.max() > 190
+    assert rig.status.source == "held"
+    assert rig.status.infrared_age == pytest.approx(0.1)
+    assert np.array_equal(rig.process(VISIBLE, None, visible_time=10.3), VISIBLE)
+
+
+def test_a_held_frame_survives_the_caller_reusing_its_buffer() -> None:
+    rig = pipeline()
+    frame = WARM.copy()
+    rig.process(VISIBLE, frame, visible_time=0.0, infrared_time=0.0)
+    frame[:] = 0
+    assert rig.process(VISIBLE, None, visible_time=0.1).min() > 190
+
+
+def test_the_clock_offset_is_taken_off_the_infrared_stamps() -> None:
+    late = pipeline(max_infrared_age=0.05)
+    assert np.array_equal(late.process(VISIBLE, WARM, visible_time=1.0, infrared_time=1.3), VISIBLE)
+    late.set_clock_offset(0.3)
+    assert late.process(VISIBLE, WARM, visible_time=1.0, infrared_time=1.3).min() > 190
+
+
+def test_time_running_backwards_forgets_the_stream() -> None:
+    rig = pipeline()
+    rig.process(VISIBLE, WARM, visible_time=100.0, infrared_time=100.0)
+    assert np.array_equal(rig.process(VISIBLE, None, visible_time=5.0), VISIBLE)
+    assert rig.status.resets == 1
+
+
+def test_strength_scales_the_infrared_contribution_at_run_time() -> None:
+    rig = pipeline()
+    levels = []
+    for strength in (0.0, 0.25, 0.5, 1.0):
+        rig.set_strength(strength)
+        levels.append(float(rig.process(VISIBLE, WARM).mean()))
+    assert levels == pytest.approx([50, 87.5, 125, 200], abs=1.5)
+
+
+def test_pixels_beyond_the_infrared_view_stay_visible_with_a_soft_edge() -> None:
+    centred = Homography(((0.5, 0, 20), (0, 0.5, 16), (0, 0, 1)))
+    fused = pipeline(registration=RegistrationConfig(centred, soft_edge=8)).process(VISIBLE, WARM)
+    assert (fused[:10] == 50).all()
+    assert fused[32, 40, 0] >= 199
+    row = fused[32, :, 0].astype(int)
+    assert np.abs(np.diff(row)).max() < 40, "the edge of the infrared view must be no step"
+
+
+def test_the_remap_is_computed_only_when_something_changes() -> None:
+    rig = pipeline(registration=RegistrationConfig(Homography(((1, 0, 3), (0, 1, 0), (0, 0, 1)))))
+    for _ in range(3):
+        rig.process(VISIBLE, WARM)
+    assert rig.status.remaps == 1
+    rig.set_registration(RegistrationConfig(Homography(((1, 0, 9), (0, 1, 0), (0, 0, 1)))))
+    rig.process(VISIBLE, WARM)
+    assert rig.status.remaps == 2
+
+
+def test_normalization_changes_at_run_time() -> None:
+    raw = np.full((64, 80), 1500, np.uint16)
+    rig = pipeline(normalization=NormalizationConfig(mode="range", low=1000, high=2000))
+    assert rig.process(VISIBLE, raw).mean() == pytest.approx(128, abs=2)
+    rig.set_normalization(NormalizationConfig(mode="range", low=1000, high=1500))
+    assert rig.process(VISIBLE, raw).mean() == pytest.approx(255, abs=1)
+
+
+def test_the_output_lands_in_the_array_that_is_given() -> None:
+    out = np.empty_like(VISIBLE)
+    assert pipeline().process(VISIBLE, WARM, out=out) is out
+    assert pipeline().process(VISIBLE, None, out=out) is out
+    assert np.array_equal(out, VISIBLE)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
+def test_a_strength_outside_0_to_1_is_refused(strength: float) -> None:
+    with pytest.raises(InputError, match="strength"):
+        pipeline().set_strength(strength)
