@@ -1,0 +1,44 @@
+# `make demo` and `make test` set up everything they need in .venv; the second time they start at once.
+
+PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p; done))
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+BUILD_INPUTS := setup.py setup.cfg pyproject.toml $(wildcard lut_fuse_core/backends/native/*)
+
+.PHONY: demo test test-ros lint bench clean
+
+demo: $(VENV)/.runtime ## fuse a made-up night street and show the result
+	$(BIN)/lut-fuse demo
+
+test: $(VENV)/.test ## every test this machine can run, except those that need ROS 2
+	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python -m pytest --ignore=tests/ros
+
+test-ros: $(VENV)/.test ## the tests of the ROS 2 node, with the ROS 2 that is sourced or under /opt/ros
+	.ci/test-ros $(BIN)/python
+
+lint: $(VENV)/.test ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy lut_fuse_core lut_fuse_ros training
+
+bench: $(VENV)/.runtime ## milliseconds per frame on this machine
+	$(BIN)/lut-fuse bench
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) demo build *.egg-info
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 to 3.13 found; install one or name it: make PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "make: $(PYTHON) cannot make virtual environments; run 'sudo apt install python3-venv' (or python3.X-venv) and try again" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(BIN)/python $(BUILD_INPUTS)
+	$(PIP) install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.runtime .ci/install_torch.py
+	$(PIP) install --quiet --editable '.[test]'
+	$(BIN)/python .ci/install_torch.py
+	@touch $@

@@ -1,0 +1,75 @@
+"""Installs the packages for pip and, as the ROS 2 package lut_fuse_ros, for colcon.
+
+Everything stands here rather than in pyproject.toml because colcon builds with the setuptools of
+the distribution (59 on Ubuntu 22.04) and without the network.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "lut_fuse_ros"
+HERE = Path(__file__).parent
+
+
+def version():
+    text = (HERE / "lut_fuse_core" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE).group(1)
+
+
+def share(folder):
+    """Everything under a folder, at the same place under share/lut_fuse_ros."""
+    files = {}
+    for path in sorted((HERE / folder).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            relative = path.relative_to(HERE)
+            files.setdefault(f"share/{PACKAGE}/{relative.parent}", []).append(str(relative))
+    return list(files.items())
+
+
+setup(
+    name=PACKAGE,
+    version=version(),
+    description="Fuse visible and infrared images with distilled look-up tables, with and without ROS 2",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="Seed 2728833c maintainers",
+    maintainer="Seed 2728833c maintainers",
+    maintainer_email="maintainers@lut-fuse.invalid",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["lut_fuse_core*", "lut_fuse_ros*", "training*"]),
+    package_data={"lut_fuse_core": ["models/*", "py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        *share("launch"),
+        *share("config"),
+    ],
+    install_requires=[
+        "numpy>=1.26",
+        "opencv-python-headless>=4.8",
+        "numba>=0.59",
+        "onnxruntime>=1.17",
+        "safetensors>=0.4",
+        "rosbags>=0.10",
+        "tqdm>=4.60",
+    ],
+    extras_require={
+        "training": ["torch==2.13.0", "tensorboard>=2.14"],
+        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.11"],
+    },
+    entry_points={
+        "console_scripts": [
+            "lut-fuse = lut_fuse_core.cli:main",
+            "lut-fuse-train = training.__main__:main",
+            "fusion_node = lut_fuse_ros.fusion_node:main",
+        ],
+        "lut_fuse.extensions": [
+            "import_published = training.published:import_published",
+            "published_method = training.published:PublishedMethod",
+        ],
+    },
+    zip_safe=False,
+)
