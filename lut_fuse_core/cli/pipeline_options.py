@@ -1,0 +1,114 @@
+"""The options that every fusing subcommand shares, and the pipeline they describe."""
+
+from __future__ import annotations
+
+import argparse
+
+from lut_fuse_core.backends import BACKEND_NAMES
+from lut_fuse_core.infrared import NormalizationConfig
+from lut_fuse_core.pipeline import PipelineConfig
+
+
+def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the model, its execution and the infrared normalisation."""
+    _add_fusion_arguments(parser)
+    _add_normalization_arguments(parser)
+
+
+def pipeline_config(options: argparse.Namespace, *, resize: bool) -> PipelineConfig:
+    """The pipeline that parsed options ask for.
+
+    resize: whether an infrared image of another size is scaled to the visible one's.
+    Raises InputError for values that make no sense together.
+    """
+    return PipelineConfig(
+        model=options.model,
+        backend=options.backend,
+        threads=options.threads,
+        strength=options.strength,
+        normalization=_normalization(options),
+        resize=resize,
+    )
+
+
+def _add_fusion_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("fusion")
+    group.add_argument(
+        "--model",
+        default="default",
+        metavar="NAME|FILE",
+        help="model to fuse with: a name or a .safetensors file (default: %(default)s)",
+    )
+    group.add_argument(
+        "--backend",
+        default="auto",
+        choices=("auto", *BACKEND_NAMES),
+        help="how to run it; auto takes the fastest that works here, 'lut-fuse backends' lists "
+        "them (default: %(default)s)",
+    )
+    group.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="CPU threads (default: all cores this process may use)",
+    )
+    group.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="contribution of infrared: 0 shows the visible image, 1 the full fusion "
+        "(default: %(default)s)",
+    )
+
+
+def _add_normalization_arguments(parser: argparse.ArgumentParser) -> None:
+    defaults = NormalizationConfig()
+    group = parser.add_argument_group(
+        "infrared normalisation", "How raw infrared (thermal) counts become 256 grey levels."
+    )
+    group.add_argument(
+        "--normalization",
+        default=defaults.mode,
+        choices=("auto", "percentile", "range"),
+        help="auto leaves 8-bit images alone and stretches 16-bit ones between two percentiles; "
+        "percentile stretches always; range maps --range to black..white (default: %(default)s)",
+    )
+    group.add_argument(
+        "--percentiles",
+        type=float,
+        nargs=2,
+        default=(defaults.low_percentile, defaults.high_percentile),
+        metavar=("LOW", "HIGH"),
+        help="ends of the stretch in percent of the pixels (default: "
+        f"{defaults.low_percentile:g} {defaults.high_percentile:g})",
+    )
+    group.add_argument(
+        "--smoothing",
+        type=float,
+        default=defaults.smoothing,
+        metavar="W",
+        help="weight of the past frames in the percentiles, 0 to below 1; more is steadier "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
+        "--range",
+        dest="count_range",
+        type=float,
+        nargs=2,
+        default=(defaults.low, defaults.high),
+        metavar=("LOW", "HIGH"),
+        help="raw counts that become black and white with '--normalization range' (default: "
+        f"{defaults.low:g} {defaults.high:g})",
+    )
+
+
+def _normalization(options: argparse.Namespace) -> NormalizationConfig:
+    return NormalizationConfig(
+        mode=options.normalization,
+        low_percentile=options.percentiles[0],
+        high_percentile=options.percentiles[1],
+        smoothing=options.smoothing,
+        low=options.count_range[0],
+        high=options.count_range[1],
+    )
