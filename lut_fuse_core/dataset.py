@@ -1,0 +1,129 @@
+"""Folders of registered pairs: the usual layouts of public data sets, matched by file name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.infrared import RawInfrared
+
+VISIBLE_NAMES = ("visible", "vi", "vis", "rgb", "visual", "crop_lr_visible")
+INFRARED_NAMES = ("infrared", "ir", "inf", "thermal", "lwir", "cropinfrared")
+"""Folder names in any case: our own, MSRS and TNO (vi, ir), LLVIP, M3FD (Vis, Ir), FMB, RoadScene."""
+
+SPLITS = ("test", "val", "train")
+"""Where a data set has these subfolders, the first one there is taken."""
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """The two files of a pair; ``name`` is their common stem."""
+
+    name: str
+    visible: Path
+    infrared: Path
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder of pairs, sorted by name.
+
+    visible, infrared: the folders they are in. unmatched: names that only one of the two has.
+    """
+
+    visible: Path
+    infrared: Path
+    pairs: tuple[PairFiles, ...]
+    unmatched: tuple[str, ...]
+
+
+def find_dataset(folder: str | Path) -> Dataset:
+    """Find the pairs in a data set's folder.
+
+    It holds a folder of visible and one of infrared images (`VISIBLE_NAMES`, `INFRARED_NAMES`),
+    either directly or in test/, val/ or train/, or has these splits inside the two.
+
+    Raises InputError if there is no such folder, or no two files of the same name.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"no folder {root}")
+    for candidate in (root, *(root / split for split in SPLITS)):
+        visible, infrared = (_subfolder(candidate, n) for n in (VISIBLE_NAMES, INFRARED_NAMES))
+        if visible is not None and infrared is not None:
+            return _match(*_split_inside(visible, infrared))
+    raise InputError(
+        f"{root} has no folders 'visible' and 'infrared' (nor vi and ir, Vis and Ir, rgb and "
+        "thermal), neither directly nor in test, val or train"
+    )
+
+
+def images_by_name(folder: str | Path) -> dict[str, Path]:
+    """The image files of a folder by stem, sorted by name. Raises InputError if there is none."""
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"no folder {root}")
+    files = sorted(path for path in root.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise InputError(f"{root} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return {path.stem: path for path in files}
+
+
+def read_visible(path: Path) -> UInt8Array:
+    """A visible image, ``(H, W, 3) uint8``, RGB. Raises InputError if it cannot be read."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise InputError(f"{path} is not a readable image")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def read_infrared(path: Path) -> RawInfrared:
+    """An infrared image, ``(H, W) uint8 or uint16``. Raises InputError if it cannot be read."""
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    if image is None:
+        raise InputError(f"{path} is not a readable image")
+    if image.dtype == np.uint16:
+        return image.astype(np.uint16, copy=False)
+    if image.dtype != np.uint8:
+        raise InputError(f"{path} holds {image.dtype} values; infrared must have 8 or 16 bits")
+    return image.astype(np.uint8, copy=False)
+
+
+def _subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
+    if not folder.is_dir():
+        return None
+    found = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    return next((found[name] for name in names if name in found), None)
+
+
+def _split_inside(visible: Path, infrared: Path) -> tuple[Path, Path]:
+    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in visible.iterdir()):
+        return visible, infrared
+    for split in SPLITS:
+        if (visible / split).is_dir() and (infrared / split).is_dir():
+            return visible / split, infrared / split
+    return visible, infrared
+
+
+def _match(visible_folder: Path, infrared_folder: Path) -> Dataset:
+    visible, infrared = images_by_name(visible_folder), images_by_name(infrared_folder)
+    common = [name for name in visible if name in infrared]
+    if not common:
+        raise InputError(
+            f"no image in {visible_folder} has the same name as one in {infrared_folder} "
+            f"(for example {next(iter(visible.values())).name} and "
+            f"{next(iter(infrared.values())).name})"
+        )
+    return Dataset(
+        visible_folder,
+        infrared_folder,
+        tuple(PairFiles(name, visible[name], infrared[name]) for name in common),
+        tuple(sorted(visible.keys() ^ infrared.keys())),
+    )
