@@ -1,0 +1,182 @@
+"""The MM-LUT as a PyTorch module, numerically the core's reference, differentiable throughout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lut_fuse_core.model import (
+    INPUT_CHANNELS,
+    Axis,
+    ContextEncoder,
+    ConvBlock,
+    EncoderInput,
+    FusionModel,
+    GradientSpec,
+)
+
+
+@dataclass(frozen=True)
+class MMLutConfig:
+    """Structure of an MM-LUT.
+
+    nodes: nodes on the luma, infrared, gradient and context axis.
+    gradient_range: grey levels at which the gradient axis ends.
+    width, pool, unshuffle, skip, inputs: the context encoder, see `ContextEncoder`.
+    """
+
+    nodes: tuple[int, int, int, int] = (17, 17, 5, 5)
+    gradient_range: float = 64.0
+    gradient_norm: str = "l1"
+    width: int = 16
+    blocks: int = 5
+    pool: int = 4
+    unshuffle: int = 2
+    slope: float = 0.2
+    skip: bool = True
+    inputs: EncoderInput = "luma_infrared"
+
+    def axes(self) -> tuple[Axis, Axis, Axis, Axis]:
+        """The lattice axes, in the core's order."""
+        luma, infrared, gradient, context = self.nodes
+        return (
+            Axis("luma", luma, 0.0, 255.0),
+            Axis("infrared", infrared, 0.0, 255.0),
+            Axis("gradient", gradient, 0.0, self.gradient_range),
+            Axis("context", context, 0.0, 255.0),
+        )
+
+
+class MMLut(nn.Module):
+    """Learnable lattice and context encoder (paper, section 3.2).
+
+    ``forward(visible, infrared)`` takes ``(B, 3, H, W)`` RGB and ``(B, 1, H, W)``, float in [0, 1],
+    and returns the fused luma ``(B, 1, H, W)``, not clipped.
+    """
+
+    def __init__(self, config: MMLutConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.axes = config.axes()
+        self.gradient_spec = GradientSpec(norm=config.gradient_norm)  # type: ignore[arg-type]
+        self.lattice = nn.Parameter(_initial_lattice(self.axes))
+        channels = INPUT_CHANNELS[config.inputs] * config.unshuffle**2
+        widths = [channels, *[config.width] * (config.blocks - 1), 1]
+        self.blocks = nn.ModuleList(
+            nn.Conv2d(before, after, 3, padding=1)
+            for before, after in zip(widths[:-1], widths[1:], strict=True)
+        )
+
+    def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        """Fused luma of a batch of pairs."""
+        luma = luma_of(visible)
+        return self.look_up(luma, infrared, self.gradient(luma), self.context(visible, infrared))
+
+    def look_up(self, luma: Tensor, infrared: Tensor, gradient: Tensor, context: Tensor) -> Tensor:
+        """Interpolate the lattice at four features, each ``(B, 1, H, W)`` in [0, 1] grey."""
+        features = (luma, infrared, gradient, context)
+        strides = torch.tensor(self.lattice.stride())
+        base: Any = 0
+        fractions = []
+        for feature, axis, stride in zip(features, self.axes, strides, strict=True):
+            position = (feature * 255.0 - axis.low) / axis.step
+            position = position.clamp(0.0, axis.nodes - 1.0)
+            index = position.detach().floor().clamp(max=axis.nodes - 2)
+            fractions.append(position - index)
+            base = base + index.long() * stride
+        flat = self.lattice.reshape(-1)
+        fused: Any = 0.0
+        for corner in product((0, 1), repeat=4):
+            offset = int(sum(c * int(s) for c, s in zip(corner, strides, strict=True)))
+            weight: Any = 1.0
+            for fraction, upper in zip(fractions, corner, strict=True):
+                weight = weight * (fraction if upper else 1.0 - fraction)
+            fused = fused + weight * flat[base + offset]
+        return fused
+
+    def gradient(self, luma: Tensor) -> Tensor:
+        """Sobel gradient of the luma, ``(B, 1, H, W)``, scaled as the core's `GradientSpec`."""
+        horizontal, vertical = sobel(luma)
+        if self.gradient_spec.norm == "l1":
+            magnitude = horizontal.abs() + vertical.abs()
+        else:
+            magnitude = (horizontal**2 + vertical**2 + 1e-12).sqrt()
+        return magnitude * self.gradient_spec.scale
+
+    def context(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        """Context map at full resolution, ``(B, 1, H, W)`` in [0, 1]."""
+        config = self.config
+        planes = visible if config.inputs == "rgb_infrared" else luma_of(visible)
+        planes = torch.cat([planes, infrared], dim=1)
+        height, width = planes.shape[-2:]
+        stride = config.pool * config.unshuffle
+        planes = F.pad(planes, (0, -width % stride, 0, -height % stride), mode="replicate")
+        hidden = F.pixel_unshuffle(F.avg_pool2d(planes, config.pool), config.unshuffle)
+        hidden = first = F.leaky_relu(self.blocks[0](hidden), config.slope)
+        for block in self.blocks[1:-1]:
+            hidden = F.leaky_relu(block(hidden), config.slope)
+        if config.skip:
+            hidden = hidden + first
+        coarse = torch.sigmoid(self.blocks[-1](hidden))
+        if stride == 1:
+            return coarse
+        full = F.interpolate(coarse, scale_factor=stride, mode="bilinear", align_corners=False)
+        return full[..., :height, :width]
+
+    def to_model(self, provenance: dict[str, Any], levels: int | None = 255) -> FusionModel:
+        """The core's model. levels: quantisation of the lattice to 1/levels steps, None for none."""
+        lattice = self.lattice.detach().float().cpu().clamp(0.0, 1.0).numpy()
+        if levels is not None:
+            lattice = np.rint(lattice * levels) / np.float32(levels)
+        blocks = tuple(
+            ConvBlock(
+                block.weight.detach().float().cpu().numpy(),
+                block.bias.detach().float().cpu().numpy(),
+            )
+            for block in self.blocks
+        )
+        config = self.config
+        return FusionModel(
+            lattice=lattice.astype(np.float32),
+            axes=self.axes,
+            gradient=self.gradient_spec,
+            encoder=ContextEncoder(
+                blocks=blocks,
+                inputs=config.inputs,
+                pool=config.pool,
+                unshuffle=config.unshuffle,
+                slope=config.slope,
+                skip=config.skip,
+            ),
+            provenance=provenance,
+        )
+
+
+def luma_of(visible: Tensor) -> Tensor:
+    """BT.601 luma of ``(B, 3, H, W)`` RGB, ``(B, 1, H, W)``."""
+    return 0.299 * visible[:, :1] + 0.587 * visible[:, 1:2] + 0.114 * visible[:, 2:]
+
+
+def sobel(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Horizontal and vertical Sobel response of ``(B, 1, H, W)``, edges repeated."""
+    padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
+    across = padded[..., 2:] - padded[..., :-2]
+    down = padded[..., 2:, :] - padded[..., :-2, :]
+    horizontal = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
+    vertical = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
+    return horizontal, vertical
+
+
+def _initial_lattice(axes: tuple[Axis, ...]) -> Tensor:
+    """Between the mean and the maximum of luma and infrared, the maximum gaining with context."""
+    luma, infrared, _, context = torch.meshgrid(
+        *(torch.linspace(axis.low, axis.high, axis.nodes) / 255.0 for axis in axes), indexing="ij"
+    )
+    mean = (luma + infrared) / 2
+    return mean + (torch.maximum(luma, infrared) - mean) * context
