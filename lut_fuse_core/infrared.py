@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import cv2
 import numpy as np
-import numpy.typing as npt
 
+from lut_fuse_core.dead_pixels import DeadPixels
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.infrared_range import (
+    GreyRange,
+    RangeTracker,
+    RawInfrared,
+    apply_table,
+    linear_table,
+    tone_table,
+)
+from lut_fuse_core.shutter import ShutterCounts, ShutterGuard
 
-RawInfrared = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+__all__ = ["InfraredNormalizer", "NormalizationConfig", "RawInfrared"]
+
+VISIBLE_CHANGE = 0.25
+"""Grey levels by which the range must move before the table is computed again."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +32,21 @@ class NormalizationConfig:
     """How raw infrared becomes 8 bits.
 
     mode: ``auto`` leaves 8-bit images as they are and uses ``percentile`` for 16-bit ones;
-        ``percentile`` stretches between two percentiles of the recent frames; ``range`` maps
-        ``low``..``high`` (raw counts) to 0..255.
+        ``percentile`` stretches between two percentiles of the stream, with soft ends, such that
+        a hot object takes the soft end and leaves the rest as bright as it was; ``range`` maps
+        ``low``..``high`` to 0..255 and clips.
     low_percentile, high_percentile: ends of the stretch, in percent.
-    smoothing: weight of the past in the running percentiles, 0 (none) to below 1.
+    smoothing: weight of the past in the running range, 0 (none) to below 1.
+    low, high: ends of the fixed range, in ``unit``.
+    unit: ``counts``, or ``celsius`` for linear radiometric cameras: degrees = scale * count +
+        offset. The defaults suit FLIR's high-resolution mode (0.01 K per count).
+    polarity: of the frames that come; ``black_hot`` ones are inverted, for the models expect warm
+        things to be bright.
+    local_contrast: CLAHE clip limit, 0 for none, 1 to 4 for more and more local contrast.
+    dead_pixels: learn and repair pixels that always differ from their neighbours.
+    shutter: notice flat-field corrections, show the last good frame meanwhile, follow their jumps.
+
+    Raises InputError for settings that make no sense.
     """
 
     mode: Literal["auto", "percentile", "range"] = "auto"
@@ -31,16 +55,41 @@ class NormalizationConfig:
     smoothing: float = 0.95
     low: float = 0.0
     high: float = 65535.0
+    unit: Literal["counts", "celsius"] = "counts"
+    scale: float = 0.01
+    offset: float = -273.15
+    polarity: Literal["white_hot", "black_hot"] = "white_hot"
+    local_contrast: float = 0.0
+    dead_pixels: bool = False
+    shutter: bool = True
 
     def __post_init__(self) -> None:
-        if self.mode not in ("auto", "percentile", "range"):
-            raise InputError(f"normalisation mode '{self.mode}' is not auto, percentile or range")
+        for name, value, allowed in (
+            ("mode", self.mode, ("auto", "percentile", "range")),
+            ("unit", self.unit, ("counts", "celsius")),
+            ("polarity", self.polarity, ("white_hot", "black_hot")),
+        ):
+            if value not in allowed:
+                raise InputError(f"normalisation {name} '{value}' is not {' or '.join(allowed)}")
         if not 0 <= self.low_percentile < self.high_percentile <= 100:
             raise InputError("the normalisation percentiles must increase within 0 to 100")
         if not 0 <= self.smoothing < 1:
             raise InputError(f"normalisation smoothing is {self.smoothing}; it must be in [0, 1)")
         if not self.low < self.high:
             raise InputError(f"normalisation range {self.low} to {self.high} must increase")
+        if not (np.isfinite(self.scale) and self.scale > 0 and np.isfinite(self.offset)):
+            raise InputError("the radiometric scale must be positive and the offset finite")
+        if not 0 <= self.local_contrast <= 40:
+            raise InputError(f"local contrast is {self.local_contrast}; it must be in 0 to 40")
+
+    @property
+    def fixed_range(self) -> GreyRange:
+        """``low``..``high`` in raw counts."""
+        if self.unit == "counts":
+            return GreyRange(self.low, self.high)
+        return GreyRange(
+            (self.low - self.offset) / self.scale, (self.high - self.offset) / self.scale
+        )
 
 
 class InfraredNormalizer:
@@ -48,32 +97,86 @@ class InfraredNormalizer:
 
     def __init__(self, config: NormalizationConfig | None = None) -> None:
         self.config = config or NormalizationConfig()
-        self._range: tuple[float, float] | None = None
+        self._tracker = RangeTracker(
+            self.config.low_percentile, self.config.high_percentile, self.config.smoothing
+        )
+        self._shutter = ShutterGuard()
+        self._dead = DeadPixels()
+        limit = self.config.local_contrast
+        self._local: Any = cv2.createCLAHE(limit, (8, 8)) if limit else None
+        self._table: UInt8Array | None = None
+        self._table_range: GreyRange | None = None
+        self._out: UInt8Array | None = None
+
+    @property
+    def shutter_counts(self) -> ShutterCounts:
+        """Flat-field events noticed since the start."""
+        return self._shutter.counts
+
+    @property
+    def dead_pixel_count(self) -> int:
+        """Dead pixels that are being repaired."""
+        return self._dead.count
+
+    @property
+    def range(self) -> GreyRange | None:
+        """The range in use, raw counts; None before the first frame that needed one."""
+        return self._table_range
 
     def reset(self) -> None:
-        """Forget the stream (a new camera, a jump in time)."""
-        self._range = None
+        """Forget the stream (a new camera, a jump in time); known dead pixels stay."""
+        self._tracker.reset()
+        self._shutter.reset()
+        self._table = None
 
     def __call__(self, raw: RawInfrared) -> UInt8Array:
-        """raw: ``(H, W) uint8 or uint16``. Returns ``(H, W) uint8``. Raises InputError."""
-        if raw.ndim != 2 or raw.dtype not in (np.uint8, np.uint16):
+        """raw: ``(H, W) uint8 or uint16``. Returns ``(H, W) uint8``. Raises InputError.
+
+        The next call overwrites the result.
+        """
+        if raw.ndim != 2 or raw.dtype not in (np.uint8, np.uint16) or raw.size == 0:
             raise InputError(
                 f"infrared must be (H, W) uint8 or uint16, not {raw.shape} {raw.dtype}"
             )
-        if self.config.mode == "auto" and raw.dtype == np.uint8:
-            return raw.astype(np.uint8, copy=False)
-        low, high = self._current_range(raw)
-        scaled = (raw.astype(np.float32) - np.float32(low)) * np.float32(255.0 / (high - low))
-        return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+        if self.config.shutter:
+            verdict = self._shutter.look(raw)
+            if verdict.hold and self._out is not None and self._out.shape == raw.shape:
+                return self._out
+            self._tracker.shift(verdict.shift)
+        self._out = self._normalize(raw)
+        return self._out
 
-    def _current_range(self, raw: RawInfrared) -> tuple[float, float]:
+    def _normalize(self, raw: RawInfrared) -> UInt8Array:
         config = self.config
-        if config.mode == "range":
-            return config.low, config.high
-        low, high = np.percentile(raw, (config.low_percentile, config.high_percentile))
-        if self._range is not None:
-            past = config.smoothing
-            low = past * self._range[0] + (1 - past) * low
-            high = past * self._range[1] + (1 - past) * high
-        self._range = (float(low), max(float(high), float(low) + 1.0))
-        return self._range
+        out = self._out
+        if out is None or out.shape != raw.shape:
+            out = np.empty(raw.shape, np.uint8)
+        apply_table(raw, self._current_table(raw), out)
+        if config.dead_pixels:
+            self._dead.learn(raw)
+            self._dead.repair(out)
+        return self._local.apply(out) if self._local is not None else out
+
+    def _current_table(self, raw: RawInfrared) -> UInt8Array:
+        config = self.config
+        plain = config.mode == "auto" and raw.dtype == np.uint8
+        entries = 256 if raw.dtype == np.uint8 else 65536
+        if plain:
+            wanted = GreyRange(0.0, 255.0)
+        elif config.mode == "range":
+            wanted = config.fixed_range
+        else:
+            wanted = self._tracker.update(raw)
+        if self._table is None or len(self._table) != entries or self._moved(wanted):
+            soft = not plain and config.mode != "range"
+            table = tone_table(wanted, entries) if soft else linear_table(wanted, entries)
+            self._table = 255 - table if config.polarity == "black_hot" else table
+            self._table_range = wanted
+        return self._table
+
+    def _moved(self, wanted: GreyRange) -> bool:
+        used = self._table_range
+        if used is None:
+            return True
+        moved = max(abs(wanted.low - used.low), abs(wanted.high - used.high))
+        return moved > VISIBLE_CHANGE * used.width / 255

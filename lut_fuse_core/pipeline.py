@@ -13,6 +13,7 @@ from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.infrared import InfraredNormalizer, NormalizationConfig, RawInfrared
 from lut_fuse_core.model import FusionModel
 from lut_fuse_core.registration import Registration, RegistrationConfig
+from lut_fuse_core.shutter import ShutterCounts
 
 Source = Literal["fused", "held", "visible"]
 """What an output shows: this pair fused, fused with an earlier infrared frame, visible only."""
@@ -64,7 +65,8 @@ class PipelineStatus:
     fused, held, visible_only: outputs by `Source`. source: of the latest output.
     infrared_age: seconds between the latest visible frame and the infrared fused with it, clock
         offset taken off; None if unknown. resets: jumps back in time that were noticed.
-    remaps: how often the registration was computed.
+    remaps: how often the registration was computed. shutter: flat-field events of the infrared
+    camera. dead_pixels: how many are being repaired.
     """
 
     fused: int = 0
@@ -74,6 +76,8 @@ class PipelineStatus:
     infrared_age: float | None = None
     resets: int = 0
     remaps: int = 0
+    shutter: ShutterCounts = field(default_factory=ShutterCounts)
+    dead_pixels: int = 0
 
 
 @dataclass(frozen=True)
@@ -220,4 +224,6 @@ class FusionPipeline:
             source=source,
             infrared_age=age,
             remaps=self._registration.recomputed,
+            shutter=self._normalizer.shutter_counts,
+            dead_pixels=self._normalizer.dead_pixel_count,
         )

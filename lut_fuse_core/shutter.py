@@ -1,0 +1,120 @@
+"""Flat-field corrections of thermal cameras: frozen, blank and jumping frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.infrared_range import RawInfrared, minimum_width
+
+Event = Literal["none", "frozen", "blank", "jump"]
+"""frozen: the camera repeats its last frame. blank: the closed shutter itself is seen. jump: all
+counts moved by the same amount."""
+
+BLANK_SPREAD = 0.08
+"""A frame whose 5th to 95th percentile span less than this share of the usual span is blank."""
+
+MINIMUM_JUMP = 0.08
+"""Share of the usual span by which the frame must shift as a whole to count as a jump."""
+
+UNIFORMITY = 0.3
+"""How far pixels may stray from the common shift, as a share of it."""
+
+LONGEST_HOLD = 45
+"""Frames: a shutter opens again after half a second; a view that stays blank for longer is a
+wall or fog, and is shown."""
+
+
+@dataclass(frozen=True)
+class ShutterCounts:
+    """How often each event began since the start."""
+
+    frozen: int = 0
+    blank: int = 0
+    jump: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one frame is. shift: counts by which the stream jumped (``jump`` only)."""
+
+    event: Event
+    shift: float = 0.0
+
+    @property
+    def hold(self) -> bool:
+        """Whether the frame carries no new picture, and the last good one should be shown."""
+        return self.event in ("frozen", "blank")
+
+
+class ShutterGuard:
+    """Compares each frame of a stream with the one before, on about a thousand pixels."""
+
+    def __init__(self) -> None:
+        self.counts = ShutterCounts()
+        self._sample: npt.NDArray[np.float32] | None = None
+        self._span = 0.0
+        self._held = 0
+        self._event: Event = "none"
+
+    def reset(self) -> None:
+        """Forget the stream; the counts stay."""
+        self._sample = None
+        self._span = 0.0
+        self._held = 0
+        self._event = "none"
+
+    def look(self, raw: RawInfrared) -> Verdict:
+        """Judge one frame, ``(H, W) uint8 or uint16``."""
+        step = max(1, int(np.sqrt(raw.size / 1200)))
+        sample = raw[::step, ::step].astype(np.float32)
+        past = self._sample
+        if past is None or past.shape != sample.shape:
+            self._accept(sample)
+            return Verdict("none")
+        verdict = self._judge(sample, past, raw.dtype)
+        if verdict.event != "none" and verdict.event != self._event:
+            counts = {verdict.event: getattr(self.counts, verdict.event) + 1}
+            self.counts = replace(self.counts, **counts)
+        self._event = verdict.event
+        self._held = self._held + 1 if verdict.event == "blank" else 0
+        if not verdict.hold:
+            self._accept(sample)
+        return verdict
+
+    def _judge(
+        self,
+        sample: npt.NDArray[np.float32],
+        past: npt.NDArray[np.float32],
+        dtype: npt.DTypeLike,
+    ) -> Verdict:
+        if np.array_equal(sample, past):
+            return Verdict("frozen")
+        smallest = minimum_width(dtype)
+        span = max(self._span, smallest)
+        # Only a stream with contrast can lose it.
+        if (
+            self._span > smallest
+            and _span(sample) < BLANK_SPREAD * span
+            and self._held < LONGEST_HOLD
+        ):
+            return Verdict("blank")
+        change = sample - past
+        shift = float(np.median(change))
+        stray = float(np.median(np.abs(change - shift)))
+        if abs(shift) > MINIMUM_JUMP * span and stray < UNIFORMITY * abs(shift):
+            return Verdict("jump", shift)
+        return Verdict("none")
+
+    def _accept(self, sample: npt.NDArray[np.float32]) -> None:
+        self._sample = sample
+        span = _span(sample)
+        self._span = span if self._span == 0 else 0.9 * self._span + 0.1 * span
+
+
+def _span(sample: npt.NDArray[np.float32]) -> float:
+    low, high = np.percentile(sample, (5, 95))
+    return float(high - low)
