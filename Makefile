@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-BUILD_INPUTS := setup.py setup.cfg pyproject.toml $(wildcard lut_fuse_core/backends/native/*)
+BUILD_INPUTS := setup.py setup.cfg pyproject.toml $(wildcard lut_fuse_core/native/*)
 
 .PHONY: demo test test-ros lint bench clean
 

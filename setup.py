@@ -7,10 +7,17 @@ the distribution (59 on Ubuntu 22.04) and without the network.
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 PACKAGE = "lut_fuse_ros"
 HERE = Path(__file__).parent
+
+
+NATIVE = HERE / "lut_fuse_core" / "native"
+
+
+def sources(*patterns):
+    return sorted(str(p.relative_to(HERE)) for pattern in patterns for p in NATIVE.glob(pattern))
 
 
 def version():
@@ -28,10 +35,25 @@ def share(folder):
     return list(files.items())
 
 
+# A plain C library loaded with ctypes. Optional: without a compiler the `cpu` backend serves. It
+# needs no -march: the instruction set is chosen at run time.
+native = Extension(
+    "lut_fuse_core.backends._native",
+    sources=sources("*.cpp"),
+    depends=sources("*.hpp", "*.inl"),
+    include_dirs=[str(NATIVE.relative_to(HERE))],
+    extra_compile_args=[
+        *("-std=c++17", "-O3", "-fno-math-errno", "-fvisibility=hidden", "-pthread", "-g0")
+    ],
+    extra_link_args=["-pthread"],
+    language="c++",
+    optional=True,
+)
+
 setup(
     name=PACKAGE,
     version=version(),
-    description="Fuse visible and infrared images with distilled look-up tables, with and without ROS 2",
+    description="Fuse visible and infrared images with distilled look-up tables, with or without ROS",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="Seed 2728833c maintainers",
@@ -40,6 +62,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["lut_fuse_core*", "lut_fuse_ros*", "training*"]),
+    ext_modules=[native],
     package_data={"lut_fuse_core": ["models/*", "py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
@@ -50,15 +73,16 @@ setup(
     install_requires=[
         "numpy>=1.26",
         "opencv-python-headless>=4.8",
-        "numba>=0.59",
+        "numba>=0.59,<0.62",  # later ones bring an LLVM that is 50 MB larger
         "onnxruntime>=1.17",
+        "protobuf>=3.20",
         "safetensors>=0.4",
         "rosbags>=0.10",
         "tqdm>=4.60",
     ],
     extras_require={
         "training": ["torch==2.13.0", "tensorboard>=2.14"],
-        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.11"],
+        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.11", "onnx>=1.16"],
     },
     entry_points={
         "console_scripts": [

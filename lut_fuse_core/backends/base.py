@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -36,6 +36,18 @@ class Backend(Protocol):
         out: ``(H, W, 3) uint8``, C-contiguous, written and returned if given.
 
         Returns ``(H, W, 3) uint8``, RGB. Raises InputError for unsuitable arrays.
+        """
+        ...
+
+
+@runtime_checkable
+class StagedBackend(Protocol):
+    """A backend that tells how long the stages of a frame took (`lut-fuse bench` shows them)."""
+
+    def stage_seconds(self) -> dict[str, float]:
+        """Seconds per stage of the latest `fuse` call, by name, in the order they ran.
+
+        Use the names ``encoder`` and ``features and look-up`` where they apply.
         """
         ...
 
