@@ -14,7 +14,7 @@ from lut_fuse_core.infrared import RawInfrared
 
 VISIBLE_NAMES = ("visible", "vi", "vis", "rgb", "visual", "crop_lr_visible")
 INFRARED_NAMES = ("infrared", "ir", "inf", "thermal", "lwir", "cropinfrared")
-"""Folder names in any case: our own, MSRS and TNO (vi, ir), LLVIP, M3FD (Vis, Ir), FMB, RoadScene."""
+"""Folder names, in any case: our own, those of MSRS, TNO, LLVIP, M3FD, FMB and RoadScene."""
 
 SPLITS = ("test", "val", "train")
 """Where a data set has these subfolders, the first one there is taken."""

@@ -1,18 +1,19 @@
 """Flicker: how much the fused video changes where its inputs stand still.
 
 Derivation. A fused pixel is a function F of the visible luma V and the infrared intensity I around
-it, so between two frames it changes by about ``dF = F_V dV + F_I dI``. Any rule that mixes its two
-inputs (weights that add up to one, or the maximum) gives ``|dF| <= max(|dV|, |dI|)``. A method whose
-dF is larger amplifies the sensors' noise or lets a distant change through (statistics of the whole
-frame, for example), and that is what the eye sees as flicker. So we look at the pixels where
-neither input changed by more than `STILL_LIMIT` grey levels, which is noise rather than motion,
-take the mean absolute changes of V, I and F there, and divide:
+it, so between two frames it changes by about ``dF = F_V dV + F_I dI``. A blend whose weights add
+up to one keeps ``mean |dF| <= max(mean |dV|, mean |dI|)``. A method that exceeds this amplifies the
+noise of the sensors, or lets something far away through (statistics of the whole frame, say), and
+the eye sees it as flicker. So we look at the pixels where neither input changed by more than
+`STILL_LIMIT` grey levels, which is noise rather than motion, take the mean absolute changes of V, I
+and F there, and divide:
 
     ratio = mean |dF| / max(mean |dV|, mean |dI|)
 
-1 or less: the fused video is no more restless than the more restless of its inputs. Every step
-between two frames counts the same, however much of it stands still; steps in which next to nothing
-does (a cut, a fast pan) are left out and counted.
+1 or less: the fused video is no more restless than the more restless of its inputs. Every step from
+one frame to the next counts the same, however much of it stands still; steps in which next to
+nothing does (a pan) are left out and counted. A cut to another scene cannot be told from traffic in
+this way: measure one take at a time.
 
 The second meter asks the question for a newcomer, a lamp or a hot object that enters the view: how
 much does the rest of the picture change, in the region that it does not touch?
@@ -35,7 +36,7 @@ STILL_LIMIT = 2
 """Grey levels by which an input may change in a pixel that counts as still."""
 
 LEAST_STILL_SHARE = 0.02
-"""Share of still pixels below which a step is a cut or a pan, and says nothing about flicker."""
+"""Share of still pixels below which a step is a pan, and says nothing about flicker."""
 
 BoolArray = npt.NDArray[np.bool_]
 FloatVector = npt.NDArray[np.float64]

@@ -6,6 +6,7 @@ noise, mutual information rewards copying pixels. Read them together, and look a
 """
 
 from lut_fuse_core.metrics.pair import (
+    METRIC_MEANINGS,
     METRIC_NAMES,
     MINIMUM_SIDE,
     PairEvaluator,
@@ -15,6 +16,7 @@ from lut_fuse_core.metrics.pair import (
 from lut_fuse_core.metrics.rules import TRIVIAL_RULES, average_rule, maximum_rule
 
 __all__ = [
+    "METRIC_MEANINGS",
     "METRIC_NAMES",
     "MINIMUM_SIDE",
     "TRIVIAL_RULES",

@@ -9,7 +9,21 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.metrics import fidelity, information, statistics, structure
 
-METRIC_NAMES = ("MI", "EN", "CC", "SSIM", "Qabf", "SCD", "VIF", "SD", "SF", "AG")
+METRIC_MEANINGS = {
+    "MI": "information shared with the two inputs, nats",
+    "EN": "entropy of the grey levels, bits",
+    "CC": "correlation with the two inputs, mean",
+    "SSIM": "structural similarity to the two inputs, sum",
+    "Qabf": "edges of the inputs that survive, 0 to 1",
+    "SCD": "what was added to one input looks like the other, sum",
+    "VIF": "visual information kept of the two inputs, sum",
+    "SD": "global contrast, grey levels",
+    "SF": "activity between neighbours, grey levels",
+    "AG": "mean gradient, grey levels per pixel",
+}
+"""The metrics in the order of the published tables, each with what it measures."""
+
+METRIC_NAMES = tuple(METRIC_MEANINGS)
 
 MINIMUM_SIDE = 41
 """Pixels that the four scales of VIF need along each side."""
