@@ -1,0 +1,95 @@
+"""The node's entry in /diagnostics, through diagnostic_updater."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from diagnostic_updater import Updater
+
+from lut_fuse_ros.health import Level, Situation, assess
+from lut_fuse_ros.meters import LatencySummary, Statistics
+
+if TYPE_CHECKING:
+    from lut_fuse_ros.fusion_node import FusionNode
+
+LEVELS = {level: bytes([level]) for level in Level}
+
+
+class Diagnostics:
+    """Reports once a second what the node does, in every state."""
+
+    def __init__(self, node: FusionNode) -> None:
+        self._node = node
+        self._before: dict[str, int] = {}
+        self._measured: Statistics | None = None
+        # With the whole name, two nodes in two namespaces can be told apart.
+        if not node.has_parameter("diagnostic_updater.use_fqn"):
+            node.declare_parameter("diagnostic_updater.use_fqn", True)
+        updater = Updater(node)
+        updater.setHardwareID("none")
+        updater.add("fusion", self._report)
+        self._updater = updater
+
+    def _report(self, status: Any) -> Any:
+        node, statistics, now = self._node, self._node.statistics, time.monotonic()
+        processing, age = statistics.latencies()
+        situation = self._situation(now, age)
+        level, message = assess(situation)
+        status.summary(LEVELS[level], message)
+        status.add("state", situation.state)
+        if node.pipeline is not None:
+            status.add("backend", node.pipeline.fuser.backend.name)
+        status.add("model", node.parameters.model)
+        for name in ("visible", "infrared", "pairs", "published"):
+            status.add(f"{name} rate (Hz)", f"{statistics.rate(name, now):.1f}")
+        for name, summary in (("arrival", processing), ("stamp", age)):
+            status.add(f"latency since {name} p50 (ms)", f"{summary.p50:.1f}")
+            status.add(f"latency since {name} p99 (ms)", f"{summary.p99:.1f}")
+        if situation.infrared_offset is not None:
+            status.add("infrared stamps ahead (s)", f"{situation.infrared_offset:.4f}")
+        for name, total in statistics.totals().items():
+            status.add(name, str(total))
+        status.add("last error", statistics.last_error)
+        return status
+
+    def _situation(self, now: float, age: LatencySummary) -> Situation:
+        node, statistics = self._node, self._node.statistics
+        parameters, pairing, output = node.parameters, node.pairing, node.output
+        fallen_back = pairing is not None and pairing.fallen_back
+        return Situation(
+            state=node._state_machine.current_state[1],
+            problem=node.problem,
+            visible_silence=statistics.silence("visible", now),
+            infrared_silence=statistics.silence("infrared", now),
+            fallback=parameters.fallback_policy if fallen_back else "",
+            fallback_timeout=parameters.fallback_timeout,
+            infrared_offset=pairing.offset.seconds() if pairing is not None else None,
+            latency_p99=1e-3 * age.p99,
+            max_latency=parameters.diagnostics_max_latency,
+            output_rate=statistics.rate("published", now),
+            watched=output is not None and output.wanted,
+            last_error=statistics.last_error,
+            notes=tuple(self._notes()),
+            recent=self._recent(statistics),
+        )
+
+    def _recent(self, statistics: Statistics) -> dict[str, int]:
+        if statistics is not self._measured:
+            self._measured, self._before = statistics, {}
+        totals = statistics.totals()
+        recent = {name: total - self._before.get(name, 0) for name, total in totals.items()}
+        self._before = totals
+        return recent
+
+    def _notes(self) -> list[str]:
+        node = self._node
+        notes = [node.backend_note] if node.backend_note else []
+        if node.registration is not None and node.registration.missing:
+            notes.append(f"not registered, visible only: {node.registration.missing}")
+        notes += [
+            f"{topic}: the other side wants another reliability (see visible.qos, infrared.qos, "
+            "output.qos)"
+            for topic in sorted(node.mismatches)
+        ]
+        return notes

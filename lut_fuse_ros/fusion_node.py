@@ -1,0 +1,320 @@
+"""The node: a lifecycle around pairing, worker and output. `ros2 run lut_fuse_ros fusion_node`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import CameraInfo
+
+from lut_fuse_core.errors import BackendUnavailableError, InputError, LutFuseError
+from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.registration import RegistrationConfig
+from lut_fuse_core.registration_file import load_registration
+from lut_fuse_ros.declaration import declare_parameters, on_change
+from lut_fuse_ros.diagnostics import Diagnostics
+from lut_fuse_ros.meters import Statistics
+from lut_fuse_ros.output import Output
+from lut_fuse_ros.pairing import Pairing
+from lut_fuse_ros.parameters import NodeParameters
+from lut_fuse_ros.qos import profile
+from lut_fuse_ros.transitions import refuse_impossible_transitions
+from lut_fuse_ros.worker import Worker
+
+Result = TransitionCallbackReturn
+WARM_UP_SIZE = (480, 640)
+REGISTRATION_PERIOD = 1.0
+LOG_PERIOD = 5.0
+
+
+class FusionNode(LifecycleNode):  # type: ignore[misc]
+    """Subscribes to two cameras and publishes the fused image while active.
+
+    Raises InputError if it was started with parameters that cannot be used.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("fusion_node", **options)
+        self.parameters = declare_parameters(self)
+        self.pipeline: FusionPipeline | None = None
+        self.output: Output | None = None
+        self.pairing: Pairing | None = None
+        self.worker: Worker | None = None
+        self.registration: Any = None
+        self.statistics = Statistics(time.monotonic())
+        self.problem = ""
+        self.backend_note = ""
+        self.mismatches: set[str] = set()
+        self._infos: list[Any] = []
+        self._registration_timer: Any = None
+        refuse_impossible_transitions(self)
+        on_change(self, lambda: self.parameters, self._accept)
+        self.diagnostics = Diagnostics(self)
+        if self.parameters.autostart:
+            self._starter = self.create_timer(0.0, self._autostart)
+
+    # --- life cycle -------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model, choose the backend, warm it up, offer the topics."""
+        try:
+            self.pipeline = self._make_pipeline()
+            self._warm_up(self.pipeline)
+            if self.parameters.registration_source == "tf":
+                from lut_fuse_ros.tf_registration import TfRegistration
+
+                rectified = self.parameters.registration_rectified
+                self.registration = TfRegistration(self, rectified=rectified)
+        except (LutFuseError, OSError, ImportError) as error:
+            self.problem = str(error)
+            self.get_logger().error(f"cannot be configured: {error}")
+            self._release()
+            return Result.FAILURE
+        self.problem = ""
+        self.output = Output(self, self.parameters, self._mismatched)
+        self.get_logger().info(
+            f"backend {self.pipeline.fuser.backend.name}, model {self.parameters.model}"
+        )
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe and begin to fuse."""
+        assert self.pipeline is not None
+        assert self.output is not None
+        self.pipeline.reset()
+        self.statistics = Statistics(time.monotonic())
+        self.mismatches.clear()
+        result = super().on_activate(state)
+        self.worker = Worker(
+            self.pipeline,
+            self.output,
+            self.statistics,
+            self.parameters,
+            now=lambda: int(self.get_clock().now().nanoseconds),
+            log=self._warn,
+        )
+        self.worker.registered = self.registration is None
+        self.worker.start()
+        self.pairing = Pairing(
+            self,
+            self.parameters,
+            self.statistics,
+            on_job=self.worker.put,
+            on_jump=lambda: self._request(FusionPipeline.reset),
+            on_mismatch=self._mismatched,
+        )
+        self._infos = [
+            self._subscribe_info("visible", self._visible_info),
+            self._subscribe_info("infrared", self._infrared_info),
+        ]
+        if self.registration is not None:
+            self._registration_timer = self.create_timer(REGISTRATION_PERIOD, self._register)
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe and finish the frame under way."""
+        self._halt()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget model and topics."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """From any state to the end."""
+        self._halt()
+        self._release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a transition that broke off: back to unconfigured."""
+        self._halt()
+        self._release()
+        return Result.SUCCESS
+
+    def close(self) -> None:
+        """Stop whatever runs, before the process ends."""
+        self._halt()
+        self._release()
+
+    def _halt(self) -> None:
+        if self._registration_timer is not None:
+            self.destroy_timer(self._registration_timer)
+            self._registration_timer = None
+        for info in self._infos:
+            self.destroy_subscription(info)
+        self._infos = []
+        if self.pairing is not None:
+            self.pairing.close()
+            self.pairing = None
+        if self.worker is not None:
+            self.worker.stop()
+            self.worker = None
+
+    def _release(self) -> None:
+        if self.registration is not None:
+            self.registration.close()
+            self.registration = None
+        if self.output is not None:
+            self.output.close()
+            self.output = None
+        self.pipeline = None
+
+    def _autostart(self) -> None:
+        self.destroy_timer(self._starter)
+        if self.trigger_configure() == Result.SUCCESS:
+            self.trigger_activate()
+
+    # --- pipeline ---------------------------------------------------------------------------
+
+    def _make_pipeline(self) -> FusionPipeline:
+        parameters = self.parameters
+        transform = None
+        if parameters.registration_source == "file":
+            transform = load_registration(parameters.registration_file)
+        threads = parameters.threads or max(1, len(os.sched_getaffinity(0)) - 1)
+        cv2.setNumThreads(threads)
+        config = PipelineConfig(
+            model=parameters.model,
+            backend=parameters.backend,
+            threads=threads,
+            strength=parameters.strength,
+            normalization=parameters.normalization(),
+            registration=RegistrationConfig(
+                transform, parameters.registration_distance, parameters.registration_soft_edge
+            ),
+            max_infrared_age=_infrared_age(parameters),
+        )
+        try:
+            pipeline = FusionPipeline(config)
+            self.backend_note = ""
+        except BackendUnavailableError as error:
+            pipeline = FusionPipeline(replace(config, backend="auto"))
+            self.backend_note = (
+                f"backend '{parameters.backend}' cannot run here ({error}); "
+                f"'{pipeline.fuser.backend.name}' is used instead"
+            )
+            self.get_logger().warning(self.backend_note)
+        return pipeline
+
+    def _warm_up(self, pipeline: FusionPipeline) -> None:
+        """Compile and allocate now, not when the first frame waits."""
+        height, width = WARM_UP_SIZE
+        visible = np.zeros((height, width, 3), np.uint8)
+        pipeline.fuser.fuse(visible, np.zeros((height, width), np.uint8))
+
+    def _accept(self, parameters: NodeParameters) -> None:
+        """Take over checked parameters, at the next frame."""
+        before, self.parameters = self.parameters, parameters
+        if self.pairing is not None:
+            self.pairing.update(parameters)
+        if self.output is not None:
+            self.output.parameters = parameters
+        if self.worker is not None:
+            self.worker.parameters = parameters
+        self._request(lambda pipeline: _apply(pipeline, before, parameters))
+
+    def _request(self, change: Callable[[FusionPipeline], None]) -> None:
+        if self.worker is not None:
+            self.worker.request(change)
+        elif self.pipeline is not None:
+            change(self.pipeline)
+
+    # --- camera_info and registration ---------------------------------------------------------
+
+    def _subscribe_info(self, side: str, callback: Callable[[Any], None]) -> Any:
+        qos = profile(
+            getattr(self.parameters, f"{side}_qos"), getattr(self.parameters, f"{side}_queue_size")
+        )
+        return self.create_subscription(CameraInfo, f"{side}/camera_info", callback, qos)
+
+    def _visible_info(self, info: CameraInfo) -> None:
+        if self.output is not None:
+            self.output.camera_info = info
+        if self.registration is not None:
+            self.registration.visible = info
+
+    def _infrared_info(self, info: CameraInfo) -> None:
+        if self.registration is not None:
+            self.registration.infrared = info
+
+    def _register(self) -> None:
+        """Look whether the rig became known or changed."""
+        rig = self.registration.rig()
+        if rig is None or self.worker is None or self.pipeline is None:
+            return
+        if rig != self.pipeline.config.registration.transform:
+            self._request(
+                lambda pipeline: pipeline.set_registration(
+                    replace(pipeline.config.registration, transform=rig)
+                )
+            )
+        self.worker.registered = True
+
+    # --- reports ----------------------------------------------------------------------------
+
+    def _mismatched(self, topic: str) -> None:
+        self.mismatches.add(topic)
+
+    def _warn(self, text: str) -> None:
+        self.get_logger().warning(text, throttle_duration_sec=LOG_PERIOD)
+
+
+def _infrared_age(parameters: NodeParameters) -> float:
+    return max(parameters.fallback_max_infrared_age, parameters.sync_tolerance)
+
+
+def _apply(pipeline: FusionPipeline, before: NodeParameters, after: NodeParameters) -> None:
+    """Set on a pipeline what changed."""
+    if after.strength != before.strength:
+        pipeline.set_strength(after.strength)
+    if after.normalization() != before.normalization():
+        pipeline.set_normalization(after.normalization())
+    registration = replace(
+        pipeline.config.registration,
+        distance=after.registration_distance,
+        soft_edge=after.registration_soft_edge,
+    )
+    if registration != pipeline.config.registration:
+        pipeline.set_registration(registration)
+    if _infrared_age(after) != pipeline.config.max_infrared_age:
+        pipeline.config = replace(pipeline.config, max_infrared_age=_infrared_age(after))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the node until it is interrupted. Returns the exit status: 2 for bad parameters."""
+    rclpy.init(args=arguments)
+    try:
+        node = FusionNode()
+    except InputError as error:
+        print(f"fusion_node: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 2
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        # A launch file and a terminal both interrupt; the second must not break off the clean-up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        node.close()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

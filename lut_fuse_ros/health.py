@@ -1,0 +1,129 @@
+"""What the diagnostics say: from numbers to OK, WARN or ERROR and a sentence for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+DROPPED_SHARE = 0.05
+"""Share of pairs given up above which the node is too slow for its cameras."""
+
+UNPAIRED_SHARE = 0.2
+"""Share of frames without a partner, on the side that has fewer, above which pairing is poor."""
+
+SILENCE = 1.0
+"""Seconds without a visible image after which that camera counts as stopped."""
+
+
+class Level(IntEnum):
+    """The levels of `diagnostic_msgs/DiagnosticStatus`."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known about a node at the time of a report.
+
+    state: of the life cycle. problem: why it could not be configured. visible_silence,
+    infrared_silence: seconds since the last image. fallback: the policy, if it applies.
+    infrared_offset: seconds by which infrared stamps are ahead. latency_p99, max_latency: seconds.
+    watched: whether somebody subscribes. notes: standing warnings (backend replaced, quality of
+    service). recent: counters since the last report.
+    """
+
+    state: str
+    problem: str = ""
+    visible_silence: float = 0.0
+    infrared_silence: float = 0.0
+    fallback: str = ""
+    fallback_timeout: float = 0.5
+    infrared_offset: float | None = None
+    latency_p99: float = 0.0
+    max_latency: float = 0.1
+    output_rate: float = 0.0
+    watched: bool = True
+    last_error: str = ""
+    notes: tuple[str, ...] = ()
+    recent: Mapping[str, int] = field(default_factory=dict)
+
+    def lately(self, name: str) -> int:
+        """A counter since the last report."""
+        return self.recent.get(name, 0)
+
+
+def assess(situation: Situation) -> tuple[Level, str]:
+    """The worst level that applies and the sentences for it, the most important first."""
+    if situation.problem:
+        return Level.ERROR, f"cannot be configured: {situation.problem}"
+    if situation.state != "active":
+        return Level.OK, situation.state
+    errors = list(_errors(situation))
+    warnings = [*_warnings(situation), *situation.notes]
+    if errors:
+        return Level.ERROR, "; ".join(errors + warnings)
+    if warnings:
+        return Level.WARN, "; ".join(warnings)
+    if not situation.watched:
+        return Level.OK, "ready; nobody subscribes to the fused image"
+    return Level.OK, f"fusing at {situation.output_rate:.1f} Hz"
+
+
+def _errors(situation: Situation) -> Iterator[str]:
+    if situation.visible_silence > SILENCE:
+        yield f"no visible images for {situation.visible_silence:.1f} s: nothing to publish"
+    elif situation.fallback == "nothing":
+        yield f"{_why_no_pairs(situation)}: nothing is published"
+    failures = situation.lately("failed") + situation.lately("malformed")
+    if failures and situation.watched and not situation.lately("published"):
+        yield f"no image could be fused: {situation.last_error}"
+
+
+def _warnings(situation: Situation) -> Iterator[str]:
+    if situation.visible_silence <= SILENCE and situation.fallback not in ("", "nothing"):
+        shown = "visible only" if situation.fallback == "visible" else "earlier infrared reused"
+        yield f"{_why_no_pairs(situation)}: {shown}"
+    if situation.lately("published"):
+        failures = situation.lately("failed") + situation.lately("malformed")
+        if failures:
+            yield f"{failures} bad messages: {situation.last_error}"
+    dropped = _share(situation, "dropped", "pairs")
+    if dropped > DROPPED_SHARE:
+        yield (
+            f"fusing is slower than the cameras: {100 * dropped:.0f} % of the pairs dropped "
+            "(smaller images, a faster backend or more threads help)"
+        )
+    unpaired = min(
+        _share(situation, "unpaired_visible", "visible"),
+        _share(situation, "unpaired_infrared", "infrared"),
+    )
+    if unpaired > UNPAIRED_SHARE and not situation.fallback:
+        yield f"{100 * unpaired:.0f} % of the frames find no partner{_hint(situation)}"
+    if situation.latency_p99 > situation.max_latency:
+        yield f"latency is {1e3 * situation.latency_p99:.0f} ms (99th percentile, since the stamp)"
+    if situation.lately("zero_stamps"):
+        yield "a camera does not stamp its images: the time of arrival is used"
+    if situation.lately("clock_jumps"):
+        yield "the cameras' clock was set: started anew"
+
+
+def _why_no_pairs(situation: Situation) -> str:
+    if situation.infrared_silence > situation.fallback_timeout:
+        return f"no infrared images for {situation.infrared_silence:.1f} s"
+    return f"visible and infrared images come but do not pair{_hint(situation)}"
+
+
+def _hint(situation: Situation) -> str:
+    if situation.infrared_offset is None:
+        return ""
+    return (
+        f" (infrared stamps are {situation.infrared_offset:+.3f} s ahead; see sync.tolerance and "
+        "sync.infrared_offset)"
+    )
+
+
+def _share(situation: Situation, part: str, whole: str) -> float:
+    return situation.lately(part) / max(situation.lately(whole), 1)

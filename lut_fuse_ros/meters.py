@@ -1,0 +1,144 @@
+"""Counts, rates and latencies of a running node; every method may be called from any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass
+from statistics import quantiles
+from typing import ClassVar
+
+WINDOW = 5.0
+"""Seconds over which rates are measured."""
+
+LATENCIES = 300
+"""How many latencies are kept: ten seconds at 30 Hz."""
+
+
+@dataclass(frozen=True)
+class LatencySummary:
+    """Median and 99th percentile in milliseconds; NaN while there is nothing to measure."""
+
+    p50: float = float("nan")
+    p99: float = float("nan")
+
+
+def summarise(milliseconds: list[float]) -> LatencySummary:
+    """Median and 99th percentile of latencies."""
+    if not milliseconds:
+        return LatencySummary()
+    if len(milliseconds) == 1:
+        return LatencySummary(milliseconds[0], milliseconds[0])
+    cuts = quantiles(milliseconds, n=100, method="inclusive")
+    return LatencySummary(cuts[49], cuts[98])
+
+
+class RateMeter:
+    """Events per second over the last `WINDOW` seconds."""
+
+    def __init__(self, now: float) -> None:
+        self._start = now
+        self._last = now
+        self._times: deque[float] = deque(maxlen=2048)
+
+    def tick(self, now: float) -> None:
+        """Note an event."""
+        self._times.append(now)
+        self._last = now
+
+    def rate(self, now: float) -> float:
+        """Events per second up to ``now``."""
+        while self._times and now - self._times[0] > WINDOW:
+            self._times.popleft()
+        return len(self._times) / max(min(WINDOW, now - self._start), 1e-3)
+
+    def silence(self, now: float) -> float:
+        """Seconds since the last event, or since the start."""
+        return now - self._last
+
+
+class Statistics:
+    """What happened since activation.
+
+    Meters are created on first use, counters start at zero; `COUNTERS` says what they count.
+    """
+
+    COUNTERS: ClassVar[dict[str, str]] = {
+        "visible": "visible images received",
+        "infrared": "infrared images received",
+        "pairs": "pairs found",
+        "published": "images published",
+        "fused": "published images that show a pair",
+        "held": "published images with an earlier infrared frame",
+        "visible_only": "published images without infrared",
+        "dropped": "pairs given up for a newer one because fusing took too long",
+        "unpaired_visible": "visible images without a partner",
+        "unpaired_infrared": "infrared images without a partner",
+        "late": "pairs that came after a later image was published",
+        "malformed": "messages that could not be decoded",
+        "failed": "pairs that could not be fused",
+        "clock_jumps": "times the cameras' clock was set",
+        "zero_stamps": "messages without a stamp",
+        "format_changes": "times the infrared camera changed size or depth",
+    }
+
+    def __init__(self, now: float) -> None:
+        self._lock = threading.Lock()
+        self._start = now
+        self._counts: Counter[str] = Counter()
+        self._meters: dict[str, RateMeter] = {}
+        self._processing: deque[float] = deque(maxlen=LATENCIES)
+        self._age: deque[float] = deque(maxlen=LATENCIES)
+        self.last_error = ""
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Add to a counter."""
+        with self._lock:
+            self._counts[name] += amount
+
+    def tick(self, name: str, now: float) -> None:
+        """Count an event whose rate matters, too."""
+        with self._lock:
+            self._counts[name] += 1
+            self._meter(name).tick(now)
+
+    def error(self, name: str, message: str) -> None:
+        """Count a failure and remember its message."""
+        with self._lock:
+            self._counts[name] += 1
+            self.last_error = message
+
+    def latency(self, processing: float, age: float) -> None:
+        """Note one frame: seconds from its arrival, and from its stamp, to its publication."""
+        with self._lock:
+            self._processing.append(1e3 * processing)
+            self._age.append(1e3 * age)
+
+    def total(self, name: str) -> int:
+        """A counter."""
+        with self._lock:
+            return self._counts[name]
+
+    def totals(self) -> dict[str, int]:
+        """All counters, in the order of `COUNTERS`."""
+        with self._lock:
+            return {name: self._counts[name] for name in self.COUNTERS}
+
+    def rate(self, name: str, now: float) -> float:
+        """Events per second, lately."""
+        with self._lock:
+            return self._meter(name).rate(now)
+
+    def silence(self, name: str, now: float) -> float:
+        """Seconds since the last such event, or since the start."""
+        with self._lock:
+            return self._meter(name).silence(now)
+
+    def latencies(self) -> tuple[LatencySummary, LatencySummary]:
+        """From arrival to publication, and from stamp to publication."""
+        with self._lock:
+            processing, age = list(self._processing), list(self._age)
+        return summarise(processing), summarise(age)
+
+    def _meter(self, name: str) -> RateMeter:
+        return self._meters.setdefault(name, RateMeter(self._start))

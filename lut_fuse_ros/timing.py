@@ -1,0 +1,105 @@
+"""What stamps and arrival times tell: jumps of the clock, silence of a camera, unpaired frames.
+
+Stamps are in nanoseconds of the cameras' clock, arrival times in seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+
+JUMP_BACK = 200_000_000
+"""A stamp this much (ns) before its predecessor means that time was set back, not that two
+messages swapped places: a bag that loops, a simulation that restarts."""
+
+JUMP_AHEAD = 10_000_000_000
+"""A gap this long (ns) in the stamps means another recording or a clock that was set."""
+
+
+class StampWatch:
+    """Recognises jumps in the stamps of one camera."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def jumped(self, stamp: int) -> bool:
+        """Note a stamp (ns). Returns whether the clock was set since the one before."""
+        last, self._last = self._last, stamp
+        return last is not None and not last - JUMP_BACK <= stamp <= last + JUMP_AHEAD
+
+
+class PairWatch:
+    """Decides when infrared has been missing for so long that visible frames go out alone.
+
+    What counts is the time since the last pair, so that an infrared camera whose stamps fit
+    nothing is treated like one that is silent.
+    """
+
+    def __init__(self, now: float) -> None:
+        """now: arrival clock at the start, seconds."""
+        self._last_pair = now
+        self.fallen_back = False
+
+    def paired(self, now: float) -> None:
+        """Note a pair."""
+        self._last_pair = now
+        self.fallen_back = False
+
+    def overdue(self, now: float, timeout: float) -> bool:
+        """Whether no pair was seen for ``timeout`` seconds when a visible frame came at ``now``."""
+        self.fallen_back = now - self._last_pair > timeout
+        return self.fallen_back
+
+
+class Waiting:
+    """The stamps of one camera's frames that wait for a partner.
+
+    queue_size: how many wait before the oldest is given up.
+    """
+
+    def __init__(self, queue_size: int) -> None:
+        self._queue_size = queue_size
+        self._stamps: deque[int] = deque()
+
+    def arrived(self, stamp: int) -> int:
+        """Note a frame (stamp in ns). Returns how many were given up for it: 0 or 1."""
+        self._stamps.append(stamp)
+        if len(self._stamps) <= self._queue_size:
+            return 0
+        self._stamps.popleft()
+        return 1
+
+    def paired(self, stamp: int) -> int:
+        """Note that this frame found a partner. Returns how many older ones never will."""
+        older = sum(1 for waiting in self._stamps if waiting < stamp)
+        self._stamps = deque(waiting for waiting in self._stamps if waiting > stamp)
+        return older
+
+    def clear(self) -> None:
+        """Forget the waiting frames (the clock was set)."""
+        self._stamps.clear()
+
+
+class OffsetMeter:
+    """By how much the newest infrared stamp is ahead of the newest visible one, lately.
+
+    Between cameras that deliver alike this is the offset of their clocks, to about half a frame
+    period: enough to tell a user why nothing pairs.
+    """
+
+    def __init__(self) -> None:
+        self._infrared: int | None = None
+        self._offsets: deque[int] = deque(maxlen=31)
+
+    def infrared(self, stamp: int) -> None:
+        """Note an infrared stamp (ns)."""
+        self._infrared = stamp
+
+    def visible(self, stamp: int) -> None:
+        """Note a visible stamp (ns)."""
+        if self._infrared is not None:
+            self._offsets.append(self._infrared - stamp)
+
+    def seconds(self) -> float | None:
+        """The median offset; None before both cameras were seen."""
+        return median(self._offsets) * 1e-9 if self._offsets else None

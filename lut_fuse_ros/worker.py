@@ -1,0 +1,165 @@
+"""The one thread that fuses: takes the newest job, decodes, fuses, publishes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from lut_fuse_core.encodings import (
+    decode_compressed_infrared,
+    decode_compressed_visible,
+    decode_infrared,
+    decode_visible,
+)
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.infrared import RawInfrared
+from lut_fuse_core.pipeline import FusionPipeline
+from lut_fuse_ros.job import NANOSECONDS, Job, stamp_of
+from lut_fuse_ros.mailbox import Mailbox
+from lut_fuse_ros.meters import Statistics
+from lut_fuse_ros.output import Output
+from lut_fuse_ros.parameters import NodeParameters
+
+STOPPING = 10.0
+"""Seconds to wait for the frame under way when stopping."""
+
+
+class Worker:
+    """Fuses in a thread of its own, from `start` to `stop`.
+
+    now: the node's clock, nanoseconds. log: takes a warning for the user; may throttle.
+    """
+
+    def __init__(
+        self,
+        pipeline: FusionPipeline,
+        output: Output,
+        statistics: Statistics,
+        parameters: NodeParameters,
+        *,
+        now: Callable[[], int],
+        log: Callable[[str], None],
+    ) -> None:
+        self.parameters = parameters
+        self.registered = True
+        self._pipeline, self._output, self._statistics = pipeline, output, statistics
+        self._now, self._log = now, log
+        self._mailbox = Mailbox[Job]()
+        self._requests: SimpleQueue[Callable[[FusionPipeline], None]] = SimpleQueue()
+        self._infrared_format: tuple[Any, ...] | None = None
+        self._thread = threading.Thread(target=self._run, name="fusion", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the frame under way and end."""
+        self._mailbox.close()
+        self._thread.join(STOPPING)
+
+    def put(self, job: Job) -> None:
+        """Hand over a job; one that was still waiting is dropped."""
+        if self._mailbox.put(job):
+            self._statistics.count("dropped")
+
+    def request(self, change: Callable[[FusionPipeline], None]) -> None:
+        """Have a change made to the pipeline before the next frame."""
+        self._requests.put(change)
+
+    def _run(self) -> None:
+        while not self._mailbox.closed:
+            job = self._mailbox.take()
+            if job is None:
+                continue
+            try:
+                self._make_changes()
+                if self._output.wanted:
+                    self._handle(job)
+            except InputError as error:
+                self._failed("failed", error)
+            except Exception as error:
+                # Whatever it was, the node goes on with the next pair; unless it is ending anyway.
+                if not self._mailbox.closed:
+                    self._failed("failed", error)
+
+    def _make_changes(self) -> None:
+        while True:
+            try:
+                change = self._requests.get_nowait()
+            except Empty:
+                return
+            change(self._pipeline)
+
+    def _handle(self, job: Job) -> None:
+        try:
+            visible = _visible(job.visible)
+        except InputError as error:
+            self._failed("malformed", error)
+            return
+        infrared, hold = self._infrared(job)
+        if infrared is None and not hold and self._nothing_without_infrared():
+            return
+        # Only frames whose time the pipeline knows are held and reused.
+        timed = hold or infrared is not None
+        fused = self._pipeline.process(
+            visible,
+            infrared,
+            visible_time=stamp_of(job.visible) / NANOSECONDS if timed else None,
+            infrared_time=stamp_of(job.infrared) / NANOSECONDS if infrared is not None else None,
+            out=self._output.canvas(visible.shape),
+        )
+        self._output.publish(job.visible.header, fused)
+        self._account(job)
+
+    def _infrared(self, job: Job) -> tuple[RawInfrared | None, bool]:
+        """The infrared image of a job, if it is usable, and whether an earlier one may serve."""
+        if job.infrared is None or not self.registered:
+            return None, job.hold and self.registered
+        try:
+            infrared = _infrared(job.infrared)
+        except InputError as error:
+            self._failed("malformed", error)
+            return None, self.parameters.fallback_policy == "last_infrared"
+        layout = (infrared.dtype, infrared.shape)
+        if self._infrared_format not in (None, layout):
+            # The range learnt from the other format would show this one black or white.
+            self._pipeline.reset()
+            self._statistics.count("format_changes")
+        self._infrared_format = layout
+        return infrared, job.hold
+
+    def _nothing_without_infrared(self) -> bool:
+        return self.parameters.fallback_policy == "nothing"
+
+    def _account(self, job: Job) -> None:
+        source = self._pipeline.status.source
+        self._statistics.count("visible_only" if source == "visible" else str(source))
+        done = time.monotonic()
+        self._statistics.tick("published", done)
+        age = (self._now() - stamp_of(job.visible)) / NANOSECONDS
+        self._statistics.latency(done - job.arrived, age)
+
+    def _failed(self, counter: str, error: Exception) -> None:
+        known = isinstance(error, InputError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        self._statistics.error(counter, text)
+        self._log(f"frame skipped: {text}")
+
+
+def _visible(message: Any) -> UInt8Array:
+    return decode_compressed_visible(message) if _compressed(message) else decode_visible(message)
+
+
+def _infrared(message: Any) -> RawInfrared:
+    if _compressed(message):
+        return decode_compressed_infrared(message)
+    return decode_infrared(message)
+
+
+def _compressed(message: Any) -> bool:
+    return hasattr(message, "format")
