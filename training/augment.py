@@ -1,0 +1,137 @@
+"""What robots do to cameras: each function disturbs one pair the way one cause in the field does.
+
+Images are ``(H, W, 3)`` visible RGB and ``(H, W)`` infrared, float32, 0 to 1; functions return new
+arrays and leave clipping to `augment`. All randomness comes from the generator passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.model import FloatArray
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Probability of each disturbance per pair, 0 to 1; strengths are part of the functions.
+
+    exposure, gamma: the visible camera's automatic exposure and tone curve.
+    night: the visible image nearly black, as on a street where only infrared sees.
+    glare: headlights, in the visible image only.
+    visible_noise, infrared_noise: sensor noise, growing in the dark, and stripes of a microbolometer.
+    infrared_drift: gain and offset of the infrared camera.
+    reversal: infrared contrast reversed, as between a cold and a warm night (or black-hot).
+    misalignment: infrared shifted by up to 2 pixels.
+    """
+
+    exposure: float = 0.3
+    gamma: float = 0.2
+    night: float = 0.2
+    glare: float = 0.1
+    visible_noise: float = 0.3
+    infrared_noise: float = 0.2
+    infrared_drift: float = 0.3
+    reversal: float = 0.03
+    misalignment: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, probability in vars(self).items():
+            if not 0 <= probability <= 1:
+                raise InputError(f"augment.{name} is {probability}; it is a probability, 0 to 1")
+
+
+def augment(
+    visible: FloatArray, infrared: FloatArray, config: AugmentConfig, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """A pair with each disturbance applied or not, in the order light takes; clipped to 0..1."""
+    if rng.random() < config.night:
+        visible = night(visible, rng)
+    elif rng.random() < config.exposure:
+        visible = exposure(visible, rng)
+    if rng.random() < config.glare:
+        visible = glare(visible, rng)
+    if rng.random() < config.visible_noise:
+        visible = visible_noise(visible, rng)
+    if rng.random() < config.gamma:
+        visible = gamma(visible, rng)
+    if rng.random() < config.reversal:
+        infrared = reversal(infrared)
+    if rng.random() < config.infrared_drift:
+        infrared = infrared_drift(infrared, rng)
+    if rng.random() < config.infrared_noise:
+        infrared = infrared_noise(infrared, rng)
+    if rng.random() < config.misalignment:
+        infrared = misalignment(infrared, rng)
+    return np.clip(visible, 0, 1), np.clip(infrared, 0, 1)
+
+
+def exposure(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Between half and 1.6 times as bright; highlights saturate."""
+    return visible * np.float32(2.0 ** rng.uniform(-1.0, 0.7))
+
+
+def gamma(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Another tone curve: exponent 0.6 to 1.7."""
+    return np.power(np.clip(visible, 0, 1), np.float32(2.0 ** rng.uniform(-0.75, 0.75)))
+
+
+def night(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Two to five stops darker: shadows go black, only lamps and their surroundings remain."""
+    linear = np.power(visible, np.float32(rng.uniform(1.0, 2.2)))
+    return linear * np.float32(2.0 ** -rng.uniform(1.0, 3.5))
+
+
+def glare(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """One to three lamps that shine into the lens: a saturated core and a wide veil."""
+    height, width = visible.shape[:2]
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    light = np.zeros((height, width), np.float32)
+    for _ in range(int(rng.integers(1, 4))):
+        distance = np.hypot(rows - rng.uniform(0, height), columns - rng.uniform(0, width))
+        core, veil = rng.uniform(2, 10), rng.uniform(15, 60)
+        light += 1.5 * np.exp(-((distance / core) ** 2)) + rng.uniform(0.1, 0.4) * np.exp(
+            -distance / veil
+        )
+    tint = np.array([1.0, rng.uniform(0.85, 1.0), rng.uniform(0.6, 1.0)], np.float32)
+    return visible + light[..., None] * tint
+
+
+def visible_noise(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Shot and read noise at a random gain; the darker the scene, the higher the gain."""
+    darkness = 1.0 - float(visible.mean())
+    gain = rng.uniform(0.0, 0.03) * (0.3 + darkness**2)
+    deviation = np.float32(gain) * np.sqrt(0.15 + np.clip(visible, 0, 1))
+    return visible + deviation * rng.standard_normal(visible.shape, dtype=np.float32)
+
+
+def infrared_drift(infrared: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Gain 0.6 to 1.3 around mid-grey, and an offset."""
+    gain, offset = np.float32(rng.uniform(0.6, 1.3)), np.float32(rng.uniform(-0.12, 0.12))
+    return (infrared - np.float32(0.5)) * gain + np.float32(0.5) + offset
+
+
+def infrared_noise(infrared: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Temporal noise of a microbolometer and stripes from its column amplifiers."""
+    noise = rng.standard_normal(infrared.shape, dtype=np.float32) * np.float32(
+        rng.uniform(0.0, 0.02)
+    )
+    stripes = rng.standard_normal((1, infrared.shape[1]), dtype=np.float32)
+    return infrared + noise + stripes * np.float32(rng.uniform(0.0, 0.008))
+
+
+def reversal(infrared: FloatArray) -> FloatArray:
+    """Warm is dark."""
+    return 1 - infrared
+
+
+def misalignment(infrared: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Infrared shifted by up to 2 pixels each way, edges repeated."""
+    shift = np.array([[1, 0, rng.uniform(-2, 2)], [0, 1, rng.uniform(-2, 2)]], np.float32)
+    size = (infrared.shape[1], infrared.shape[0])
+    return cv2.warpAffine(infrared, shift, size, borderMode=cv2.BORDER_REPLICATE).astype(
+        np.float32, copy=False
+    )

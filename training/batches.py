@@ -1,0 +1,106 @@
+"""The batch of a step: a function of seed and step number alone, so that a resumed run repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lut_fuse_core.model import FloatArray
+from training.augment import AugmentConfig, augment
+from training.pairs import DataConfig, Pair, PairSource, crop_pair
+
+UNAUGMENTED = AugmentConfig(**dict.fromkeys(AugmentConfig.__dataclass_fields__, 0.0))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """visible ``(B, 3, H, W)`` RGB, infrared ``(B, 1, H, W)``, float32 in [0, 1].
+
+    taught: luma that a teacher made of these crops, ``(B, 1, H, W)``, if it comes from a folder.
+    """
+
+    visible: Tensor
+    infrared: Tensor
+    taught: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        taught = None if self.taught is None else self.taught.to(device)
+        return Batch(self.visible.to(device), self.infrared.to(device), taught)
+
+
+Scene = Callable[[np.random.Generator], Pair]
+"""Makes one synthetic pair at least as large as a crop."""
+
+
+class BatchSource:
+    """Batches by step number.
+
+    Every process of a distributed run (rank of world) draws other pairs of the same shuffled order.
+    With a teacher's folder (``taught``) pairs are not augmented: its images belong to the originals.
+    """
+
+    def __init__(
+        self,
+        pairs: PairSource,
+        data: DataConfig,
+        augmentation: AugmentConfig,
+        seed: int,
+        scene: Scene | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._pairs, self._data, self._augmentation = pairs, data, augmentation
+        self._seed, self._scene, self._rank, self._world = seed, scene, rank, world
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of this step, on the CPU."""
+        rng = self.generator(step)
+        first = (step * self._world + self._rank) * self._data.batch
+        samples = [self._sample(first + k, rng) for k in range(self._data.batch)]
+        visible, infrared, taught = zip(*samples, strict=True)
+        return Batch(
+            _stack(visible).permute(0, 3, 1, 2).contiguous(),
+            _stack(infrared)[:, None],
+            None if taught[0] is None else _stack(taught)[:, None],
+        )
+
+    def generator(self, step: int) -> np.random.Generator:
+        """The random numbers of this step and process."""
+        return np.random.default_rng((self._seed, self._rank, step))
+
+    def _sample(self, position: int, rng: np.random.Generator) -> tuple[FloatArray | None, ...]:
+        synthetic = self._scene is not None and rng.random() < self._data.synthetic_share
+        source = self._scene(rng) if synthetic and self._scene else self._pairs[self._shuffled(position)]
+        pair = crop_pair(source, self._data.crop, rng)
+        visible, infrared = _unit(pair.visible), _unit(pair.infrared)
+        if pair.taught is not None:
+            return visible, infrared, _unit(pair.taught)
+        augmentation = UNAUGMENTED if synthetic else self._augmentation
+        return *augment(visible, infrared, augmentation, rng), None
+
+    def _shuffled(self, position: int) -> int:
+        epoch, place = divmod(position, len(self._pairs))
+        order = np.random.default_rng((self._seed, epoch)).permutation(len(self._pairs))
+        return int(order[place])
+
+
+def whole_images(pair: Pair) -> Batch:
+    """A whole pair as a batch of one."""
+    return Batch(
+        torch.from_numpy(_unit(pair.visible)).permute(2, 0, 1)[None],
+        torch.from_numpy(_unit(pair.infrared))[None, None],
+        None if pair.taught is None else torch.from_numpy(_unit(pair.taught))[None, None],
+    )
+
+
+def _unit(image: np.ndarray) -> FloatArray:
+    return image.astype(np.float32) / np.float32(255)
+
+
+def _stack(images: tuple[FloatArray, ...]) -> Tensor:
+    return torch.from_numpy(np.stack(images))
