@@ -40,7 +40,7 @@ def share(folder):
 native = Extension(
     "lut_fuse_core.backends._native",
     sources=sources("*.cpp"),
-    depends=sources("*.hpp", "*.inl"),
+    depends=sources("*.h", "*.hpp", "*.inl"),
     include_dirs=[str(NATIVE.relative_to(HERE))],
     extra_compile_args=[
         *("-std=c++17", "-O3", "-fno-math-errno", "-fvisibility=hidden", "-pthread", "-g0")
@@ -53,7 +53,7 @@ native = Extension(
 setup(
     name=PACKAGE,
     version=version(),
-    description="Fuse visible and infrared images with distilled look-up tables, with or without ROS",
+    description="Fuse visible and infrared images with look-up tables, with ROS 2 and without",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="Seed 2728833c maintainers",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lut_fuse_core.errors import ModelError
 from lut_fuse_core.model import Axis, ContextEncoder, ConvBlock, FusionModel, GradientSpec
@@ -23,7 +23,7 @@ _CONVOLUTIONS = ("input_layer.0", "mid_layer.0", "mid_layer.3", "mid_layer.6", "
 _NORMALISATIONS = ("input_layer.2", "mid_layer.2", "mid_layer.5", "mid_layer.8", None)
 
 
-def read_files(lattice_path: str | Path, encoder_path: str | Path) -> tuple[Tensor, dict]:
+def read_files(lattice_path: str | Path, encoder_path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
     """The published lattice ``(luma, gradient, context, infrared)`` and the encoder's state dict.
 
     lattice_path: ``fine_tuned_lut.npy``; encoder_path: ``generator_context.pth``.
@@ -79,3 +79,128 @@ def import_published(lattice_path: str | Path, encoder_path: str | Path) -> Fusi
             "files": [Path(lattice_path).name, Path(encoder_path).name],
         },
     )
+
+
+class PublishedMethod(nn.Module):
+    """The published inference: every operation of the authors' program, in their order.
+
+    Nothing is made faster than it was published, so that time measured here is the method's:
+    instance normalisation and the gradient's range come from the frame, the context is computed at
+    full resolution, and the 16 corners are fetched by 16 advanced indexings.
+
+    lattice: ``(luma, gradient, context, infrared) float32``; state: the encoder's state dict, as
+    `read_files` returns them.
+    """
+
+    def __init__(self, lattice: Tensor, state: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.lattice = nn.Parameter(lattice.unsqueeze(-1), requires_grad=False)
+        self.encoder = _Encoder()
+        self.encoder.load_state_dict(state)
+        self.eval()
+
+    @classmethod
+    def from_files(cls, lattice_path: str | Path, encoder_path: str | Path) -> PublishedMethod:
+        """The method with the published files. Raises ModelError as `read_files` does."""
+        return cls(*read_files(lattice_path, encoder_path))
+
+    @classmethod
+    def with_random_weights(cls, seed: int = 0) -> PublishedMethod:
+        """The method with random numbers in the published shapes: it costs the same time."""
+        torch.manual_seed(seed)
+        return cls(torch.rand(16, 16, 16, 16), _Encoder().state_dict())
+
+    @torch.no_grad()
+    def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        """Fuse pairs.
+
+        visible: ``(N, 3, H, W) float32``, RGB; infrared: ``(N, 1, H, W) float32``; grey levels.
+        Returns ``(N, 3, H, W) float32``, RGB, 0 to 1 but not clipped.
+        """
+        context = self.encoder(torch.cat((visible, infrared), dim=1))
+        ycbcr = _to_ycbcr(visible / 255.0)
+        positions = (
+            ycbcr[:, 0] * 255.0 / BIN,
+            (_frame_gradient(ycbcr[:, :1]) * 255.0 / BIN).squeeze(1),
+            (context * 255.0 / BIN).squeeze(1),
+            (infrared / BIN)[:, 0],
+        )
+        fused = self._interpolate(positions).permute(0, 3, 1, 2)
+        return _to_rgb(torch.cat([fused, ycbcr[:, 1:]], dim=1))
+
+    def _interpolate(self, positions: tuple[Tensor, ...]) -> Tensor:
+        lower = [torch.floor(position).long() for position in positions]
+        upper = [
+            torch.clamp(index + 1, 0, nodes - 1)
+            for index, nodes in zip(lower, self.lattice.shape, strict=False)
+        ]
+        fractions = [(p - i).unsqueeze(-1) for p, i in zip(positions, lower, strict=True)]
+
+        def along(axis: int, corner: tuple[Tensor, ...]) -> Tensor:
+            if axis == len(positions):
+                return self.lattice[corner]
+            start = along(axis + 1, (*corner, lower[axis]))
+            end = along(axis + 1, (*corner, upper[axis]))
+            return start * (1 - fractions[axis]) + end * fractions[axis]
+
+        return along(0, ())
+
+
+class _Encoder(nn.Module):
+    """The published context encoder, with the published names of its parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input_layer = nn.Sequential(*_block(4))
+        self.mid_layer = nn.Sequential(*_block(16), *_block(16), *_block(16))
+        self.output_layer = nn.Sequential(nn.Dropout(0.5), nn.Conv2d(16, 1, 3, 1, 1), nn.Sigmoid())
+
+    def forward(self, images: Tensor) -> Tensor:
+        first = self.input_layer(images)
+        hidden = self.mid_layer(first)
+        hidden += first
+        return self.output_layer(hidden)
+
+
+def _block(channels: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(channels, 16, 3, stride=1, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.InstanceNorm2d(16, affine=True),
+    ]
+
+
+def _to_ycbcr(rgb: Tensor) -> Tensor:
+    """BT.601 full range; rgb and result ``(N, 3, H, W)`` in 0..1."""
+    red, green, blue = rgb[:, 0], rgb[:, 1], rgb[:, 2]
+    return torch.stack(
+        (
+            0.0 + red * 0.299 + green * 0.587 + blue * 0.114,
+            0.5 - red * 0.168736 - green * 0.331264 + blue * 0.5,
+            0.5 + red * 0.5 - green * 0.418688 - blue * 0.081312,
+        ),
+        dim=1,
+    )
+
+
+def _to_rgb(ycbcr: Tensor) -> Tensor:
+    luma, blue, red = ycbcr[:, 0], ycbcr[:, 1], ycbcr[:, 2]
+    return torch.stack(
+        (
+            luma + (red - 0.5) * 1.402,
+            luma - (blue - 0.5) * 0.344136 - (red - 0.5) * 0.714136,
+            luma + (blue - 0.5) * 1.772,
+        ),
+        dim=1,
+    )
+
+
+def _frame_gradient(luma: Tensor) -> Tensor:
+    """Sobel magnitude mapped to 0..1 by the frame's own least and greatest value."""
+    across = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])[None, None]
+    x = nn.functional.conv2d(luma, across.to(luma.device), padding=1)
+    y = nn.functional.conv2d(luma, across.mT.contiguous().to(luma.device), padding=1)
+    magnitude = torch.sqrt(x**2 + y**2)
+    low = magnitude.min(dim=-1, keepdim=True).values.min(dim=-2, keepdim=True).values
+    high = magnitude.max(dim=-1, keepdim=True).values.max(dim=-2, keepdim=True).values
+    return (magnitude - low) / (high - low + 1e-8)

@@ -47,7 +47,8 @@ class StagedBackend(Protocol):
     def stage_seconds(self) -> dict[str, float]:
         """Seconds per stage of the latest `fuse` call, by name, in the order they ran.
 
-        Use the names ``encoder`` and ``features and look-up`` where they apply.
+        Names: ``pooling`` (both images to the encoder's input), ``encoder``, ``look-up`` (with the
+        features before it and the colour after it).
         """
         ...
 

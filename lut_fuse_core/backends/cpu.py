@@ -60,7 +60,9 @@ class CpuBackend:
         if coverage is None:
             coverage = np.broadcast_to(np.uint8(255), infrared.shape)
         started = time.perf_counter()
-        coarse = self._context(visible, infrared)
+        planes = self._encoder_input(visible, infrared)
+        pooled = time.perf_counter()
+        coarse = self._session.run(None, {"planes": planes[None]})[0][0, 0]
         encoded = time.perf_counter()
         result = np.empty_like(visible) if out is None else out
         gradient = self.model.gradient
@@ -76,14 +78,18 @@ class CpuBackend:
             infrared.shape[0],
         )
         fused = time.perf_counter()
-        self._stages = {"encoder": encoded - started, "features and look-up": fused - encoded}
+        self._stages = {
+            "pooling": pooled - started,
+            "encoder": encoded - pooled,
+            "look-up": fused - encoded,
+        }
         return result
 
     def stage_seconds(self) -> dict[str, float]:
         """Seconds that each stage of the latest `fuse` took; see `StagedBackend`."""
         return dict(self._stages)
 
-    def _context(self, visible: UInt8Array, infrared: UInt8Array) -> FloatArray:
+    def _encoder_input(self, visible: UInt8Array, infrared: UInt8Array) -> FloatArray:
         encoder = self.model.encoder
         height, width = (-(-side // encoder.stride) for side in infrared.shape)
         planes = np.empty((encoder.blocks[0].weight.shape[1], height, width), np.float32)
@@ -94,8 +100,7 @@ class CpuBackend:
             ),
             height,
         )
-        coarse: FloatArray = self._session.run(None, {"planes": planes[None]})[0][0, 0]
-        return coarse
+        return planes
 
     def _gradient_scaling(self, visible: UInt8Array) -> tuple[np.float32, np.float32]:
         """Factor and offset from the Sobel response to grey levels of the gradient axis."""
