@@ -1,0 +1,115 @@
+"""Things that move through the synthetic street, as patches ready to lay over the scene.
+
+An actor is a list of convex shapes in the world, each of one material. They are projected, drawn
+from far to near at a multiple of the image's size and averaged down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.synthetic.camera_view import Float32Array, Float64Array, View
+
+FINENESS = 3
+"""Actors are drawn at this multiple of the image's size..."""
+
+LARGE = 220
+"""...but no finer than at this multiple of one where they are higher than this (pixels)."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """A surface: reflected share of light (linear RGB), light of its own, degrees Celsius."""
+
+    albedo: tuple[float, float, float]
+    temperature: float
+    emission: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A convex polygon of the world, ``(N, 3)`` metres, or with a radius the hull of balls there.
+
+    radius: metres, one per point; None for a plain polygon.
+    """
+
+    points: Float64Array
+    material: Material
+    radius: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Patch:
+    """An actor on the pixel grid: ``left``, ``top`` and maps of one size, float32.
+
+    alpha: ``(h, w)``, 0 to 1. albedo, emission: ``(h, w, 3)``. temperature: ``(h, w)``.
+    All but alpha are multiplied by it. depth: of the actor, metres. headlit: whether headlights
+    shine on what shows of it (they do not on the front of the car that carries them).
+    """
+
+    left: int
+    top: int
+    alpha: Float32Array
+    albedo: Float32Array
+    emission: Float32Array
+    temperature: Float32Array
+    depth: float
+    headlit: bool = True
+
+
+def draw(shapes: list[Shape], view: View, depth: float) -> Patch | None:
+    """The patch of an actor whose shapes are in drawing order; None if it is out of sight."""
+    outlines = [_outline(shape, view) for shape in shapes]
+    corners = np.concatenate(outlines)
+    low = np.floor(corners.min(axis=0)).astype(int) - 1
+    high = np.ceil(corners.max(axis=0)).astype(int) + 2
+    left, top = max(int(low[0]), 0), max(int(low[1]), 0)
+    right, bottom = min(int(high[0]), view.width), min(int(high[1]), view.height)
+    if right - left < 1 or bottom - top < 1:
+        return None
+    fineness = FINENESS if bottom - top < LARGE else 2
+    canvas = np.zeros(((bottom - top) * fineness, (right - left) * fineness), np.uint8)
+    for number, outline in enumerate(outlines, start=1):
+        local = (outline - (left, top) + 0.5) * fineness - 0.5
+        points = np.rint(np.clip(local, -1e6, 1e6) * 16).astype(np.int32)
+        cv2.fillConvexPoly(canvas, points, number, shift=4)
+    return _shade(canvas, [shape.material for shape in shapes], (left, top), fineness, depth)
+
+
+def _outline(shape: Shape, view: View) -> Float64Array:
+    pixels = view.project(shape.points)
+    if shape.radius is None:
+        return pixels
+    angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    radii = np.array(shape.radius) * view.focal / np.maximum(shape.points[:, 2], 0.5)
+    balls = (pixels[:, None] + circle[None] * radii[:, None, None]).reshape(-1, 2)
+    hull = cv2.convexHull(balls.astype(np.float32))
+    return hull.reshape(-1, 2).astype(np.float64)
+
+
+def _shade(
+    canvas: np.ndarray,
+    materials: list[Material],
+    corner: tuple[int, int],
+    fineness: int,
+    depth: float,
+) -> Patch:
+    table = np.zeros((len(materials) + 1, 8), np.float32)
+    for number, material in enumerate(materials, start=1):
+        table[number] = (1, *material.albedo, *material.emission, material.temperature)
+    size = (canvas.shape[1] // fineness, canvas.shape[0] // fineness)
+    mean = cv2.resize(table[canvas], size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], 8)
+    alpha, albedo, emission, temperature = (
+        np.ascontiguousarray(mean[..., channels]) for channels in (0, slice(1, 4), slice(4, 7), 7)
+    )
+    # Bodies are round: towards their outline they turn away from light and from the sensor.
+    radius = max(1, round(0.02 * size[1] + 1)) * 2 + 1
+    core = cv2.blur(alpha, (radius, radius), borderType=cv2.BORDER_REPLICATE)
+    roundness = np.clip(0.45 + 0.6 * core, 0, 1)
+    return Patch(
+        corner[0], corner[1], alpha, albedo * roundness[..., None], emission, temperature, depth
+    )

@@ -1,0 +1,246 @@
+"""A procedural street at night (or by day) as a visible and an infrared camera see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.synthetic import light as lighting
+from lut_fuse_core.synthetic.actors import Patch
+from lut_fuse_core.synthetic.camera_view import Float32Array, Float64Array, View
+from lut_fuse_core.synthetic.newcomers import HotObject, Lamp
+from lut_fuse_core.synthetic.sensors import InfraredSensor, VisibleSensor
+from lut_fuse_core.synthetic.street import LAMP_COLOUR, Surfaces, build_street, lamp_positions
+from lut_fuse_core.synthetic.traffic import Traffic
+
+MINIMUM_SIDE = 16
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """What the scene holds; the same configuration gives the same frames everywhere.
+
+    width, height: pixels, at least 16. seed: of everything random. rate: frames per second.
+    day: daylight instead of night. moving: False freezes everything but the sensors' noise.
+    noisy: False gives sensors without noise, fixed pattern and drift.
+    people, cars: how many take part. parked: cars that stand at the kerb.
+    lamp_at, hot_object_at: seconds at which a bright lamp (visible) or a hot object (infrared)
+        enters the scene and stays; None for never.
+    """
+
+    width: int = 640
+    height: int = 480
+    seed: int = 0
+    rate: float = 30.0
+    day: bool = False
+    moving: bool = True
+    noisy: bool = True
+    people: int = 6
+    cars: int = 4
+    parked: int = 3
+    lamp_at: float | None = None
+    hot_object_at: float | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.height) < MINIMUM_SIDE or max(self.width, self.height) > 8192:
+            raise InputError(
+                f"a scene of {self.width}x{self.height} pixels cannot be drawn; "
+                f"sides are {MINIMUM_SIDE} to 8192"
+            )
+        if not 0 < self.rate <= 1000:
+            raise InputError(f"a rate of {self.rate} frames per second is not in 0 to 1000")
+
+
+@dataclass(frozen=True)
+class SceneFrame:
+    """One moment: the pair, registered to the pixel.
+
+    visible: ``(H, W, 3) uint8``, RGB. infrared: ``(H, W) uint16``, raw counts (14 bits used).
+    time: seconds since the first frame. touched: ``(H, W) bool``, where a newcomer (lamp, hot
+    object) changes either image; all False before it enters.
+    """
+
+    visible: npt.NDArray[np.uint8]
+    infrared: npt.NDArray[np.uint16]
+    time: float
+    touched: npt.NDArray[np.bool_]
+
+
+class StreetScene:
+    """The street; ask it for any frame, in any order.
+
+    >>> scene = StreetScene(SceneConfig(width=64, height=48))
+    >>> frame = scene.frame(10)
+    >>> frame.visible.shape, frame.infrared.dtype
+    ((48, 64, 3), dtype('uint16'))
+    """
+
+    def __init__(self, config: SceneConfig | None = None) -> None:
+        self.config = config = config or SceneConfig()
+        self._view = View(config.width, config.height)
+        self._traffic = Traffic(config.seed, config.people, config.cars, config.day)
+        self._still = self._build_still()
+        self._coarse = _every_fourth(self._still)
+        self._light = lighting.still_light(self._still, config.day)
+        self._background = self._still.albedo * self._light + self._still.emission
+        self._sprite = lighting.glare_sprite()
+        self._add_still_glare()
+        size = (config.width, config.height, config.seed)
+        self._visible = VisibleSensor(*size, config.day, config.noisy)
+        self._infrared = InfraredSensor(*size, config.noisy)
+
+    def frame(self, index: int) -> SceneFrame:
+        """The pair number ``index``, 0 for the first."""
+        time = index / self.config.rate
+        moment = time if self.config.moving else 0.0
+        lamp, hot = self._newcomers(time)
+        radiance, temperature = self._render(moment, lamp, hot)
+        touched = np.zeros(temperature.shape, np.bool_)
+        if lamp is not None or hot is not None:
+            touched = self._difference(moment, time, radiance, temperature)
+        rng = np.random.default_rng((self.config.seed, 3, index))
+        visible = self._visible.expose(radiance, rng)
+        return SceneFrame(visible, self._infrared.expose(temperature, time, rng), time, touched)
+
+    def frames(self, count: int) -> Iterator[SceneFrame]:
+        """The first ``count`` pairs."""
+        return (self.frame(index) for index in range(count))
+
+    def _newcomers(self, time: float) -> tuple[Lamp | None, HotObject | None]:
+        lamp_at, hot_at = self.config.lamp_at, self.config.hot_object_at
+        lamp = Lamp() if lamp_at is not None and time >= lamp_at else None
+        return lamp, HotObject() if hot_at is not None and time >= hot_at else None
+
+    def _difference(
+        self, moment: float, time: float, radiance: Float32Array, temperature: Float32Array
+    ) -> npt.NDArray[np.bool_]:
+        """Where this moment differs from the same moment without newcomers, on ideal sensors."""
+        bare = replace(self.config, noisy=False)
+        size = (bare.width, bare.height, bare.seed)
+        visible, infrared = VisibleSensor(*size, bare.day, False), InfraredSensor(*size, False)
+        rng = np.random.default_rng(0)
+        without = self._render(moment, None, None)
+        seen = visible.expose(without[0], rng) != visible.expose(radiance.copy(), rng)
+        felt = infrared.expose(without[1], time, rng) != infrared.expose(temperature, time, rng)
+        touched: npt.NDArray[np.bool_] = seen.any(axis=2) | felt
+        return touched
+
+    def _build_still(self) -> Surfaces:
+        config = self.config
+        still = build_street(self._view, config.seed, config.day)
+        for patch in self._traffic.parked(config.parked, self._view):
+            _lay_over_surfaces(still, patch)
+        return still
+
+    def _add_still_glare(self) -> None:
+        if self.config.day:
+            return
+        from_lamps = lamp_positions().astype(np.float64)
+        for place, pixel in zip(from_lamps, self._view.project(from_lamps), strict=True):
+            side = self._view.focal * min(3.2 / place[2], 0.3)
+            lighting.add_glare(
+                self._background,
+                self._sprite,
+                (float(pixel[0]), float(pixel[1])),
+                (side, side),
+                1.6 * LAMP_COLOUR,
+            )
+
+    def _render(
+        self, moment: float, lamp: Lamp | None, hot: HotObject | None
+    ) -> tuple[Float32Array, Float32Array]:
+        """Linear light ``(H, W, 3)`` and temperature ``(H, W)`` of one moment."""
+        radiance = self._background.copy()
+        temperature = self._still.temperature.copy()
+        sources = np.zeros((0, 3)) if self.config.day else self._traffic.headlights(moment)
+        beams = self._beams(sources)
+        if beams is not None:
+            radiance += self._still.albedo * (beams[..., None] * lighting.HEADLIGHT_COLOUR)
+        if lamp is not None:
+            radiance += self._still.albedo * lamp.light(self._still)
+        patches = [*self._traffic.patches(moment, self._view)]
+        if hot is not None:
+            patches += hot.patches(self._view)
+        for patch in sorted(patches, key=lambda patch: -patch.depth):
+            self._lay_over(radiance, temperature, patch, beams)
+        if not self.config.day:
+            self._add_headlight_glare(radiance, sources)
+        if lamp is not None:
+            lamp.add_glare(radiance, self._sprite, self._view)
+        return radiance, temperature
+
+    def _beams(self, sources: Float64Array) -> Float32Array | None:
+        if not len(sources):
+            return None
+        size = (self.config.width, self.config.height)
+        return cv2.resize(lighting.beams(self._coarse, sources), size).astype(
+            np.float32, copy=False
+        )
+
+    def _lay_over(
+        self,
+        radiance: Float32Array,
+        temperature: Float32Array,
+        patch: Patch,
+        beams: Float32Array | None,
+    ) -> None:
+        height, width = patch.alpha.shape
+        here = np.s_[patch.top : patch.top + height, patch.left : patch.left + width]
+        in_front = self._still.z[here] > patch.depth - 0.4
+        alpha = patch.alpha * in_front
+        foot = (
+            min(patch.top + height, self.config.height) - 1,
+            min(patch.left + width // 2, self.config.width - 1),
+        )
+        incoming = self._light[foot] * 1.3
+        if beams is not None and patch.headlit:
+            incoming = incoming + min(1.2 * beams[foot], 2.5) * lighting.HEADLIGHT_COLOUR
+        covered = alpha[..., None]
+        shown = (patch.albedo * incoming + patch.emission) * in_front[..., None]
+        radiance[here] = radiance[here] * (1 - covered) + shown
+        warmth = patch.temperature * in_front
+        temperature[here] = temperature[here] * (1 - alpha) + warmth
+
+    def _add_headlight_glare(self, radiance: Float32Array, sources: Float64Array) -> None:
+        for place, pixel in zip(sources, self._view.project(sources), strict=True):
+            if place[2] < 1.0:
+                continue
+            centre = (float(pixel[0]), float(pixel[1]))
+            side = self._view.focal * min(4.5 / place[2] ** 0.8, 0.65)
+            power = np.float32(min(1.0, 0.35 + place[2] / 40))
+            colour = 2.6 * power * lighting.HEADLIGHT_COLOUR
+            lighting.add_glare(radiance, self._sprite, centre, (side, side), colour)
+            # The road is a little wet: it mirrors the light as a streak below.
+            mirrored = self._view.project(place[None] * (1, -1, 1))[0]
+            streak = (float(mirrored[0]), float(mirrored[1]))
+            lighting.add_glare(radiance, self._sprite, streak, (side * 0.3, side), 0.22 * colour)
+
+
+def _lay_over_surfaces(still: Surfaces, patch: Patch) -> None:
+    """Make an actor part of the still scene."""
+    height, width = patch.alpha.shape
+    here = np.s_[patch.top : patch.top + height, patch.left : patch.left + width]
+    in_front = still.z[here] > patch.depth
+    alpha = patch.alpha * in_front
+    solid = alpha > 0.5
+    still.albedo[here] = still.albedo[here] * (1 - alpha[..., None])
+    still.albedo[here] += patch.albedo * in_front[..., None]
+    still.emission[here] *= 1 - alpha[..., None]
+    still.temperature[here] *= 1 - alpha
+    still.temperature[here] += patch.temperature * in_front
+    still.z[here][solid] = patch.depth
+    still.upright[here][solid] = 1
+
+
+def _every_fourth(surfaces: Surfaces) -> Surfaces:
+    step = np.s_[lighting.BEAM_STEP // 2 :: lighting.BEAM_STEP]
+    maps = {
+        name: np.ascontiguousarray(getattr(surfaces, name)[step, step])
+        for name in surfaces.__dataclass_fields__
+    }
+    return Surfaces(**maps)
