@@ -1,0 +1,115 @@
+// Rows of features: luma, pooled sums, context positions. Included once per instruction set.
+
+// Calls function(x) so that [x, x + kLanes) covers [0, width); the last step may overlap.
+template <class F>
+inline void for_lanes(int width, F function) {
+    int x = 0;
+    for (; x + kLanes <= width; x += kLanes) function(x);
+    if (x < width) function(width - kLanes);
+}
+
+// BT.601 luma in 1/256 grey levels, within 2/256 of the exact one.
+inline Words luma_of(const uint8_t* visible) {
+    Words red, green, blue;
+    load_rgb_upper(visible, red, green, blue);
+    const Words warm = add(mulhi(red, splat(19595)), mulhi(blue, splat(7471)));
+    return add(add(warm, splat(1)), mulhi(green, splat(38470)));
+}
+
+inline Words reduce_bits(Words value, int bits) {
+    return shift_right(add(value, splat((1 << (8 - bits)) >> 1)), 8 - bits);
+}
+
+void luma_row(const uint8_t* visible, int width, int gradient_bits, bool replicate, uint16_t* luma,
+              uint16_t* fine) {
+    for_lanes(width, [=](int x) {
+        const Words value = luma_of(visible + 3 * x);
+        store(luma + x, value);
+        store(fine + x, reduce_bits(value, gradient_bits));
+    });
+    fine[-1] = replicate ? fine[0] : 0;
+    fine[width] = replicate ? fine[width - 1] : 0;
+}
+
+void pool_rows(const uint8_t* const* visible, const uint8_t* const* infrared, int count, int width,
+               int bits, bool rgb, uint16_t* sums, size_t pitch) {
+    for_lanes(width, [=](int x) {
+        Words sum[4] = {splat(0), splat(0), splat(0), splat(0)};
+        for (int row = 0; row < count; ++row) {
+            const Words heat = load_upper(infrared[row] + x);
+            if (rgb) {
+                Words channel[3];
+                load_rgb_upper(visible[row] + 3 * x, channel[0], channel[1], channel[2]);
+                for (int c = 0; c < 3; ++c) sum[c] = add(sum[c], shift_right(channel[c], 8 - bits));
+                sum[3] = add(sum[3], shift_right(heat, 8 - bits));
+            } else {
+                sum[0] = add(sum[0], reduce_bits(luma_of(visible[row] + 3 * x), bits));
+                sum[1] = add(sum[1], shift_right(heat, 8 - bits));
+            }
+        }
+        for (int c = 0; c < (rgb ? 4 : 2); ++c) store(sums + c * pitch + x, sum[c]);
+    });
+}
+
+template <int kPool, int kUnshuffle>
+inline void spread(const uint16_t* sums, int any_pool, int any_unshuffle, int width, float scale,
+                   float* output, int pitch) {
+    const int pool = kPool ? kPool : any_pool, unshuffle = kUnshuffle ? kUnshuffle : any_unshuffle;
+    for (int u = 0; u < unshuffle; ++u) {
+        const uint16_t* from = sums + u * pool;
+        float* to = output + u * pitch;
+        for (int x = 0; x < width; ++x, from += pool * unshuffle) {
+            int32_t sum = 0;
+            for (int k = 0; k < pool; ++k) sum += from[k];
+            to[x] = static_cast<float>(sum) * scale;
+        }
+    }
+}
+
+void spread_sums(const uint16_t* sums, size_t sums_pitch, int channels, int pool, int unshuffle,
+                 int width, float scale, float* output, int pitch) {
+    for (int c = 0; c < channels; ++c) {
+        const uint16_t* from = sums + c * sums_pitch;
+        float* to = output + c * unshuffle * unshuffle * pitch;
+        if (pool == 4 && unshuffle == 2) {
+            spread<4, 2>(from, 4, 2, width, scale, to, pitch);
+        } else if (pool == 2 && unshuffle == 2) {
+            spread<2, 2>(from, 2, 2, width, scale, to, pitch);
+        } else {
+            spread<0, 0>(from, pool, unshuffle, width, scale, to, pitch);
+        }
+    }
+}
+
+// A ramp between two columns; the stride is a constant where that lets the compiler vectorise it.
+template <int kStride>
+inline void expand_columns(const int16_t* coarse, int columns, int any_stride, int16_t* positions) {
+    const int stride = kStride ? kStride : any_stride;
+    int32_t weight[64];
+    for (int j = 0; j < stride; ++j) {
+        weight[j] = ((2 * j + (stride % 2 ? 0 : 1)) << 14) / stride;
+    }
+    int16_t* to = positions + stride / 2 - stride;
+    for (int i = -1; i < columns; ++i, to += stride) {
+        const int32_t base = coarse[i], rise = coarse[i + 1] - base;
+        for (int j = 0; j < stride; ++j) {
+            to[j] = static_cast<int16_t>(base + ((rise * weight[j] + 0x4000) >> 15));
+        }
+    }
+}
+
+void expand_row(const int16_t* above, const int16_t* below, int fraction_q15, int columns,
+                int stride, int16_t* coarse, uint16_t* positions) {
+    const Words fraction = splat(fraction_q15);
+    for (int i = -1; i <= columns; i += kLanes) {
+        const Words base = load(above + i);
+        store(coarse + i, add(base, mulhrs(sub(load(below + i), base), fraction)));
+    }
+    int16_t* to = reinterpret_cast<int16_t*>(positions);
+    switch (stride) {
+        case 4: return expand_columns<4>(coarse, columns, 4, to);
+        case 8: return expand_columns<8>(coarse, columns, 8, to);
+        case 16: return expand_columns<16>(coarse, columns, 16, to);
+        default: return expand_columns<0>(coarse, columns, stride, to);
+    }
+}

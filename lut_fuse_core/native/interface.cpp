@@ -1,0 +1,93 @@
+// The C interface: no exception leaves it.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <iterator>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "engine.hpp"
+
+using lut_fuse::Engine;
+using lut_fuse::Kernels;
+
+struct LutFuse {
+    Engine engine;
+};
+
+namespace {
+
+// Best first; the last runs everywhere.
+std::vector<const Kernels*> available() {
+    std::vector<const Kernels*> kernels;
+#if defined(__x86_64__) || defined(_M_X64)
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vbmi")) {
+        kernels.push_back(&lut_fuse::kAvx512Kernels);
+    }
+    if (avx2) kernels.push_back(&lut_fuse::kAvx2Kernels);
+#elif defined(__aarch64__)
+    kernels.push_back(&lut_fuse::kNeonKernels);
+#endif
+    kernels.push_back(&lut_fuse::kPortableKernels);
+    return kernels;
+}
+
+}  // namespace
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+EXPORT int lut_fuse_interface(void) { return LUT_FUSE_INTERFACE; }
+
+EXPORT const char* lut_fuse_instructions(void) {
+    static const std::string names = [] {
+        std::string joined;
+        for (const Kernels* kernels : available()) {
+            joined += (joined.empty() ? "" : " ") + std::string(kernels->name);
+        }
+        return joined;
+    }();
+    return names.c_str();
+}
+
+EXPORT LutFuse* lut_fuse_create(const LutFuseModel* model, int threads, const char* instructions,
+                                char* error, size_t error_size) {
+    try {
+        for (const Kernels* kernels : available()) {
+            if (!instructions || !std::strcmp(instructions, kernels->name)) {
+                return new LutFuse{Engine(*model, threads, *kernels)};
+            }
+        }
+        std::snprintf(error, error_size, "this processor has no '%s' instructions (it has: %s)",
+                      instructions, lut_fuse_instructions());
+    } catch (const std::exception&) {
+        std::snprintf(error, error_size, "memory ran out");
+    }
+    return nullptr;
+}
+
+EXPORT void lut_fuse_destroy(LutFuse* fuser) { delete fuser; }
+
+EXPORT int lut_fuse_run(LutFuse* fuser, const LutFuseFrame* frame) {
+    try {
+        fuser->engine.fuse(*frame);
+        return 0;
+    } catch (const std::exception&) {
+        return 1;
+    }
+}
+
+EXPORT void lut_fuse_stage_times(const LutFuse* fuser, int64_t times[LUT_FUSE_STAGES]) {
+    std::copy_n(fuser->engine.times(), LUT_FUSE_STAGES, times);
+}
+
+EXPORT int lut_fuse_is_packed(const LutFuse* fuser) { return fuser->engine.model().packed; }
+
+EXPORT float lut_fuse_error_bound(const LutFuse* fuser) {
+    return fuser->engine.model().error_bound;
+}

@@ -1,0 +1,34 @@
+// Kernels for x86-64 with AVX2 and FMA.
+#if defined(__x86_64__) || defined(_M_X64)
+#include "plan.hpp"
+
+#include <string.h>
+
+// Before the intrinsics, and after everything that other files include too: a function shared
+// with them must not be compiled for this instruction set.
+#include <immintrin.h>
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma")
+#endif
+#include "simd_avx2.hpp"
+
+using namespace lut_fuse;
+
+namespace {
+#include "features.inl"
+#include "look_up.inl"
+#include "encoder.inl"
+#include "float_look_up.inl"
+}  // namespace
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+const Kernels lut_fuse::kAvx2Kernels = {
+    "avx2", kLanes, luma_row, pool_rows, spread_sums, convolve_row, context_row, expand_row,
+    look_up_row, float_luma_row, float_look_up_row,
+};
+#endif

@@ -1,0 +1,22 @@
+// Kernels for aarch64.
+#if defined(__aarch64__)
+#include "plan.hpp"
+
+#include <string.h>
+
+#include "simd_neon.hpp"
+
+using namespace lut_fuse;
+
+namespace {
+#include "features.inl"
+#include "look_up.inl"
+#include "encoder.inl"
+#include "float_look_up.inl"
+}  // namespace
+
+const Kernels lut_fuse::kNeonKernels = {
+    "neon", kLanes, luma_row, pool_rows, spread_sums, convolve_row, context_row, expand_row,
+    look_up_row, float_luma_row, float_look_up_row,
+};
+#endif

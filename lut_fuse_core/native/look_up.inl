@@ -1,0 +1,109 @@
+// The packed look-up: features to fused pixels in 16-bit fixed point.
+
+inline Words position(Words feature, const AxisMap& axis) {
+    const Words clipped =
+        min_unsigned(sub_unsigned(feature, splat(axis.low)), splat(axis.limit));
+    const Words scaled = mulhi(shift_left(clipped, axis.shift), splat(axis.factor));
+    return min_unsigned(scaled, splat(axis.end));
+}
+
+// Sobel magnitude in the fractional bits of the rows.
+inline Words gradient(const uint16_t* above, const uint16_t* here, const uint16_t* below, bool l2) {
+    const Words a0 = load(above - 1), a1 = load(above), a2 = load(above + 1);
+    const Words b0 = load(here - 1), b2 = load(here + 1);
+    const Words c0 = load(below - 1), c1 = load(below), c2 = load(below + 1);
+    const Words middle = sub(b2, b0), straight = sub(c1, a1);
+    // Each difference is within +-255 grey levels, so that only the last sums can saturate.
+    const Words horizontal = add_signed(add(sub(a2, a0), sub(c2, c0)), add(middle, middle));
+    const Words vertical = add_signed(add(sub(c0, a0), sub(c2, a2)), add(straight, straight));
+    if (l2) {
+        const Words most = splat(32767);  // 32768^2 * 2 would overflow
+        return magnitude(min_unsigned(absolute(horizontal), most),
+                         min_unsigned(absolute(vertical), most));
+    }
+    return add_unsigned(absolute(horizontal), absolute(vertical));
+}
+
+// Interpolates between the 16 corners of each pixel's cell, one axis after the other.
+inline Words interpolate(const uint8_t* cells, const uint16_t* index, const Words (&fraction)[4]) {
+    const Words one = splat(0x7fff);
+    const auto low = [&](int axis) {
+        return interleave_low(bit_xor(fraction[axis], one), fraction[axis]);
+    };
+    const auto high = [&](int axis) {
+        return interleave_high(bit_xor(fraction[axis], one), fraction[axis]);
+    };
+    const Words rest = mulhrs(fraction[0], splat(127));
+    const Words bytes = bit_or(bit_xor(rest, splat(127)), shift_left(rest, 8));
+
+    const Words first[2] = {interleave_low(bytes, bytes), interleave_high(bytes, bytes)};
+    const Words second[2] = {low(1), high(1)};
+    const Words third[2] = {low(2), high(2)};
+#define CORNERS(k, h) \
+    multiply_bytes(gather<4 * h + k>(cells, index), pick<k, k, k, k>(first[h]))
+#define HALF(h)                                                                     \
+    multiply_narrow(                                                                \
+        multiply_narrow(CORNERS(0, h), (pick<0, 0, 0, 0>(second[h])), CORNERS(1, h), \
+                        (pick<1, 1, 1, 1>(second[h]))),                             \
+        (pick<0, 0, 1, 1>(third[h])),                                               \
+        multiply_narrow(CORNERS(2, h), (pick<2, 2, 2, 2>(second[h])), CORNERS(3, h), \
+                        (pick<3, 3, 3, 3>(second[h]))),                             \
+        (pick<2, 2, 3, 3>(third[h])))
+    return multiply_narrow(HALF(0), low(3), HALF(1), high(3));
+#undef HALF
+#undef CORNERS
+}
+
+// Partial: scaled by strength and coverage.
+template <bool kPartial>
+inline void look_up_columns(const LookUp& look_up, const LookUpRow& row, int x) {
+    const FeatureRows& rows = *row.rows;
+    const Words fine = load(rows.fine[row.here] + x);
+    const Words place[4] = {
+        position(load(rows.luma[row.here] + x), look_up.axis[0]),
+        position(load_upper(row.infrared + x), look_up.axis[1]),
+        position(gradient(rows.fine[row.above] + x, rows.fine[row.here] + x,
+                          rows.fine[row.below] + x, look_up.gradient_l2),
+                 look_up.axis[2]),
+        load(rows.context + x),
+    };
+    Words cell = splat(0);
+    Words fraction[4];
+    for (int axis = 0; axis < 4; ++axis) {
+        const AxisMap& map = look_up.axis[axis];
+        cell = add(cell, mullo(shift_right(place[axis], kPositionBits - map.cell_bits),
+                               splat(map.stride)));
+    }
+    for (int i = 0; i < 4; ++i) {
+        const int axis = look_up.order[i];
+        fraction[i] =
+            bit_and(shift_left(place[axis], look_up.axis[axis].cell_bits), splat(0x7fff));
+    }
+    alignas(64) uint16_t index[kLanes];
+    store(index, cell);
+    const Words packed = interpolate(look_up.cells, index, fraction);
+    const Words fused =
+        add(mulhrs(packed, splat(look_up.fused_factor)), splat(look_up.fused_offset));
+
+    const int spare = look_up.gradient_bits;
+    const Words luma = spare == 6 ? fine : reduce_bits(load(rows.luma[row.here] + x), 6);
+    Words change = sub_signed(fused, luma);
+    if (kPartial) {
+        change = mulhrs(change, splat(look_up.strength_q15));
+        if (row.coverage) {
+            const Words upper = load_upper(row.coverage + x);
+            // 255 becomes 32767
+            change = mulhrs(change, bit_or(shift_right(upper, 1), shift_right(upper, 9)));
+        }
+    }
+    change = shift_right_signed(add_signed(change, splat(32)), 6);
+    add_to_rgb(row.visible + 3 * x, change, row.out + 3 * x);
+}
+
+void look_up_row(const LookUp& look_up, const LookUpRow& row) {
+    if (row.coverage || look_up.strength_q15 != 32767) {
+        for_lanes(row.width, [&](int x) { look_up_columns<true>(look_up, row, x); });
+    } else {
+        for_lanes(row.width, [&](int x) { look_up_columns<false>(look_up, row, x); });
+    }
+}

@@ -1,0 +1,76 @@
+/* C interface of the native backend. Loaded by native.py with ctypes; change both together. */
+#ifndef LUT_FUSE_NATIVE_H
+#define LUT_FUSE_NATIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LUT_FUSE_INTERFACE 1
+#define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One axis of the lattice: nodes from low to high grey levels. */
+typedef struct {
+    int32_t nodes;
+    float low, high;
+} LutFuseAxis;
+
+/* One 3x3 convolution: weight (out, in, 3, 3), bias (out). */
+typedef struct {
+    int32_t outputs, inputs;
+    const float *weight, *bias;
+} LutFuseBlock;
+
+/* A time-stable fusion model; the arrays are copied. Fields as in model.py. */
+typedef struct {
+    LutFuseAxis axes[4]; /* luma, infrared, gradient, context */
+    const float *lattice;
+    int32_t gradient_l2, border_replicate;
+    float gradient_scale;
+    int32_t rgb_inputs, pool, unshuffle, skip, block_count;
+    float input_scale, slope;
+    const LutFuseBlock *blocks;
+} LutFuseModel;
+
+/* One pair and where its fusion goes. Pixels of a row are adjacent; rows are `_stride` bytes
+   apart (any sign). coverage may be NULL. out must not overlap the inputs. */
+typedef struct {
+    const uint8_t *visible, *infrared, *coverage;
+    uint8_t *out;
+    ptrdiff_t visible_stride, infrared_stride, coverage_stride, out_stride;
+    int32_t height, width;
+    float strength;
+} LutFuseFrame;
+
+typedef struct LutFuse LutFuse;
+
+/* instructions: one of lut_fuse_instructions(), or NULL for the best. On failure returns NULL
+   and writes a sentence to error. */
+LutFuse *lut_fuse_create(const LutFuseModel *model, int threads, const char *instructions,
+                         char *error, size_t error_size);
+void lut_fuse_destroy(LutFuse *fuser);
+
+/* Returns 0, or 1 if memory ran out. Not for two threads at once with one LutFuse. */
+int lut_fuse_run(LutFuse *fuser, const LutFuseFrame *frame);
+
+/* Nanoseconds that the last frame spent in each stage. */
+void lut_fuse_stage_times(const LutFuse *fuser, int64_t times[LUT_FUSE_STAGES]);
+
+/* Whether the packed look-up serves this model; if not, the float one does. */
+int lut_fuse_is_packed(const LutFuse *fuser);
+
+/* Largest error in grey levels that the packed look-up may make with this lattice. */
+float lut_fuse_error_bound(const LutFuse *fuser);
+
+/* Instruction sets that this machine offers, best first, separated by spaces. */
+const char *lut_fuse_instructions(void);
+
+int lut_fuse_interface(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,202 @@
+#include "model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+namespace lut_fuse {
+
+namespace {
+
+constexpr float kMostError = 0.99f;  // the packed look-up must stay within one grey level
+constexpr int kMostCells = 32767;    // cell numbers are 16 bits and count halves
+
+// Weight (out, in, 3, 3) to [group of channels][in][tap][channel of the group].
+Block regroup(const LutFuseBlock& block, int group) {
+    const int groups = (block.outputs + group - 1) / group;
+    const int taps = 9 * block.inputs;
+    Block result{block.outputs, block.inputs, {}, {}};
+    result.weight.assign(static_cast<size_t>(groups) * taps * group, 0.0f);
+    result.bias.assign(static_cast<size_t>(groups) * group, 0.0f);
+    for (int o = 0; o < block.outputs; ++o) {
+        for (int tap = 0; tap < taps; ++tap) {
+            const size_t at = (static_cast<size_t>(o / group) * taps + tap) * group + o % group;
+            result.weight[at] = block.weight[static_cast<size_t>(o) * taps + tap];
+        }
+        result.bias[o] = block.bias[o];
+    }
+    return result;
+}
+
+int bits_for(int cells) {
+    int bits = 0;
+    while ((1 << bits) < cells) ++bits;
+    return bits;
+}
+
+float range(const LutFuseAxis& axis) { return axis.high - axis.low; }
+
+// The map of a feature with `unit` steps per grey level of the axis; false if it cannot be one.
+bool map_axis(const LutFuseAxis& axis, float unit, AxisMap& map) {
+    const float low = std::round(axis.low * unit), span = range(axis) * unit;
+    if (low < 0.0f || low > 65535.0f || span < 1.0f) return false;
+    map.low = static_cast<uint16_t>(low);
+    map.limit = static_cast<uint16_t>(std::min(std::ceil(span), 65535.0f));
+    map.shift = 0;
+    while ((map.limit << (map.shift + 1)) <= 65535) ++map.shift;
+    const float positions = static_cast<float>(map.end) + 1.0f;
+    const float factor = positions / span * std::ldexp(1.0f, 16 - map.shift);
+    map.factor = static_cast<uint16_t>(std::min(std::round(factor), 65535.0f));
+    return true;
+}
+
+}  // namespace
+
+Model::Model(const LutFuseModel& model)
+    : replicate(model.border_replicate),
+      rgb(model.rgb_inputs),
+      skip(model.skip),
+      pool(model.pool),
+      unshuffle(model.unshuffle),
+      input_scale(model.input_scale),
+      slope(model.slope) {
+    for (int i = 0; i < model.block_count; ++i) {
+        blocks.push_back(regroup(model.blocks[i], i + 1 < model.block_count ? 4 : 1));
+    }
+    if (skip && blocks.size() == 2) {
+        // The first block is the last hidden one too: added to itself.
+        for (float& weight : blocks[1].weight) weight *= 2.0f;
+        skip = false;
+    }
+    size_t size = 1;
+    for (int i = 3; i >= 0; --i) {
+        const LutFuseAxis& axis = model.axes[i];
+        look_up.float_axis[i] = {axis.low, static_cast<float>(axis.nodes - 1) / range(axis),
+                                 axis.nodes, static_cast<int>(size)};
+        size *= axis.nodes;
+    }
+    lattice_.assign(model.lattice, model.lattice + size);
+    look_up.lattice = lattice_.data();
+    look_up.gradient_l2 = model.gradient_l2;
+    look_up.gradient_scale = model.gradient_scale;
+    if (map_axes(model)) pack(model);
+}
+
+bool Model::map_axes(const LutFuseModel& model) {
+    int cells = 1;
+    for (int i = 3; i >= 0; --i) {
+        AxisMap& map = look_up.axis[i];
+        const int count = model.axes[i].nodes - 1;
+        map.cell_bits = bits_for(count);
+        map.end = static_cast<uint16_t>((count << (kPositionBits - map.cell_bits)) - 1);
+        map.stride = static_cast<uint16_t>(2 * cells);
+        cells *= count;
+        if (cells > kMostCells) return false;
+    }
+    // With six fractional bits a derivative saturates at 512 grey levels, with five never.
+    const float most = model.axes[2].high / model.gradient_scale;
+    look_up.gradient_bits = most <= 510.0f ? 6 : 5;
+    const float unit = static_cast<float>(1 << look_up.gradient_bits) / model.gradient_scale;
+    const LutFuseAxis& context = model.axes[3];
+    context_low = context.low;
+    context_scale = static_cast<float>(look_up.axis[3].end + 1) / range(context);
+    // Context positions are interpolated, so that they must not be clipped before.
+    return context.low <= 0.0f && context.high >= 255.0f &&
+           map_axis(model.axes[0], 256.0f, look_up.axis[0]) &&
+           map_axis(model.axes[1], 256.0f, look_up.axis[1]) &&
+           map_axis(model.axes[2], unit, look_up.axis[2]);
+}
+
+void Model::pack(const LutFuseModel& model) {
+    const auto [low, high] = std::minmax_element(lattice_.begin(), lattice_.end());
+    const float level = std::max(255.0f * (*high - *low) / 255.0f, 1e-3f);  // grey levels
+    const float offset = 255.0f * *low;
+    if (level > 1.9f || std::fabs(offset) > 250.0f) return;
+
+    int byte_axis = 0;
+    error_bound = bound(model, 0, level);
+    for (int i = 1; i < 4; ++i) {
+        const float other = bound(model, i, level);
+        if (other < error_bound) {
+            byte_axis = i;
+            error_bound = other;
+        }
+    }
+    if (error_bound > kMostError) return;
+    for (int i = 0, bit = 0; i < 4; ++i) look_up.order[i == byte_axis ? 0 : ++bit] = i;
+    // The packed result is 127 times the quantised lattice.
+    look_up.fused_factor = static_cast<int16_t>(std::lround(level * 64.0f / 127.0f * 32768.0f));
+    look_up.fused_offset = static_cast<int16_t>(std::lround(offset * 64.0f));
+
+    const int* order = look_up.order;
+    const FloatAxis* axes = look_up.float_axis;
+    const auto quantised = [&](int node) {
+        return static_cast<uint8_t>(std::lround((255.0f * lattice_[node] - offset) / level));
+    };
+    for (int a = 0; a < axes[0].nodes - 1; ++a) {
+        for (int b = 0; b < axes[1].nodes - 1; ++b) {
+            for (int c = 0; c < axes[2].nodes - 1; ++c) {
+                for (int d = 0; d < axes[3].nodes - 1; ++d) {
+                    const int node = a * axes[0].stride + b * axes[1].stride +
+                                     c * axes[2].stride + d * axes[3].stride;
+                    for (int corner = 0; corner < 16; ++corner) {
+                        int at = node;
+                        for (int bit = 0; bit < 4; ++bit) {
+                            if (corner >> bit & 1) at += axes[order[bit]].stride;
+                        }
+                        cells_.push_back(quantised(at));
+                    }
+                }
+            }
+        }
+    }
+    look_up.cells = cells_.data();
+    packed = true;
+}
+
+// Largest distance in grey levels between the packed look-up and the exact one before rounding:
+// half a quantisation step, plus each axis's error of position times the lattice's largest change
+// along that axis within a cell.
+float Model::bound(const LutFuseModel& model, int byte_axis, float level) const {
+    // Errors of the features in grey levels of their axis: see luma_of and gradient.
+    const float luma = 2.0f / 256.0f;
+    const float fine = luma + 0.5f / static_cast<float>(1 << look_up.gradient_bits);
+    const float feature[4] = {luma, 0.0f, 12.0f * fine * model.gradient_scale, 1e-3f};
+    const FloatAxis* axes = look_up.float_axis;
+    float position[4];
+    for (int i = 0; i < 4; ++i) {
+        const float unit = std::ldexp(1.0f, look_up.axis[i].cell_bits - kPositionBits);
+        position[i] = feature[i] * axes[i].inverse_step + 2.5f * unit;
+        if (i == byte_axis) position[i] += 0.5f / 127.0f;
+    }
+    float worst = 0.0f;
+    for (int a = 0; a < axes[0].nodes - 1; ++a) {
+        for (int b = 0; b < axes[1].nodes - 1; ++b) {
+            for (int c = 0; c < axes[2].nodes - 1; ++c) {
+                for (int d = 0; d < axes[3].nodes - 1; ++d) {
+                    const float* cell = lattice_.data() + a * axes[0].stride +
+                                        b * axes[1].stride + c * axes[2].stride +
+                                        d * axes[3].stride;
+                    float sum = 0.0f;
+                    for (int axis = 0; axis < 4; ++axis) {
+                        float change = 0.0f;
+                        for (int corner = 0; corner < 16; ++corner) {
+                            if (corner >> axis & 1) continue;
+                            const float* p = cell;
+                            for (int i = 0; i < 4; ++i) {
+                                if (corner >> i & 1) p += axes[i].stride;
+                            }
+                            change = std::max(change, std::fabs(p[axes[axis].stride] - *p));
+                        }
+                        sum += position[axis] * 255.0f * change;
+                    }
+                    worst = std::max(worst, sum);
+                }
+            }
+        }
+    }
+    const float rounding = 0.1f;  // of the four narrowings, of luma, fused luma and strength
+    return 0.5f * level + rounding + worst;
+}
+
+}  // namespace lut_fuse

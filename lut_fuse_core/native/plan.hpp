@@ -1,0 +1,125 @@
+// What the kernels need to know of a model, in the form they need it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lut_fuse {
+
+// A lattice position is a 15-bit fixed-point number: its top `cell_bits` bits are the cell.
+constexpr int kPositionBits = 15;
+
+// Map of a 16-bit feature to its position: min(mulhi(min(f - low, limit) << shift, factor), end).
+struct AxisMap {
+    uint16_t low, limit, factor, end;
+    int shift;
+    int cell_bits;
+    uint16_t stride;  // twice the distance of neighbouring cells in the packed lattice
+};
+
+// One axis for the float look-up: position = clamp((feature - low) * inverse_step, 0, nodes - 1).
+struct FloatAxis {
+    float low, inverse_step;
+    int nodes, stride;
+};
+
+// The lattice and everything that turns one row of features into fused pixels.
+struct LookUp {
+    // Packed: 16 bytes per cell, one per corner; bit b of the byte's number is the corner on axis
+    // order[b]. The first of them is weighted with 7 bits, the others with 15.
+    const uint8_t* cells;
+    AxisMap axis[4];
+    int order[4];
+    int16_t fused_factor, fused_offset;  // packed result to sixty-fourths of a grey level
+    int gradient_bits;                   // fractional bits of the luma that the gradient is made of
+
+    const float* lattice;
+    FloatAxis float_axis[4];
+    float gradient_scale;
+
+    bool gradient_l2;
+    float strength;
+    int16_t strength_q15;  // 32767 for all of the change
+};
+
+// One 3x3 convolution. Weights are grouped by four output channels: [group][input][tap][4].
+struct Convolution {
+    int outputs, inputs;
+    const float *weight, *bias;
+    float slope;
+};
+
+// Planes of floats, row by row: row r of channel c begins at data + (r * channels + c) * pitch.
+// Rows -1 and height and at least one column to either side exist and are zero.
+struct Planes {
+    float* data;
+    int channels, height, width, pitch;
+    float* row(int r, int channel) const {
+        return data + (static_cast<ptrdiff_t>(r) * channels + channel) * pitch;
+    }
+};
+
+// Columns in front of and behind each row of planes: keeps the rows aligned to 64 bytes.
+constexpr int kPlaneBorder = 16;
+
+// Elements in front of and behind each row of features.
+constexpr int kRowBorder = 64;
+
+// Rows of one thread.
+struct FeatureRows {
+    // Luma in 1/256 and in 1 / (1 << gradient_bits) grey levels. Image row y is at y % 3; the
+    // fourth is black, for the border.
+    uint16_t *luma[4], *fine[4];
+    uint16_t* context;       // positions on the context axis
+    int16_t* coarse;         // the same before horizontal interpolation
+    uint16_t* sums;          // pooled rows: up to four channels
+    float* float_luma[4];    // grey levels
+    float* float_context;    // grey levels
+    size_t sums_pitch;
+};
+
+// Arguments of one row of the look-up.
+struct LookUpRow {
+    const uint8_t *visible, *infrared, *coverage;
+    uint8_t* out;
+    int width;
+    const FeatureRows* rows;
+    int above, here, below;  // which of the luma rows
+};
+
+// The functions that exist once per instruction set.
+struct Kernels {
+    const char* name;
+    int least_width;
+
+    void (*luma_row)(const uint8_t* visible, int width, int gradient_bits, bool replicate,
+                     uint16_t* luma, uint16_t* fine);
+    // Sums over `count` rows of luma and infrared (or R, G, B, infrared), `bits` fractional bits.
+    void (*pool_rows)(const uint8_t* const* visible, const uint8_t* const* infrared, int count,
+                      int width, int bits, bool rgb, uint16_t* sums, size_t pitch);
+    // Sums of `pool` columns, times scale, with `unshuffle` neighbours to channels: column u of
+    // channel c goes to output + (c * unshuffle * unshuffle + u) * pitch.
+    void (*spread_sums)(const uint16_t* sums, size_t sums_pitch, int channels, int pool,
+                        int unshuffle, int width, float scale, float* output, int pitch);
+    void (*convolve_row)(const Convolution& convolution, const Planes& input, int y,
+                         const Planes& output, const Planes* skip);
+    // Last convolution and sigmoid: grey levels 0 to 255.
+    void (*context_row)(const Convolution& convolution, const Planes& input, int y, float* output);
+    // Interpolates positions between two coarse rows, then between columns.
+    void (*expand_row)(const int16_t* above, const int16_t* below, int fraction_q15, int columns,
+                       int stride, int16_t* coarse, uint16_t* positions);
+    void (*look_up_row)(const LookUp& look_up, const LookUpRow& row);
+
+    void (*float_luma_row)(const uint8_t* visible, int width, bool replicate, float* luma);
+    void (*float_look_up_row)(const LookUp& look_up, const LookUpRow& row);
+};
+
+extern const Kernels kPortableKernels;
+#if defined(__x86_64__) || defined(_M_X64)
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+#elif defined(__aarch64__)
+extern const Kernels kNeonKernels;
+#endif
+
+}  // namespace lut_fuse

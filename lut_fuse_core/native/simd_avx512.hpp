@@ -1,0 +1,129 @@
+// Thirty-two 16-bit lanes with AVX-512 (F, BW, VL, DQ, VBMI). Operations: see simd_portable.hpp.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace {
+
+constexpr int kLanes = 32;
+constexpr int kFloats = 16;
+
+using Words = __m512i;
+
+inline Words load(const void* p) { return _mm512_loadu_si512(p); }
+inline void store(void* p, Words a) { _mm512_storeu_si512(p, a); }
+inline Words splat(int x) { return _mm512_set1_epi16(static_cast<short>(x)); }
+inline Words add(Words a, Words b) { return _mm512_add_epi16(a, b); }
+inline Words sub(Words a, Words b) { return _mm512_sub_epi16(a, b); }
+inline Words add_signed(Words a, Words b) { return _mm512_adds_epi16(a, b); }
+inline Words sub_signed(Words a, Words b) { return _mm512_subs_epi16(a, b); }
+inline Words add_unsigned(Words a, Words b) { return _mm512_adds_epu16(a, b); }
+inline Words sub_unsigned(Words a, Words b) { return _mm512_subs_epu16(a, b); }
+inline Words min_unsigned(Words a, Words b) { return _mm512_min_epu16(a, b); }
+inline Words absolute(Words a) { return _mm512_abs_epi16(a); }
+inline Words mulhi(Words a, Words b) { return _mm512_mulhi_epu16(a, b); }
+inline Words mullo(Words a, Words b) { return _mm512_mullo_epi16(a, b); }
+inline Words mulhrs(Words a, Words b) { return _mm512_mulhrs_epi16(a, b); }
+inline Words bit_and(Words a, Words b) { return _mm512_and_si512(a, b); }
+inline Words bit_or(Words a, Words b) { return _mm512_or_si512(a, b); }
+inline Words bit_xor(Words a, Words b) { return _mm512_xor_si512(a, b); }
+inline Words shift_left(Words a, int n) { return _mm512_sll_epi16(a, _mm_cvtsi32_si128(n)); }
+inline Words shift_right(Words a, int n) { return _mm512_srl_epi16(a, _mm_cvtsi32_si128(n)); }
+inline Words shift_right_signed(Words a, int n) {
+    return _mm512_sra_epi16(a, _mm_cvtsi32_si128(n));
+}
+inline Words interleave_low(Words a, Words b) { return _mm512_unpacklo_epi16(a, b); }
+inline Words interleave_high(Words a, Words b) { return _mm512_unpackhi_epi16(a, b); }
+template <int A, int B, int C, int D>
+inline Words pick(Words a) {
+    return _mm512_shuffle_epi32(a, static_cast<_MM_PERM_ENUM>(A | B << 2 | C << 4 | D << 6));
+}
+inline Words multiply_bytes(Words values, Words weights) {
+    return _mm512_maddubs_epi16(values, weights);
+}
+inline Words multiply_narrow(Words a, Words wa, Words b, Words wb) {
+    return _mm512_packs_epi32(_mm512_srai_epi32(_mm512_madd_epi16(a, wa), 15),
+                              _mm512_srai_epi32(_mm512_madd_epi16(b, wb), 15));
+}
+
+template <int K>
+inline Words gather(const uint8_t* cells, const uint16_t* index) {
+    const auto cell = [&](int lane) {
+        return _mm_load_si128(
+            reinterpret_cast<const __m128i*>(cells + index[8 * lane + K] * size_t{8}));
+    };
+    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(cell(0)), cell(1), 1);
+    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(cell(2)), cell(3), 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+inline Words load_upper(const uint8_t* p) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return _mm512_slli_epi16(_mm512_cvtepu8_epi16(bytes), 8);
+}
+
+// Byte numbers for channel c of 32 pixels in the upper half of each word.
+struct ChannelBytes {
+    alignas(64) uint8_t at[3][64];
+    constexpr ChannelBytes() : at{} {
+        for (int c = 0; c < 3; ++c) {
+            for (int i = 0; i < 64; ++i) at[c][i] = static_cast<uint8_t>(3 * (i / 2) + c);
+        }
+    }
+};
+constexpr ChannelBytes kChannelBytes;
+
+// Byte i of the three 64-byte thirds of 64 RGB pixels belongs to pixel kPixelOf.at[i].
+struct PixelOf {
+    alignas(64) uint8_t at[96];
+    constexpr PixelOf() : at{} {
+        for (int i = 0; i < 96; ++i) at[i] = static_cast<uint8_t>(i / 3);
+    }
+};
+constexpr PixelOf kPixelOf;
+
+inline void load_rgb_upper(const uint8_t* p, Words& red, Words& green, Words& blue) {
+    constexpr __mmask64 upper = 0xaaaaaaaaaaaaaaaaull;
+    const __m512i first = _mm512_loadu_si512(p);
+    const __m512i second =
+        _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 64)));
+    const auto channel = [&](int c) {
+        return _mm512_maskz_permutex2var_epi8(upper, first, load(kChannelBytes.at[c]), second);
+    };
+    red = channel(0);
+    green = channel(1);
+    blue = channel(2);
+}
+
+inline void add_to_rgb(const uint8_t* in, Words change, uint8_t* out) {
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i rise = _mm512_castsi256_si512(
+        _mm512_cvtusepi16_epi8(_mm512_max_epi16(change, zero)));
+    const __m512i fall = _mm512_castsi256_si512(
+        _mm512_cvtusepi16_epi8(_mm512_max_epi16(_mm512_sub_epi16(zero, change), zero)));
+    const __m512i at = load(kPixelOf.at);
+    const __m512i at_end = _mm512_castsi256_si512(
+        _mm256_load_si256(reinterpret_cast<const __m256i*>(kPixelOf.at + 64)));
+    const __m512i start = _mm512_subs_epu8(
+        _mm512_adds_epu8(_mm512_loadu_si512(in), _mm512_permutexvar_epi8(at, rise)),
+        _mm512_permutexvar_epi8(at, fall));
+    const __m256i end = _mm256_subs_epu8(
+        _mm256_adds_epu8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + 64)),
+                         _mm512_castsi512_si256(_mm512_permutexvar_epi8(at_end, rise))),
+        _mm512_castsi512_si256(_mm512_permutexvar_epi8(at_end, fall)));
+    _mm512_storeu_si512(out, start);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 64), end);
+}
+
+inline __m512i root_of_squares(__m512i pairs) {
+    return _mm512_cvtps_epi32(
+        _mm512_sqrt_ps(_mm512_cvtepi32_ps(_mm512_madd_epi16(pairs, pairs))));
+}
+inline Words magnitude(Words a, Words b) {
+    return _mm512_packus_epi32(root_of_squares(interleave_low(a, b)),
+                               root_of_squares(interleave_high(a, b)));
+}
+
+}  // namespace

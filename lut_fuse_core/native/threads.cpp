@@ -1,0 +1,114 @@
+#include "threads.hpp"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <system_error>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace lut_fuse {
+
+namespace {
+
+// How long a helper looks for more work before it sleeps: enough for a loop over frames in memory,
+// and less than one percent of a core at 30 frames per second.
+constexpr auto kPatience = std::chrono::microseconds(100);
+
+void pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+void Spin::turn() {
+    // On a busy machine the other thread may need this core.
+    if (++turns_ % 512 == 0) {
+        sched_yield();
+    } else {
+        pause();
+    }
+}
+
+ThreadTeam& ThreadTeam::instance() {
+    // Never destroyed: helpers may still sleep when the process ends. Threads do not survive a
+    // fork, so that a child leaves its parent's team alone and starts one.
+    static std::mutex guard;
+    static ThreadTeam* team = nullptr;
+    static pid_t process = 0;
+    const std::lock_guard<std::mutex> lock(guard);
+    const pid_t self = getpid();
+    if (process != self) {
+        team = new ThreadTeam;
+        process = self;
+    }
+    return *team;
+}
+
+void ThreadTeam::run(Work& work, int threads) {
+    std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
+    if (threads < 2 || !owner.owns_lock()) {
+        work.join(0);
+        return;
+    }
+    grow(threads - 1);
+    tickets_.store(threads - 1);
+    work_.store(&work);
+    epoch_.fetch_add(1);
+    if (sleeping_.load() > 0) {
+        // The lock orders this after a helper's last look at the epoch before it sleeps.
+        { const std::lock_guard<std::mutex> lock(sleep_); }
+        wake_.notify_all();
+    }
+    work.join(0);
+    work_.store(nullptr);
+    Spin spin;
+    while (inside_.load() > 0) spin.turn();
+}
+
+void ThreadTeam::grow(int helpers) {
+    try {
+        while (static_cast<int>(helpers_.size()) < helpers) {
+            helpers_.emplace_back([this] { serve(); });
+        }
+    } catch (const std::system_error&) {
+        // No more threads to be had: those there are do the work.
+    }
+}
+
+void ThreadTeam::serve() {
+    uint64_t seen = 0;
+    for (;;) {
+        wait_for_work(seen);
+        // Inside first, then the work: the caller withdraws the work first, then looks inside.
+        inside_.fetch_add(1);
+        Work* work = work_.load();
+        if (work) {
+            const int slot = tickets_.fetch_sub(1);
+            if (slot > 0) work->join(slot);
+        }
+        inside_.fetch_sub(1);
+    }
+}
+
+void ThreadTeam::wait_for_work(uint64_t& seen) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (epoch_.load() == seen) {
+        for (int i = 0; i < 64 && epoch_.load(std::memory_order_relaxed) == seen; ++i) pause();
+        if (std::chrono::steady_clock::now() < deadline) continue;
+        std::unique_lock<std::mutex> lock(sleep_);
+        sleeping_.fetch_add(1);
+        wake_.wait(lock, [&] { return epoch_.load() != seen; });
+        sleeping_.fetch_sub(1);
+    }
+    seen = epoch_.load();
+}
+
+}  // namespace lut_fuse
