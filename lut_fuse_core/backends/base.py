@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -44,13 +45,20 @@ class Backend(Protocol):
 class StagedBackend(Protocol):
     """A backend that tells how long the stages of a frame took (`lut-fuse bench` shows them)."""
 
-    def stage_seconds(self) -> dict[str, float]:
-        """Seconds per stage of the latest `fuse` call, by name, in the order they ran.
+    def stage_times(self) -> dict[str, float]:
+        """Milliseconds that the latest frame spent in each stage, in the order they ran.
 
         Names: ``pooling`` (both images to the encoder's input), ``encoder``, ``look-up`` (with the
         features before it and the colour after it).
         """
         ...
+
+
+def usable_cores() -> int:
+    """Number of cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def check_pair(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ import numpy as np
 import onnxruntime
 
 from lut_fuse_core.backends import cpu_kernel
-from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair
+from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair, usable_cores
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray, FusionModel
 from lut_fuse_core.onnx_export import encoder_to_onnx
@@ -32,14 +31,15 @@ class CpuBackend:
     def __init__(self, model: FusionModel, threads: int | None = None) -> None:
         """threads: CPU threads; None for all cores this process may run on."""
         self.model = model
-        self._bands = _Bands(threads or len(os.sched_getaffinity(0)))
+        self._bands = _Bands(threads or usable_cores())
         self._session = _session(model, self._bands.threads)
-        self._lattice = np.ascontiguousarray(model.lattice).reshape(-1)
+        lattice = np.array(model.lattice, order="C")
+        self._lattice = lattice.reshape(-1)
         self._axes = (
             np.array([axis.low for axis in model.axes], np.float32),
             np.array([1.0 / axis.step for axis in model.axes], np.float32),
             np.array([axis.nodes for axis in model.axes], np.int32),
-            np.array(model.lattice.strides, np.int32) // model.lattice.itemsize,
+            np.array(lattice.strides, np.int32) // lattice.itemsize,
         )
         self._stages: dict[str, float] = {}
         side = MINIMUM_SIDE
@@ -64,7 +64,9 @@ class CpuBackend:
         pooled = time.perf_counter()
         coarse = self._session.run(None, {"planes": planes[None]})[0][0, 0]
         encoded = time.perf_counter()
-        result = np.empty_like(visible) if out is None else out
+        # A band must not overwrite rows that its neighbour's gradient still needs.
+        in_place = out is not None and np.may_share_memory(out, visible)
+        result = np.empty_like(visible) if out is None or in_place else out
         gradient = self.model.gradient
         scale, offset = self._gradient_scaling(visible)
         arguments = (
@@ -79,14 +81,17 @@ class CpuBackend:
         )
         fused = time.perf_counter()
         self._stages = {
-            "pooling": pooled - started,
-            "encoder": encoded - pooled,
-            "look-up": fused - encoded,
+            "pooling": (pooled - started) * 1e3,
+            "encoder": (encoded - pooled) * 1e3,
+            "look-up": (fused - encoded) * 1e3,
         }
-        return result
+        if out is None or not in_place:
+            return result
+        out[...] = result
+        return out
 
-    def stage_seconds(self) -> dict[str, float]:
-        """Seconds that each stage of the latest `fuse` took; see `StagedBackend`."""
+    def stage_times(self) -> dict[str, float]:
+        """Milliseconds per stage of the latest frame; see `StagedBackend`."""
         return dict(self._stages)
 
     def _encoder_input(self, visible: UInt8Array, infrared: UInt8Array) -> FloatArray:

@@ -7,6 +7,7 @@ two threads at once nor to fork. Images are C-contiguous; luma rows carry one pi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -24,12 +25,22 @@ _OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "nsz", "arcp", "reassoc", "nnan", "ninf"},
 }
 
+_Image = numba.types.Array(numba.uint8, 2, "C", readonly=True)
+_Colour = numba.types.Array(numba.uint8, 3, "C", readonly=True)
+_Floats, _Integers = numba.float32[::1], numba.int32[::1]
 
-def _compiled(function: Any) -> Any:
+
+def _compiled(function: Any, signature: Any = None) -> Any:
+    """The compiled function; with a signature at once (from the cache, if there is one)."""
     try:
-        return numba.njit(function, cache=True, **_OPTIONS)
+        return numba.njit(signature, cache=True, **_OPTIONS)(function)
     except RuntimeError:  # neither this folder nor the user's cache folder can be written
-        return numba.njit(function, **_OPTIONS)
+        return numba.njit(signature, **_OPTIONS)(function)
+
+
+def _compiled_for(*types: Any) -> Callable[[Any], Any]:
+    """Compiled for these arguments only: read-only and writable frames share the machine code."""
+    return lambda function: _compiled(function, types)
 
 
 @_compiled
@@ -58,6 +69,19 @@ def _gradient_row(above, here, below, l1, gradient):
             gradient[x] = abs(across) + abs(down)
         else:
             gradient[x] = np.sqrt(across * across + down * down)
+
+
+@_compiled
+def _columns(width, coarse_width, stride):
+    """Left neighbour in the coarse context and fraction towards the right one, per column."""
+    columns = np.empty(width, np.int32)
+    fractions = np.empty(width, np.float32)
+    for x in range(width):
+        position = (f32(x) + f32(0.5)) / f32(stride) - f32(0.5)
+        position = min(max(position, f32(0)), f32(coarse_width - 1))
+        columns[x] = np.int32(position)
+        fractions[x] = position - f32(columns[x])
+    return columns, fractions
 
 
 @_compiled
@@ -127,7 +151,12 @@ def _colour_row(source, luma, fused, coverage, strength, out):
             out[x, channel] = np.uint8(level + f32(0.5))
 
 
-@_compiled
+@_compiled_for(
+    *(_Colour, _Image, numba.float32[:, ::1], _Image, numba.intp),
+    *(_Floats, _Floats, _Floats, _Integers, _Integers),
+    *(numba.boolean, numba.boolean, numba.float32, numba.float32, numba.float32),
+    *(numba.intp, numba.intp, numba.uint8[:, :, ::1]),
+)
 def fuse_rows(
     visible, infrared, coarse, coverage, stride, lattice, lows, per_steps, nodes, strides,
     l1, replicate, gradient_scale, gradient_offset, strength, first, last, out,
@@ -169,20 +198,7 @@ def fuse_rows(
         _colour_row(visible[y], luma, fused, coverage[y], strength, out[y])
 
 
-@_compiled
-def _columns(width, coarse_width, stride):
-    """Left neighbour in the coarse context and fraction towards the right one, per column."""
-    columns = np.empty(width, np.int32)
-    fractions = np.empty(width, np.float32)
-    for x in range(width):
-        position = (f32(x) + f32(0.5)) / f32(stride) - f32(0.5)
-        position = min(max(position, f32(0)), f32(coarse_width - 1))
-        columns[x] = np.int32(position)
-        fractions[x] = position - f32(columns[x])
-    return columns, fractions
-
-
-@_compiled
+@_compiled_for(_Colour, numba.boolean, numba.boolean, numba.intp, numba.intp)
 def gradient_range(visible, l1, replicate, first, last):
     """Least and greatest Sobel response in rows ``first`` to ``last``."""
     width = visible.shape[1]
@@ -212,7 +228,10 @@ def _add_channel_row(visible, infrared, channel, channels, row):
             row[x] += f32(visible[x, channel])
 
 
-@_compiled
+@_compiled_for(
+    *(_Colour, _Image, numba.float32, numba.intp, numba.intp),
+    *(numba.intp, numba.intp, numba.float32[:, :, ::1]),
+)
 def encoder_rows(visible, infrared, scale, pool, unshuffle, first, last, planes):
     """Rows ``first`` to ``last`` of the first convolution's input, see `context.encoder_input`.
 
