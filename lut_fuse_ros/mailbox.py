@@ -3,46 +3,62 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 0.02
+"""Seconds an item may wait before a newer one displaces it; less than the frame period of any
+camera, so that it only spares the frames of a burst (a scheduler that held both cameras up)."""
+
+CAPACITY = 3
+"""Items of one burst that may wait for one another."""
+
 
 class Mailbox(Generic[T]):
-    """Holds at most one item; a newer one replaces it, so that latency cannot build up.
+    """Holds the newest item, and those that came at practically the same time.
 
-    >>> box = Mailbox[int]()
-    >>> box.put(1), box.put(2)
-    (False, True)
+    However fast items arrive, the one that is taken came less than `CAPACITY` items ago.
+
+    >>> box = Mailbox[str]()
+    >>> box.put("old", now=0.0), box.put("new", now=1.0)
+    (0, 1)
     >>> box.take(timeout=0)
-    2
+    'new'
     """
 
     def __init__(self) -> None:
-        self._item: T | None = None
+        self._items: deque[tuple[float, T]] = deque()
         self._closed = False
         self._condition = threading.Condition()
 
-    def put(self, item: T) -> bool:
-        """Leave an item. Returns whether that displaced one nobody had taken."""
+    def put(self, item: T, now: float) -> int:
+        """Leave an item (at ``now``, monotonic seconds). Returns how many it displaced."""
         with self._condition:
-            displaced = self._item is not None
-            self._item = item
+            before = len(self._items)
+            while self._items and (
+                now - self._items[0][0] > PATIENCE or len(self._items) >= CAPACITY
+            ):
+                self._items.popleft()
+            displaced = before - len(self._items)
+            self._items.append((now, item))
             self._condition.notify()
             return displaced
 
     def take(self, timeout: float | None = None) -> T | None:
         """Wait up to ``timeout`` seconds for an item; None if none came or the box was closed."""
         with self._condition:
-            self._condition.wait_for(lambda: self._item is not None or self._closed, timeout)
-            item, self._item = self._item, None
-            return None if self._closed else item
+            self._condition.wait_for(lambda: self._items or self._closed, timeout)
+            if self._closed or not self._items:
+                return None
+            return self._items.popleft()[1]
 
     def close(self) -> None:
         """Wake whoever waits; from now on nothing is handed out."""
         with self._condition:
             self._closed = True
-            self._item = None
+            self._items.clear()
             self._condition.notify_all()
 
     @property

@@ -155,7 +155,7 @@ class Pairing:
             self._statistics.count("clock_jumps")
             self._resynchronise()
             self._on_jump()
-        (self.offset.visible if side == "visible" else self.offset.infrared)(stamp)
+        self.offset.arrived(side, stamp)
         if self.parameters.sync_method == "stamps":
             given_up = self._waiting[side].arrived(stamp)
             self._statistics.count(f"unpaired_{side}", given_up)

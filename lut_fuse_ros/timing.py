@@ -81,25 +81,27 @@ class Waiting:
 
 
 class OffsetMeter:
-    """By how much the newest infrared stamp is ahead of the newest visible one, lately.
+    """By how much infrared stamps are ahead of visible ones, lately.
 
-    Between cameras that deliver alike this is the offset of their clocks, to about half a frame
-    period: enough to tell a user why nothing pairs.
+    Compares the newest stamps of both cameras whenever either delivers, and keeps the smaller
+    median: to about half a frame period the offset of their clocks, enough to tell a user why
+    nothing pairs.
     """
 
     def __init__(self) -> None:
-        self._infrared: int | None = None
-        self._offsets: deque[int] = deque(maxlen=31)
+        self._newest: dict[str, int] = {}
+        self._offsets: dict[str, deque[int]] = {
+            side: deque(maxlen=31) for side in ("visible", "infrared")
+        }
 
-    def infrared(self, stamp: int) -> None:
-        """Note an infrared stamp (ns)."""
-        self._infrared = stamp
-
-    def visible(self, stamp: int) -> None:
-        """Note a visible stamp (ns)."""
-        if self._infrared is not None:
-            self._offsets.append(self._infrared - stamp)
+    def arrived(self, side: str, stamp: int) -> None:
+        """Note a stamp (ns) of the ``visible`` or ``infrared`` camera."""
+        self._newest[side] = stamp
+        if len(self._newest) == 2:
+            offset = self._newest["infrared"] - self._newest["visible"]
+            self._offsets[side].append(offset)
 
     def seconds(self) -> float | None:
-        """The median offset; None before both cameras were seen."""
-        return median(self._offsets) * 1e-9 if self._offsets else None
+        """The offset; None before both cameras were seen."""
+        medians = [median(offsets) for offsets in self._offsets.values() if offsets]
+        return min(medians, key=abs) * 1e-9 if medians else None

@@ -63,9 +63,8 @@ class Worker:
         self._thread.join(STOPPING)
 
     def put(self, job: Job) -> None:
-        """Hand over a job; one that was still waiting is dropped."""
-        if self._mailbox.put(job):
-            self._statistics.count("dropped")
+        """Hand over a job; one that has been waiting for longer is dropped."""
+        self._statistics.count("dropped", self._mailbox.put(job, job.arrived))
 
     def request(self, change: Callable[[FusionPipeline], None]) -> None:
         """Have a change made to the pipeline before the next frame."""
