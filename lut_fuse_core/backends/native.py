@@ -243,7 +243,7 @@ def _create(
         )
     )
     described = _Model(
-        (_Axis * 4)(*((axis.nodes, axis.low, axis.high) for axis in model.axes)),
+        (_Axis * 4)(*(_Axis(axis.nodes, axis.low, axis.high) for axis in model.axes)),
         pointer(model.lattice),
         gradient.norm == "l2",
         gradient.border == "replicate",

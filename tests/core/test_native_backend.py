@@ -1,0 +1,350 @@
+"""The native backend: within one grey level of the reference, whatever the model and the arrays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lut_fuse_core.backends.native import NativeBackend, instruction_sets
+from lut_fuse_core.backends.reference import ReferenceBackend, fuse_float
+from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.model import (
+    AXIS_NAMES,
+    INPUT_CHANNELS,
+    Axis,
+    ContextEncoder,
+    ConvBlock,
+    EncoderInput,
+    FusionModel,
+    GradientSpec,
+)
+from lut_fuse_core.model_file import save_model
+
+try:
+    SETS = instruction_sets()
+except BackendUnavailableError as unavailable:
+    pytest.skip(f"native backend: {unavailable}", allow_module_level=True)
+
+
+def random_encoder(
+    rng: np.random.Generator,
+    widths: tuple[int, ...] = (16, 16, 16, 16),
+    inputs: EncoderInput = "luma_infrared",
+    pool: int = 4,
+    unshuffle: int = 2,
+    **settings: object,
+) -> ContextEncoder:
+    channels = INPUT_CHANNELS[inputs] * unshuffle**2
+    blocks = []
+    for width in (*widths, 1):
+        weight = rng.normal(0, np.sqrt(2 / (9 * channels)), (width, channels, 3, 3))
+        blocks.append(
+            ConvBlock(weight.astype(np.float32), rng.normal(0, 0.1, width).astype(np.float32))
+        )
+        channels = width
+    return ContextEncoder(
+        tuple(blocks),
+        inputs=inputs,
+        pool=pool,
+        unshuffle=unshuffle,
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def random_model(
+    seed: int = 0,
+    nodes: tuple[int, int, int, int] = (17, 17, 5, 5),
+    roughness: float = 0.03,
+    ranges: tuple[tuple[float, float], ...] = ((0, 255), (0, 255), (0, 64), (0, 255)),
+    gradient: GradientSpec | None = None,
+    **encoder: object,
+) -> FusionModel:
+    """A model whose lattice bends along every axis, plus noise of +-roughness at each node."""
+    rng = np.random.default_rng(seed)
+    luma, heat, edge, context = np.meshgrid(*(np.linspace(0, 1, n) for n in nodes), indexing="ij")
+    lattice = 0.1 + 0.8 * np.maximum(luma, heat * (0.7 + 0.3 * context)) + 0.1 * edge * (luma - 0.5)
+    lattice += rng.uniform(-roughness, roughness, nodes)
+    axes = [Axis(name, n, *r) for name, n, r in zip(AXIS_NAMES, nodes, ranges, strict=True)]
+    return FusionModel(
+        lattice.astype(np.float32),
+        tuple(axes),  # type: ignore[arg-type]
+        gradient or GradientSpec(),
+        random_encoder(rng, **encoder),  # type: ignore[arg-type]
+    )
+
+
+def smooth_pair(height: int, width: int, seed: int = 0) -> tuple[UInt8Array, UInt8Array]:
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    grey = 128 + 90 * np.sin(x / 17 + y / 23) + rng.normal(0, 12, (height, width))
+    visible = grey[..., None] + rng.normal(0, 6, (height, width, 3)) + (10, -5, 20)
+    infrared = 128 + 140 * np.cos(x / 31 - y / 19) + rng.normal(0, 5, (height, width))
+    return tuple(np.clip(a, 0, 255).astype(np.uint8) for a in (visible, infrared))  # type: ignore[return-value]
+
+
+def noise_pair(height: int, width: int, seed: int = 0) -> tuple[UInt8Array, UInt8Array]:
+    """Black and white in equal parts with all levels: the steepest gradients there are."""
+    rng = np.random.default_rng(seed)
+    visible = rng.choice([0, 255, 255, 0, 90, 130], (height, width, 3)).astype(np.uint8)
+    return visible, rng.integers(0, 256, (height, width), dtype=np.uint8)
+
+
+def difference(first: UInt8Array, second: UInt8Array) -> int:
+    return int(np.abs(first.astype(np.int16) - second.astype(np.int16)).max())
+
+
+MODELS = {
+    "stride 8": random_model(),
+    "stride 4": random_model(1, pool=2, widths=(8, 8, 8, 8)),
+    "pool 4": random_model(2, pool=4, unshuffle=1, widths=(24, 24)),
+    "unshuffle 4": random_model(3, pool=2, unshuffle=4, widths=(16, 8, 8, 16)),
+    "full resolution": random_model(4, pool=1, unshuffle=1, widths=(4,)),
+    "odd stride": random_model(5, (9, 17, 6, 3), pool=3, unshuffle=1, widths=(7, 5), skip=False),
+    "stride 16": random_model(6, pool=16, unshuffle=1, widths=(8, 8, 8)),
+    "colour encoder": random_model(7, inputs="rgb_infrared", widths=(8, 8, 8, 8)),
+    "two blocks with skip": random_model(8, widths=(8,), slope=0.0),
+    "steep slope": random_model(9, slope=-0.5, input_scale=1 / 64),
+    "published gradient": random_model(10, gradient=GradientSpec(norm="l2", border="zero")),
+    "wide gradient": random_model(11, ranges=((0, 255), (0, 255), (0, 255), (0, 255))),
+    "inner ranges": random_model(12, ranges=((16, 235), (20.5, 256), (4, 50), (-9, 300))),
+    "many nodes": random_model(13, (17, 17, 9, 9), roughness=0.005),
+    "lattice beyond white": replace(
+        _DIM := random_model(14), lattice=_DIM.lattice * np.float32(1.3) - np.float32(0.1)
+    ),
+}
+
+FLOAT_MODELS = {
+    "rough lattice": random_model(20, roughness=0.5),
+    "published nodes": random_model(21, (17, 17, 17, 17)),
+    "published nodes, rough, l2": random_model(
+        22, (17, 17, 17, 17), roughness=0.5, gradient=GradientSpec(norm="l2", border="zero")
+    ),
+    "clipped context": random_model(23, ranges=((0, 255), (0, 255), (0, 64), (100, 180))),
+    "negative luma": random_model(24, ranges=((-10, 255), (0, 255), (0, 64), (0, 255))),
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> FusionModel:
+    return MODELS["stride 8"]
+
+
+@pytest.mark.parametrize("name", [*MODELS, *FLOAT_MODELS])
+def test_agrees_with_the_reference_within_one_grey_level(name: str) -> None:
+    model = {**MODELS, **FLOAT_MODELS}[name]
+    reference = ReferenceBackend(model)
+    backends = [NativeBackend(model, 2, instructions) for instructions in SETS]
+    for pair in (smooth_pair(16, 16), noise_pair(17, 33), smooth_pair(45, 75), noise_pair(64, 96)):
+        expected = reference.fuse(*pair)
+        for backend in backends:
+            assert difference(backend.fuse(*pair), expected) <= 1
+
+
+@pytest.mark.parametrize("width", range(16, 150, 7))
+def test_every_width_is_covered_to_its_last_column(model: FusionModel, width: int) -> None:
+    pair = smooth_pair(24, width)
+    expected = ReferenceBackend(model).fuse(*pair)
+    for instructions in SETS:
+        assert difference(NativeBackend(model, 1, instructions).fuse(*pair), expected) <= 1
+
+
+@pytest.mark.parametrize("level", [0, 1, 127, 254, 255])
+def test_uniform_images_agree_with_the_reference(model: FusionModel, level: int) -> None:
+    visible = np.full((40, 56, 3), level, np.uint8)
+    for heat in (0, 128, 255):
+        infrared = np.full((40, 56), heat, np.uint8)
+        expected = ReferenceBackend(model).fuse(visible, infrared)
+        assert difference(NativeBackend(model).fuse(visible, infrared), expected) <= 1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_smooth_lattices_take_the_packed_look_up_within_its_bound(name: str) -> None:
+    model, pair = MODELS[name], noise_pair(48, 80)
+    exact = fuse_float(model, *pair)
+    inside = (exact >= 0) & (exact <= 255)
+    for instructions in SETS:
+        backend = NativeBackend(model, 1, instructions)
+        assert backend.packed
+        error = np.abs(backend.fuse(*pair) - exact)[inside].max()
+        assert error <= backend.error_bound + 0.5
+
+
+@pytest.mark.parametrize("name", FLOAT_MODELS)
+def test_other_lattices_take_the_float_look_up(name: str) -> None:
+    assert not NativeBackend(FLOAT_MODELS[name], 1).packed
+
+
+@pytest.mark.parametrize("name", ["stride 8", "rough lattice"])
+def test_strength_and_coverage_scale_the_change(name: str) -> None:
+    model, pair = {**MODELS, **FLOAT_MODELS}[name], smooth_pair(45, 75)
+    coverage = np.random.default_rng(5).integers(0, 256, (45, 75), dtype=np.uint8)
+    for settings in (
+        {"strength": 0.3},
+        {"coverage": coverage},
+        {"strength": 0.7, "coverage": coverage},
+    ):
+        expected = ReferenceBackend(model).fuse(*pair, **settings)  # type: ignore[arg-type]
+        for instructions in SETS:
+            fused = NativeBackend(model, 2, instructions).fuse(*pair, **settings)  # type: ignore[arg-type]
+            assert difference(fused, expected) <= 1
+
+
+def test_no_strength_or_no_coverage_leaves_the_visible_image(model: FusionModel) -> None:
+    visible, infrared = noise_pair(45, 75)
+    for instructions in SETS:
+        backend = NativeBackend(model, 2, instructions)
+        assert np.array_equal(backend.fuse(visible, infrared, strength=0.0), visible)
+        nothing = np.zeros_like(infrared)
+        assert np.array_equal(backend.fuse(visible, infrared, coverage=nothing), visible)
+
+
+def test_views_are_fused_like_their_copies(model: FusionModel) -> None:
+    visible, infrared = noise_pair(80, 100)
+    backend = NativeBackend(model, 2)
+    views = {
+        "cropped": (visible[5:60, 3:70], infrared[5:60, 3:70]),
+        "upside down": (visible[::-1], infrared[::-1]),
+        "mirrored": (visible[:, ::-1], infrared[:, ::-1]),
+        "every second pixel": (visible[::2, ::2], infrared[::2, ::2]),
+        "blue first": (visible[..., ::-1], infrared),
+        "transposed": (visible.transpose(1, 0, 2), infrared.T),
+    }
+    for name, (part, heat) in views.items():
+        expected = backend.fuse(np.ascontiguousarray(part), np.ascontiguousarray(heat))
+        assert np.array_equal(backend.fuse(part, heat), expected), name
+
+
+def test_nothing_is_written_outside_the_output(model: FusionModel) -> None:
+    pair = smooth_pair(37, 61)
+    for instructions in SETS:
+        poisoned = np.full(37 * 61 * 3 + 512, 171, np.uint8)
+        out = poisoned[256:-256].reshape(37, 61, 3)
+        backend = NativeBackend(model, 3, instructions)
+        assert backend.fuse(*pair, out=out) is out
+        assert np.array_equal(out, backend.fuse(*pair))
+        assert (poisoned[:256] == 171).all()
+        assert (poisoned[-256:] == 171).all()
+
+
+def test_the_output_may_be_the_visible_image(model: FusionModel) -> None:
+    visible, infrared = noise_pair(120, 100)
+    backend = NativeBackend(model, 2)
+    expected = backend.fuse(visible, infrared)
+    assert backend.fuse(visible, infrared, out=visible) is visible
+    assert np.array_equal(visible, expected)
+
+
+@pytest.mark.parametrize("name", ["stride 8", "rough lattice"])
+def test_threads_and_repetition_do_not_change_a_bit(name: str) -> None:
+    model, pair = {**MODELS, **FLOAT_MODELS}[name], noise_pair(203, 161)
+    expected = NativeBackend(model, 1).fuse(*pair)
+    for threads in (2, 3, 8):
+        backend = NativeBackend(model, threads)
+        for _ in range(10):
+            assert np.array_equal(backend.fuse(*pair), expected)
+
+
+def test_the_image_size_may_change_from_frame_to_frame(model: FusionModel) -> None:
+    backend = NativeBackend(model, 2)
+    for height, width in ((64, 96), (16, 200), (201, 17), (64, 96)):
+        pair = noise_pair(height, width)
+        assert np.array_equal(backend.fuse(*pair), NativeBackend(model, 1).fuse(*pair))
+
+
+def test_several_backends_may_run_at_once(model: FusionModel) -> None:
+    pairs = [noise_pair(90, 120, seed) for seed in range(4)]
+    expected = [NativeBackend(model, 1).fuse(*pair) for pair in pairs]
+    wrong = []
+
+    def work(number: int) -> None:
+        backend = NativeBackend(model, 3)
+        for _ in range(40):
+            if not np.array_equal(backend.fuse(*pairs[number]), expected[number]):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_fuses_too(model: FusionModel) -> None:
+    pair = noise_pair(90, 120)
+    backend = NativeBackend(model, 2)
+    expected = backend.fuse(*pair)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(backend.fuse(*pair), expected) else 3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_warm_backend_allocates_nothing_of_image_size(model: FusionModel) -> None:
+    visible, infrared = noise_pair(240, 320)
+    backend, out = NativeBackend(model, 2), np.empty_like(visible)
+    mirrored = visible[:, ::-1]
+    backend.fuse(mirrored, infrared, out=out)
+    tracemalloc.start()
+    try:
+        backend.fuse(mirrored, infrared, out=out)
+        assert tracemalloc.get_traced_memory()[1] < 20_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_stage_times_add_up_to_the_frame(model: FusionModel) -> None:
+    backend = NativeBackend(model, 1)
+    backend.fuse(*smooth_pair(240, 320))
+    times = backend.stage_times()
+    assert list(times) == ["pooling", "encoder", "look-up"]
+    assert all(time > 0 for time in times.values())
+
+
+def test_a_model_with_per_frame_statistics_is_refused(model: FusionModel) -> None:
+    per_frame = replace(model, gradient=GradientSpec(scaling="frame"))
+    with pytest.raises(BackendUnavailableError, match="own statistics"):
+        NativeBackend(per_frame)
+
+
+def test_an_unknown_instruction_set_is_refused(model: FusionModel) -> None:
+    with pytest.raises(BackendUnavailableError, match="no 'mmx' instructions"):
+        NativeBackend(model, 1, "mmx")
+
+
+def test_fusing_needs_neither_heavy_modules_nor_much_memory(
+    model: FusionModel, tmp_path: Path
+) -> None:
+    program = """
+import resource, sys
+import numpy as np
+from lut_fuse_core import Fuser
+fuser = Fuser(sys.argv[1], backend="native")
+fuser.fuse(np.zeros((480, 640, 3), np.uint8), np.zeros((480, 640), np.uint8))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(*({"numba", "onnxruntime", "cv2", "torch", "scipy"} & set(sys.modules)))
+"""
+    path = tmp_path / "model.safetensors"
+    save_model(model, path)
+    run = subprocess.run(
+        [sys.executable, "-c", program, path],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+    )
+    memory, modules = run.stdout.split("\n")[:2]
+    assert int(memory) < 150
+    assert not modules
