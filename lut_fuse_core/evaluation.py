@@ -22,7 +22,7 @@ from lut_fuse_core.flicker import (
     NewcomerReport,
 )
 from lut_fuse_core.fuser import Fuser
-from lut_fuse_core.infrared import InfraredNormalizer
+from lut_fuse_core.infrared import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.metrics import METRIC_NAMES, TRIVIAL_RULES, PairEvaluator, grey_levels
 
 METHODS = ("fused", *TRIVIAL_RULES)
@@ -107,14 +107,24 @@ def fused_in(folder: str | Path) -> FuseFiles:
 
 
 def load_pair(files: PairFiles, normalizer: InfraredNormalizer) -> tuple[UInt8Array, UInt8Array]:
-    """Visible ``(H, W, 3) uint8`` RGB and infrared ``(H, W) uint8``. Raises InputError."""
-    visible, infrared = read_visible(files.visible), normalizer(read_infrared(files.infrared))
+    """Visible ``(H, W, 3) uint8`` RGB and infrared ``(H, W) uint8``. Raises InputError.
+
+    Infrared of 8 bits is measured as it is; deeper images go through the normaliser.
+    """
+    visible, raw = read_visible(files.visible), read_infrared(files.infrared)
+    # The normaliser reuses its output, and earlier pairs may still be being measured.
+    infrared = raw.astype(np.uint8) if raw.dtype == np.uint8 else normalizer(raw).copy()
     if visible.shape[:2] != infrared.shape:
         raise InputError(
             f"the visible image is {visible.shape[1]}x{visible.shape[0]}, the infrared "
             f"{infrared.shape[1]}x{infrared.shape[0]}; metrics need registered pairs of one size"
         )
     return visible, infrared
+
+
+def file_normalizer() -> InfraredNormalizer:
+    """The normaliser for images in files, where every one counts: none is held or replaced."""
+    return InfraredNormalizer(NormalizationConfig(shutter=False))
 
 
 @dataclass
@@ -178,7 +188,7 @@ def _measured(
     pairs: Iterable[PairFiles], fuse: FuseFiles, meters: SequenceMeters | None, workers: int
 ) -> Iterator[tuple[str, Scores | InputError]]:
     """Results in order; at most two images per worker are in memory."""
-    normalizer = InfraredNormalizer()
+    normalizer = file_normalizer()
     running: deque[tuple[str, Future[Scores | InputError]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for files in pairs:

@@ -16,10 +16,10 @@ from lut_fuse_core.evaluation import (
     FuseFiles,
     PairScores,
     SequenceReport,
+    file_normalizer,
     load_pair,
 )
 from lut_fuse_core.flicker import STILL_LIMIT
-from lut_fuse_core.infrared import InfraredNormalizer
 from lut_fuse_core.metrics import METRIC_MEANINGS, METRIC_NAMES
 from lut_fuse_core.report.pictures import side_by_side
 from lut_fuse_core.report.plots import strip_plot
@@ -179,7 +179,7 @@ def _figures(chosen: Sequence[PairScores], files: dict[str, PairFiles], fuse: Fu
     figures = []
     for pair in chosen:
         try:
-            visible, infrared = load_pair(files[pair.name], InfraredNormalizer())
+            visible, infrared = load_pair(files[pair.name], file_normalizer())
             fused = fuse(files[pair.name], visible, infrared)
         except InputError as error:
             figures.append(
