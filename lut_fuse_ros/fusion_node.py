@@ -36,6 +36,10 @@ WARM_UP_SIZE = (480, 640)
 REGISTRATION_PERIOD = 1.0
 LOG_PERIOD = 5.0
 
+SWITCH_INTERVAL = 0.001
+"""Seconds for which callbacks and worker may keep the interpreter from each other; Python's own
+5 ms would be a good part of a frame's latency."""
+
 
 class FusionNode(LifecycleNode):  # type: ignore[misc]
     """Subscribes to two cameras and publishes the fused image while active.
@@ -211,8 +215,9 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
     def _warm_up(self, pipeline: FusionPipeline) -> None:
         """Compile and allocate now, not when the first frame waits."""
         height, width = WARM_UP_SIZE
-        visible = np.zeros((height, width, 3), np.uint8)
-        pipeline.fuser.fuse(visible, np.zeros((height, width), np.uint8))
+        counts = np.arange(height * width, dtype=np.uint32).reshape(height, width) >> 4
+        pipeline.process(np.zeros((height, width, 3), np.uint8), counts.astype(np.uint16))
+        pipeline.reset()
 
     def _accept(self, parameters: NodeParameters) -> None:
         """Take over checked parameters, at the next frame."""
@@ -264,6 +269,11 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
 
     # --- reports ----------------------------------------------------------------------------
 
+    def unreadable(self, error: Exception) -> None:
+        """Count something that broke in the executor, outside our callbacks."""
+        self.statistics.error("malformed", f"{type(error).__name__}: {error}")
+        self._warn(f"message skipped: {type(error).__name__}: {error}")
+
     def _mismatched(self, topic: str) -> None:
         self.mismatches.add(topic)
 
@@ -292,9 +302,23 @@ def _apply(pipeline: FusionPipeline, before: NodeParameters, after: NodeParamete
         pipeline.config = replace(pipeline.config, max_infrared_age=_infrared_age(after))
 
 
+def _spin(executor: SingleThreadedExecutor, node: FusionNode) -> None:
+    """Spin until shutdown, whatever comes."""
+    while rclpy.ok():
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            return
+        except Exception as error:
+            # Above all messages whose bytes rclpy cannot turn into a message (text that is not
+            # UTF-8): they would end the node before any callback of ours sees them.
+            node.unreadable(error)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until it is interrupted. Returns the exit status: 2 for bad parameters."""
     rclpy.init(args=arguments)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         node = FusionNode()
     except InputError as error:
@@ -304,7 +328,7 @@ def main(arguments: list[str] | None = None) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        executor.spin()
+        _spin(executor, node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:

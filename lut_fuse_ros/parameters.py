@@ -1,7 +1,7 @@
 """Every parameter of the node, declared once: name, default, range, meaning, when it may change.
 
 The node declares its ROS parameters from `NodeParameters`, checks values with it, and
-`markdown_table` documents them; nothing here needs ROS.
+`parameter_docs` documents them; nothing here needs ROS.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Spec:
         if type(value) is not kind:
             hint = f"; write {value}.0" if kind is float and type(value) is int else ""
             raise InputError(
-                f"parameter '{self.name}' must be a {_KINDS[kind]}, not {value!r}{hint}"
+                f"parameter '{self.name}' must be a {KINDS[kind]}, not {value!r}{hint}"
             )
         if self.choices and value not in self.choices:
             raise InputError(
@@ -53,7 +53,8 @@ class Spec:
             )
 
 
-_KINDS = {str: "string", bool: "boolean", int: "whole number", float: "decimal number"}
+KINDS = {str: "string", bool: "boolean", int: "whole number", float: "decimal number"}
+"""What users call the types of parameters."""
 
 QOS = ("sensor_data", "reliable")
 TRANSPORTS = ("raw", "compressed")
@@ -120,6 +121,14 @@ class NodeParameters:
         "autostart",
         False,
         "Configure and activate by itself at the start (the launch file sets this).",
+    )
+    strength: float = _parameter(
+        "strength",
+        1.0,
+        "Contribution of infrared: 0 leaves the visible image as it is, 1 is the full fusion.",
+        minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
     )
     visible_transport: str = _transport("visible")
     visible_qos: str = _qos("visible")
@@ -197,14 +206,6 @@ class NodeParameters:
         "Oldest infrared frame in seconds that is still reused ('last_infrared', 'latest').",
         minimum=0.0,
         maximum=3600.0,
-        dynamic=True,
-    )
-    strength: float = _parameter(
-        "strength",
-        1.0,
-        "Contribution of infrared: 0 leaves the visible image as it is, 1 is the full fusion.",
-        minimum=0.0,
-        maximum=1.0,
         dynamic=True,
     )
     normalization_mode: str = _parameter(
@@ -399,29 +400,3 @@ def spec_of(each: Field[Any]) -> Spec:
 def specs() -> list[tuple[Spec, Value]]:
     """Every parameter and its default, in the order of declaration."""
     return [(spec_of(each), cast(Value, each.default)) for each in fields(NodeParameters)]
-
-
-def markdown_table() -> str:
-    """The parameters as the table in `docs/ros.md`."""
-    rows = ["| Parameter | Default | Allowed | Changes | Meaning |", "|---|---|---|---|---|"]
-    for spec, default in specs():
-        changes = "while running" if spec.dynamic else "at start"
-        rows.append(
-            f"| `{spec.name}` | `{_yaml(default)}` | {_allowed(spec, default)} | {changes} "
-            f"| {spec.description} |"
-        )
-    return "\n".join(rows)
-
-
-def _allowed(spec: Spec, default: Value) -> str:
-    if spec.choices:
-        return ", ".join(f"`{choice}`" for choice in spec.choices)
-    if spec.minimum is not None and spec.maximum is not None:
-        return f"{spec.minimum:g} to {spec.maximum:g}"
-    return _KINDS[type(default)]
-
-
-def _yaml(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if value != "" else "''"

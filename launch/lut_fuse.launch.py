@@ -1,0 +1,97 @@
+"""Fuses two cameras: `ros2 launch lut_fuse_ros lut_fuse.launch.py visible_topic:=... `.
+
+`ros2 launch lut_fuse_ros lut_fuse.launch.py --show-args` lists the arguments.
+"""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+
+SHARE = Path(get_package_share_directory("lut_fuse_ros"))
+
+ARGUMENTS = {
+    "visible_topic": ("visible/image_raw", "Image topic of the visible camera."),
+    "infrared_topic": ("infrared/image_raw", "Image topic of the infrared (thermal) camera."),
+    "fused_topic": ("fused/image", "Image topic to publish on."),
+    "visible_info_topic": ("", "camera_info of the visible camera; default: beside its images."),
+    "infrared_info_topic": ("", "camera_info of the infrared camera; default: beside its images."),
+    "namespace": ("", "Namespace of the node and of relative topics."),
+    "name": ("fusion_node", "Name of the node."),
+    "params_file": (str(SHARE / "config" / "lut_fuse.yaml"), "YAML file with parameters."),
+    "model": ("", "Model name or file; default: that of the parameter file."),
+    "backend": ("", "Backend (see 'lut-fuse backends'); default: that of the parameter file."),
+    "autostart": ("true", "Configure and activate at the start; false leaves it to a manager."),
+    "use_sim_time": ("false", "Take the time from /clock (bags, simulation)."),
+    "log_level": ("info", "debug, info, warn, error or fatal."),
+    "rviz": ("false", "Show visible, infrared and fused image in RViz."),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` runs."""
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=_nodes)])
+
+
+def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    parameters = [
+        given["params_file"],
+        # Only what was asked for, so that the parameter file has its say.
+        {name: given[name] for name in ("model", "backend") if given[name]},
+        {name: given[name].lower() == "true" for name in ("autostart", "use_sim_time")},
+    ]
+    nodes: list[LaunchDescriptionEntity] = [
+        Node(
+            package="lut_fuse_ros",
+            executable="fusion_node",
+            name=given["name"],
+            namespace=given["namespace"],
+            parameters=[entry for entry in parameters if entry],
+            remappings=_remappings(given, ""),
+            arguments=["--ros-args", "--log-level", given["log_level"]],
+            output="screen",
+        )
+    ]
+    if given["rviz"].lower() == "true":
+        nodes.append(
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                namespace=given["namespace"],
+                arguments=["-d", str(SHARE / "config" / "lut_fuse.rviz")],
+                remappings=_remappings(given, "/"),
+                parameters=[{"use_sim_time": given["use_sim_time"].lower() == "true"}],
+            )
+        )
+    return nodes
+
+
+def _remappings(given: dict[str, str], root: str) -> list[tuple[str, str]]:
+    return [
+        (f"{root}visible/image_raw", given["visible_topic"]),
+        (f"{root}infrared/image_raw", given["infrared_topic"]),
+        (f"{root}fused/image", given["fused_topic"]),
+        (f"{root}fused/camera_info", _beside(given["fused_topic"])),
+        (
+            f"{root}visible/camera_info",
+            given["visible_info_topic"] or _beside(given["visible_topic"]),
+        ),
+        (
+            f"{root}infrared/camera_info",
+            given["infrared_info_topic"] or _beside(given["infrared_topic"]),
+        ),
+    ]
+
+
+def _beside(topic: str) -> str:
+    """Where image_transport expects the camera_info of an image topic."""
+    return f"{topic.rpartition('/')[0]}/camera_info" if "/" in topic else "camera_info"
