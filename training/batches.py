@@ -13,6 +13,9 @@ from lut_fuse_core.model import FloatArray
 from training.augment import AugmentConfig, augment
 from training.pairs import DataConfig, Pair, PairSource, crop_pair
 
+BATCH_STREAM, LOSS_STREAM = 0, 1
+"""Purposes of random numbers: making the batch, and noise within the loss."""
+
 UNAUGMENTED = AugmentConfig(**dict.fromkeys(AugmentConfig.__dataclass_fields__, 0.0))
 
 
@@ -59,7 +62,7 @@ class BatchSource:
 
     def __call__(self, step: int) -> Batch:
         """The batch of this step, on the CPU."""
-        rng = self.generator(step)
+        rng = self.generator(step, BATCH_STREAM)
         first = (step * self._world + self._rank) * self._data.batch
         samples = [self._sample(first + k, rng) for k in range(self._data.batch)]
         visible, infrared, taught = zip(*samples, strict=True)
@@ -69,13 +72,15 @@ class BatchSource:
             None if taught[0] is None else _stack(taught)[:, None],
         )
 
-    def generator(self, step: int) -> np.random.Generator:
-        """The random numbers of this step and process."""
-        return np.random.default_rng((self._seed, self._rank, step))
+    def generator(self, step: int, stream: int) -> np.random.Generator:
+        """The random numbers of this step and process, for one purpose (``BATCH_STREAM``, ...)."""
+        return np.random.default_rng((self._seed, self._rank, step, stream))
 
     def _sample(self, position: int, rng: np.random.Generator) -> tuple[FloatArray | None, ...]:
         synthetic = self._scene is not None and rng.random() < self._data.synthetic_share
-        source = self._scene(rng) if synthetic and self._scene else self._pairs[self._shuffled(position)]
+        source = (
+            self._scene(rng) if synthetic and self._scene else self._pairs[self._shuffled(position)]
+        )
         pair = crop_pair(source, self._data.crop, rng)
         visible, infrared = _unit(pair.visible), _unit(pair.infrared)
         if pair.taught is not None:

@@ -77,9 +77,13 @@ def _build(kind: type[T], values: dict[str, Any], prefix: str) -> T:
     for key in values:
         if key not in hints:
             close = difflib.get_close_matches(str(key), hints, n=1)
-            advice = f"did you mean '{prefix}{close[0]}'?" if close else f"known: {', '.join(hints)}"
+            advice = (
+                f"did you mean '{prefix}{close[0]}'?" if close else f"known: {', '.join(hints)}"
+            )
             raise InputError(f"unknown configuration key '{prefix}{key}'; {advice}")
-    arguments = {key: _convert(hints[key], value, f"{prefix}{key}") for key, value in values.items()}
+    arguments = {
+        key: _convert(hints[key], value, f"{prefix}{key}") for key, value in values.items()
+    }
     return kind(**arguments)
 
 
@@ -92,7 +96,9 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         if value not in inner:
-            raise InputError(f"'{key}' is {value!r}; it must be one of {', '.join(map(str, inner))}")
+            raise InputError(
+                f"'{key}' is {value!r}; it must be one of {', '.join(map(str, inner))}"
+            )
         return value
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in inner:

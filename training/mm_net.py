@@ -67,7 +67,8 @@ class MMNet(nn.Module):
         self.to_full = nn.Conv2d(half, 4 * config.detail, 1)
         self.detail = _conv(2, config.detail)
         self.head = nn.Sequential(
-            _conv(2 * config.detail, 2 * config.detail), nn.Conv2d(2 * config.detail, 2, 3, padding=1)
+            _conv(2 * config.detail, 2 * config.detail),
+            nn.Conv2d(2 * config.detail, 2, 3, padding=1),
         )
         last = self.head[-1]
         assert isinstance(last, nn.Conv2d) and last.bias is not None

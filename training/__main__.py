@@ -1,0 +1,44 @@
+"""The command `lut-fuse-train` (or ``python -m training``)."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from lut_fuse_core.errors import InputError, LutFuseError
+
+COMMANDS = ("teacher", "distil")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all subcommands; each module in `training.cli` adds its own."""
+    parser = argparse.ArgumentParser(
+        prog="lut-fuse-train",
+        description="Train a fusion network, distil it into a look-up table, export the model.",
+        epilog="A model for your own cameras: teacher, then distil; docs/training.md walks through.",
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        importlib.import_module(f"training.cli.{name}").add_parser(subparsers)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command. Returns the exit status: 0, 1 for a failure, 2 for bad input."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except InputError as error:
+        print(f"lut-fuse-train: {error}", file=sys.stderr)
+        return 2
+    except (LutFuseError, OSError) as error:
+        print(f"lut-fuse-train: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lut-fuse-train: interrupted; a training run goes on with --resume", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

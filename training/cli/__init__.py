@@ -1,0 +1,1 @@
+"""The subcommands of `lut-fuse-train`, one per file."""

@@ -1,0 +1,42 @@
+"""`lut-fuse-train distil`: distil a teacher into a model file."""
+
+from __future__ import annotations
+
+import argparse
+
+from training.cli.run_options import add_run_options, run_options
+from training.config import read_config
+from training.distil import DistilConfig, distil
+from training.export import ENCODER, MODEL
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "distil",
+        help="distil a teacher into a look-up table and export the model",
+        description=f"Distil a teacher into lattice and context encoder. Writes {MODEL} and "
+        f"{ENCODER}, each checked against the core's reference.",
+    )
+    parser.add_argument(
+        "--teacher",
+        metavar="PATH",
+        help="mm_net.pt, a TorchScript or ONNX file (visible and infrared in, fused image out, all "
+        "0 to 1), or a folder of fused images named like the pairs",
+    )
+    add_run_options(parser, "distil")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Distil and print the validation scores beside the teacher's."""
+    overrides = list(options.overrides)
+    if options.teacher:
+        overrides.append(f"teacher={options.teacher}")
+    config = read_config(DistilConfig, options.config, overrides)
+    outcome, taught = distil(config, options.data, run_options(options))
+    print(f"{options.out / MODEL} after {outcome.steps} steps")
+    for name, value in outcome.scores.items():
+        share = f"   teacher {taught[name]:.3f}, {value / taught[name]:.0%}" if taught else ""
+        print(f"  {name:5} {value:.3f}{share}")
+    return 0

@@ -1,0 +1,219 @@
+"""Distillation of a teacher into an MM-LUT: lattice and context encoder learn together (EMDS)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lut_fuse_core.errors import InputError
+from training import distributed
+from training.augment import AugmentConfig
+from training.batches import Batch
+from training.board import Board
+from training.checkpoint import read_tensors
+from training.export import ExportReport, export_model
+from training.losses import (
+    QualityWeights,
+    Term,
+    Terms,
+    distillation_terms,
+    lattice_terms,
+    quality_terms,
+    stability_term,
+)
+from training.loop import CHECKPOINT, LogConfig, Outcome, RunOptions, ScheduleConfig, train
+from training.mm_lut import MMLut, MMLutConfig, luma_of
+from training.pairs import DataConfig
+from training.session import open_session, provenance
+from training.teachers import Teacher, TeacherSource, open_teacher
+from training.validate import Scores, Validator
+
+
+@dataclass(frozen=True)
+class DistilLossConfig:
+    """Weights of the student's loss.
+
+    intensity, structure: to the teacher (EMDS). smoothness, monotonicity: of the lattice.
+    quality: what the metrics reward. stability, stability_limit: see `losses.stability_term`.
+    """
+
+    intensity: float = 4.0
+    structure: float = 1.0
+    smoothness: float = 0.5
+    monotonicity: float = 5.0
+    quality: QualityWeights = field(default_factory=QualityWeights)
+    stability: float = 1.0
+    stability_limit: float = 0.85
+
+
+@dataclass(frozen=True)
+class DistilConfig:
+    """Everything that `lut-fuse-train distil` can be told in YAML.
+
+    name: of the model. teacher: see `teachers.open_teacher`; None learns from quality terms alone.
+    start_from: output folder of an earlier run of the same structure, whose weights are the start.
+    lattice_rate, encoder_rate: Adam's learning rates.
+    """
+
+    name: str = "distilled"
+    teacher: str | None = None
+    start_from: str | None = None
+    lattice_rate: float = 3e-3
+    encoder_rate: float = 2e-3
+    student: MMLutConfig = field(default_factory=MMLutConfig)
+    loss: DistilLossConfig = field(default_factory=DistilLossConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+
+
+class DistilJob:
+    """The student with its loss, as the loop wants it."""
+
+    def __init__(
+        self,
+        student: MMLut,
+        teacher: Teacher | None,
+        config: DistilConfig,
+        validator: Validator,
+        options: RunOptions,
+    ) -> None:
+        self.module: MMLut = student
+        self._teacher, self._config, self._validator = teacher, config, validator
+        device = torch.device(options.device)
+        self._autocast = torch.autocast(
+            device.type, getattr(torch, options.precision), options.precision != "float32"
+        )
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Lattice and encoder, each at its rate."""
+        lattice = [self.module.lattice]
+        encoder = [p for p in self.module.parameters() if p is not self.module.lattice]
+        return [
+            {"params": lattice, "lr": self._config.lattice_rate},
+            {"params": encoder, "lr": self._config.encoder_rate},
+        ]
+
+    def losses(self, batch: Batch, rng: np.random.Generator) -> Terms:
+        """EMDS, the quality measures, and stability under noise."""
+        loss = self._config.loss
+        luma, infrared = luma_of(batch.visible), batch.infrared
+        fused = self._fuse(batch.visible, infrared)
+        taught = self._taught(batch)
+        terms: dict[str, Term] = {}
+        if taught is not None:
+            terms |= distillation_terms(fused, taught, loss.intensity, loss.structure)
+        return {
+            **terms,
+            **quality_terms(fused, luma, infrared, loss.quality),
+            **stability_term(
+                self._fuse,
+                fused,
+                batch.visible,
+                infrared,
+                loss.stability,
+                loss.stability_limit,
+                rng,
+            ),
+            **lattice_terms(self.module.lattice, loss.smoothness, loss.monotonicity),
+        }
+
+    def validate(self, board: Board, step: int) -> Scores:
+        """Metrics of the student."""
+        return self._validator(self._fuse, board, step)
+
+    def _taught(self, batch: Batch) -> Tensor | None:
+        if self._teacher is None:
+            return batch.taught
+        with torch.no_grad(), self._autocast:
+            return self._teacher(batch.visible, batch.infrared).float().clamp(0, 1)
+
+    def _fuse(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        with self._autocast:
+            return self.module(visible, infrared).float()
+
+
+def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Outcome, Scores]:
+    """Distil a teacher into an MM-LUT and export it to the output folder.
+
+    Returns the outcome and the teacher's own validation scores (empty if it is no network).
+    Raises InputError for unusable data, teacher or options, LutFuseError if training diverges or
+    the export does not check.
+    """
+    source = _teacher(config, options)
+    augmentation = config.augment if source.folder is None else AugmentConfig()
+    session = open_session(folder, config.data, augmentation, config, options, taught=source.folder)
+    student = MMLut(config.student)
+    if config.start_from:
+        student.load_state_dict(_weights(Path(config.start_from)))
+    student.to(options.device)
+    validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
+    job = DistilJob(student, source.network, config, validator, options)
+    taught = validator(source.network) if source.network and session.rank == 0 else {}
+    outcome = train(
+        job, session.batches, config.schedule, config.log, options, session.rank, session.world
+    )
+    if session.rank == 0:
+        facts = provenance(config.name, folder, session.pairs, config, options)
+        facts["steps"], facts["seconds"] = outcome.steps, round(outcome.seconds)
+        facts["validation"], facts["teacher_validation"] = outcome.scores, taught
+        _finish(student, options.out, facts)
+    distributed.stop()
+    return outcome, taught
+
+
+def export_run(run: Path, out: Path) -> ExportReport:
+    """Export the latest checkpoint of a distillation, finished or not.
+
+    Raises InputError if the folder holds none, LutFuseError if the export does not check.
+    """
+    from training.config import read_config, to_plain
+
+    if not (run / "config.yaml").is_file():
+        raise InputError(f"{run} holds no distillation run; give the --out folder of 'distil'")
+    config = read_config(DistilConfig, run / "config.yaml")
+    content = read_tensors(run / CHECKPOINT)
+    student = MMLut(config.student)
+    student.load_state_dict(content["module"])
+    facts = {"name": config.name, "steps": content["step"], "config": to_plain(config)}
+    report = run / "report.json"
+    if report.is_file():
+        finished = json.loads(report.read_text("utf-8"))
+        facts = finished if finished.get("steps") == content["step"] else facts
+    out.mkdir(parents=True, exist_ok=True)
+    return export_model(student, out, facts)
+
+
+def _finish(student: MMLut, out: Path, facts: dict[str, Any]) -> None:
+    # A model that travels says nothing about where its files lay on the machine that trained it.
+    for key in ("teacher", "start_from"):
+        if facts["config"].get(key):
+            facts["config"][key] = Path(facts["config"][key]).name
+    differences = asdict(export_model(student, out, facts))
+    report = {**facts, "export": differences}
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+
+
+def _teacher(config: DistilConfig, options: RunOptions) -> TeacherSource:
+    if config.teacher is not None:
+        return open_teacher(config.teacher, options.device)
+    if config.loss.intensity or config.loss.structure:
+        raise InputError(
+            "no teacher to distil: give --teacher, or set loss.intensity and loss.structure to 0 "
+            "to learn from the quality terms alone"
+        )
+    return TeacherSource()
+
+
+def _weights(run: Path) -> dict[str, Any]:
+    module = read_tensors(run / CHECKPOINT).get("module")
+    if not isinstance(module, dict):
+        raise InputError(f"{run / CHECKPOINT} holds no weights to start from")
+    return module

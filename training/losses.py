@@ -1,0 +1,164 @@
+"""The loss terms: what pulls a fused image where. Every term is named, weighted and logged.
+
+Images are luma ``(B, 1, H, W)``, float, 0 to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training import quality
+from training.mm_lut import sobel
+
+DISTILLATION_SSIM = (0.01**2, 0.03**2)
+"""SSIM's constants for images from 0 to 1: flat regions, where only noise differs, count little."""
+
+NOISE_RANGE = (0.004, 0.015)
+"""Standard deviation of the sensor noise that the stability term adds: 1 to 4 grey levels."""
+
+
+@dataclass(frozen=True)
+class QualityWeights:
+    """Weights of what the published metrics reward; 0 leaves a term out (and saves its time).
+
+    mi: mutual information with both images (nats). en: entropy (bits). cc: correlation.
+    ssim: to both images, summed. qabf: edges kept. scd: correlation of differences.
+    vif: visual information fidelity to both images, summed.
+    """
+
+    mi: float = 0.0
+    en: float = 0.0
+    cc: float = 0.0
+    ssim: float = 0.0
+    qabf: float = 0.0
+    scd: float = 0.0
+    vif: float = 0.0
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term: its value as logged, and its signed weight in the loss (negative: more is better)."""
+
+    value: Tensor
+    weight: float
+
+
+Terms = Mapping[str, Term]
+
+
+def total(terms: Terms) -> Tensor:
+    """The loss that is minimised."""
+    return torch.stack([term.weight * term.value for term in terms.values()]).sum()
+
+
+def fusion_terms(
+    fused: Tensor, luma: Tensor, infrared: Tensor, intensity: float, gradient: float, ssim: float
+) -> dict[str, Term]:
+    """The Text-IF family: brightest intensity, strongest gradient, structure of both (paper, 3.4).
+
+    Colour needs no term: chroma is the visible image's by construction.
+    """
+    strongest = torch.maximum(_strength(luma), _strength(infrared))
+    structure = quality.ssim(fused, luma, DISTILLATION_SSIM) + quality.ssim(
+        fused, infrared, DISTILLATION_SSIM
+    )
+    return {
+        "intensity": Term((fused - torch.maximum(luma, infrared)).abs().mean(), intensity),
+        "gradient": Term((_strength(fused) - strongest).abs().mean(), gradient),
+        "structure": Term(1 - structure.mean() / 2, ssim),
+    }
+
+
+def distillation_terms(
+    fused: Tensor, taught: Tensor, intensity: float, ssim: float
+) -> dict[str, Term]:
+    """Intensity and structural similarity to the teacher (EMDS; paper, section 3.4)."""
+    similarity = quality.ssim(fused, taught, DISTILLATION_SSIM).mean()
+    return {
+        "intensity": Term((fused - taught).abs().mean(), intensity),
+        "structure": Term(1 - similarity, ssim),
+    }
+
+
+def quality_terms(
+    fused: Tensor, luma: Tensor, infrared: Tensor, weights: QualityWeights
+) -> dict[str, Term]:
+    """What the metrics reward, measured on the 8-bit image that a user gets.
+
+    Rounding passes the gradient straight through. Beyond 0 and 1 a tenth of it leads back.
+    """
+    inside = fused.clamp(0, 1)
+    f, y, i = round_to_grey(inside + 0.1 * (fused - inside)), round_to_grey(luma), infrared
+    measures: dict[str, Callable[[], Tensor]] = {
+        "mi": lambda: quality.mutual_information(f, y) + quality.mutual_information(f, i),
+        "en": lambda: quality.entropy(f) * np.log2(quality.HISTOGRAM_BINS),
+        "cc": lambda: quality.correlation_coefficient(f, y, i),
+        "ssim": lambda: quality.ssim(f, y) + quality.ssim(f, i),
+        "qabf": lambda: quality.edge_preservation(f, y, i),
+        "scd": lambda: quality.sum_of_correlated_differences(f, y, i),
+        "vif": lambda: (
+            quality.visual_information_fidelity(f, y) + quality.visual_information_fidelity(f, i)
+        ),
+    }
+    return {
+        name: Term(measure().mean(), -weight)
+        for name, measure in measures.items()
+        if (weight := getattr(weights, name))
+    }
+
+
+def stability_term(
+    fuse: Callable[[Tensor, Tensor], Tensor],
+    fused: Tensor,
+    visible: Tensor,
+    infrared: Tensor,
+    weight: float,
+    limit: float,
+    rng: np.random.Generator,
+) -> dict[str, Term]:
+    """Change of the fused image under sensor noise, over the larger change of the two inputs.
+
+    What is below ``limit`` costs nothing: a fused video then flickers less than its inputs. Noise
+    comes from ``rng`` by way of the CPU, so that every device sees the same.
+    """
+    if not weight:
+        return {}
+    noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    deviation = float(rng.uniform(*NOISE_RANGE))
+    luma_noise, infrared_noise = (
+        (torch.randn(infrared.shape, generator=noise) * deviation).to(infrared.device)
+        for _ in range(2)
+    )
+    change = (fuse(visible + luma_noise, infrared + infrared_noise) - fused).abs().mean((1, 2, 3))
+    loudest = torch.maximum(luma_noise.abs().mean((1, 2, 3)), infrared_noise.abs().mean((1, 2, 3)))
+    excess = F.relu((change / loudest).mean() - limit)
+    return {"stability": Term(excess, weight)}
+
+
+def lattice_terms(lattice: Tensor, smoothness: float, monotonicity: float) -> dict[str, Term]:
+    """A lattice without kinks, and never darker where an input is brighter (paper, section 3.3).
+
+    Kinks show as banding and amplify noise; falling values show as inverted detail.
+    """
+    bends = [lattice.diff(n=2, dim=d).square().mean() for d in range(4) if lattice.shape[d] > 2]
+    falls = [F.relu(-lattice.diff(dim=d)).mean() for d in (0, 1)]
+    return {
+        "smoothness": Term(100 * torch.stack(bends).sum(), smoothness),
+        "monotonicity": Term(torch.stack(falls).sum(), monotonicity),
+    }
+
+
+def round_to_grey(image: Tensor) -> Tensor:
+    """The image in 8-bit grey levels; the gradient passes straight through."""
+    return image + ((image * 255).round() / 255 - image).detach()
+
+
+def _strength(image: Tensor) -> Tensor:
+    horizontal, vertical = sobel(image)
+    return horizontal.abs() + vertical.abs()

@@ -1,0 +1,112 @@
+"""What every training command sets up alike: pairs, batches, output folder, reproducibility."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.synthetic import SceneConfig, StreetScene
+from training import distributed
+from training.augment import AugmentConfig
+from training.batches import BatchSource, Scene
+from training.config import to_plain
+from training.loop import RunOptions
+from training.pairs import DataConfig, Pair, PairSets, read_pairs, to_grey
+
+BAD_PAIRS_SHOWN = 10
+SYNTHETIC_SCENES = 24
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run that is ready to start."""
+
+    pairs: PairSets
+    batches: BatchSource
+    rank: int
+    world: int
+
+
+def open_session(
+    folder: Path,
+    data: DataConfig,
+    augmentation: AugmentConfig,
+    config: Any,
+    options: RunOptions,
+    taught: Path | None = None,
+) -> Session:
+    """Read the pairs, report the bad ones, make the output folder and note the configuration there.
+
+    Raises InputError if there is nothing to train on or the output folder cannot be made.
+    """
+    torch.manual_seed(options.seed)
+    rank, world = distributed.start(torch.device(options.device))
+    quiet = options.quiet or rank > 0
+    pairs = read_pairs(folder, data, taught, quiet)
+    report_bad(pairs, quiet)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {options.out} ({error.strerror})") from None
+    if rank == 0:
+        with atomic_write(options.out / "config.yaml") as temporary:
+            temporary.write_text(yaml.safe_dump(to_plain(config), sort_keys=False), "utf-8")
+    scene = synthetic_nights(data.crop, options.seed, quiet) if data.synthetic_share else None
+    batches = BatchSource(pairs.training, data, augmentation, options.seed, scene, rank, world)
+    return Session(pairs, batches, rank, world)
+
+
+def report_bad(pairs: PairSets, quiet: bool) -> None:
+    """Say on stderr what is trained on, and which pairs are left out and why."""
+    if quiet:
+        return
+    print(
+        f"{len(pairs.training)} pairs to train on, {len(pairs.validation)} to validate",
+        file=sys.stderr,
+    )
+    for bad in pairs.bad[:BAD_PAIRS_SHOWN]:
+        print(f"left out {bad.name}: {bad.reason}", file=sys.stderr)
+    if len(pairs.bad) > BAD_PAIRS_SHOWN:
+        print(f"... and {len(pairs.bad) - BAD_PAIRS_SHOWN} more left out", file=sys.stderr)
+
+
+def synthetic_nights(crop: int, seed: int, quiet: bool, count: int = SYNTHETIC_SCENES) -> Scene:
+    """A stock of synthetic night streets to draw from."""
+    width, height = max(320, crop), max(240, crop)
+    stock = []
+    for index in range(count):
+        scene = StreetScene(SceneConfig(width=width, height=height, seed=seed + index))
+        frame = scene.frame(30 * index)
+        stock.append(Pair(f"synthetic-{index}", frame.visible, to_grey(frame.infrared)))
+    if not quiet:
+        print(f"{count} synthetic night scenes beside them", file=sys.stderr)
+
+    def draw(rng: np.random.Generator) -> Pair:
+        return stock[int(rng.integers(len(stock)))]
+
+    return draw
+
+
+def provenance(
+    name: str, folder: Path, pairs: PairSets, config: Any, options: RunOptions
+) -> dict[str, Any]:
+    """Where a model comes from: data (by folder name), configuration, seed and budget."""
+    budget = options.budget
+    return {
+        "name": name,
+        "data": folder.resolve().name,
+        "pairs": len(pairs.training),
+        "validation_pairs": len(pairs.validation),
+        "seed": options.seed,
+        "budget": {"steps": budget.steps, "minutes": budget.minutes},
+        "torch": torch.__version__.split("+")[0],
+        "config": to_plain(config),
+    }

@@ -1,0 +1,125 @@
+"""Training of MM-Net, the teacher (the paper's first stage)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from training import distributed
+from training.augment import AugmentConfig
+from training.batches import Batch
+from training.board import Board
+from training.losses import QualityWeights, Terms, fusion_terms, quality_terms, stability_term
+from training.loop import LogConfig, Outcome, RunOptions, ScheduleConfig, train
+from training.mm_lut import luma_of
+from training.mm_net import MMNet, MMNetConfig, load_mm_net, save_mm_net
+from training.pairs import DataConfig
+from training.session import open_session, provenance
+from training.validate import Scores, Validator
+
+
+@dataclass(frozen=True)
+class TeacherLossConfig:
+    """Weights of the teacher's loss: the Text-IF family, quality measures, stability.
+
+    stability_limit: change of the fused image under noise that is free, as a share of the larger
+        change of its inputs.
+    """
+
+    intensity: float = 1.0
+    gradient: float = 1.0
+    structure: float = 1.0
+    quality: QualityWeights = field(default_factory=QualityWeights)
+    stability: float = 1.0
+    stability_limit: float = 0.85
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """Everything that `lut-fuse-train teacher` can be told in YAML.
+
+    rate: Adam's learning rate. start_from: an mm_net.pt whose weights are the start.
+    """
+
+    rate: float = 2e-3
+    start_from: str | None = None
+    network: MMNetConfig = field(default_factory=MMNetConfig)
+    loss: TeacherLossConfig = field(default_factory=TeacherLossConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+
+
+class TeacherJob:
+    """MM-Net with its loss, as the loop wants it."""
+
+    def __init__(
+        self, net: MMNet, config: TeacherConfig, validator: Validator, options: RunOptions
+    ) -> None:
+        self.module: nn.Module = net
+        self._config, self._validator = config, validator
+        device = torch.device(options.device)
+        self._autocast = torch.autocast(
+            device.type, getattr(torch, options.precision), options.precision != "float32"
+        )
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """All weights at one rate."""
+        return [{"params": list(self.module.parameters()), "lr": self._config.rate}]
+
+    def losses(self, batch: Batch, rng: np.random.Generator) -> Terms:
+        """Text-IF's terms, the quality measures, and stability under noise."""
+        loss = self._config.loss
+        luma, infrared = luma_of(batch.visible), batch.infrared
+        fused = self._fuse(batch.visible, infrared)
+        return {
+            **fusion_terms(fused, luma, infrared, loss.intensity, loss.gradient, loss.structure),
+            **quality_terms(fused, luma, infrared, loss.quality),
+            **stability_term(
+                self._fuse,
+                fused,
+                batch.visible,
+                infrared,
+                loss.stability,
+                loss.stability_limit,
+                rng,
+            ),
+        }
+
+    def validate(self, board: Board, step: int) -> Scores:
+        """Metrics of the teacher itself."""
+        return self._validator(self._fuse, board, step)
+
+    def _fuse(self, visible: torch.Tensor, infrared: torch.Tensor) -> torch.Tensor:
+        with self._autocast:
+            return self.module(visible, infrared).float()
+
+
+def train_teacher(config: TeacherConfig, folder: Path, options: RunOptions) -> Outcome:
+    """Train MM-Net on a folder of pairs; ``mm_net.pt`` and ``report.json`` go to the output folder.
+
+    Raises InputError for unusable data or options, LutFuseError if training diverges.
+    """
+    session = open_session(folder, config.data, config.augment, config, options)
+    net = load_mm_net(config.start_from).train() if config.start_from else MMNet(config.network)
+    net.to(options.device)
+    validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
+    job = TeacherJob(net, config, validator, options)
+    outcome = train(
+        job, session.batches, config.schedule, config.log, options, session.rank, session.world
+    )
+    if session.rank == 0:
+        facts = provenance("mm-net", folder, session.pairs, config, options)
+        facts["steps"], facts["seconds"] = outcome.steps, round(outcome.seconds)
+        save_mm_net(net, options.out / "mm_net.pt", facts)
+        report = {**facts, "validation": outcome.scores}
+        (options.out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    distributed.stop()
+    return outcome
