@@ -92,7 +92,7 @@ setup(
         ],
         "lut_fuse.extensions": [
             "import_published = training.published:import_published",
-            "published_method = training.published:PublishedMethod",
+            "published_backend = training.published:PublishedBackend",
         ],
     },
     zip_safe=False,

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lut_fuse_core.errors import ModelError
+from lut_fuse_core.backends.base import check_pair
+from lut_fuse_core.errors import InputError, ModelError
+from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import Axis, ContextEncoder, ConvBlock, FusionModel, GradientSpec
 
 BIN = 16.0
@@ -23,7 +25,9 @@ _CONVOLUTIONS = ("input_layer.0", "mid_layer.0", "mid_layer.3", "mid_layer.6", "
 _NORMALISATIONS = ("input_layer.2", "mid_layer.2", "mid_layer.5", "mid_layer.8", None)
 
 
-def read_files(lattice_path: str | Path, encoder_path: str | Path) -> tuple[Tensor, dict[str, Tensor]]:
+def read_files(
+    lattice_path: str | Path, encoder_path: str | Path
+) -> tuple[Tensor, dict[str, Tensor]]:
     """The published lattice ``(luma, gradient, context, infrared)`` and the encoder's state dict.
 
     lattice_path: ``fine_tuned_lut.npy``; encoder_path: ``generator_context.pth``.
@@ -144,6 +148,44 @@ class PublishedMethod(nn.Module):
             return start * (1 - fractions[axis]) + end * fractions[axis]
 
         return along(0, ())
+
+
+class PublishedBackend:
+    """The published method behind the interface of our backends, to time them side by side.
+
+    files: the published lattice and encoder, or None for random numbers of the same shapes.
+    """
+
+    name = "published"
+
+    def __init__(self, files: tuple[str | Path, str | Path] | None, threads: int) -> None:
+        method = PublishedMethod.from_files(*files) if files else None
+        self.method = method or PublishedMethod.with_random_weights()
+        self.threads = threads
+
+    def fuse(
+        self,
+        visible: UInt8Array,
+        infrared: UInt8Array,
+        *,
+        strength: float = 1.0,
+        coverage: UInt8Array | None = None,
+        out: UInt8Array | None = None,
+    ) -> UInt8Array:
+        """Fuse one pair; see `Backend.fuse`. Raises InputError for a strength or a coverage."""
+        check_pair(visible, infrared, strength, coverage, out)
+        if strength != 1.0 or coverage is not None:
+            raise InputError("the published method knows neither strength nor coverage")
+        torch.set_num_threads(self.threads)
+        fused = self.method(
+            torch.from_numpy(np.ascontiguousarray(visible)).permute(2, 0, 1)[None].float(),
+            torch.from_numpy(np.ascontiguousarray(infrared))[None, None].float(),
+        )
+        levels = fused[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
+        if out is None:
+            return levels.contiguous().numpy()
+        out[...] = levels.numpy()
+        return out
 
 
 class _Encoder(nn.Module):

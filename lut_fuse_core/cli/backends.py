@@ -1,0 +1,51 @@
+"""`lut-fuse backends`: which ways to run a model work on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from lut_fuse_core.backends import BackendStatus, backend_statuses
+from lut_fuse_core.model_file import load_model
+
+_DESCRIPTION = """\
+List every backend (a way to run a model) with whether it works here, and if not, why.
+The fastest comes first; 'auto' takes the first that works.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand to the parser of `lut-fuse`."""
+    parser = subparsers.add_parser(
+        "backends",
+        help="list the ways to run a model and which of them work here",
+        description=_DESCRIPTION,
+        epilog="'lut-fuse bench' measures how fast they are.",
+    )
+    parser.add_argument(
+        "--model",
+        default="default",
+        metavar="NAME|FILE",
+        help="model to try them with: not every backend runs every one (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """List the backends. Raises ModelError for an unusable model."""
+    statuses = backend_statuses(load_model(options.model))
+    if options.json:
+        print(json.dumps([asdict(status) for status in statuses], indent=2))
+        return 0
+    chosen = next((status.name for status in statuses if status.available), None)
+    for status in statuses:
+        print(f"{status.name:12}{_sentence(status, chosen)}")
+    return 0
+
+
+def _sentence(status: BackendStatus, chosen: str | None) -> str:
+    if not status.available:
+        return f"not here: {status.reason}"
+    return "works, and 'auto' takes it" if status.name == chosen else "works"

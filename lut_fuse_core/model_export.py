@@ -1,0 +1,57 @@
+"""What a model holds, for people, and its parts in formats that other programs read."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.model import FusionModel
+from lut_fuse_core.model_file import tensor_hash
+from lut_fuse_core.onnx_export import encoder_to_onnx
+
+
+def summary(model: FusionModel) -> dict[str, Any]:
+    """JSON-serialisable facts: everything that is needed to use the model's tensors."""
+    encoder = {key: value for key, value in asdict(model.encoder).items() if key != "blocks"}
+    tensors = model.tensors()
+    return {
+        "name": model.name,
+        "time_stable": model.time_stable,
+        "numbers": sum(tensor.size for tensor in tensors.values()),
+        "axes": [asdict(axis) for axis in model.axes],
+        "gradient": asdict(model.gradient),
+        "encoder": {
+            **encoder,
+            "stride": model.encoder.stride,
+            "channels": [block.weight.shape[0] for block in model.encoder.blocks],
+            "normalises_per_frame": model.encoder.per_frame,
+        },
+        "sha256": tensor_hash(tensors),
+        "provenance": model.provenance,
+    }
+
+
+def export_model(model: FusionModel, folder: str | Path) -> list[Path]:
+    """Write ``encoder.onnx``, ``lattice.npy`` and ``model.json``; returns their paths.
+
+    The folder is made if need be. Raises OSError if it cannot be written.
+    """
+    lattice = io.BytesIO()
+    np.save(lattice, model.lattice)
+    contents = {
+        "encoder.onnx": encoder_to_onnx(model.encoder),
+        "lattice.npy": lattice.getvalue(),
+        "model.json": json.dumps(summary(model), indent=2).encode(),
+    }
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        with atomic_write(target / name) as temporary:
+            temporary.write_bytes(content)
+    return [target / name for name in contents]
