@@ -16,7 +16,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lut-fuse-train",
         description="Train a fusion network, distil it into a look-up table, export the model.",
-        epilog="A model for your own cameras: teacher, then distil; docs/training.md walks through.",
+        epilog="A model for your own cameras: teacher, then distil (docs/training.md).",
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:

@@ -22,7 +22,7 @@ class AugmentConfig:
     exposure, gamma: the visible camera's automatic exposure and tone curve.
     night: the visible image nearly black, as on a street where only infrared sees.
     glare: headlights, in the visible image only.
-    visible_noise, infrared_noise: sensor noise, growing in the dark, and stripes of a microbolometer.
+    visible_noise, infrared_noise: sensor noise, growing in the dark; stripes of microbolometers.
     infrared_drift: gain and offset of the infrared camera.
     reversal: infrared contrast reversed, as between a cold and a warm night (or black-hot).
     misalignment: infrared shifted by up to 2 pixels.

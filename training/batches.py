@@ -1,4 +1,4 @@
-"""The batch of a step: a function of seed and step number alone, so that a resumed run repeats it."""
+"""The batch of a step depends on seed and step number alone, so a resumed run repeats it."""
 
 from __future__ import annotations
 
@@ -43,8 +43,9 @@ Scene = Callable[[np.random.Generator], Pair]
 class BatchSource:
     """Batches by step number.
 
-    Every process of a distributed run (rank of world) draws other pairs of the same shuffled order.
-    With a teacher's folder (``taught``) pairs are not augmented: its images belong to the originals.
+    Every process of a distributed run (rank of world) draws other pairs of the same shuffled
+    order. With a teacher's folder (``taught``) pairs are not augmented: its images belong to the
+    originals.
     """
 
     def __init__(

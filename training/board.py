@@ -21,7 +21,7 @@ class Board:
         except ImportError:
             if not quiet:
                 print(
-                    "no TensorBoard here, so no curves and panels; 'pip install tensorboard' adds them",
+                    "no TensorBoard here, so no curves and panels; 'pip install tensorboard'",
                     file=sys.stderr,
                 )
             return

@@ -18,6 +18,7 @@ from training.batches import Batch
 from training.board import Board
 from training.checkpoint import read_tensors
 from training.export import ExportReport, export_model
+from training.loop import CHECKPOINT, LogConfig, Outcome, RunOptions, ScheduleConfig, train
 from training.losses import (
     QualityWeights,
     Term,
@@ -27,7 +28,6 @@ from training.losses import (
     quality_terms,
     stability_term,
 )
-from training.loop import CHECKPOINT, LogConfig, Outcome, RunOptions, ScheduleConfig, train
 from training.mm_lut import MMLut, MMLutConfig, luma_of
 from training.pairs import DataConfig
 from training.session import open_session, provenance

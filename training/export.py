@@ -37,7 +37,7 @@ class ExportReport:
 
 
 def export_model(module: MMLut, out: Path, provenance: dict[str, Any]) -> ExportReport:
-    """Write ``model.safetensors`` and ``encoder.onnx`` and check both, as read back, on test images.
+    """Write ``model.safetensors`` and ``encoder.onnx`` and check both as read back.
 
     Raises LutFuseError if they do not compute what the module does.
     """

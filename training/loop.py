@@ -103,7 +103,10 @@ class RunOptions:
 class Job(Protocol):
     """Something to train: its weights, its loss on a batch, and how to fuse with it."""
 
-    module: nn.Module
+    @property
+    def module(self) -> nn.Module:
+        """All weights."""
+        ...
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What Adam takes: groups of parameters with a learning rate each."""
@@ -185,7 +188,7 @@ def train(
                     "with lower learning rates"
                 )
             optimiser.zero_grad()
-            scaler.scale(loss).backward()
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             scaler.unscale_(optimiser)
             if world > 1:
                 distributed.average_gradients(parameters)

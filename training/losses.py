@@ -43,7 +43,7 @@ class QualityWeights:
 
 @dataclass(frozen=True)
 class Term:
-    """One term: its value as logged, and its signed weight in the loss (negative: more is better)."""
+    """One term: its value as logged, and its weight in the loss (negative: more is better)."""
 
     value: Tensor
     weight: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -69,8 +69,7 @@ class MMLut(nn.Module):
         channels = INPUT_CHANNELS[config.inputs] * config.unshuffle**2
         widths = [channels, *[config.width] * (config.blocks - 1), 1]
         self.blocks = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1)
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(widths)
         )
 
     def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
@@ -123,24 +122,18 @@ class MMLut(nn.Module):
             hidden = F.leaky_relu(block(hidden), config.slope)
         if config.skip:
             hidden = hidden + first
-        coarse = torch.sigmoid(self.blocks[-1](hidden))
+        coarse = torch.sigmoid(self.blocks[-1](hidden).float())
         if stride == 1:
             return coarse
         full = F.interpolate(coarse, scale_factor=stride, mode="bilinear", align_corners=False)
         return full[..., :height, :width]
 
     def to_model(self, provenance: dict[str, Any], levels: int | None = 255) -> FusionModel:
-        """The core's model. levels: quantisation of the lattice to 1/levels steps, None for none."""
+        """The core's model. levels: rounds the lattice to steps of 1/levels, None does not."""
         lattice = self.lattice.detach().float().cpu().clamp(0.0, 1.0).numpy()
         if levels is not None:
             lattice = np.rint(lattice * levels) / np.float32(levels)
-        blocks = tuple(
-            ConvBlock(
-                block.weight.detach().float().cpu().numpy(),
-                block.bias.detach().float().cpu().numpy(),
-            )
-            for block in self.blocks
-        )
+        blocks = tuple(_conv_block(block) for block in self.blocks)
         config = self.config
         return FusionModel(
             lattice=lattice.astype(np.float32),
@@ -171,6 +164,13 @@ def sobel(image: Tensor) -> tuple[Tensor, Tensor]:
     horizontal = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
     vertical = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
     return horizontal, vertical
+
+
+def _conv_block(convolution: nn.Module) -> ConvBlock:
+    assert isinstance(convolution, nn.Conv2d)
+    assert convolution.bias is not None
+    weight, bias = (t.detach().float().cpu().numpy() for t in (convolution.weight, convolution.bias))
+    return ConvBlock(weight, bias)
 
 
 def _initial_lattice(axes: tuple[Axis, ...]) -> Tensor:

@@ -71,7 +71,8 @@ class MMNet(nn.Module):
             nn.Conv2d(2 * config.detail, 2, 3, padding=1),
         )
         last = self.head[-1]
-        assert isinstance(last, nn.Conv2d) and last.bias is not None
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
         nn.init.normal_(last.weight, std=1e-3)
         nn.init.zeros_(last.bias)
 

@@ -51,7 +51,7 @@ def open_teacher(path: str | Path, device: str) -> TeacherSource:
     if path.suffix == ".onnx":
         return TeacherSource(_settle(_onnx(path), path, "cpu"))
     if _is_torchscript(path):
-        script = torch.jit.load(str(path), map_location=device).eval()
+        script = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
         return TeacherSource(_settle(script, path, device))
     net = load_mm_net(path).to(device)
     for parameter in net.parameters():
