@@ -169,7 +169,9 @@ def sobel(image: Tensor) -> tuple[Tensor, Tensor]:
 def _conv_block(convolution: nn.Module) -> ConvBlock:
     assert isinstance(convolution, nn.Conv2d)
     assert convolution.bias is not None
-    weight, bias = (t.detach().float().cpu().numpy() for t in (convolution.weight, convolution.bias))
+    weight, bias = (
+        t.detach().float().cpu().numpy() for t in (convolution.weight, convolution.bias)
+    )
     return ConvBlock(weight, bias)
 
 
