@@ -89,6 +89,8 @@ setup(
             "lut-fuse = lut_fuse_core.cli:main",
             "lut-fuse-train = training.__main__:main",
             "fusion_node = lut_fuse_ros.fusion_node:main",
+            "synthetic_cameras = lut_fuse_ros.synthetic_cameras:main",
+            "benchmark = lut_fuse_ros.benchmark:main",
         ],
         "lut_fuse.extensions": [
             "import_published = training.published:import_published",

@@ -1,4 +1,4 @@
-"""The node at work on a made-up street, no camera needed: ros2 launch lut_fuse_ros demo.launch.py."""
+"""The node at work, no camera needed: `ros2 launch lut_fuse_ros demo.launch.py`."""
 
 from pathlib import Path
 
