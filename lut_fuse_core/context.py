@@ -44,7 +44,8 @@ def run_blocks(encoder: ContextEncoder, planes: FloatArray) -> FloatArray:
     if encoder.skip:
         hidden = hidden + first
     logits = _convolve(encoder.blocks[-1], hidden)[0]
-    return np.float32(255.0) / (np.float32(1.0) + np.exp(-logits))
+    # Below -80 the sigmoid is 0 in grey levels; its exponential would overflow further down.
+    return np.float32(255.0) / (np.float32(1.0) + np.exp(-np.maximum(logits, np.float32(-80.0))))
 
 
 def upsample(coarse: FloatArray, stride: int, shape: tuple[int, ...]) -> FloatArray:

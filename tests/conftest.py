@@ -1,11 +1,15 @@
-"""What all tests share: reference data, small models and random pairs."""
+"""What all tests share: reference data, random models, a random generator."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from random_models import random_model
+
+from lut_fuse_core.model import FusionModel
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 
@@ -14,10 +18,22 @@ SHARED = Path(__file__).parents[1].parent / "shared"
 def shared() -> Path:
     """Folder of reference data beside the checkout; tests that need it are skipped without."""
     if not SHARED.is_dir():
-        pytest.skip(f"no reference data at {SHARED}")
+        pytest.skip("no reference data: there is no folder 'shared' beside the checkout")
     return SHARED
 
 
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def make_model() -> Callable[..., FusionModel]:
+    """Factory of random models; see `random_model`."""
+    return random_model
+
+
+@pytest.fixture
+def model() -> FusionModel:
+    """A small time-stable model with random contents."""
+    return random_model()

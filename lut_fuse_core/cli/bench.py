@@ -174,7 +174,8 @@ def _table(
     )
     ratio = f"{'speed':>11}" if options.against else ""
     columns = "".join(f"{stage:>9}" for stage in stages)
-    yield f"{'size':11}{'backend':11}{'threads':>7}{columns}{'total':>9}{'best':>9}{'fps':>7}{ratio}"
+    columns += f"{'total':>9}{'best':>9}{'fps':>7}{ratio}"
+    yield f"{'size':11}{'backend':11}{'threads':>7}{columns}"
     for timing in timings:
         cells = "".join(
             f"{timing.stages[stage]:9.2f}" if stage in timing.stages else f"{'':9}"

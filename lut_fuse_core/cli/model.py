@@ -15,8 +15,9 @@ from lut_fuse_core.model_file import load_model, model_path, save_model
 
 _IMPORT_DESCRIPTION = """\
 Turn the two files that the authors of LUT-Fuse published (fine_tuned_lut.npy and
-generator_context.pth) into one model file. The result fuses exactly as published, which includes that every frame is
-normalised by itself: it runs on the 'cpu' backend and flickers in video. Needs PyTorch.
+generator_context.pth) into one model file. The result fuses exactly as published; that includes
+that every frame is normalised by itself, so it flickers in video. It runs on the 'cpu' backend.
+Needs PyTorch.
 """
 
 _EXPORT_DESCRIPTION = """\

@@ -1,0 +1,55 @@
+"""Small models with random contents, for tests that compare ways to run a model."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from lut_fuse_core.model import (
+    INPUT_CHANNELS,
+    Axis,
+    ContextEncoder,
+    ConvBlock,
+    FusionModel,
+    GradientSpec,
+)
+
+
+def random_model(
+    seed: int = 0,
+    *,
+    nodes: tuple[int, int, int, int] = (5, 4, 3, 6),
+    gradient: GradientSpec | None = None,
+    channels: int = 4,
+    per_frame: bool = False,
+    **encoder: Any,
+) -> FusionModel:
+    """A valid model with random lattice and encoder.
+
+    per_frame: with the instance normalisation and gradient scaling of the published model.
+    encoder: fields of `ContextEncoder` but its blocks.
+    """
+    rng = np.random.default_rng(seed)
+    inputs = INPUT_CHANNELS[encoder.get("inputs", "luma_infrared")]
+    widths = [inputs * encoder.get("unshuffle", 1) ** 2, channels, channels, channels, 1]
+    blocks = []
+    for before, after in pairwise(widths):
+        weight = rng.normal(0, 1 / np.sqrt(9 * before), (after, before, 3, 3)).astype(np.float32)
+        vectors = rng.normal(0, 0.5, (3, after)).astype(np.float32)
+        normalised = per_frame and after != 1
+        blocks.append(ConvBlock(weight, *(vectors if normalised else vectors[:1])))
+    names = ("luma", "infrared", "gradient", "context")
+    luma, infrared, slope, context = (
+        Axis(name, count, 0.0, 255.0) for name, count in zip(names, nodes, strict=True)
+    )
+    if gradient is None:
+        gradient = GradientSpec("l2", "zero", "frame") if per_frame else GradientSpec()
+    return FusionModel(
+        lattice=rng.random(nodes).astype(np.float32),
+        axes=(luma, infrared, slope, context),
+        gradient=gradient,
+        encoder=ContextEncoder(blocks=tuple(blocks), **encoder),
+        provenance={"name": "random"},
+    )
