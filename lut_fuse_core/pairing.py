@@ -1,4 +1,4 @@
-"""Pairing of two streams by time stamp: bounded memory, stamps that may be a little out of order."""
+"""Pairing of two streams by time stamp: bounded memory, stamps may be slightly out of order."""
 
 from __future__ import annotations
 

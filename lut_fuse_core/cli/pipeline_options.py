@@ -42,7 +42,7 @@ def _add_fusion_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--backend",
         default="auto",
-        choices=("auto", *BACKEND_NAMES),
+        choices=BACKEND_NAMES,
         help="how to run it; auto takes the fastest that works here, 'lut-fuse backends' lists "
         "them (default: %(default)s)",
     )

@@ -10,8 +10,8 @@ from lut_fuse_core.synthetic.camera_view import Float32Array
 
 COUNTS_PER_DEGREE = 25.0
 COUNTS_AT_ZERO = 7000.0
-NOISE_COUNTS = 2.0
-"""Temporal noise of the infrared sensor: 80 mK, an ordinary uncooled camera."""
+NOISE_COUNTS = 1.5
+"""Temporal noise of the infrared sensor: 60 mK, an ordinary uncooled camera."""
 
 _LEVELS = 4096
 _BANK_MARGIN = 61
@@ -49,8 +49,8 @@ class InfraredSensor:
         rng = np.random.default_rng((seed, 2))
         shape = (height + _BANK_MARGIN, width + _BANK_MARGIN)
         self._bank = rng.standard_normal(shape, np.float32) if noisy else None
-        columns = 1.6 * rng.standard_normal((1, width), np.float32)
-        pixels = 1.0 * rng.standard_normal((height, width), np.float32)
+        columns = 0.7 * rng.standard_normal((1, width), np.float32)
+        pixels = 0.7 * rng.standard_normal((height, width), np.float32)
         across, down = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
         narcissus = -9.0 * np.exp(-(across**2 + down**2) / 0.5)
         self._pattern = (columns + pixels + narcissus).astype(np.float32)

@@ -1,0 +1,167 @@
+"""`lut-fuse bag`: fuse the images of a rosbag2 into a new one, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from lut_fuse_core.bag import BagOptions, BagReport, fuse_bag
+from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
+from lut_fuse_core.cli.progress import progress_bar
+from lut_fuse_core.pipeline import FusionPipeline
+
+DESCRIPTION = """\
+Fuse the visible and infrared (thermal) images of a rosbag2 into a new bag. No ROS is needed.
+
+Images are paired by their stamps. The new bag holds everything the old one does, and
+/fused/image with the stamps, frame ids, QoS and camera_info of the visible images. Raw images
+(rgb8, bgr8, rgba8, bgra8, mono8, mono16, 16UC1, yuv422, bayer) and compressed ones (JPEG, PNG)
+are read, sqlite3 and MCAP bags alike. Infrared images of another size are scaled.
+"""
+
+EXAMPLES = """\
+examples:
+  lut-fuse bag recording fused
+      the topics are recognised where that is unambiguous; otherwise the image topics are listed
+  lut-fuse bag recording fused --visible /camera/image_raw --infrared /thermal/image_raw
+  lut-fuse bag recording fused --no-copy --output jpeg
+      only the fused images, compressed: a small bag to look at
+  lut-fuse bag recording fused --tolerance 0.06 --reuse-infrared
+      a 30 Hz visible and a 9 Hz infrared camera, fused at 30 Hz
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    defaults = BagOptions()
+    parser = subparsers.add_parser(
+        "bag",
+        help="fuse a rosbag2 into a new one",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="IN", type=Path, help="bag: folder, .mcap or .db3 file")
+    parser.add_argument("target", metavar="OUT", type=Path, help="folder of the new bag")
+    parser.add_argument("--visible", metavar="TOPIC", help="visible images (default: recognised)")
+    parser.add_argument("--infrared", metavar="TOPIC", help="infrared images (default: recognised)")
+    parser.add_argument(
+        "--fused",
+        metavar="TOPIC",
+        default=defaults.fused,
+        help="topic of the fused images; camera_info goes beside it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=defaults.tolerance,
+        metavar="SECONDS",
+        help="how far apart the stamps of a pair may be (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--reuse-infrared",
+        action="store_true",
+        help="let one infrared image serve several visible ones (cameras of different rates)",
+    )
+    parser.add_argument(
+        "--no-copy", dest="copy", action="store_false", help="write the fused topics only"
+    )
+    parser.add_argument(
+        "--storage", choices=("mcap", "sqlite3"), help="format of the new bag (default: as IN)"
+    )
+    parser.add_argument(
+        "--output",
+        choices=("raw", "jpeg", "png"),
+        default=defaults.output,
+        help="raw images, or compressed ones on TOPIC/compressed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--encoding",
+        choices=("rgb8", "bgr8"),
+        default=defaults.encoding,
+        help="encoding of raw fused images (default: %(default)s)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the bag OUT if it exists")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_pipeline_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fuse the bag; 2 when it was damaged, 1 when images in it were unusable, otherwise 0."""
+    bag_options = BagOptions(
+        visible=options.visible,
+        infrared=options.infrared,
+        fused=options.fused,
+        tolerance=options.tolerance,
+        reuse_infrared=options.reuse_infrared,
+        copy=options.copy,
+        storage=options.storage,
+        output=options.output,
+        encoding=options.encoding,
+        overwrite=options.overwrite,
+    )
+    pipeline = FusionPipeline(pipeline_config(options, resize=True))
+    with _tidy_termination(), progress_bar("bag", "messages") as show:
+        report = fuse_bag(options.source, options.target, pipeline, bag_options, show)
+    warn(report)
+    print(json.dumps(report.as_json(), indent=2) if options.json else summary(report))
+    if report.damage:
+        return 2
+    return 1 if report.unusable else 0
+
+
+def summary(report: BagReport) -> str:
+    """One line on what was done."""
+    unpaired = report.unpaired_visible + report.unpaired_infrared
+    alone = ""
+    if unpaired:
+        alone = (
+            f" ({report.unpaired_visible} visible and {report.unpaired_infrared} infrared images "
+            "had no partner)"
+        )
+    return (
+        f"{report.pairs} pairs fused{alone} at {report.rate:.1f} per second: "
+        f"{report.output}, topic {report.fused}"
+    )
+
+
+def warn(report: BagReport) -> None:
+    """Say on stderr what could not be used."""
+    if report.damage:
+        share = f"{report.messages_read} messages"
+        if report.messages_recorded:
+            percent = 100 * report.messages_read / report.messages_recorded
+            share = (
+                f"{report.messages_read} of {report.messages_recorded} messages ({percent:.0f} %)"
+            )
+        print(
+            f"lut-fuse: the bag is damaged ({report.damage}); what could be read is fused: {share}",
+            file=sys.stderr,
+        )
+    if report.unusable:
+        print(
+            f"lut-fuse: {report.unusable} images could not be used; the first: "
+            f"{report.first_problem}",
+            file=sys.stderr,
+        )
+
+
+@contextmanager
+def _tidy_termination() -> Iterator[None]:
+    """Let SIGTERM end the block like Ctrl-C does, so that no half-written bag is left."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,147 @@
+"""`lut-fuse demo`: a made-up street recorded as a bag, fused, and shown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from lut_fuse_core.bag import BagOptions, fuse_bag
+from lut_fuse_core.bag.images import infrared_images, visible_images
+from lut_fuse_core.bag.street import INFRARED_TOPIC, VISIBLE_TOPIC, record_street
+from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
+from lut_fuse_core.cli.progress import progress_bar
+from lut_fuse_core.contact_sheet import contact_sheet, side_by_side
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.image_files import write_image
+from lut_fuse_core.infrared import InfraredNormalizer
+from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.synthetic import SceneConfig
+from lut_fuse_core.video import write_video
+
+DESCRIPTION = """\
+Show the fusion at work on a made-up night street: nothing else is needed.
+
+Writes the street as a rosbag2 (MCAP) with a visible and a 16-bit infrared camera, fuses it into a
+second bag exactly as 'lut-fuse bag' does, and shows both: a contact sheet and a video with the
+visible, infrared and fused images side by side.
+"""
+
+HEADINGS = ("visible", "infrared", "fused")
+RATE = 15.0
+MOMENTS = 4
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="fuse a made-up night street and show the result",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path("demo"),
+        help="folder to write to (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--size",
+        type=_size,
+        default=(640, 480),
+        metavar="WxH",
+        help="of the images in pixels (default: 640x480)",
+    )
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=90,
+        metavar="N",
+        help=f"length of the recording at {RATE:g} frames per second (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="another street (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_pipeline_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Record, fuse, show; 0 when all went well."""
+    if options.frames < 1:
+        raise InputError(f"--frames is {options.frames}; at least 1 is needed")
+    width, height = options.size
+    scene = SceneConfig(width=width, height=height, seed=options.seed, rate=RATE)
+    config = pipeline_config(options, resize=True)
+    pipeline = FusionPipeline(config)
+    folder: Path = options.output
+    folder.mkdir(parents=True, exist_ok=True)
+    street, fused = folder / "street", folder / "fused"
+    with progress_bar("recording the street", "frames") as show:
+        record_street(street, scene, options.frames, overwrite=True, progress=show)
+    with progress_bar("fusing the bag", "messages") as show:
+        report = fuse_bag(street, fused, pipeline, BagOptions(overwrite=True), show)
+    sheet, video = folder / "contact_sheet.png", folder / "street.mp4"
+    codec = _show(street, fused, config, options.frames, sheet, video)
+    if options.json:
+        shown = {"contact_sheet": str(sheet), "video": str(video), "video_codec": codec}
+        print(json.dumps({**report.as_json(), "input": str(street), **shown}, indent=2))
+    else:
+        print(
+            f"{report.pairs} pairs fused at {report.rate:.1f} per second: bags {street} and "
+            f"{fused}, contact sheet {sheet}, video {video} ({codec})"
+        )
+    return 0
+
+
+def _show(
+    street: Path, fused: Path, config: PipelineConfig, frames: int, sheet: Path, video: Path
+) -> str:
+    """Write the contact sheet and the video; returns the video's codec."""
+    step = max(1, frames // MOMENTS)
+    rows: list[tuple[str, tuple[UInt8Array, ...]]] = []
+    moments = _moments(street, fused, config)
+    first = next(moments)
+    strip = side_by_side(first, HEADINGS)
+    size = (strip.shape[1], strip.shape[0])
+    with (
+        progress_bar("showing", "frames") as show,
+        write_video(video, size, RATE) as writer,
+    ):
+        for number, images in enumerate(chain([first], moments)):
+            writer.write(side_by_side(images, HEADINGS))
+            if number % step == step // 2 and len(rows) < MOMENTS:
+                # The normaliser writes every frame into the same array.
+                rows.append((f"{number / RATE:.1f} s", tuple(image.copy() for image in images)))
+            show(number + 1, frames)
+    write_image(sheet, contact_sheet(rows, HEADINGS))
+    return writer.codec
+
+
+def _moments(
+    street: Path, fused: Path, config: PipelineConfig
+) -> Iterator[tuple[UInt8Array, UInt8Array, UInt8Array]]:
+    """Visible, normalised infrared and fused image of each moment, read back from the bags."""
+    normalizer = InfraredNormalizer(config.normalization)
+    yield from (
+        (visible, normalizer(infrared), result)
+        for visible, infrared, result in zip(
+            visible_images(street, VISIBLE_TOPIC),
+            infrared_images(street, INFRARED_TOPIC),
+            visible_images(fused, BagOptions().fused),
+            strict=False,
+        )
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size like 640x480")
+    return int(found[1]), int(found[2])

@@ -1,0 +1,117 @@
+"""`lut-fuse fuse`: fuse two images, two folders or two videos."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
+from lut_fuse_core.cli.progress import progress_bar
+from lut_fuse_core.files import FilesReport, fuse_files
+from lut_fuse_core.pipeline import FusionPipeline
+
+DESCRIPTION = """\
+Fuse a visible and an infrared (thermal) image, two folders of them, or two videos.
+
+The images of a pair show the same scene; infrared is 8 or 16 bits deep (PNG, TIFF, JPEG, ...).
+In folders, images with the same name belong together, whatever their suffix; those that cannot be
+used are reported and the others fused. Videos are matched by time.
+"""
+
+EXAMPLES = """\
+examples:
+  lut-fuse fuse visible.png infrared.png -o fused.png
+  lut-fuse fuse dataset/visible dataset/infrared -o fused
+  lut-fuse fuse rgb.mp4 thermal.mp4 -o fused.mp4 --resize
+      --resize scales infrared images of another size; both must show the same field of view
+"""
+
+NAMES_SHOWN = 3
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "fuse",
+        help="fuse images, folders of images or videos",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("visible", metavar="VISIBLE", type=Path, help="image, folder or video")
+    parser.add_argument("infrared", metavar="INFRARED", type=Path, help="the same, of infrared")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=Path,
+        required=True,
+        help="image or video to write; a folder for folders",
+    )
+    parser.add_argument(
+        "--resize",
+        action="store_true",
+        help="scale infrared images to the size of the visible ones (otherwise another size is "
+        "an error)",
+    )
+    parser.add_argument(
+        "--sequence",
+        action="store_true",
+        help="the folders hold the frames of one recording in order: keep the infrared "
+        "normalisation steady across them",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("png", "jpg", "tif"),
+        default="png",
+        help="of images written to a folder (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_pipeline_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fuse; 0 when all is fused, 1 when some pairs of a folder could not be."""
+    pipeline = FusionPipeline(pipeline_config(options, resize=options.resize))
+    start = time.perf_counter()
+    with progress_bar("fuse", "pairs") as show:
+        report = fuse_files(
+            options.visible,
+            options.infrared,
+            options.output,
+            pipeline,
+            sequence=options.sequence,
+            suffix=f".{options.format}",
+            progress=show,
+        )
+    seconds = time.perf_counter() - start
+    for name, reason in report.failed.items():
+        print(f"lut-fuse: {name}: {reason}", file=sys.stderr)
+    if options.json:
+        print(json.dumps({**report.as_json(), "seconds": round(seconds, 3)}, indent=2))
+    else:
+        print(summary(report, seconds))
+    return 1 if report.failed else 0
+
+
+def summary(report: FilesReport, seconds: float) -> str:
+    """One line on what was done."""
+    if report.kind == "image":
+        return f"fused image: {report.output}"
+    parts = [f"{report.pairs} pairs fused at {report.pairs / seconds:.1f} per second"]
+    if report.failed:
+        parts.append(f"{len(report.failed)} failed")
+    for role, names in (
+        ("visible", report.unmatched_visible),
+        ("infrared", report.unmatched_infrared),
+    ):
+        if names:
+            more = ", ..." if len(names) > NAMES_SHOWN else ""
+            shown = ", ".join(names[:NAMES_SHOWN])
+            parts.append(f"{len(names)} {role} without a partner ({shown}{more})")
+    codec = f" ({report.codec})" if report.codec else ""
+    return f"{', '.join(parts)}: {report.output}{codec}"

@@ -1,0 +1,20 @@
+"""Progress bars on stderr, absent where nobody watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+
+@contextmanager
+def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that takes how much is done, and of how much, and shows it."""
+    with tqdm(desc=what, unit=f" {unit}", disable=None, dynamic_ncols=True, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show

@@ -1,0 +1,176 @@
+"""Fuses image files, folders of images and videos."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.image_files import image_files, read_infrared, read_visible, write_image
+from lut_fuse_core.pipeline import FusionPipeline
+from lut_fuse_core.video import VIDEO_SUFFIXES, VideoReader, check_video_name, write_video
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FilesReport:
+    """What became of some files.
+
+    kind: ``image``, ``folder`` or ``video``. pairs: fused and written. output: file or folder.
+    failed: name and reason of each pair that could not be fused. unmatched_*: stems (folders) or
+    a number of frames (videos) without a partner. codec: of a written video.
+    """
+
+    kind: Literal["image", "folder", "video"]
+    output: str
+    pairs: int
+    failed: dict[str, str] = field(default_factory=dict)
+    unmatched_visible: tuple[str, ...] = ()
+    unmatched_infrared: tuple[str, ...] = ()
+    codec: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """All fields, for `json.dump`."""
+        return asdict(self)
+
+
+def fuse_files(
+    visible: Path,
+    infrared: Path,
+    output: Path,
+    pipeline: FusionPipeline,
+    *,
+    sequence: bool = False,
+    suffix: str = ".png",
+    progress: Progress | None = None,
+) -> FilesReport:
+    """Fuse two images, two folders (matched by stem) or two videos (matched by time).
+
+    output: a file, or a folder for folders. sequence: the folders hold the frames of one recording
+    in order, so that the infrared normalisation may carry over; otherwise each pair stands alone.
+    suffix: of the images written to a folder. progress: called with pairs done and their number.
+
+    Raises InputError for unusable input; in a folder bad pairs are reported instead.
+    """
+    for path in (visible, infrared):
+        if not path.exists():
+            raise InputError(f"there is no file or folder {path}")
+    if visible.is_dir() != infrared.is_dir():
+        raise InputError(f"{visible} and {infrared} must be two files or two folders")
+    if output.exists() and any(output.resolve() == path.resolve() for path in (visible, infrared)):
+        raise InputError(f"{output} is an input; choose another output")
+    if visible.is_dir():
+        return _fuse_folders(visible, infrared, output, pipeline, sequence, suffix, progress)
+    videos = [path.suffix.lower() in VIDEO_SUFFIXES for path in (visible, infrared)]
+    if any(videos) and not all(videos):
+        raise InputError(f"{visible} and {infrared} must be two images or two videos")
+    if all(videos):
+        return _fuse_videos(visible, infrared, output, pipeline, progress)
+    target = output / f"{visible.stem}{suffix}" if output.is_dir() else output
+    write_image(target, pipeline.process(read_visible(visible), read_infrared(infrared)))
+    return FilesReport("image", str(target), 1)
+
+
+def _fuse_folders(
+    visible: Path,
+    infrared: Path,
+    output: Path,
+    pipeline: FusionPipeline,
+    sequence: bool,
+    suffix: str,
+    progress: Progress | None,
+) -> FilesReport:
+    ours, theirs = image_files(visible), image_files(infrared)
+    stems = sorted(ours.keys() & theirs.keys())
+    if not stems:
+        raise InputError(
+            f"no image in {visible} ({len(ours)} images) has the same name, without its suffix, "
+            f"as one in {infrared} ({len(theirs)} images)"
+        )
+    if output.is_file():
+        raise InputError(f"{output} is a file; for folders the output must be a folder")
+    failed = {}
+    for number, stem in enumerate(stems, start=1):
+        if not sequence:
+            pipeline.reset()
+        try:
+            pair = _only(ours[stem]), _only(theirs[stem])
+            image = pipeline.process(read_visible(pair[0]), read_infrared(pair[1]))
+            write_image(output / f"{stem}{suffix}", image)
+        except InputError as error:
+            failed[stem] = str(error)
+        if progress is not None:
+            progress(number, len(stems))
+    return FilesReport(
+        "folder",
+        str(output),
+        len(stems) - len(failed),
+        failed,
+        tuple(sorted(ours.keys() - theirs.keys())),
+        tuple(sorted(theirs.keys() - ours.keys())),
+    )
+
+
+def _only(paths: list[Path]) -> Path:
+    if len(paths) > 1:
+        names = " and ".join(path.name for path in paths)
+        raise InputError(f"{names} in {paths[0].parent} have the same name but for the suffix")
+    return paths[0]
+
+
+def _fuse_videos(
+    visible: Path,
+    infrared: Path,
+    output: Path,
+    pipeline: FusionPipeline,
+    progress: Progress | None,
+) -> FilesReport:
+    target = output / f"{visible.stem}.mp4" if output.is_dir() else output
+    check_video_name(target)
+    colour, thermal = VideoReader(visible), VideoReader(infrared)
+    frames = iter(colour)
+    pairs = _pairs_by_time(frames, iter(thermal), colour.rate / thermal.rate)
+    first = next(pairs, None)
+    if first is None:
+        raise InputError(f"{visible} or {infrared} holds no frames that can be read")
+    height, width = first[0].shape[:2]
+    count = 0
+    with write_video(target, (width, height), colour.rate) as writer:
+        for image, grey in itertools.chain([first], pairs):
+            writer.write(pipeline.process(image, grey, visible_time=count / colour.rate))
+            count += 1
+            if progress is not None:
+                progress(count, max(count, colour.frame_count))
+    left = sum(1 for _ in frames)
+    unmatched = (f"{left} frames after the infrared video ended",) if left else ()
+    return FilesReport("video", str(target), count, {}, unmatched, (), writer.codec)
+
+
+def _pairs_by_time(
+    visible: Iterator[UInt8Array], infrared: Iterator[UInt8Array], ratio: float
+) -> Iterator[tuple[UInt8Array, UInt8Array]]:
+    """Each visible frame with the infrared frame nearest in time.
+
+    ratio: visible frames per infrared frame. Ends half a frame after the infrared video does.
+    """
+    current, position = next(infrared, None), 0
+    number = 0
+    while current is not None:
+        image = next(visible, None)
+        if image is None:
+            return
+        wanted = round(number / ratio)
+        while position < wanted and current is not None:
+            current, position = next(infrared, None), position + 1
+        if current is None:
+            return
+        yield image, cv2.cvtColor(current, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+        number += 1
