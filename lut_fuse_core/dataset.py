@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,21 +45,22 @@ class Dataset:
     unmatched: tuple[str, ...]
 
 
-def find_dataset(folder: str | Path) -> Dataset:
+def find_dataset(folder: str | Path, splits: Sequence[str] = SPLITS) -> Dataset:
     """Find the pairs in a data set's folder.
 
     It holds a folder of visible and one of infrared images (`VISIBLE_NAMES`, `INFRARED_NAMES`),
-    either directly or in test/, val/ or train/, or has these splits inside the two.
+    either directly or in one of the splits (test/, val/ or train/), or has these inside the two.
+    splits: the first of them that is there is taken.
 
     Raises InputError if there is no such folder, or no two files of the same name.
     """
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"no folder {root}")
-    for candidate in (root, *(root / split for split in SPLITS)):
+    for candidate in (root, *(root / split for split in splits)):
         visible, infrared = (_subfolder(candidate, n) for n in (VISIBLE_NAMES, INFRARED_NAMES))
         if visible is not None and infrared is not None:
-            return _match(*_split_inside(visible, infrared))
+            return _match(*_split_inside(visible, infrared, splits))
     raise InputError(
         f"{root} has no folders 'visible' and 'infrared' (nor vi and ir, Vis and Ir, rgb and "
         "thermal), neither directly nor in test, val or train"
@@ -103,10 +105,10 @@ def _subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
     return next((found[name] for name in names if name in found), None)
 
 
-def _split_inside(visible: Path, infrared: Path) -> tuple[Path, Path]:
+def _split_inside(visible: Path, infrared: Path, splits: Sequence[str]) -> tuple[Path, Path]:
     if any(path.suffix.lower() in IMAGE_SUFFIXES for path in visible.iterdir()):
         return visible, infrared
-    for split in SPLITS:
+    for split in splits:
         if (visible / split).is_dir() and (infrared / split).is_dir():
             return visible / split, infrared / split
     return visible, infrared

@@ -8,7 +8,7 @@ import sys
 
 from lut_fuse_core.errors import InputError, LutFuseError
 
-COMMANDS = ("teacher", "distil")
+COMMANDS = ("teacher", "distil", "fuse", "export", "quantise", "ablate")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -23,7 +23,9 @@ from training.losses import (
     QualityWeights,
     Term,
     Terms,
+    brightness_term,
     distillation_terms,
+    fusion_terms,
     lattice_terms,
     quality_terms,
     stability_term,
@@ -39,14 +41,18 @@ from training.validate import Scores, Validator
 class DistilLossConfig:
     """Weights of the student's loss.
 
-    intensity, structure: to the teacher (EMDS). smoothness, monotonicity: of the lattice.
+    intensity, structure: to the teacher (EMDS). brightness: to the brighter camera, so that a
+        bright sky or lamp is not greyed by a cold one. smoothness, monotonicity: of the lattice.
+    fusion: the teacher's own terms (Text-IF's) applied to the student directly.
     quality: what the metrics reward. stability, stability_limit: see `losses.stability_term`.
     """
 
     intensity: float = 4.0
     structure: float = 1.0
+    brightness: float = 0.0
     smoothness: float = 0.5
     monotonicity: float = 5.0
+    fusion: float = 0.0
     quality: QualityWeights = field(default_factory=QualityWeights)
     stability: float = 1.0
     stability_limit: float = 0.85
@@ -58,12 +64,14 @@ class DistilConfig:
 
     name: of the model. teacher: see `teachers.open_teacher`; None learns from quality terms alone.
     start_from: output folder of an earlier run of the same structure, whose weights are the start.
+    context: False holds the context constant, so that the lattice works without it (an ablation).
     lattice_rate, encoder_rate: Adam's learning rates.
     """
 
     name: str = "distilled"
     teacher: str | None = None
     start_from: str | None = None
+    context: bool = True
     lattice_rate: float = 3e-3
     encoder_rate: float = 2e-3
     student: MMLutConfig = field(default_factory=MMLutConfig)
@@ -94,12 +102,11 @@ class DistilJob:
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Lattice and encoder, each at its rate."""
-        lattice = [self.module.lattice]
-        encoder = [p for p in self.module.parameters() if p is not self.module.lattice]
-        return [
-            {"params": lattice, "lr": self._config.lattice_rate},
-            {"params": encoder, "lr": self._config.encoder_rate},
-        ]
+        groups = [{"params": [self.module.lattice], "lr": self._config.lattice_rate}]
+        if self._config.context:
+            encoder = list(self.module.blocks.parameters())
+            groups.append({"params": encoder, "lr": self._config.encoder_rate})
+        return groups
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Terms:
         """EMDS, the quality measures, and stability under noise."""
@@ -110,6 +117,13 @@ class DistilJob:
         terms: dict[str, Term] = {}
         if taught is not None:
             terms |= distillation_terms(fused, taught, loss.intensity, loss.structure)
+        if loss.fusion:
+            terms |= {
+                f"fusion_{name}": term
+                for name, term in fusion_terms(fused, luma, infrared, *[loss.fusion] * 3).items()
+            }
+        if loss.brightness:
+            terms |= brightness_term(fused, luma, infrared, loss.brightness)
         return {
             **terms,
             **quality_terms(fused, luma, infrared, loss.quality),
@@ -153,6 +167,8 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
     student = MMLut(config.student)
     if config.start_from:
         student.load_state_dict(_weights(Path(config.start_from)))
+    if not config.context:
+        hold_context(student)
     student.to(options.device)
     validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
     job = DistilJob(student, source.network, config, validator, options)
@@ -189,6 +205,12 @@ def export_run(run: Path, out: Path) -> ExportReport:
         facts = finished if finished.get("steps") == content["step"] else facts
     out.mkdir(parents=True, exist_ok=True)
     return export_model(student, out, facts)
+
+
+def hold_context(student: MMLut) -> None:
+    """Make the context the middle of its axis everywhere, for good."""
+    for parameter in student.blocks.parameters():
+        parameter.requires_grad_(False).zero_()
 
 
 def _finish(student: MMLut, out: Path, facts: dict[str, Any]) -> None:

@@ -69,10 +69,17 @@ def fusion_terms(
         fused, infrared, DISTILLATION_SSIM
     )
     return {
-        "intensity": Term((fused - torch.maximum(luma, infrared)).abs().mean(), intensity),
+        **brightness_term(fused, luma, infrared, intensity),
         "gradient": Term((_strength(fused) - strongest).abs().mean(), gradient),
         "structure": Term(1 - structure.mean() / 2, ssim),
     }
+
+
+def brightness_term(
+    fused: Tensor, luma: Tensor, infrared: Tensor, weight: float
+) -> dict[str, Term]:
+    """Distance to the brighter of the two images (the intensity term of the Text-IF family)."""
+    return {"brightness": Term((fused - torch.maximum(luma, infrared)).abs().mean(), weight)}
 
 
 def distillation_terms(

@@ -143,8 +143,7 @@ def read_pairs(
 
 def training_part(folder: str | Path) -> Dataset:
     """The pairs to train on: those of the training split where a data set has splits."""
-    root = Path(folder)
-    return find_dataset(root / "train" if (root / "train").is_dir() else root)
+    return find_dataset(folder, splits=("train",))
 
 
 def load_pair(files: PairFiles, fused: dict[str, Path] | None = None) -> Pair:

@@ -1,0 +1,77 @@
+"""The paper's Table 4: what each part of the method brings, every variant with the same budget."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from training.distil import DistilConfig, distil
+from training.export import MODEL
+from training.loop import CHECKPOINT, RunOptions
+from training.table import Table, by_model, measure
+
+NO_GRADIENT = 1e6
+"""End of a gradient axis (grey levels) so far off that every gradient counts as none."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One line of the table: a folder name, which parts it has, and its configuration."""
+
+    name: str
+    lae: bool
+    cse: bool
+    emds: bool
+    config: DistilConfig
+
+
+def variants(full: DistilConfig) -> Iterator[Variant]:
+    """The method without each of its parts, and whole.
+
+    Without LAE: no gradient axis (its nodes stay, so that the file size is equal, but without
+    effect). Without CSE: constant context. Without EMDS: no teacher and no regularisation of the
+    lattice; the student learns from the teacher's own loss terms instead.
+    """
+    loss = full.loss
+    flat = replace(full.student, gradient_range=NO_GRADIENT)
+    alone = replace(
+        loss, intensity=0.0, structure=0.0, smoothness=0.0, monotonicity=0.0, fusion=1.0
+    )
+    yield Variant("without-lae", False, True, True, replace(full, student=flat))
+    yield Variant("without-cse", True, False, True, replace(full, context=False))
+    yield Variant("without-emds", True, True, False, replace(full, teacher=None, loss=alone))
+    yield Variant("full", True, True, True, full)
+
+
+def ablate(config: DistilConfig, folder: Path, test: Path, options: RunOptions) -> Table:
+    """Train every variant, measure all on the test pairs, give the paper's table.
+
+    A variant that is finished already is not trained again when resuming.
+
+    Raises InputError and LutFuseError as `distil` does.
+    """
+    chosen = list(variants(config))
+    for variant in chosen:
+        out = options.out / variant.name
+        if options.resume and (out / MODEL).is_file():
+            continue
+        if not options.quiet:
+            print(variant.name, file=sys.stderr)
+        resume = options.resume and (out / CHECKPOINT).is_file()
+        distil(variant.config, folder, replace(options, out=out, resume=resume))
+    mark = {True: "yes", False: "-"}
+    methods = [
+        ((mark[v.lae], mark[v.cse], mark[v.emds]), by_model(options.out / v.name / MODEL))
+        for v in chosen
+    ]
+    return Table(
+        f"Ablation on {test.resolve().name}",
+        ("LAE", "CSE", "EMDS"),
+        tuple(measure(methods, test, options.quiet)),
+        (
+            "Without LAE: no gradient axis. Without CSE: constant context. Without EMDS: no "
+            "teacher, no regularisation; the teacher's own loss terms instead.",
+        ),
+    )

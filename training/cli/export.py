@@ -1,0 +1,33 @@
+"""`lut-fuse-train export`: model files from a distillation run, finished or not."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from training.distil import export_run
+from training.export import ENCODER, MODEL
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "export",
+        help="export the latest checkpoint of a distillation",
+        description=f"Write {MODEL} and {ENCODER} from a run's latest checkpoint (a running one's, "
+        "too) and check both numerically against the core's reference.",
+    )
+    parser.add_argument("--run", dest="folder", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: the run's folder")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Export and print the differences found."""
+    out = options.out or options.folder
+    report = export_run(options.folder, out)
+    print(
+        f"{out / MODEL}: luma within {report.luma_difference:.3f} grey levels of the trained "
+        f"module, ONNX context within {report.context_difference:.5f}"
+    )
+    return 0
