@@ -77,12 +77,20 @@ setup(
         "onnxruntime>=1.17",
         "protobuf>=3.20",
         "safetensors>=0.4",
-        "rosbags>=0.10",
+        "rosbags>=0.11",
+        "mcap>=1.1",  # reads what is left of damaged recordings
         "tqdm>=4.60",
     ],
     extras_require={
         "training": ["torch==2.13.0", "tensorboard>=2.14"],
-        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.11", "onnx>=1.16"],
+        "test": [
+            "pytest>=8",
+            "hypothesis>=6.100",
+            "ruff>=0.9",
+            "mypy>=1.11",
+            "onnx>=1.16",
+            "mcap-ros2-support>=0.5",
+        ],
     },
     entry_points={
         "console_scripts": [
