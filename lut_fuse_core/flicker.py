@@ -126,16 +126,13 @@ class FlickerMeter:
 
     def report(self) -> FlickerReport:
         """Flicker so far. Raises InputError if no step could be measured."""
-        if self._steps == 0:
+        if self._steps == 0 and self._skipped:
             raise InputError(
-                "flicker needs two consecutive frames of a fixed camera: "
-                + (
-                    f"in each of the {self._skipped} steps less than {LEAST_STILL_SHARE:.0%} of "
-                    "the pixels stood still"
-                    if self._skipped
-                    else "there are none"
-                )
+                f"flicker cannot be measured: in each of the {self._skipped} steps less than "
+                f"{LEAST_STILL_SHARE:.0%} of the pixels stood still; it takes a fixed camera"
             )
+        if self._steps == 0:
+            raise InputError("flicker takes at least two consecutive frames of one size")
         visible, infrared, fused = (float(value) for value in self._changes / self._steps)
         return FlickerReport(
             self._steps, self._skipped, self._share / self._steps, visible, infrared, fused

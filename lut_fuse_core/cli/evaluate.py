@@ -162,7 +162,7 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _method(options: argparse.Namespace, dataset: Dataset) -> tuple[Subject, FuseFiles]:
-    name = str(options.dataset)
+    name = "/".join(options.dataset.absolute().parts[-2:])
     if options.fused:
         return Subject(name, f"the images in {options.fused}", __version__), fused_in(options.fused)
     fuser = Fuser(options.model, options.backend)

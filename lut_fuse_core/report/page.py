@@ -77,10 +77,11 @@ def _header(evaluation: Evaluation, subject: Subject) -> str:
 
 def _summary(evaluation: Evaluation) -> str:
     heads = "".join(
-        f'<th><span class="key" style="background: var(--{method})"></span>{_LABELS[method]}</th>'
-        "<th>median</th>"
+        f'<th colspan="2"><span class="key" style="background: var(--{method})"></span>'
+        f"{_LABELS[method]}</th>"
         for method in METHODS
     )
+    subheads = "<th>mean</th><th>median</th>" * len(METHODS)
     means = {method: evaluation.mean(method) for method in METHODS}
     medians = {method: evaluation.median(method) for method in METHODS}
     rows = []
@@ -94,12 +95,13 @@ def _summary(evaluation: Evaluation) -> str:
             f'<tr><td class="name">{metric}</td>{cells}<td class="meaning">{meaning}</td></tr>'
         )
     return (
-        "<h2>In the mean</h2><p>Every number compares the fused image with the two it was made "
+        "<h2>Summary</h2><p>Every number compares the fused image with the two it was made "
         "from; higher is better. The two rules, the brighter of the two inputs and their average "
         "in each pixel, are no rivals but a yardstick: several of these metrics reward copying "
         "pixels, and with them noise, glare and seams. Read the numbers together, and look at the "
         "pictures below.</p>"
-        f'<div class="scroll"><table><thead><tr><th>metric</th>{heads}<th></th></tr></thead>'
+        f'<div class="scroll"><table><thead><tr class="group"><th></th>{heads}<th></th></tr>'
+        f"<tr><th>metric</th>{subheads}<th></th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -114,7 +116,7 @@ def _distributions(evaluation: Evaluation) -> str:
             f"{strip_plot(rows, names)}</div>"
         )
     return (
-        "<h2>Pair by pair</h2><p>One dot is one pair, the bar is the median. Hover over a dot for "
+        "<h2>Distributions</h2><p>One dot is one pair, the bar is the median. Hover over a dot for "
         f'its name.</p><div class="plots">{"".join(cards)}</div>'
     )
 

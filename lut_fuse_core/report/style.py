@@ -18,11 +18,12 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 6px 14px 6px 0; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th { font-weight: 600; color: var(--soft); font-size: 13px; }
+.group th { border-bottom: 0; color: var(--ink); padding-bottom: 0; }
 th:first-child, td:first-child, .left { text-align: left; }
 td.name { font-weight: 600; }
 td.fused { color: var(--fused); font-weight: 600; }
 td.meaning { color: var(--soft); white-space: normal; text-align: left; min-width: 15em; }
-.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(340px, 1fr)); gap: 16px; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(440px, 1fr)); gap: 16px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 12px 14px 6px; }
 .card h3 { margin: 0; font-size: 15px; }
