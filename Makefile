@@ -1,7 +1,8 @@
-# `make demo` and `make test` set up everything they need in .venv; the second time they start at once.
+# `make demo` and `make test` set up what they need in .venv; the second time they start at once.
+# The first Python that fits is used; PYTHON=python3.12 names another.
 
 PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
-	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p; done))
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p; done; true))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -12,8 +13,8 @@ BUILD_INPUTS := setup.py setup.cfg pyproject.toml $(wildcard lut_fuse_core/nativ
 demo: $(VENV)/.runtime ## fuse a made-up night street and show the result
 	$(BIN)/lut-fuse demo
 
-test: $(VENV)/.test ## every test this machine can run, except those that need ROS 2
-	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python -m pytest --ignore=tests/ros
+test: $(VENV)/.test ## every test that needs no ROS 2
+	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/ros
 
 test-ros: $(VENV)/.test ## the tests of the ROS 2 node, with the ROS 2 that is sourced or under /opt/ros
 	.ci/test-ros $(BIN)/python
@@ -33,12 +34,14 @@ $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 to 3.13 found; install one or name it: make PYTHON=..." >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "make: $(PYTHON) cannot make virtual environments; run 'sudo apt install python3-venv' (or python3.X-venv) and try again" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
+	@-$(PIP) uninstall --quiet --yes setuptools # only older Pythons bring it, nothing needs it
 
 $(VENV)/.runtime: $(BIN)/python $(BUILD_INPUTS)
-	$(PIP) install --quiet --editable .
+	@echo "Installing into $(VENV); this takes a minute or two the first time ..."
+	$(PIP) install --quiet --no-compile --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.runtime .ci/install_torch.py
-	$(PIP) install --quiet --editable '.[test]'
+	$(PIP) install --quiet --no-compile --editable '.[test]'
 	$(BIN)/python .ci/install_torch.py
 	@touch $@

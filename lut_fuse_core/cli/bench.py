@@ -97,8 +97,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--seconds",
-        type=_positive,
-        default=4,
+        type=float,
+        default=4.0,
         metavar="S",
         help="how long to measure per size and number of threads (default: %(default)s)",
     )
