@@ -6,12 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.infrared import RawInfrared
+from lut_fuse_core.image_files import (
+    IMAGE_SUFFIXES,
+    image_files,
+    read_infrared,
+    read_visible,
+)
+
+__all__ = [
+    "Dataset",
+    "PairFiles",
+    "find_dataset",
+    "images_by_name",
+    "read_infrared",
+    "read_visible",
+]
 
 VISIBLE_NAMES = ("visible", "vi", "vis", "rgb", "visual", "crop_lr_visible")
 INFRARED_NAMES = ("infrared", "ir", "inf", "thermal", "lwir", "cropinfrared")
@@ -19,8 +29,6 @@ INFRARED_NAMES = ("infrared", "ir", "inf", "thermal", "lwir", "cropinfrared")
 
 SPLITS = ("test", "val", "train")
 """Where a data set has these subfolders, the first one there is taken."""
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True)
@@ -68,34 +76,21 @@ def find_dataset(folder: str | Path, splits: Sequence[str] = SPLITS) -> Dataset:
 
 
 def images_by_name(folder: str | Path) -> dict[str, Path]:
-    """The image files of a folder by stem, sorted by name. Raises InputError if there is none."""
+    """The image files of a folder by stem, sorted by name.
+
+    Raises InputError if there is none, or if two have the same stem.
+    """
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"no folder {root}")
-    files = sorted(path for path in root.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    files = image_files(root)
     if not files:
-        raise InputError(f"{root} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    return {path.stem: path for path in files}
-
-
-def read_visible(path: Path) -> UInt8Array:
-    """A visible image, ``(H, W, 3) uint8``, RGB. Raises InputError if it cannot be read."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise InputError(f"{path} is not a readable image")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
-
-
-def read_infrared(path: Path) -> RawInfrared:
-    """An infrared image, ``(H, W) uint8 or uint16``. Raises InputError if it cannot be read."""
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
-    if image is None:
-        raise InputError(f"{path} is not a readable image")
-    if image.dtype == np.uint16:
-        return image.astype(np.uint16, copy=False)
-    if image.dtype != np.uint8:
-        raise InputError(f"{path} holds {image.dtype} values; infrared must have 8 or 16 bits")
-    return image.astype(np.uint8, copy=False)
+        raise InputError(f"{root} holds no images ({', '.join(IMAGE_SUFFIXES)})")
+    for paths in files.values():
+        if len(paths) > 1:
+            names = " and ".join(path.name for path in paths)
+            raise InputError(f"{names} in {root} have the same name but for the suffix; keep one")
+    return {name: paths[0] for name, paths in files.items()}
 
 
 def _subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -106,7 +101,7 @@ def _subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _split_inside(visible: Path, infrared: Path, splits: Sequence[str]) -> tuple[Path, Path]:
-    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in visible.iterdir()):
+    if image_files(visible):
         return visible, infrared
     for split in splits:
         if (visible / split).is_dir() and (infrared / split).is_dir():

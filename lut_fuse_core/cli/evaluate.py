@@ -140,7 +140,9 @@ def run(options: argparse.Namespace) -> int:
     pairs = select(dataset.pairs, options.only, options.limit)
     subject, fuse = _method(options, dataset)
     meters = SequenceMeters(_untouched(options.untouched)) if options.sequence else None
-    progress = tqdm(pairs, unit="pair", file=sys.stderr, disable=None)
+    progress = tqdm(
+        pairs, "measuring", unit=" pairs", disable=None, dynamic_ncols=True, leave=False
+    )
     evaluation = evaluate(progress, fuse, meters, options.jobs)
     if options.html:
         page = render_page(evaluation, subject, pairs, fuse)

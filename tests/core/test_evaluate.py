@@ -155,6 +155,12 @@ def test_a_missing_folder_and_pairs_without_common_names_are_refused(tmp_path: P
         find_dataset(tmp_path)
 
 
+def test_two_files_that_could_be_the_same_image_are_refused(street: Path) -> None:
+    (street / "visible" / "a.jpg").write_bytes((street / "visible" / "a.png").read_bytes())
+    with pytest.raises(InputError, match=r"a\.jpg and a\.png .* keep one"):
+        find_dataset(street)
+
+
 def test_pairs_are_chosen_by_pattern_and_number(street: Path) -> None:
     pairs = find_dataset(street).pairs
     assert [pair.name for pair in select(pairs, "[b-d]", 2)] == ["b", "c"]
@@ -204,7 +210,7 @@ def test_bad_pairs_are_left_out_and_named(street: Path) -> None:
     outcome = evaluate(find_dataset(street).pairs, fused_maximum)
     assert [pair.name for pair in outcome.pairs] == ["a", "d"]
     reasons = {problem.name: problem.reason for problem in outcome.problems}
-    assert "not a readable image" in reasons["b"]
+    assert "not an image" in reasons["b"]
     assert "80x64" in reasons["c"]
     assert "60x50" in reasons["c"]
 
@@ -382,7 +388,7 @@ def test_the_page_shows_the_best_and_worst_pairs_as_readable_pictures(page: str)
 
 def test_the_page_names_what_was_left_out(page: str) -> None:
     assert "1 left out" in page
-    assert "not a readable image" in page
+    assert "not an image that can be read" in page
 
 
 def test_names_cannot_inject_markup() -> None:
