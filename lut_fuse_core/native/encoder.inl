@@ -4,7 +4,9 @@ typedef float Floats __attribute__((vector_size(4 * kFloats)));
 typedef int32_t Integers __attribute__((vector_size(4 * kFloats)));
 
 constexpr int kGroup = 4;  // output channels at a time
-constexpr int kMostVectors = kFloats == 8 ? 3 : 5;  // vectors of columns at a time
+constexpr int kTile = kFloats == 16 ? 5 : kFloats == 8 ? 6 : 10;  // vectors of columns in cache
+constexpr int kMostVectors = kFloats == 8 ? 2 : 5;  // vectors of columns in registers
+constexpr int kTilePitch = (kTile + 1) * kFloats;
 
 inline Floats load_floats(const float* p) {
     Floats v;
@@ -12,79 +14,149 @@ inline Floats load_floats(const float* p) {
     return v;
 }
 inline void store_floats(float* p, Floats v) { memcpy(p, &v, sizeof v); }
+inline Floats splat_float(float x) { return x - Floats{}; }
 
-// Adds the convolution of kOutputs channels over kVectors vectors of columns at x to sum.
+// Splits `count` vectors into pieces of about equal size; function(start, size).
+template <class F>
+inline void split(int count, int most, F function) {
+    int pieces = (count + most - 1) / most;
+    for (int start = 0; pieces > 0; --pieces) {
+        const int size = (count - start + pieces - 1) / pieces;
+        function(start, size);
+        start += size;
+    }
+}
+
+// Adds three horizontal taps of every channel to sum. Channel c begins at from + c * pitch, its
+// left tap at column 0.
 template <int kOutputs, int kVectors>
-inline void accumulate(const Planes& input, int y, int x, const float* weight,
+inline void accumulate(const float* from, ptrdiff_t pitch, int channels, const float* weight,
                        Floats (&sum)[kOutputs][kVectors]) {
-    for (int channel = 0; channel < input.channels; ++channel) {
-        for (int dy = -1; dy <= 1; ++dy) {
-            const float* row = input.row(y + dy, channel) + x;
+    for (int channel = 0; channel < channels; ++channel, from += pitch) {
 #pragma GCC unroll 3
-            for (int dx = -1; dx <= 1; ++dx, weight += kOutputs) {
-                Floats value[kVectors];
+        for (int tap = 0; tap < 3; ++tap, weight += kOutputs) {
+            Floats value[kVectors];
 #pragma GCC unroll 8
-                for (int v = 0; v < kVectors; ++v) value[v] = load_floats(row + dx + v * kFloats);
+            for (int v = 0; v < kVectors; ++v) value[v] = load_floats(from + tap + v * kFloats);
 #pragma GCC unroll 8
-                for (int o = 0; o < kOutputs; ++o) {
+            for (int o = 0; o < kOutputs; ++o) {
 #pragma GCC unroll 8
-                    for (int v = 0; v < kVectors; ++v) sum[o][v] += weight[o] * value[v];
-                }
+                for (int v = 0; v < kVectors; ++v) sum[o][v] += weight[o] * value[v];
             }
+        }
+    }
+}
+
+// Winograd's F(4, 3) down the columns: four rows of a three-tap filter with six products each
+// instead of twelve (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016).
+// The six transformed rows of each channel, from column x - 1 on.
+inline void transform_input(const Planes& input, int y, int x, int vectors, float* transformed) {
+    const ptrdiff_t next = static_cast<ptrdiff_t>(input.channels) * kTilePitch;
+    for (int channel = 0; channel < input.channels; ++channel) {
+        for (int v = 0; v <= vectors; ++v) {
+            Floats d[6];
+            for (int i = 0; i < 6; ++i) {
+                d[i] = load_floats(input.row(y - 1 + i, channel) + x - 1 + v * kFloats);
+            }
+            const Floats even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1];
+            const Floats even_half = d[4] - d[2], odd_half = 2.0f * (d[3] - d[1]);
+            float* to = transformed + channel * kTilePitch + v * kFloats;
+            store_floats(to, 4.0f * d[0] - 5.0f * d[2] + d[4]);
+            store_floats(to + next, even + odd);
+            store_floats(to + 2 * next, even - odd);
+            store_floats(to + 3 * next, even_half + odd_half);
+            store_floats(to + 4 * next, even_half - odd_half);
+            store_floats(to + 5 * next, 4.0f * d[1] - 5.0f * d[3] + d[5]);
         }
     }
 }
 
 template <int kVectors>
-void convolve_columns(const Convolution& convolution, const Planes& input, int y, int x,
-                      const Planes& output, const Planes* skip) {
-    const int taps = 9 * convolution.inputs * kGroup;
-    for (int first = 0; first < convolution.outputs; first += kGroup) {
-        Floats sum[kGroup][kVectors];
-        for (int o = 0; o < kGroup; ++o) {
-            for (int v = 0; v < kVectors; ++v) sum[o][v] = convolution.bias[first + o] - Floats{};
-        }
-        accumulate<kGroup, kVectors>(input, y, x, convolution.weight + first / kGroup * taps, sum);
-        for (int o = 0; o < kGroup && first + o < convolution.outputs; ++o) {
-            for (int v = 0; v < kVectors; ++v) {
-                const int at = x + v * kFloats;
-                Floats value = sum[o][v];
-                value = value >= 0.0f ? value : value * convolution.slope;
-                if (skip) value += load_floats(skip->row(y, first + o) + at);
-                store_floats(output.row(y, first + o) + at, value);
-            }
+void multiply(const float* transformed, int channels, const float* weight, float* products) {
+    Floats sum[kGroup][kVectors];
+    for (int o = 0; o < kGroup; ++o) {
+        for (int v = 0; v < kVectors; ++v) sum[o][v] = splat_float(0.0f);
+    }
+    accumulate<kGroup, kVectors>(transformed, kTilePitch, channels, weight, sum);
+    for (int o = 0; o < kGroup; ++o) {
+        for (int v = 0; v < kVectors; ++v) {
+            store_floats(products + o * kTilePitch + v * kFloats, sum[o][v]);
         }
     }
 }
 
-// Splits a row into groups of vectors of about equal size; function is a template over the size.
-template <class F>
-inline void for_vectors(int width, F function) {
-    int left = (width + kFloats - 1) / kFloats;
-    int groups = (left + kMostVectors - 1) / kMostVectors;
-    for (int x = 0; left > 0; --groups) {
-        const int count = (left + groups - 1) / groups;
-        function(x, count);
-        x += count * kFloats;
-        left -= count;
-    }
-}
-
-void convolve_row(const Convolution& convolution, const Planes& input, int y, const Planes& output,
-                  const Planes* skip) {
-    for_vectors(input.width, [&](int x, int count) {
-        switch (count) {
-            case 1: return convolve_columns<1>(convolution, input, y, x, output, skip);
-            case 2: return convolve_columns<2>(convolution, input, y, x, output, skip);
-            case 3: return convolve_columns<3>(convolution, input, y, x, output, skip);
-            case 4: return convolve_columns<4>(convolution, input, y, x, output, skip);
-            default: return convolve_columns<5>(convolution, input, y, x, output, skip);
+// Six rows of products to four rows of one output channel.
+inline void transform_output(const Convolution& convolution, const float* products, int channel,
+                             int y, int x, int vectors, const Planes& output, const Planes* skip) {
+    const int next = kGroup * kTilePitch;
+    const int rows = output.height - y < 4 ? output.height - y : 4;
+    const Floats bias = splat_float(convolution.bias[channel]);
+    for (int v = 0; v < vectors; ++v) {
+        Floats m[6];
+        for (int i = 0; i < 6; ++i) m[i] = load_floats(products + i * next + v * kFloats);
+        const Floats sum = m[1] + m[2], sum_half = m[3] + m[4];
+        const Floats change = m[1] - m[2], change_half = m[3] - m[4];
+        Floats result[4] = {
+            m[0] + sum + sum_half + bias,
+            change + 2.0f * change_half + bias,
+            sum + 4.0f * sum_half + bias,
+            change + 8.0f * change_half + m[5] + bias,
+        };
+        for (int i = 0; i < rows; ++i) {
+            const int at = x + v * kFloats;
+            Floats value = result[i];
+            value = value >= 0.0f ? value : value * convolution.slope;
+            if (skip) value += load_floats(skip->row(y + i, channel) + at);
+            store_floats(output.row(y + i, channel) + at, value);
         }
-    });
+    }
     // Columns beyond the width are padding to the next convolution: zero.
-    for (int o = 0; o < convolution.outputs; ++o) {
-        float* row = output.row(y, o);
-        for (int x = input.width; x % kFloats; ++x) row[x] = 0.0f;
+    if (x + vectors * kFloats < output.width) return;
+    for (int i = 0; i < rows; ++i) {
+        float* row = output.row(y + i, channel);
+        for (int column = output.width; column % kFloats; ++column) row[column] = 0.0f;
+    }
+}
+
+inline int tiles_across(int width) {
+    return ((width + kFloats - 1) / kFloats + kTile - 1) / kTile;
+}
+
+int convolution_items(int height, int width) { return (height + 3) / 4 * tiles_across(width); }
+
+size_t convolution_scratch(int channels) {
+    return (static_cast<size_t>(channels) + kGroup) * 6 * kTilePitch;
+}
+
+void convolve_item(const Convolution& convolution, const Planes& input, int item,
+                   const Planes& output, const Planes* skip, float* scratch) {
+    const int across = tiles_across(input.width);
+    const int vectors = (input.width + kFloats - 1) / kFloats;
+    const int y = item / across * 4, first = item % across * vectors / across;
+    const int x = first * kFloats;
+    const int count = (item % across + 1) * vectors / across - first;
+    const ptrdiff_t pitch = static_cast<ptrdiff_t>(input.channels) * kTilePitch;
+    float* products = scratch + 6 * pitch;
+    transform_input(input, y, x, count, scratch);
+    const float* weight = convolution.weight;
+    for (int o = 0; o < convolution.outputs; o += kGroup) {
+        for (int i = 0; i < 6; ++i, weight += 3 * input.channels * kGroup) {
+            split(count, kMostVectors, [&](int start, int size) {
+                const float* from = scratch + i * pitch + start * kFloats;
+                float* to = products + i * kGroup * kTilePitch + start * kFloats;
+                switch (size) {
+                    case 1: return multiply<1>(from, input.channels, weight, to);
+                    case 2: return multiply<2>(from, input.channels, weight, to);
+                    case 3: return multiply<3>(from, input.channels, weight, to);
+                    case 4: return multiply<4>(from, input.channels, weight, to);
+                    default: return multiply<5>(from, input.channels, weight, to);
+                }
+            });
+        }
+        for (int k = 0; k < kGroup && o + k < convolution.outputs; ++k) {
+            transform_output(convolution, products + k * kTilePitch, o + k, y, x, count, output,
+                             skip);
+        }
     }
 }
 
@@ -113,14 +185,18 @@ template <int kVectors>
 void context_columns(const Convolution& convolution, const Planes& input, int y, int x,
                      float* output) {
     Floats sum[1][kVectors];
-    for (int v = 0; v < kVectors; ++v) sum[0][v] = convolution.bias[0] - Floats{};
-    accumulate<1, kVectors>(input, y, x, convolution.weight, sum);
+    for (int v = 0; v < kVectors; ++v) sum[0][v] = splat_float(convolution.bias[0]);
+    for (int dy = 0; dy < 3; ++dy) {
+        accumulate<1, kVectors>(input.row(y - 1 + dy, 0) + x - 1, input.pitch, input.channels,
+                                convolution.weight + dy * 3 * input.channels, sum);
+    }
     for (int v = 0; v < kVectors; ++v) store_floats(output + x + v * kFloats, sigmoid(sum[0][v]));
 }
 
 void context_row(const Convolution& convolution, const Planes& input, int y, float* output) {
-    for_vectors(input.width, [&](int x, int count) {
-        switch (count) {
+    split((input.width + kFloats - 1) / kFloats, 5, [&](int start, int size) {
+        const int x = start * kFloats;
+        switch (size) {
             case 1: return context_columns<1>(convolution, input, y, x, output);
             case 2: return context_columns<2>(convolution, input, y, x, output);
             case 3: return context_columns<3>(convolution, input, y, x, output);

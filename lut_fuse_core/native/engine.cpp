@@ -10,7 +10,7 @@ namespace lut_fuse {
 
 namespace {
 
-constexpr int kBand = 8;  // image rows per item of the look-up
+constexpr int kBand = 16;  // image rows per item of the look-up
 
 constexpr int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
 
@@ -73,7 +73,7 @@ void Engine::join(int slot) {
     for (int i = 0; i < stage_count_; ++i) {
         Stage& stage = stages_[i];
         for (int item; (item = stage.next.fetch_add(1, std::memory_order_relaxed)) < stage.count;) {
-            (this->*stage.item)(stage.block << 16 | item, slot);
+            (this->*stage.item)(stage.block, item, slot);
             // Whoever does the last item notes the time, then lets the others go on.
             if (stage.finished.fetch_add(1, std::memory_order_acq_rel) + 1 == stage.count) {
                 stage.end = nanoseconds();
@@ -85,7 +85,7 @@ void Engine::join(int slot) {
     }
 }
 
-void Engine::add_stage(void (Engine::*item)(int, int), int count, int block, int clock) {
+void Engine::add_stage(void (Engine::*item)(int, int, int), int count, int block, int clock) {
     Stage& stage = stages_[stage_count_++];
     stage.item = item;
     stage.count = count;
@@ -95,6 +95,10 @@ void Engine::add_stage(void (Engine::*item)(int, int), int count, int block, int
 
 void Engine::prepare(int height, int width) {
     height_ = width_ = 0;  // should memory run out, the next frame starts afresh
+    kernels_ = &best_kernels_;
+#if defined(__x86_64__) || defined(_M_X64)
+    if (width < kernels_->least_width) kernels_ = &kAvx2Kernels;
+#endif
     const int stride = model_.stride();
     rows_ = (height + stride - 1) / stride;
     columns_ = (width + stride - 1) / stride;
@@ -113,7 +117,7 @@ void Engine::prepare(int height, int width) {
             continue;
         }
         plane_memory_.emplace_back();
-        plane_memory_.back().resize(sizeof(float) * channels * pitch * (rows_ + 2));
+        plane_memory_.back().resize(sizeof(float) * channels * pitch * (round_up(rows_, 4) + 2));
         planes.data = plane_memory_.back().as<float>() + channels * pitch + kPlaneBorder;
     }
     context_pitch_ = columns_ + 2 * kRowBorder;
@@ -124,22 +128,22 @@ void Engine::prepare(int height, int width) {
     stages_.reset(new Stage[hidden + 3]);
     stage_count_ = 0;
     add_stage(&Engine::pool_item, rows_, 0, 0);
-    for (int i = 0; i < hidden; ++i) add_stage(&Engine::convolve_item, rows_, i, 1);
+    const int items = kernels_->convolution_items(rows_, columns_);
+    for (int i = 0; i < hidden; ++i) add_stage(&Engine::convolve_item, items, i, 1);
     add_stage(&Engine::context_item, rows_, hidden, 1);
     add_stage(&Engine::look_up_item, (height + kBand - 1) / kBand, 0, 2);
-
-    kernels_ = &best_kernels_;
-#if defined(__x86_64__) || defined(_M_X64)
-    if (width < kernels_->least_width) kernels_ = &kAvx2Kernels;
-#endif
     height_ = height;
     width_ = width;
 }
 
 void Engine::prepare_rows(FeatureRows& rows, Buffer& memory) const {
     const size_t pitch = round_up(columns_ * model_.stride(), 64) + 2 * kRowBorder;
-    // In 16-bit words: 4 + 4 luma, context, coarse, 4 sums; 4 luma and context of two words each
-    memory.resize(sizeof(uint16_t) * pitch * (14 + 10));
+    // In 16-bit words: 4 + 4 luma, 4 places, cell, coarse, 4 sums; 5 rows of floats
+    int channels = 0;
+    for (const Block& block : model_.blocks) channels = std::max(channels, block.inputs);
+    const size_t rows_bytes = sizeof(uint16_t) * pitch * (18 + 10);
+    memory.resize(rows_bytes + sizeof(float) * kernels_->convolution_scratch(channels));
+    rows.scratch = memory.as<float>() + rows_bytes / sizeof(float);
     uint16_t* words = memory.as<uint16_t>() + kRowBorder;
     const auto take = [&](size_t count) {
         uint16_t* row = words;
@@ -151,14 +155,15 @@ void Engine::prepare_rows(FeatureRows& rows, Buffer& memory) const {
         rows.fine[i] = take(1);
         rows.float_luma[i] = reinterpret_cast<float*>(take(2));
     }
-    rows.context = take(1);
+    for (int i = 0; i < 4; ++i) rows.place[i] = take(1);
+    rows.cell = take(1);
     rows.coarse = reinterpret_cast<int16_t*>(take(1));
     rows.sums_pitch = pitch;
     rows.sums = take(4);
     rows.float_context = reinterpret_cast<float*>(take(2));
 }
 
-void Engine::pool_item(int index, int slot) {
+void Engine::pool_item(int, int index, int slot) {
     const FeatureRows& rows = feature_rows_[slot];
     const int stride = model_.stride(), pool = model_.pool, unshuffle = model_.unshuffle;
     int bits = 8;
@@ -188,14 +193,12 @@ const Planes* Engine::skip_of(int block) const {
     return model_.skip && last_hidden ? &planes_[1] : nullptr;
 }
 
-void Engine::convolve_item(int index, int) {
-    const int block = index >> 16, y = index & 0xffff;
-    kernels_->convolve_row(model_.blocks[block].convolution(model_.slope), planes_[block], y,
-                           planes_[block + 1], skip_of(block));
+void Engine::convolve_item(int block, int index, int slot) {
+    kernels_->convolve_item(model_.blocks[block].convolution(model_.slope), planes_[block], index,
+                            planes_[block + 1], skip_of(block), feature_rows_[slot].scratch);
 }
 
-void Engine::context_item(int index, int) {
-    const int block = index >> 16, y = index & 0xffff;
+void Engine::context_item(int block, int y, int) {
     float* context = context_memory_.as<float>() + y * context_pitch_ + kRowBorder;
     kernels_->context_row(model_.blocks[block].convolution(model_.slope), planes_[block], y,
                           context);
@@ -217,7 +220,7 @@ void Engine::context_of_row(int y, const FeatureRows& rows) const {
     if (model_.packed) {
         const int16_t* positions = position_memory_.as<int16_t>() + kRowBorder;
         kernels_->expand_row(positions + above * context_pitch_, positions + below * context_pitch_,
-                             place.fraction_q15, columns_, stride, rows.coarse, rows.context);
+                             place.fraction_q15, columns_, stride, rows.coarse, rows.place[3]);
         return;
     }
     const float* context = context_memory_.as<float>() + kRowBorder;
@@ -244,7 +247,7 @@ void Engine::luma_of_row(int y, const FeatureRows& rows) const {
     }
 }
 
-void Engine::look_up_item(int index, int slot) {
+void Engine::look_up_item(int, int index, int slot) {
     const FeatureRows& rows = feature_rows_[slot];
     const int first = index * kBand, end = std::min(first + kBand, height_);
     const int black = 3;

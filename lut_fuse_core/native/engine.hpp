@@ -39,7 +39,7 @@ class Engine final : private Work {
   private:
     // A part of the frame that needs all of the part before: `count` items in any order.
     struct Stage {
-        void (Engine::*item)(int index, int slot);
+        void (Engine::*item)(int block, int index, int slot);
         int count;
         int block;  // of the encoder
         int clock;  // whose time it counts to
@@ -51,12 +51,12 @@ class Engine final : private Work {
     void join(int slot) override;
     void prepare(int height, int width);
     void prepare_rows(FeatureRows& rows, Buffer& memory) const;
-    void add_stage(void (Engine::*item)(int, int), int count, int block, int clock);
+    void add_stage(void (Engine::*item)(int, int, int), int count, int block, int clock);
 
-    void pool_item(int index, int slot);
-    void convolve_item(int index, int slot);
-    void context_item(int index, int slot);
-    void look_up_item(int index, int slot);
+    void pool_item(int block, int index, int slot);
+    void convolve_item(int block, int index, int slot);
+    void context_item(int block, int index, int slot);
+    void look_up_item(int block, int index, int slot);
     void context_of_row(int y, const FeatureRows& rows) const;
     void luma_of_row(int y, const FeatureRows& rows) const;
 

@@ -28,7 +28,18 @@ namespace {
 #endif
 
 const Kernels lut_fuse::kAvx512Kernels = {
-    "avx512", kLanes, luma_row, pool_rows, spread_sums, convolve_row, context_row, expand_row,
-    look_up_row, float_luma_row, float_look_up_row,
+    "avx512",
+    kLanes,
+    luma_row,
+    pool_rows,
+    spread_sums,
+    convolution_items,
+    convolution_scratch,
+    convolve_item,
+    context_row,
+    expand_row,
+    look_up_row,
+    float_luma_row,
+    float_look_up_row,
 };
 #endif

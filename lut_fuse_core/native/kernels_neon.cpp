@@ -16,7 +16,18 @@ namespace {
 }  // namespace
 
 const Kernels lut_fuse::kNeonKernels = {
-    "neon", kLanes, luma_row, pool_rows, spread_sums, convolve_row, context_row, expand_row,
-    look_up_row, float_luma_row, float_look_up_row,
+    "neon",
+    kLanes,
+    luma_row,
+    pool_rows,
+    spread_sums,
+    convolution_items,
+    convolution_scratch,
+    convolve_item,
+    context_row,
+    expand_row,
+    look_up_row,
+    float_luma_row,
+    float_look_up_row,
 };
 #endif

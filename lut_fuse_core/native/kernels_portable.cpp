@@ -15,6 +15,17 @@ namespace {
 }  // namespace
 
 const Kernels lut_fuse::kPortableKernels = {
-    "portable", kLanes, luma_row, pool_rows, spread_sums, convolve_row, context_row, expand_row,
-    look_up_row, float_luma_row, float_look_up_row,
+    "portable",
+    kLanes,
+    luma_row,
+    pool_rows,
+    spread_sums,
+    convolution_items,
+    convolution_scratch,
+    convolve_item,
+    context_row,
+    expand_row,
+    look_up_row,
+    float_luma_row,
+    float_look_up_row,
 };

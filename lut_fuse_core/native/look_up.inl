@@ -1,10 +1,28 @@
 // The packed look-up: features to fused pixels in 16-bit fixed point.
 
-inline Words position(Words feature, const AxisMap& axis) {
-    const Words clipped =
-        min_unsigned(sub_unsigned(feature, splat(axis.low)), splat(axis.limit));
-    const Words scaled = mulhi(shift_left(clipped, axis.shift), splat(axis.factor));
-    return min_unsigned(scaled, splat(axis.end));
+// A model's constants, spread over all lanes once per row.
+struct LookUpConstants {
+    struct Axis {
+        Words low, limit, factor, end, stride;
+        int shift, cell_bits;
+    } axis[4];
+    Words fused_factor, fused_offset, strength;
+
+    explicit LookUpConstants(const LookUp& look_up)
+        : fused_factor(splat(look_up.fused_factor)),
+          fused_offset(splat(look_up.fused_offset)),
+          strength(splat(look_up.strength_q15)) {
+        for (int i = 0; i < 4; ++i) {
+            const AxisMap& map = look_up.axis[i];
+            axis[i] = {splat(map.low),    splat(map.limit), splat(map.factor), splat(map.end),
+                       splat(map.stride), map.shift,        map.cell_bits};
+        }
+    }
+};
+
+inline Words position(Words feature, const LookUpConstants::Axis& axis) {
+    const Words clipped = min_unsigned(sub_unsigned(feature, axis.low), axis.limit);
+    return min_unsigned(mulhi(shift_left(clipped, axis.shift), axis.factor), axis.end);
 }
 
 // Sobel magnitude in the fractional bits of the rows.
@@ -54,42 +72,47 @@ inline Words interpolate(const uint8_t* cells, const uint16_t* index, const Word
 #undef CORNERS
 }
 
-// Partial: scaled by strength and coverage.
-template <bool kPartial>
-inline void look_up_columns(const LookUp& look_up, const LookUpRow& row, int x) {
+// Positions of a row's features on the axes, and the cell they are in.
+inline void place_columns(const LookUp& look_up, const LookUpConstants& constants,
+                          const LookUpRow& row, int x) {
     const FeatureRows& rows = *row.rows;
-    const Words fine = load(rows.fine[row.here] + x);
     const Words place[4] = {
-        position(load(rows.luma[row.here] + x), look_up.axis[0]),
-        position(load_upper(row.infrared + x), look_up.axis[1]),
+        position(load(rows.luma[row.here] + x), constants.axis[0]),
+        position(load_upper(row.infrared + x), constants.axis[1]),
         position(gradient(rows.fine[row.above] + x, rows.fine[row.here] + x,
                           rows.fine[row.below] + x, look_up.gradient_l2),
-                 look_up.axis[2]),
-        load(rows.context + x),
+                 constants.axis[2]),
+        load(rows.place[3] + x),
     };
     Words cell = splat(0);
-    Words fraction[4];
-    for (int axis = 0; axis < 4; ++axis) {
-        const AxisMap& map = look_up.axis[axis];
-        cell = add(cell, mullo(shift_right(place[axis], kPositionBits - map.cell_bits),
-                               splat(map.stride)));
+    for (int i = 0; i < 4; ++i) {
+        const LookUpConstants::Axis& axis = constants.axis[i];
+        const Words number = shift_right(place[i], kPositionBits - axis.cell_bits);
+        cell = add(cell, mullo(number, axis.stride));
+        if (i < 3) store(rows.place[i] + x, place[i]);
     }
+    store(rows.cell + x, cell);
+}
+
+// Partial: scaled by strength and coverage.
+template <bool kPartial>
+inline void fuse_columns(const LookUp& look_up, const LookUpConstants& constants,
+                         const LookUpRow& row, int x) {
+    const FeatureRows& rows = *row.rows;
+    Words fraction[4];
     for (int i = 0; i < 4; ++i) {
         const int axis = look_up.order[i];
-        fraction[i] =
-            bit_and(shift_left(place[axis], look_up.axis[axis].cell_bits), splat(0x7fff));
+        fraction[i] = bit_and(shift_left(load(rows.place[axis] + x), constants.axis[axis].cell_bits),
+                              splat(0x7fff));
     }
-    alignas(64) uint16_t index[kLanes];
-    store(index, cell);
-    const Words packed = interpolate(look_up.cells, index, fraction);
-    const Words fused =
-        add(mulhrs(packed, splat(look_up.fused_factor)), splat(look_up.fused_offset));
-
-    const int spare = look_up.gradient_bits;
-    const Words luma = spare == 6 ? fine : reduce_bits(load(rows.luma[row.here] + x), 6);
+    const Words packed = interpolate(look_up.cells, rows.cell + x, fraction);
+    const Words fused = add(mulhrs(packed, constants.fused_factor), constants.fused_offset);
+    const Words luma = look_up.gradient_bits == 6
+                           ? load(rows.fine[row.here] + x)
+                           : reduce_bits(load(rows.luma[row.here] + x), 6);
     Words change = sub_signed(fused, luma);
     if (kPartial) {
-        change = mulhrs(change, splat(look_up.strength_q15));
+        change = mulhrs(change, constants.strength);
         if (row.coverage) {
             const Words upper = load_upper(row.coverage + x);
             // 255 becomes 32767
@@ -100,10 +123,13 @@ inline void look_up_columns(const LookUp& look_up, const LookUpRow& row, int x) 
     add_to_rgb(row.visible + 3 * x, change, row.out + 3 * x);
 }
 
+// Two passes: the cells of the first are long known when the second loads from them.
 void look_up_row(const LookUp& look_up, const LookUpRow& row) {
+    const LookUpConstants constants(look_up);
+    for_lanes(row.width, [&](int x) { place_columns(look_up, constants, row, x); });
     if (row.coverage || look_up.strength_q15 != 32767) {
-        for_lanes(row.width, [&](int x) { look_up_columns<true>(look_up, row, x); });
+        for_lanes(row.width, [&](int x) { fuse_columns<true>(look_up, constants, row, x); });
     } else {
-        for_lanes(row.width, [&](int x) { look_up_columns<false>(look_up, row, x); });
+        for_lanes(row.width, [&](int x) { fuse_columns<false>(look_up, constants, row, x); });
     }
 }

@@ -11,19 +11,49 @@ namespace {
 constexpr float kMostError = 0.99f;  // the packed look-up must stay within one grey level
 constexpr int kMostCells = 32767;    // cell numbers are 16 bits and count halves
 
-// Weight (out, in, 3, 3) to [group of channels][in][tap][channel of the group].
-Block regroup(const LutFuseBlock& block, int group) {
-    const int groups = (block.outputs + group - 1) / group;
-    const int taps = 9 * block.inputs;
+// Weights of a hidden block, transformed for Winograd's F(4, 3) and regrouped: see Convolution.
+Block hidden_block(const LutFuseBlock& block) {
+    static const double transform[6][3] = {
+        {1.0 / 4, 0, 0},
+        {-1.0 / 6, -1.0 / 6, -1.0 / 6},
+        {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+        {1.0 / 24, 1.0 / 12, 1.0 / 6},
+        {1.0 / 24, -1.0 / 12, 1.0 / 6},
+        {0, 0, 1},
+    };
+    const int groups = (block.outputs + 3) / 4;
     Block result{block.outputs, block.inputs, {}, {}};
-    result.weight.assign(static_cast<size_t>(groups) * taps * group, 0.0f);
-    result.bias.assign(static_cast<size_t>(groups) * group, 0.0f);
+    result.weight.assign(static_cast<size_t>(groups) * 6 * block.inputs * 3 * 4, 0.0f);
+    result.bias.assign(block.bias, block.bias + block.outputs);
     for (int o = 0; o < block.outputs; ++o) {
-        for (int tap = 0; tap < taps; ++tap) {
-            const size_t at = (static_cast<size_t>(o / group) * taps + tap) * group + o % group;
-            result.weight[at] = block.weight[static_cast<size_t>(o) * taps + tap];
+        for (int i = 0; i < 6; ++i) {
+            for (int c = 0; c < block.inputs; ++c) {
+                const float* filter =
+                    block.weight + (static_cast<size_t>(o) * block.inputs + c) * 9;
+                for (int column = 0; column < 3; ++column) {
+                    double sum = 0.0;
+                    for (int row = 0; row < 3; ++row) {
+                        sum += transform[i][row] * filter[3 * row + column];
+                    }
+                    const size_t at =
+                        (((static_cast<size_t>(o / 4) * 6 + i) * block.inputs + c) * 3 + column) *
+                            4 +
+                        o % 4;
+                    result.weight[at] = static_cast<float>(sum);
+                }
+            }
         }
-        result.bias[o] = block.bias[o];
+    }
+    return result;
+}
+
+Block last_block(const LutFuseBlock& block) {
+    Block result{block.outputs, block.inputs, {}, {block.bias[0]}};
+    for (int row = 0; row < 3; ++row) {
+        for (int c = 0; c < block.inputs; ++c) {
+            const float* filter = block.weight + 9 * c + 3 * row;
+            result.weight.insert(result.weight.end(), filter, filter + 3);
+        }
     }
     return result;
 }
@@ -60,9 +90,10 @@ Model::Model(const LutFuseModel& model)
       unshuffle(model.unshuffle),
       input_scale(model.input_scale),
       slope(model.slope) {
-    for (int i = 0; i < model.block_count; ++i) {
-        blocks.push_back(regroup(model.blocks[i], i + 1 < model.block_count ? 4 : 1));
+    for (int i = 0; i + 1 < model.block_count; ++i) {
+        blocks.push_back(hidden_block(model.blocks[i]));
     }
+    blocks.push_back(last_block(model.blocks[model.block_count - 1]));
     if (skip && blocks.size() == 2) {
         // The first block is the last hidden one too: added to itself.
         for (float& weight : blocks[1].weight) weight *= 2.0f;

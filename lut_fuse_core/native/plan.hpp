@@ -42,7 +42,9 @@ struct LookUp {
     int16_t strength_q15;  // 32767 for all of the change
 };
 
-// One 3x3 convolution. Weights are grouped by four output channels: [group][input][tap][4].
+// One 3x3 convolution. Hidden blocks: weights transformed down the columns (see encoder.inl) and
+// grouped by four output channels, [group][6 rows][input][column][4]. Last block: [row][input]
+// [column].
 struct Convolution {
     int outputs, inputs;
     const float *weight, *bias;
@@ -50,7 +52,8 @@ struct Convolution {
 };
 
 // Planes of floats, row by row: row r of channel c begins at data + (r * channels + c) * pitch.
-// Rows -1 and height and at least one column to either side exist and are zero.
+// Around them are zeros: one row above, below as many as complete four and one
+// more, kPlaneBorder columns to either side.
 struct Planes {
     float* data;
     int channels, height, width, pitch;
@@ -70,12 +73,14 @@ struct FeatureRows {
     // Luma in 1/256 and in 1 / (1 << gradient_bits) grey levels. Image row y is at y % 3; the
     // fourth is black, for the border.
     uint16_t *luma[4], *fine[4];
-    uint16_t* context;       // positions on the context axis
-    int16_t* coarse;         // the same before horizontal interpolation
+    uint16_t* place[4];      // positions on the axes
+    uint16_t* cell;          // numbers of cells, doubled
+    int16_t* coarse;         // positions on the context axis before horizontal interpolation
     uint16_t* sums;          // pooled rows: up to four channels
     float* float_luma[4];    // grey levels
     float* float_context;    // grey levels
     size_t sums_pitch;
+    float* scratch;          // of a convolution
 };
 
 // Arguments of one row of the look-up.
@@ -101,8 +106,12 @@ struct Kernels {
     // channel c goes to output + (c * unshuffle * unshuffle + u) * pitch.
     void (*spread_sums)(const uint16_t* sums, size_t sums_pitch, int channels, int pool,
                         int unshuffle, int width, float scale, float* output, int pitch);
-    void (*convolve_row)(const Convolution& convolution, const Planes& input, int y,
-                         const Planes& output, const Planes* skip);
+    // A hidden block is computed in so many items, in any order, each with scratch memory for so
+    // many floats.
+    int (*convolution_items)(int height, int width);
+    size_t (*convolution_scratch)(int channels);
+    void (*convolve_item)(const Convolution& convolution, const Planes& input, int item,
+                          const Planes& output, const Planes* skip, float* scratch);
     // Last convolution and sigmoid: grey levels 0 to 255.
     void (*context_row)(const Convolution& convolution, const Planes& input, int y, float* output);
     // Interpolates positions between two coarse rows, then between columns.
