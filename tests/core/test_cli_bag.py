@@ -1,0 +1,479 @@
+"""`lut-fuse bag`, end to end: bags in, bags out, read back by other libraries."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import bags
+import cv2
+import numpy as np
+import pytest
+from bags import MILLI, START
+from ruamel.yaml import YAML
+
+from lut_fuse_core import Fuser
+from lut_fuse_core.bag.street import record_street
+from lut_fuse_core.cli import main
+from lut_fuse_core.model_file import save_model
+from lut_fuse_core.synthetic import SceneConfig, StreetScene
+
+HEIGHT, WIDTH, PAIRS = 48, 64, 6
+SCENE = StreetScene(SceneConfig(width=WIDTH, height=HEIGHT, rate=10.0))
+FRAMES = [SCENE.frame(index) for index in range(PAIRS)]
+STAMPS = [START + index * 100 * MILLI for index in range(PAIRS)]
+GREY = [
+    np.clip((frame.infrared.astype(int) - 7000) // 4, 0, 255).astype(np.uint8) for frame in FRAMES
+]
+SECRET = "my_robot_msgs/msg/Secret"
+VISIBLE, INFRARED = "/visible/image_raw", "/infrared/image_raw"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    from random_models import random_model
+
+    path = tmp_path_factory.mktemp("model") / "random.safetensors"
+    save_model(random_model(), path)
+    return path
+
+
+@pytest.fixture
+def lut_fuse(model, capsys):
+    """Run `lut-fuse bag`; returns exit status, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        words = ["bag", *map(str, arguments), "--model", str(model), "--backend", "reference"]
+        status = main(words)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def expected(model):
+    """The fused image of a pair that needs no normalisation."""
+    fuser = Fuser(model, backend="reference")
+    return lambda index: fuser.fuse(FRAMES[index].visible, GREY[index])
+
+
+def nanoseconds(message) -> int:
+    """The stamp of a message as the MCAP library decodes it."""
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+def entries(lag: int = 2 * MILLI) -> list[bags.Entry]:
+    """A recording: two cameras, their infos and chatter, in the order of recording."""
+    found = []
+    for index, stamp in enumerate(STAMPS):
+        found += [
+            bags.image(VISIBLE, FRAMES[index].visible, "rgb8", stamp),
+            bags.image(INFRARED, GREY[index], "mono8", stamp + lag),
+            bags.info("/visible/camera_info", stamp, 50.0 + index),
+            bags.text("/chatter", f"hello {index}", stamp + 20 * MILLI),
+        ]
+    return sorted(found, key=lambda entry: entry.recorded)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("mcap", None), ("sqlite3", None), ("mcap", "sqlite3"), ("sqlite3", "mcap")],
+)
+def test_a_bag_becomes_a_bag_with_fused_images(lut_fuse, expected, tmp_path, source, target):
+    bag, out = bags.write(tmp_path / "in", entries(), source), tmp_path / "out"
+    choice = [] if target is None else ["--storage", target]
+    status, _, errors = lut_fuse(bag, out, *choice)
+    assert (status, errors) == (0, "")
+    if (target or source) == "mcap":
+        read = bags.read_mcap(out)
+        fused = [each.message for each in read["/fused/image"]]
+        stamps = [nanoseconds(each) for each in fused]
+        frames = {each.header.frame_id for each in fused}
+    else:
+        read = bags.read_sqlite(out)
+        fused = [each.message for each in read["/fused/image"]]
+        stamps, frames = [each.stamp for each in fused], {each.frame for each in fused}
+    assert stamps == STAMPS
+    assert frames == {"visible_frame"}
+    for index, image in enumerate(fused):
+        assert (image.encoding, image.height, image.width) == ("rgb8", HEIGHT, WIDTH)
+        pixels = np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH, 3)
+        np.testing.assert_array_equal(pixels, expected(index))
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_all_other_messages_are_copied_to_the_byte(lut_fuse, tmp_path, storage):
+    bag, out = bags.write(tmp_path / "in", entries(), storage), tmp_path / "out"
+    assert lut_fuse(bag, out)[0] == 0
+    read = bags.read_mcap if storage == "mcap" else bags.read_sqlite
+    before, after = read(bag), read(out)
+    for topic in before:
+        assert [(m.recorded, m.data) for m in after[topic]] == [
+            (m.recorded, m.data) for m in before[topic]
+        ]
+    assert after.keys() - before.keys() == {"/fused/image", "/fused/camera_info"}
+
+
+def test_topics_keep_their_qos_and_the_fused_one_takes_that_of_the_visible(lut_fuse, tmp_path):
+    bag, out = bags.write(tmp_path / "in", entries()), tmp_path / "out"
+    lut_fuse(bag, out)
+    before, after = bags.read_mcap_qos(bag), bags.read_mcap_qos(out)
+    assert "reliability: 2" in before[VISIBLE]
+    assert all(after[topic] == qos for topic, qos in before.items())
+    assert after["/fused/image"] == before[VISIBLE]
+
+
+@pytest.mark.parametrize("version", [8, 9])
+def test_the_metadata_keeps_its_version_so_that_the_same_ros_plays_it(lut_fuse, tmp_path, version):
+    bag = bags.write(tmp_path / "in", entries(), version=version)
+    lut_fuse(bag, tmp_path / "out")
+    assert f"version: {version}\n" in (tmp_path / "out" / "metadata.yaml").read_text()
+
+
+def test_camera_info_goes_with_each_fused_image(lut_fuse, tmp_path):
+    lut_fuse(bags.write(tmp_path / "in", entries()), tmp_path / "out")
+    read = bags.read_mcap(tmp_path / "out")
+    infos = [each.message for each in read["/fused/camera_info"]]
+    assert [info.k[0] for info in infos] == [50.0 + index for index in range(PAIRS)]
+    assert [nanoseconds(info) for info in infos] == STAMPS
+
+
+def test_a_rare_camera_info_is_stamped_anew_for_every_image(lut_fuse, tmp_path):
+    rare = [entry for entry in entries() if entry.topic != "/visible/camera_info"]
+    rare.insert(0, bags.info("/visible/camera_info", STAMPS[0] - 5 * MILLI, 77.0))
+    lut_fuse(bags.write(tmp_path / "in", rare), tmp_path / "out")
+    infos = [each.message for each in bags.read_mcap(tmp_path / "out")["/fused/camera_info"]]
+    assert [nanoseconds(info) for info in infos] == STAMPS
+    assert {info.k[0] for info in infos} == {77.0}
+
+
+def test_no_copy_writes_the_fused_topics_only(lut_fuse, tmp_path):
+    bag = bags.write(tmp_path / "in", entries())
+    lut_fuse(bag, tmp_path / "out", "--no-copy", "--fused", "/x/image", "--encoding", "bgr8")
+    read = bags.read_mcap(tmp_path / "out")
+    assert read.keys() == {"/x/image", "/x/camera_info"}
+    assert read["/x/image"][0].message.encoding == "bgr8"
+
+
+def test_compressed_images_in_and_out(lut_fuse, expected, tmp_path):
+    visible, infrared = "/cam/image_raw/compressed", "/thermal/image_raw/compressed"
+    found = []
+    for index, stamp in enumerate(STAMPS):
+        png = cv2.imencode(".png", FRAMES[index].visible[..., ::-1])[1].tobytes()
+        found.append(bags.compressed(visible, "rgb8; png compressed bgr8", png, stamp))
+        png = cv2.imencode(".png", GREY[index])[1].tobytes()
+        found.append(bags.compressed(infrared, "mono8; png compressed ", png, stamp))
+    bag = bags.write(tmp_path / "in", found)
+    assert lut_fuse(bag, tmp_path / "out", "--output", "png")[0] == 0
+    (first, *_) = bags.read_mcap(tmp_path / "out")["/fused/image/compressed"]
+    image = cv2.imdecode(np.frombuffer(first.message.data, np.uint8), cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(image[..., ::-1], expected(0))
+
+
+def test_raw_counts_are_normalised_and_another_size_scaled(lut_fuse, tmp_path):
+    found = []
+    for index, stamp in enumerate(STAMPS):
+        small = np.ascontiguousarray(FRAMES[index].infrared[::2, ::2])
+        found.append(bags.image(VISIBLE, FRAMES[index].visible, "rgb8", stamp))
+        found.append(bags.image(INFRARED, small.astype(">u2"), "16UC1", stamp, is_bigendian=1))
+    lut_fuse(bags.write(tmp_path / "in", found), tmp_path / "out")
+    image = bags.read_mcap(tmp_path / "out")["/fused/image"][0].message
+    assert (image.height, image.width) == (HEIGHT, WIDTH)
+    assert np.frombuffer(image.data, np.uint8).std() > 5
+
+
+def test_the_report_counts_everything(lut_fuse, tmp_path):
+    lonely = [entry for entry in entries() if entry.topic != INFRARED]
+    lonely += [
+        bags.image(INFRARED, GREY[i], "mono8", STAMPS[i] + lag * MILLI)
+        for i, lag in ((0, 1), (1, 45), (2, 3))
+    ]
+    bag = bags.write(tmp_path / "in", sorted(lonely, key=lambda entry: entry.recorded))
+    status, out, _ = lut_fuse(bag, tmp_path / "out", "--json")
+    report = json.loads(out)
+    assert status == 0
+    assert (report["pairs"], report["unpaired_visible"], report["unpaired_infrared"]) == (2, 4, 1)
+    assert report["copied"] == len(lonely) == report["messages_read"] == report["messages_recorded"]
+    assert report["damage"] is None
+    assert report["fps"] > 0
+
+
+def test_a_wider_tolerance_and_reuse_fuse_cameras_of_different_rates(lut_fuse, tmp_path):
+    slow = [e for e in entries() if e.topic != INFRARED]
+    slow += [bags.image(INFRARED, GREY[i], "mono8", STAMPS[i]) for i in (0, 3)]
+    bag = bags.write(tmp_path / "in", sorted(slow, key=lambda entry: entry.recorded))
+    options = ("--tolerance", "0.2", "--reuse-infrared", "--json")
+    report = json.loads(lut_fuse(bag, tmp_path / "out", *options)[1])
+    assert report["pairs"] == PAIRS
+
+
+def test_images_without_stamps_are_paired_by_when_they_were_recorded(lut_fuse, tmp_path):
+    found = [
+        entry
+        for index, stamp in enumerate(STAMPS)
+        for entry in (
+            bags.image(VISIBLE, FRAMES[index].visible, "rgb8", stamp, header=bags.header(0)),
+            bags.image(INFRARED, GREY[index], "mono8", stamp + MILLI, header=bags.header(0)),
+        )
+    ]
+    report = json.loads(lut_fuse(bags.write(tmp_path / "in", found), tmp_path / "out", "--json")[1])
+    assert (report["pairs"], report["unstamped"]) == (PAIRS, 2 * PAIRS)
+
+
+def test_unusable_images_are_skipped_counted_and_said(lut_fuse, tmp_path):
+    found = entries()
+    short = bags.image(VISIBLE, FRAMES[2].visible, "rgb8", STAMPS[2], data=np.zeros(7, np.uint8))
+    found = [short if e.topic == VISIBLE and e.recorded == short.recorded else e for e in found]
+    garbage = bags.Entry(INFRARED, bags.IMAGE, STAMPS[5] + 4 * MILLI, b"\x00\x01\x00\x00garbage")
+    status, out, errors = lut_fuse(
+        bags.write(tmp_path / "in", [*found, garbage]), tmp_path / "out", "--json"
+    )
+    report = json.loads(out)
+    assert status == 1
+    assert (report["pairs"], report["unusable"]) == (PAIRS - 1, 2)
+    assert "2 images could not be used" in errors
+    assert len(bags.read_mcap(tmp_path / "out", "/fused/image")["/fused/image"]) == PAIRS - 1
+
+
+def test_unknown_message_types_of_old_bags_are_copied_too(lut_fuse, tmp_path):
+    bag = bags.write(tmp_path / "in", entries(), "sqlite3")
+    (file,) = bag.glob("*.db3")
+    with sqlite3.connect(file) as database:  # as Humble writes them: no definitions, no hashes
+        database.executescript(
+            "DROP TABLE message_definitions; DROP TABLE schema;"
+            f"UPDATE topics SET type = '{SECRET}' WHERE name = '/chatter';"
+            "ALTER TABLE topics DROP COLUMN type_description_hash;"
+        )
+    database.close()
+    metadata = bag / "metadata.yaml"
+    content = YAML(typ="safe").load(metadata.read_text().replace(bags.TEXT, SECRET))
+    for topic in content["rosbag2_bagfile_information"]["topics_with_message_count"]:
+        del topic["topic_metadata"]["type_description_hash"]
+    with metadata.open("w") as stream:
+        YAML(typ="safe").dump(content, stream)
+    for storage in ("sqlite3", "mcap"):
+        out = tmp_path / storage
+        status, _, errors = lut_fuse(bag, out, "--storage", storage)
+        assert (errors, status) == ("", 0)
+        assert "RIHS01_unknown" not in (out / "metadata.yaml").read_text()
+    assert len(bags.read_sqlite(tmp_path / "sqlite3")["/chatter"]) == PAIRS
+
+
+def test_the_second_time_asks_before_replacing(lut_fuse, tmp_path):
+    bag, out = bags.write(tmp_path / "in", entries()), tmp_path / "out"
+    assert lut_fuse(bag, out)[0] == 0
+    status, _, errors = lut_fuse(bag, out)
+    assert status == 2
+    assert "--overwrite" in errors
+    assert lut_fuse(bag, out, "--overwrite", "--no-copy")[0] == 0
+    assert bags.read_mcap(out).keys() == {"/fused/image", "/fused/camera_info"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+# What cannot work, and what is said about it.
+
+
+def refused(lut_fuse, out: Path, *arguments: object) -> str:
+    """The one sentence of a run that must fail with status 2 and leave nothing."""
+    before = sorted(out.parent.iterdir())
+    status, stdout, errors = lut_fuse(*arguments)
+    assert (status, stdout) == (2, "")
+    assert sorted(out.parent.iterdir()) == before
+    assert errors.count("\n") == 1
+    return errors
+
+
+def test_a_missing_bag_is_refused(lut_fuse, tmp_path):
+    assert "no bag" in refused(lut_fuse, tmp_path / "out", tmp_path / "nowhere", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "old.bag", "empty.mcap", "noise.db3"])
+def test_a_file_that_is_no_bag_is_refused(lut_fuse, tmp_path, name):
+    file = tmp_path / name
+    file.write_bytes(b"" if name.startswith("empty") else b"not a bag at all" * 100)
+    assert "bag" in refused(lut_fuse, tmp_path / "out", file, tmp_path / "out")
+
+
+def test_a_folder_without_a_bag_is_refused(lut_fuse, tmp_path):
+    (tmp_path / "folder").mkdir()
+    words = refused(lut_fuse, tmp_path / "out", tmp_path / "folder", tmp_path / "out")
+    assert "no .mcap and no .db3" in words
+
+
+def test_a_wrong_topic_lists_the_image_topics_that_are_there(lut_fuse, tmp_path):
+    bag, out = bags.write(tmp_path / "in", entries()), tmp_path / "out"
+    words = refused(lut_fuse, out, bag, out, "--visible", "/rgb/image")
+    assert f"{VISIBLE} (rgb8, 64x48, 6 images)" in words
+    assert INFRARED in words
+
+
+def test_a_topic_of_another_type_is_refused(lut_fuse, tmp_path):
+    bag, out = bags.write(tmp_path / "in", entries()), tmp_path / "out"
+    words = refused(lut_fuse, out, bag, out, "--infrared", "/chatter")
+    assert "std_msgs/msg/String" in words
+
+
+def test_one_topic_cannot_be_both(lut_fuse, tmp_path):
+    bag, out = bags.write(tmp_path / "in", entries()), tmp_path / "out"
+    words = refused(lut_fuse, out, bag, out, "--visible", VISIBLE, "--infrared", VISIBLE)
+    assert "both" in words
+
+
+def test_a_bag_without_images_is_refused(lut_fuse, tmp_path):
+    bag = bags.write(tmp_path / "in", [bags.text("/chatter", "hello", START)])
+    assert "no image topics" in refused(lut_fuse, tmp_path / "out", bag, tmp_path / "out")
+
+
+def test_ambiguous_topics_must_be_chosen(lut_fuse, tmp_path):
+    extra = [bags.image("/rear/image_raw", FRAMES[0].visible, "rgb8", STAMPS[0])]
+    bag, out = bags.write(tmp_path / "in", entries() + extra), tmp_path / "out"
+    words = refused(lut_fuse, out, bag, out)
+    assert "more than one topic looks like the visible camera" in words
+    assert "--visible" in words
+    assert lut_fuse(bag, out, "--visible", VISIBLE)[0] == 0
+
+
+def test_no_pairs_within_the_tolerance_says_how_far_apart_they_are(lut_fuse, tmp_path):
+    bag, out = bags.write(tmp_path / "in", entries(lag=50 * MILLI)), tmp_path / "out"
+    words = refused(lut_fuse, out, bag, out, "--tolerance", "0.01")
+    assert "0.050 s apart" in words
+    assert "--tolerance" in words
+
+
+def test_a_topic_that_is_taken_is_refused(lut_fuse, tmp_path):
+    bag, out = bags.write(tmp_path / "in", entries()), tmp_path / "out"
+    assert "already" in refused(lut_fuse, out, bag, out, "--fused", "/chatter")
+
+
+@pytest.mark.parametrize("name", ["in", "notes", "out.mcap"])
+def test_an_output_that_is_something_else_is_not_touched(lut_fuse, tmp_path, name):
+    bag = bags.write(tmp_path / "in", entries())
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "keep.txt").write_text("mine")
+    refused(lut_fuse, tmp_path / name, bag, tmp_path / name, "--overwrite")
+    assert (tmp_path / "notes" / "keep.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--strength", "2"), ("--tolerance", "-1"), ("--fused", "fused"), ("--tolerance", "nan")],
+)
+def test_impossible_options_are_refused(lut_fuse, tmp_path, options):
+    bag, out = bags.write(tmp_path / "in", entries()), tmp_path / "out"
+    refused(lut_fuse, out, bag, out, *options)
+
+
+# Damaged recordings.
+
+
+LONG = 30
+
+
+@pytest.fixture(scope="module")
+def long_bags(tmp_path_factory) -> dict[str, Path]:
+    """Recordings of 30 pairs, large enough for several chunks of MCAP."""
+    folder = tmp_path_factory.mktemp("long")
+    for storage in ("mcap", "sqlite3"):
+        config = SceneConfig(width=128, height=96, rate=10.0)
+        record_street(folder / storage, config, LONG, storage=storage)
+    return {path.name: path for path in folder.iterdir()}
+
+
+@pytest.fixture
+def long_bag(long_bags, tmp_path):
+    """A copy of one of them, to be damaged."""
+    return lambda storage: Path(shutil.copytree(long_bags[storage], tmp_path / "long"))
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_truncated_bag_is_fused_as_far_as_it_goes(lut_fuse, long_bag, tmp_path, storage, closed):
+    bag, out = long_bag(storage), tmp_path / "out"
+    (file,) = (path for path in bag.iterdir() if path.suffix in (".mcap", ".db3"))
+    os.truncate(file, int(file.stat().st_size * 0.6))
+    if not closed:  # the recorder was killed
+        (bag / "metadata.yaml").unlink()
+    status, stdout, errors = lut_fuse(bag, out, "--json")
+    report = json.loads(stdout)
+    assert status == 2
+    assert "damaged" in errors
+    assert LONG // 3 <= report["pairs"] <= 2 * LONG // 3
+    if closed:
+        assert report["messages_recorded"] == 4 * LONG
+        assert f"{report['messages_read']} of {4 * LONG} messages" in errors
+    read = bags.read_mcap(out) if storage == "mcap" else bags.read_sqlite(out)
+    assert len(read["/fused/image"]) == report["pairs"]
+
+
+def test_a_recording_that_was_not_closed_but_is_complete_is_read_whole(
+    lut_fuse, long_bag, tmp_path
+):
+    bag = long_bag("sqlite3")
+    (bag / "metadata.yaml").unlink()
+    _, stdout, errors = lut_fuse(bag, tmp_path / "out", "--json")
+    assert json.loads(stdout)["pairs"] == LONG
+    assert "no metadata.yaml" in errors
+
+
+def test_a_single_mcap_file_without_its_folder_is_a_bag_too(lut_fuse, tmp_path):
+    (file,) = bags.write(tmp_path / "in", entries()).glob("*.mcap")
+    alone = shutil.copy(file, tmp_path / "alone.mcap")
+    status, _, errors = lut_fuse(alone, tmp_path / "out")
+    assert (status, errors) == (0, "")
+
+
+def start_fusing(bag: Path, out: Path, model: Path, **options) -> subprocess.Popen:
+    words = ["bag", bag, out, "--overwrite", "--model", model, "--backend", "reference"]
+    program = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, words)],
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_full_disk_leaves_the_old_output_intact(lut_fuse, long_bag, model, tmp_path, storage):
+    bag, out = long_bag(storage), tmp_path / "out"
+    assert lut_fuse(bag, out, "--no-copy")[0] == 0
+    before = {path: path.read_bytes() for path in out.iterdir()}
+
+    def fill_the_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+
+    process = start_fusing(bag, out, model, preexec_fn=fill_the_disk)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert errors.startswith("lut-fuse: ")
+    assert "Traceback" not in errors
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long", "out"]
+
+
+@pytest.mark.parametrize(("number", "tidy"), [(signal.SIGTERM, True), (signal.SIGKILL, False)])
+def test_a_kill_leaves_the_old_output_intact(lut_fuse, long_bag, model, tmp_path, number, tidy):
+    bag, out = long_bag("mcap"), tmp_path / "out"
+    assert lut_fuse(bag, out, "--no-copy")[0] == 0
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    process = start_fusing(bag, out, model)
+    deadline = time.monotonic() + 60
+    while not any(tmp_path.glob(".out.*.partial/out/*.mcap")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == (130 if tidy else -signal.SIGKILL)
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    assert any(tmp_path.glob(".out.*")) != tidy
