@@ -10,7 +10,8 @@ from pathlib import Path
 from setuptools import Extension, find_packages, setup
 
 PACKAGE = "lut_fuse_ros"
-HERE = Path(__file__).parent
+# colcon build --symlink-install runs a link to this file from another folder.
+HERE = Path(__file__).resolve().parent
 
 
 NATIVE = HERE / "lut_fuse_core" / "native"
