@@ -8,12 +8,12 @@ from html import escape
 
 import numpy as np
 
-WIDTH = 360
-LABEL_WIDTH = 58
-RIGHT_MARGIN = 10
-ROW_HEIGHT = 42
+WIDTH = 480
+LABEL_WIDTH = 62
+RIGHT_MARGIN = 16
+ROW_HEIGHT = 44
 AXIS_HEIGHT = 22
-RADIUS = 2.6
+RADIUS = 3.0
 MOST_DOTS = 300
 """Beyond this many pairs, evenly spaced quantiles stand for them all."""
 

@@ -14,7 +14,7 @@ p { max-width: 72ch; margin: 8px 0 16px; }
 .soft { color: var(--soft); }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 5px; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; margin-bottom: 20px; font-variant-numeric: tabular-nums; }
 th, td { padding: 6px 14px 6px 0; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th { font-weight: 600; color: var(--soft); font-size: 13px; }
@@ -29,7 +29,7 @@ td.meaning { color: var(--soft); white-space: normal; text-align: left; min-widt
 .card h3 { margin: 0; font-size: 15px; }
 .card h3 span { font-weight: 400; color: var(--soft); font-size: 13px; margin-left: 6px; }
 svg { display: block; width: 100%; height: auto; }
-svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }
+svg text { font: 12px system-ui, sans-serif; fill: var(--soft); }
 svg .grid { stroke: var(--line); }
 svg .fused { fill: var(--fused); } svg .maximum { fill: var(--maximum); }
 svg .average { fill: var(--average); }

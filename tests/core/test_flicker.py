@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lut_fuse_core import Fuser
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.flicker import (
     FlickerMeter,
@@ -17,6 +18,8 @@ from lut_fuse_core.flicker import (
     NewcomerMeter,
     untouched_region,
 )
+from lut_fuse_core.infrared import InfraredNormalizer, NormalizationConfig
+from lut_fuse_core.synthetic import SceneConfig, SceneFrame, StreetScene
 
 Image = np.ndarray[Any, np.dtype[np.uint8]]
 SHAPE = (48, 64)
@@ -190,3 +193,36 @@ def test_a_mask_of_another_size_is_refused() -> None:
     before, after = newcomer_scene()
     with pytest.raises(InputError, match="differ in size"):
         NewcomerMeter().update(before, after, np.ones((2, 2), np.bool_))
+
+
+def street_with_and_without(newcomer: str) -> tuple[SceneFrame, SceneFrame]:
+    """The same moment of a made-up street without and with a newcomer, the noise included."""
+    size = {"width": 320, "height": 240}
+    without = StreetScene(SceneConfig(**size)).frame(0)
+    return without, StreetScene(SceneConfig(**size, **{newcomer: 0.0})).frame(0)
+
+
+@pytest.mark.parametrize("newcomer", ["lamp_at", "hot_object_at"])
+def test_a_newcomer_leaves_the_rest_of_the_default_models_picture_alone(newcomer: str) -> None:
+    fuser = Fuser("default", backend="reference")
+    frames, scenes = [], street_with_and_without(newcomer)
+    for scene in scenes:
+        normalizer = InfraredNormalizer(NormalizationConfig(mode="range", low=7000, high=7600))
+        infrared = normalizer(scene.infrared)
+        fused = fuser.fuse(scene.visible, infrared)
+        frames.append(FusedFrame.of(scene.visible, infrared, fused))
+    meter = NewcomerMeter()
+    meter.update(frames[0], frames[1], ~scenes[1].touched)
+    assert meter.report().fused.worst < 1
+
+
+def test_scaling_each_frame_by_its_own_extremes_is_caught() -> None:
+    without, entered = street_with_and_without("hot_object_at")
+    frames = []
+    for scene in (without, entered):
+        scaled = cv2.normalize(scene.infrared, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+        frames.append(FusedFrame.of(scene.visible, scaled, scaled))
+    meter = NewcomerMeter()
+    meter.update(frames[0], frames[1], ~entered.touched)
+    assert meter.report().fused.shift > 10
+    assert meter.report().visible.worst < 1
