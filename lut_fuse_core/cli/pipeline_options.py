@@ -93,13 +93,51 @@ def _add_normalization_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--range",
-        dest="count_range",
+        dest="fixed_range",
         type=float,
         nargs=2,
         default=(defaults.low, defaults.high),
         metavar=("LOW", "HIGH"),
-        help="raw counts that become black and white with '--normalization range' (default: "
+        help="what becomes black and white with '--normalization range', in --unit (default: "
         f"{defaults.low:g} {defaults.high:g})",
+    )
+    _add_camera_arguments(group, defaults)
+
+
+def _add_camera_arguments(group: argparse._ArgumentGroup, defaults: NormalizationConfig) -> None:
+    """Options that describe the infrared camera."""
+    group.add_argument(
+        "--unit",
+        choices=("counts", "celsius"),
+        default=defaults.unit,
+        help="of --range: raw counts, or degrees of a radiometric camera (default: %(default)s)",
+    )
+    group.add_argument(
+        "--radiometry",
+        type=float,
+        nargs=2,
+        default=(defaults.scale, defaults.offset),
+        metavar=("SCALE", "OFFSET"),
+        help="degrees Celsius = SCALE * count + OFFSET of that camera (default: "
+        f"{defaults.scale:g} {defaults.offset:g})",
+    )
+    group.add_argument(
+        "--polarity",
+        choices=("white_hot", "black_hot"),
+        default=defaults.polarity,
+        help="whether warm things are bright or dark in the images that come "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
+        "--local-contrast",
+        type=float,
+        default=defaults.local_contrast,
+        metavar="C",
+        help="raise local contrast (CLAHE): 0 not at all, 1 to 4 more and more "
+        "(default: %(default)g)",
+    )
+    group.add_argument(
+        "--dead-pixels", action="store_true", help="learn which pixels are dead and repair them"
     )
 
 
@@ -109,6 +147,12 @@ def _normalization(options: argparse.Namespace) -> NormalizationConfig:
         low_percentile=options.percentiles[0],
         high_percentile=options.percentiles[1],
         smoothing=options.smoothing,
-        low=options.count_range[0],
-        high=options.count_range[1],
+        low=options.fixed_range[0],
+        high=options.fixed_range[1],
+        unit=options.unit,
+        scale=options.radiometry[0],
+        offset=options.radiometry[1],
+        polarity=options.polarity,
+        local_contrast=options.local_contrast,
+        dead_pixels=options.dead_pixels,
     )

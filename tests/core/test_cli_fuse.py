@@ -1,0 +1,331 @@
+"""`lut-fuse fuse`, end to end: images, folders and videos."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from random_models import random_model
+
+from lut_fuse_core import Fuser
+from lut_fuse_core.cli import main
+from lut_fuse_core.model_file import save_model
+from lut_fuse_core.synthetic import SceneConfig, StreetScene
+
+HEIGHT, WIDTH = 48, 64
+SCENE = StreetScene(SceneConfig(width=WIDTH, height=HEIGHT, rate=10.0))
+FRAMES = [SCENE.frame(index) for index in range(5)]
+GREY = [np.clip((f.infrared.astype(int) - 7000) // 4, 0, 255).astype(np.uint8) for f in FRAMES]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "random.safetensors"
+    save_model(random_model(), path)
+    return path
+
+
+@pytest.fixture
+def lut_fuse(model, capsys):
+    """Run `lut-fuse fuse`; returns exit status, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        words = ["fuse", *map(str, arguments), "--model", str(model), "--backend", "reference"]
+        status = main(words)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def expected(model):
+    """The fused image of a pair that needs no normalisation."""
+    fuser = Fuser(model, backend="reference")
+    return lambda index: fuser.fuse(FRAMES[index].visible, GREY[index])
+
+
+def save(path: Path, image: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bgr = image[..., ::-1] if image.ndim == 3 else image
+    assert cv2.imwrite(str(path), bgr)
+    return path
+
+
+def load(path: Path) -> np.ndarray:
+    return cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1]
+
+
+@pytest.fixture
+def pair(tmp_path) -> tuple[Path, Path]:
+    return (
+        save(tmp_path / "visible.png", FRAMES[0].visible),
+        save(tmp_path / "infrared.png", GREY[0]),
+    )
+
+
+@pytest.fixture
+def folders(tmp_path) -> tuple[Path, Path]:
+    for index in range(4):
+        save(tmp_path / "vis" / f"{index:03}.png", FRAMES[index].visible)
+        save(tmp_path / "ir" / f"{index:03}.tiff", GREY[index])
+    return tmp_path / "vis", tmp_path / "ir"
+
+
+def test_two_images_become_one(lut_fuse, expected, pair, tmp_path):
+    status, out, errors = lut_fuse(*pair, "-o", tmp_path / "new" / "fused.png")
+    assert (status, errors) == (0, "")
+    assert "new/fused.png" in out
+    np.testing.assert_array_equal(load(tmp_path / "new" / "fused.png"), expected(0))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".bmp", ".webp"])
+def test_the_output_is_in_the_format_its_name_says(lut_fuse, expected, pair, tmp_path, suffix):
+    target = tmp_path / f"fused{suffix}"
+    assert lut_fuse(*pair, "-o", target)[0] == 0
+    assert np.abs(load(target).astype(int) - expected(0)).mean() < 6
+    heads = {".jpg": b"\xff\xd8", ".tif": b"II", ".bmp": b"BM", ".webp": b"RIFF"}
+    assert target.read_bytes().startswith(heads[suffix])
+
+
+def test_an_output_folder_gets_the_name_of_the_visible_image(lut_fuse, pair, tmp_path):
+    (tmp_path / "out").mkdir()
+    lut_fuse(*pair, "-o", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["visible.png"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_infrared_of_16_bits_is_normalised(lut_fuse, model, pair, tmp_path, suffix):
+    counts = save(tmp_path / f"counts{suffix}", FRAMES[0].infrared)
+    lut_fuse(pair[0], counts, "-o", tmp_path / "f.png", "--normalization", "range",
+             "--range", "7000", "8020")  # fmt: skip
+    grey = np.clip((FRAMES[0].infrared.astype(float) - 7000) / 4, 0, 255).round().astype(np.uint8)
+    fused = Fuser(model, backend="reference").fuse(FRAMES[0].visible, grey)
+    np.testing.assert_array_equal(load(tmp_path / "f.png"), fused)
+
+
+def test_strength_0_gives_the_visible_image_back(lut_fuse, pair, tmp_path):
+    lut_fuse(*pair, "-o", tmp_path / "f.png", "--strength", "0")
+    np.testing.assert_array_equal(load(tmp_path / "f.png"), FRAMES[0].visible)
+
+
+def test_folders_are_matched_by_stem(lut_fuse, expected, folders, tmp_path):
+    save(folders[0] / "only_visible.png", FRAMES[0].visible)
+    save(folders[1] / "only_infrared.png", GREY[0])
+    (folders[0] / "notes.txt").write_text("not an image")
+    status, out, _ = lut_fuse(*folders, "-o", tmp_path / "out", "--json")
+    report = json.loads(out)
+    assert (status, report["pairs"]) == (0, 4)
+    assert report["unmatched_visible"] == ["only_visible"]
+    assert report["unmatched_infrared"] == ["only_infrared"]
+    for index in range(4):
+        np.testing.assert_array_equal(load(tmp_path / "out" / f"{index:03}.png"), expected(index))
+
+
+def test_bad_files_in_a_folder_are_reported_and_the_others_fused(lut_fuse, folders, tmp_path):
+    (folders[0] / "001.png").write_bytes(b"not a picture")
+    save(folders[1] / "002.tiff", GREY[2][:-8])
+    status, out, errors = lut_fuse(*folders, "-o", tmp_path / "out")
+    assert status == 1
+    assert "2 pairs fused" in out
+    assert "2 failed" in out
+    assert "001.png is not an image" in errors
+    assert "64x48" in errors
+    assert "64x40" in errors
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["000.png", "003.png"]
+
+
+def test_two_files_of_one_stem_are_not_guessed_between(lut_fuse, folders, tmp_path):
+    save(folders[1] / "003.png", GREY[3])
+    status, _, errors = lut_fuse(*folders, "-o", tmp_path / "out")
+    assert status == 1
+    assert "003.png and 003.tiff" in errors
+
+
+def test_pairs_of_a_folder_stand_alone_unless_they_are_a_sequence(lut_fuse, tmp_path):
+    for index, contrast in enumerate((1, 3)):
+        save(tmp_path / "vis" / f"{index}.png", FRAMES[0].visible)
+        save(tmp_path / "ir" / f"{index}.png", (FRAMES[0].infrared - 6000) * np.uint16(contrast))
+    folders = tmp_path / "vis", tmp_path / "ir"
+    lut_fuse(*folders, "-o", tmp_path / "alone")
+    lut_fuse(*folders, "-o", tmp_path / "together", "--sequence")
+    alone = [load(tmp_path / "alone" / f"{i}.png") for i in (0, 1)]
+    together = [load(tmp_path / "together" / f"{i}.png") for i in (0, 1)]
+    assert np.abs(alone[0].astype(int) - alone[1]).max() <= 2
+    assert np.abs(together[0].astype(int) - together[1]).mean() > 3
+
+
+def save_video(path: Path, images: list[np.ndarray], rate: float) -> Path:
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, (images[0].shape[1], images[0].shape[0])
+    )
+    for image in images:
+        writer.write(image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+    writer.release()
+    return path
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    capture = cv2.VideoCapture(str(path))
+    found = []
+    while True:
+        there, frame = capture.read()
+        if not there:
+            return found
+        found.append(frame)
+
+
+def flat(*levels: int) -> list[np.ndarray]:
+    return [np.full((HEIGHT, WIDTH), level, np.uint8) for level in levels]
+
+
+@pytest.mark.parametrize("name", ["fused.mp4", "fused.avi"])
+def test_two_videos_become_one(lut_fuse, tmp_path, name):
+    visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
+    infrared = save_video(tmp_path / "i.avi", GREY, 10)
+    status, out, _ = lut_fuse(visible, infrared, "-o", tmp_path / name, "--json")
+    report = json.loads(out)
+    assert (status, report["pairs"]) == (0, 5)
+    assert report["codec"]
+    assert [frame.shape for frame in frames_of(tmp_path / name)] == [(HEIGHT, WIDTH, 3)] * 5
+
+
+def test_videos_of_different_rates_are_matched_by_time(lut_fuse, tmp_path):
+    dark = flat(*[40] * 9)
+    visible = save_video(tmp_path / "v.avi", dark, 30)
+    infrared = save_video(tmp_path / "i.avi", flat(0, 128, 255), 10)
+    target = tmp_path / "f.avi"
+    lut_fuse(visible, infrared, "-o", target)
+    levels = [round(float(frame.mean())) for frame in frames_of(target)]
+    groups = [levels[0:2], levels[2:5], levels[5:8]]  # nearest in time changes half-way
+    assert all(max(group) - min(group) <= 2 for group in groups)
+    assert len({round(np.mean(group) / 4) for group in groups}) == 3
+
+
+def test_frames_beyond_the_shorter_video_are_reported(lut_fuse, tmp_path):
+    visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
+    infrared = save_video(tmp_path / "i.avi", GREY[:3], 10)
+    report = json.loads(lut_fuse(visible, infrared, "-o", tmp_path / "f.mp4", "--json")[1])
+    assert report["pairs"] == 3
+    assert len(report["unmatched_visible"]) == 1
+
+
+# What cannot work, and what is said about it.
+
+
+def refused(lut_fuse, target: Path, *arguments: object) -> str:
+    """The one sentence of a run that must fail with status 2 and write nothing."""
+    before = sorted(target.parent.iterdir())
+    status, stdout, errors = lut_fuse(*arguments, "-o", target)
+    assert (status, stdout) == (2, "")
+    assert sorted(target.parent.iterdir()) == before
+    assert errors.count("\n") == 1
+    return errors
+
+
+def test_a_missing_file_is_refused(lut_fuse, pair, tmp_path):
+    words = refused(lut_fuse, tmp_path / "f.png", pair[0], tmp_path / "nowhere.png")
+    assert "nowhere.png" in words
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n" + bytes(40)])
+def test_a_file_that_is_no_image_is_refused(lut_fuse, pair, tmp_path, content):
+    (tmp_path / "odd.png").write_bytes(content)
+    assert "odd.png" in refused(lut_fuse, tmp_path / "f.png", tmp_path / "odd.png", pair[1])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_an_image_that_is_cut_short_is_refused(lut_fuse, pair, tmp_path, suffix):
+    cut = save(tmp_path / f"cut{suffix}", FRAMES[0].visible)
+    os.truncate(cut, cut.stat().st_size * 2 // 3)
+    assert "cut" in refused(lut_fuse, tmp_path / "f.png", cut, pair[1])
+
+
+def test_infrared_of_another_type_is_refused(lut_fuse, pair, tmp_path):
+    degrees = save(tmp_path / "degrees.tiff", GREY[0].astype(np.float32))
+    assert "float32" in refused(lut_fuse, tmp_path / "f.png", pair[0], degrees)
+
+
+def test_sizes_that_differ_are_both_said_and_can_be_resized(lut_fuse, pair, tmp_path):
+    small = save(tmp_path / "small.png", GREY[0][::2, ::2].copy())
+    words = refused(lut_fuse, tmp_path / "f.png", pair[0], small)
+    assert "64x48" in words
+    assert "32x24" in words
+    assert lut_fuse(pair[0], small, "-o", tmp_path / "f.png", "--resize")[0] == 0
+    assert load(tmp_path / "f.png").shape == (HEIGHT, WIDTH, 3)
+
+
+def test_folders_without_a_common_name_are_refused(lut_fuse, folders, tmp_path):
+    save(tmp_path / "other" / "x.png", GREY[0])
+    assert "same name" in refused(lut_fuse, tmp_path / "out", folders[0], tmp_path / "other")
+
+
+def test_a_file_and_a_folder_are_refused(lut_fuse, folders, pair, tmp_path):
+    assert "two folders" in refused(lut_fuse, tmp_path / "out", folders[0], pair[1])
+
+
+def test_an_image_and_a_video_are_refused(lut_fuse, pair, tmp_path):
+    video = save_video(tmp_path / "i.avi", GREY, 10)
+    assert "two videos" in refused(lut_fuse, tmp_path / "f.png", pair[0], video)
+
+
+@pytest.mark.parametrize("name", ["fused.txt", "fused", "visible.png"])
+def test_an_unsuitable_output_name_is_refused(lut_fuse, pair, tmp_path, name):
+    refused(lut_fuse, tmp_path / name, *pair)
+    np.testing.assert_array_equal(load(pair[0]), FRAMES[0].visible)
+
+
+def test_a_broken_model_file_is_refused(lut_fuse, pair, tmp_path, model):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(model.read_bytes()[:-100])
+    words = ["fuse", *map(str, pair), "-o", str(tmp_path / "f.png"), "--model", str(broken)]
+    assert main(words) == 2
+    assert not (tmp_path / "f.png").exists()
+
+
+def test_a_full_disk_leaves_the_old_image_intact(lut_fuse, pair, model, tmp_path):
+    target = tmp_path / "f.png"
+    target.write_bytes(b"the old one")
+
+    def fill_the_disk() -> None:
+        import resource
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    program = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ["fuse", *map(str, pair), "-o", str(target), "--model", str(model)]
+    process = subprocess.run(
+        [sys.executable, "-c", program, *words, "--backend", "reference"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=fill_the_disk,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert process.stderr.startswith("lut-fuse: ")
+    assert target.read_bytes() == b"the old one"
+    assert not list(tmp_path.glob(".f.*"))
+
+
+def test_black_hot_infrared_is_turned_round(lut_fuse, expected, pair, tmp_path):
+    negative = save(tmp_path / "negative.png", 255 - GREY[0])
+    assert lut_fuse(pair[0], negative, "-o", tmp_path / "f.png", "--polarity", "black_hot")[0] == 0
+    np.testing.assert_array_equal(load(tmp_path / "f.png"), expected(0))
+
+
+def test_a_range_in_degrees_is_one_in_counts(lut_fuse, pair, tmp_path):
+    counts = save(tmp_path / "counts.png", FRAMES[0].infrared)
+    fixed = (pair[0], counts, "--normalization", "range")
+    lut_fuse(*fixed, "-o", tmp_path / "a.png", "--range", "7000", "8000")
+    radiometry = ("--unit", "celsius", "--radiometry", "0.04", "-280")
+    lut_fuse(*fixed, "-o", tmp_path / "b.png", "--range", "0", "40", *radiometry)
+    difference = load(tmp_path / "a.png").astype(int) - load(tmp_path / "b.png")
+    assert np.abs(difference).max() <= 2
