@@ -12,7 +12,6 @@ import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from launch import LaunchDescription
 from launch.actions import ExecuteProcess, TimerAction
 from launch_testing.actions import ReadyToTest
 from lifecycle_msgs.msg import Transition
@@ -23,6 +22,8 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
+
+from launch import LaunchDescription
 
 TIMEOUT = 20.0
 """Generous, for machines under load; nothing waits this long when it works."""
@@ -102,7 +103,9 @@ class Rig:
         self.reports: list[DiagnosticArray] = []
         self._consumer = None
         self.listen()
-        self.node.create_subscription(CameraInfo, "fused/camera_info", self.infos.append, BEST_EFFORT)
+        self.node.create_subscription(
+            CameraInfo, "fused/camera_info", self.infos.append, BEST_EFFORT
+        )
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self.reports.append, 10)
         self._clients: dict[str, object] = {}
         self.stamp = time.time_ns()

@@ -190,5 +190,3 @@ class TestStamps(NodeTest):
         report = self.rig.wait_for_report(lambda r: int(r["zero_stamps"]) > zero, "not counted")
         assert report["level"] in ("1", "2")
         self.rig.stamp = stamp_ns(self.rig.images[-1]) + 100_000_000
-
-

@@ -1,0 +1,168 @@
+"""Messages that lie: the node survives, counts, and fuses the next good pair."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
+
+from array import array
+
+from rclpy.serialization import serialize_message
+from rig import (
+    NodeTest,
+    description,
+    grey_visible,
+    half_warm,
+    header,
+    image_message,
+    node_process,
+    stamp_ns,
+)
+from sensor_msgs.msg import CompressedImage, Image
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    return description(
+        node_process("autostart:=true", "fallback.policy:=nothing"),
+        node_process(
+            "autostart:=true",
+            "fallback.policy:=nothing",
+            "visible.transport:=compressed",
+            "infrared.transport:=compressed",
+            remap=("__ns:=/squeezed",),
+        ),
+    )
+
+
+def changed(message: Image, **fields) -> Image:
+    for name, value in fields.items():
+        setattr(message, name, value)
+    return message
+
+
+def visible(**fields) -> Image:
+    return changed(image_message(grey_visible(), "rgb8"), **fields)
+
+
+def infrared(**fields) -> Image:
+    return changed(image_message(half_warm(), "mono8"), **fields)
+
+
+LIES = {
+    "data shorter than its rows": {"data": array("B", bytes(100))},
+    "no data": {"data": array("B")},
+    "zero width": {"width": 0},
+    "zero height": {"height": 0},
+    "zero everything": {"width": 0, "height": 0, "step": 0, "data": array("B")},
+    "unknown encoding": {"encoding": "thermal_magic"},
+    "empty encoding": {"encoding": ""},
+    "step shorter than a row": {"step": 3},
+    "absurd height": {"height": 2**32 - 1},
+    "absurd size": {"height": 2**32 - 1, "width": 2**32 - 1, "step": 2**32 - 1},
+    "absurd size without data": {"height": 2**31, "width": 2**31, "data": array("B")},
+}
+
+
+class TestMalformed(NodeTest):
+    def count_after(self, lies, make_pair) -> None:
+        """All lies at once, so that one report shows them."""
+        self.rig.fuse()
+        before = self.rig.count("malformed")
+        for name, fields in lies.items():
+            with self.subTest(name):
+                stamp = self.rig.send_pair(*make_pair(fields))
+                assert stamp_ns(self.rig.fuse()) > stamp
+                assert all(stamp_ns(image) != stamp for image in self.rig.images)
+        self.rig.wait_for_report(
+            lambda r: int(r["malformed"]) >= before + len(lies), "not all were counted"
+        )
+        assert self.rig.report()["last error"]
+
+    def test_malformed_visible_images_are_skipped_and_counted(self):
+        self.count_after(LIES, lambda fields: (visible(**fields), infrared()))
+
+    def test_malformed_infrared_images_are_skipped_and_counted(self):
+        lies = LIES | {"step shorter than a row": {"step": 1}}
+        self.count_after(lies, lambda fields: (visible(), infrared(**fields)))
+
+    def test_images_too_small_to_fuse_are_skipped(self):
+        self.rig.fuse()
+        before = self.rig.count("failed")
+        tiny = image_message(grey_visible(width=4, height=4), "rgb8")
+        self.rig.send_pair(tiny, infrared())
+        self.rig.fuse()
+        self.rig.wait_for_report(lambda r: int(r["failed"]) > before, "not counted")
+
+    def test_text_that_is_not_utf8_does_not_end_the_node(self):
+        self.rig.fuse()
+        before = self.rig.count("malformed")
+        content = serialize_message(changed(visible(encoding="abcdefgh"), header=header(1)))
+        self.rig.visible.publish(content.replace(b"abcdefgh", b"\xff\xfe\xff\xfe\xff\xfe\xff\xfe"))
+        self.rig.infrared.publish(changed(infrared(), header=header(1)))
+        self.rig.fuse()
+        self.rig.wait_for_report(lambda r: int(r["malformed"]) > before, "not counted")
+
+    def test_a_stamp_before_the_epoch_is_refused(self):
+        self.rig.fuse()
+        before = self.rig.count("malformed")
+        message = visible()
+        message.header.stamp.sec = -5
+        self.rig.visible.publish(message)
+        self.rig.fuse()
+        self.rig.wait_for_report(lambda r: int(r["malformed"]) > before, "not counted")
+
+    def test_diagnostics_warn_while_bad_messages_come(self):
+        self.rig.fuse()
+
+        def warned():
+            self.rig.send_pair(visible(encoding="thermal_magic"))
+            self.rig.fuse()
+            report = self.rig.report()
+            return report.get("level") == "1" and "thermal_magic" in report["message"]
+
+        self.rig.wait(warned, "no warning")
+
+
+class TestCompressed(NodeTest):
+    namespace = "/squeezed"
+
+    def setUp(self) -> None:
+        self.visible = self.rig.node.create_publisher(
+            CompressedImage, "visible/image_raw/compressed", 10
+        )
+        self.infrared = self.rig.node.create_publisher(
+            CompressedImage, "infrared/image_raw/compressed", 10
+        )
+
+    def send(self, visible_data: bytes, infrared_data: bytes) -> int:
+        stamp = self.rig.next_stamp()
+        for publisher, data in ((self.visible, visible_data), (self.infrared, infrared_data)):
+            message = CompressedImage(header=header(stamp), format="jpeg", data=array("B", data))
+            publisher.publish(message)
+        return stamp
+
+    def fuse(self, visible_data: bytes, infrared_data: bytes) -> Image:
+        def fused():
+            stamp = self.send(visible_data, infrared_data)
+            try:
+                return self.rig.fused(stamp, 1.0)
+            except AssertionError:
+                return None
+
+        return self.rig.wait(fused, "nothing fused")
+
+    def test_jpeg_and_16_bit_png_are_fused_and_damaged_ones_skipped(self):
+        import cv2
+
+        jpeg = cv2.imencode(".jpg", grey_visible())[1].tobytes()
+        png = cv2.imencode(".png", half_warm(np.uint16))[1].tobytes()
+        image = self.fuse(jpeg, png)
+        pixels = np.frombuffer(image.data, np.uint8).reshape(48, 64, 3).astype(int)
+        assert pixels[:, 40:].mean() > pixels[:, :24].mean() + 5
+        before = self.rig.count("malformed")
+        for damaged in (b"", b"not an image", jpeg[: len(jpeg) // 2]):
+            stamp = self.send(damaged, png)
+            self.fuse(jpeg, png)
+            assert all(stamp_ns(image) != stamp for image in self.rig.images)
+        self.rig.wait_for_report(lambda r: int(r["malformed"]) >= before + 3, "not counted")

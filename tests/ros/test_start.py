@@ -1,0 +1,61 @@
+"""Starts with parameters that cannot be used end with one sentence and status 2."""
+
+import sys
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
+
+from launch.actions import ExecuteProcess, TimerAction
+from launch_testing.actions import ReadyToTest
+from launch_testing.asserts import assertExitCodes
+from rig import TIMEOUT, NodeTest, node_process
+
+from launch import LaunchDescription
+
+MISTAKES = {
+    "strength:=2.0": "'strength' is 2.0; it must be between 0 and 1",
+    "strength:=1": "'strength' must be a decimal number, not 1; write 1.0",
+    "backend:=warp_drive": "'backend' is 'warp_drive'; it must be one of auto",
+    "registration.source:=file": "'registration.file' is empty",
+    "normalization.low_percentile:=99.5": "percentiles must increase",
+}
+
+
+def without_numba() -> ExecuteProcess:
+    """The node where numba is broken, so that the backend made with it cannot run."""
+    program = (
+        "import sys; sys.modules['lut_fuse_core.backends.cpu'] = None;"
+        "from lut_fuse_ros.fusion_node import main; sys.exit(main())"
+    )
+    arguments = ["--ros-args", "-p", "backend:=cpu", "-p", "autostart:=true"]
+    return ExecuteProcess(cmd=[sys.executable, "-c", program, *arguments], output="screen")
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    mistaken = {mistake: node_process(mistake) for mistake in MISTAKES}
+    processes = [*mistaken.values(), fallen_back := without_numba()]
+    ready = TimerAction(period=0.1, actions=[ReadyToTest()])
+    context = {"mistaken": mistaken, "fallen_back": fallen_back}
+    return LaunchDescription([*processes, ready]), context
+
+
+class TestStart(NodeTest):
+    def test_a_bad_parameter_ends_the_start_with_a_reason(self, proc_info, proc_output, mistaken):
+        for mistake, process in mistaken.items():
+            with self.subTest(mistake):
+                proc_info.assertWaitForShutdown(process, timeout=TIMEOUT)
+                proc_output.assertWaitFor(MISTAKES[mistake], process=process, timeout=TIMEOUT)
+                assertExitCodes(proc_info, allowable_exit_codes=[2], process=process)
+                text = "".join(part.text.decode() for part in proc_output[process])
+                assert "Traceback" not in text
+
+    def test_a_backend_that_cannot_run_is_replaced_with_a_warning(self, proc_output, fallen_back):
+        proc_output.assertWaitFor(
+            "backend 'cpu' cannot run here", process=fallen_back, timeout=TIMEOUT
+        )
+        self.rig.fuse()
+        report = self.rig.wait_for_report(lambda r: r["level"] == "1", "no warning")
+        assert "backend 'cpu' cannot run here" in report["message"]
+        assert report["backend"] != "cpu"
