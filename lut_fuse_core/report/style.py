@@ -8,7 +8,8 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1120px; padding: 40px 24px 64px; color: var(--ink);
   background: var(--paper); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
-h1 { font-size: 30px; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em; }
+h1 { font-size: 30px; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em;
+  overflow-wrap: anywhere; }
 h2 { font-size: 20px; margin: 48px 0 8px; letter-spacing: -0.01em; }
 p { max-width: 72ch; margin: 8px 0 16px; }
 .soft { color: var(--soft); }
@@ -22,8 +23,9 @@ th { font-weight: 600; color: var(--soft); font-size: 13px; }
 th:first-child, td:first-child, .left { text-align: left; }
 td.name { font-weight: 600; }
 td.fused { color: var(--fused); font-weight: 600; }
-td.meaning { color: var(--soft); white-space: normal; text-align: left; min-width: 15em; }
-.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(440px, 1fr)); gap: 16px; }
+td.meaning { color: var(--soft); white-space: normal; text-align: left; min-width: 24em; }
+.plots { display: grid; gap: 16px;
+  grid-template-columns: repeat(auto-fill, minmax(min(440px, 100%), 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 12px 14px 6px; }
 .card h3 { margin: 0; font-size: 15px; }
