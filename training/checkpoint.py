@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,8 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"no file {path}") from None
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        cause = str(error).splitlines()[0]
+    except Exception as error:  # what a damaged file raises depends on where it is damaged
+        cause = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"{path} is not a file of this program's tensors ({cause})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no checkpoint")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from tqdm import tqdm
 
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
@@ -22,7 +23,6 @@ from training.loop import RunOptions
 from training.pairs import DataConfig, Pair, PairSets, read_pairs, to_grey
 
 BAD_PAIRS_SHOWN = 10
-SYNTHETIC_SCENES = 24
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def open_session(
     if rank == 0:
         with atomic_write(options.out / "config.yaml") as temporary:
             temporary.write_text(yaml.safe_dump(to_plain(config), sort_keys=False), "utf-8")
-    scene = synthetic_nights(data.crop, options.seed, quiet) if data.synthetic_share else None
+    scene = synthetic_nights(data, options.seed, quiet) if data.synthetic_share else None
     batches = BatchSource(pairs.training, data, augmentation, options.seed, scene, rank, world)
     return Session(pairs, batches, rank, world)
 
@@ -78,11 +78,12 @@ def report_bad(pairs: PairSets, quiet: bool) -> None:
         print(f"... and {len(pairs.bad) - BAD_PAIRS_SHOWN} more left out", file=sys.stderr)
 
 
-def synthetic_nights(crop: int, seed: int, quiet: bool, count: int = SYNTHETIC_SCENES) -> Scene:
+def synthetic_nights(data: DataConfig, seed: int, quiet: bool) -> Scene:
     """A stock of synthetic night streets to draw from."""
-    width, height = max(320, crop), max(240, crop)
+    width, height = max(320, data.crop), max(240, data.crop)
+    count = data.synthetic_scenes
     stock = []
-    for index in range(count):
+    for index in tqdm(range(count), "drawing night scenes", disable=quiet, leave=False):
         scene = StreetScene(SceneConfig(width=width, height=height, seed=seed + index))
         frame = scene.frame(30 * index)
         stock.append(Pair(f"synthetic-{index}", frame.visible, to_grey(frame.infrared)))

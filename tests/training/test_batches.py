@@ -1,0 +1,116 @@
+"""Batches and augmentation: repeatable, within range, and like what happens to cameras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training import augment
+from training.augment import AugmentConfig
+from training.batches import BatchSource
+from training.pairs import DataConfig, Pair, read_pairs
+
+DATA = DataConfig(crop=48, batch=2, validation_share=0.0)
+ALWAYS = AugmentConfig(**dict.fromkeys(AugmentConfig.__dataclass_fields__, 1.0))
+
+
+@pytest.fixture(scope="module")
+def source(pairs_folder: Path) -> BatchSource:
+    return BatchSource(read_pairs(pairs_folder, DATA, quiet=True).training, DATA, ALWAYS, seed=1)
+
+
+@pytest.fixture
+def pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    image = rng.uniform(0.2, 0.8, (48, 48, 4)).astype(np.float32)
+    return image[..., :3], image[..., 3]
+
+
+def test_a_step_always_has_the_same_batch(source: BatchSource) -> None:
+    first, again, other = source(5), source(5), source(6)
+    torch.testing.assert_close(first.visible, again.visible, rtol=0, atol=0)
+    assert not torch.equal(first.visible, other.visible)
+
+
+def test_augmented_images_stay_within_range(source: BatchSource) -> None:
+    for step in range(6):
+        batch = source(step)
+        assert batch.visible.shape == (2, 3, 48, 48)
+        assert batch.infrared.shape == (2, 1, 48, 48)
+        for image in (batch.visible, batch.infrared):
+            assert image.dtype == torch.float32
+            assert 0 <= image.min() <= image.max() <= 1
+
+
+def test_every_pair_comes_once_before_any_comes_again(pairs_folder: Path) -> None:
+    pairs = read_pairs(pairs_folder, DATA, quiet=True).training
+    drawn: list[str] = []
+
+    class Noting:
+        def __len__(self) -> int:
+            return len(pairs)
+
+        def __getitem__(self, index: int) -> Pair:
+            drawn.append(pairs[index].name)
+            return pairs[index]
+
+    for rank in (0, 1):
+        shares = BatchSource(Noting(), DATA, AugmentConfig(), 0, rank=rank, world=2)  # type: ignore[arg-type]
+        for step in range(len(pairs) // 4):
+            shares(step)
+    assert sorted(drawn) == sorted(pairs[k].name for k in range(len(pairs)))
+
+
+def test_a_share_of_the_batch_is_synthetic(pairs_folder: Path) -> None:
+    pairs = read_pairs(pairs_folder, DATA, quiet=True).training
+    white = Pair("s", np.full((64, 64, 3), 255, np.uint8), np.full((64, 64), 255, np.uint8))
+    data = DataConfig(crop=48, batch=4, synthetic_share=0.5)
+    batches = BatchSource(pairs, data, AugmentConfig(), 0, scene=lambda rng: white)
+    count = sum(float(image.min()) == 1.0 for k in range(20) for image in batches(k).visible)
+    assert 20 < count < 60
+
+
+def test_night_is_dark_and_reversal_reverses(
+    pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
+) -> None:
+    visible, infrared = pair
+    assert augment.night(visible, rng).mean() < 0.55 * visible.mean()
+    np.testing.assert_allclose(augment.reversal(infrared) + infrared, 1, atol=1e-6)
+
+
+def test_glare_only_adds_light_and_nearly_saturates(
+    pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
+) -> None:
+    visible, _ = pair
+    lit = augment.glare(visible, rng)
+    assert (lit >= visible).all()
+    assert lit.max() > 1
+
+
+def test_visible_noise_grows_in_the_dark() -> None:
+    def deviation(level: float) -> float:
+        flat = np.full((64, 64, 3), level, np.float32)
+        samples = [augment.visible_noise(flat, np.random.default_rng(k)).std() for k in range(20)]
+        return float(np.mean(samples)) / np.sqrt(0.15 + level)
+
+    assert deviation(0.05) > 1.5 * deviation(0.7)
+
+
+def test_misalignment_moves_infrared_by_at_most_two_pixels(rng: np.random.Generator) -> None:
+    point = np.zeros((33, 33), np.float32)
+    point[16, 16] = 1
+    for _ in range(10):
+        moved = augment.misalignment(point, rng)
+        rows, columns = np.nonzero(moved > 0.01)
+        assert np.abs(rows - 16).max() <= 3
+        assert np.abs(columns - 16).max() <= 3
+
+
+def test_without_probabilities_nothing_happens(
+    pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
+) -> None:
+    never = AugmentConfig(**dict.fromkeys(AugmentConfig.__dataclass_fields__, 0.0))
+    for before, after in zip(pair, augment.augment(*pair, never, rng), strict=True):
+        np.testing.assert_array_equal(before, after)

@@ -1,0 +1,84 @@
+"""The loss terms are nothing where the picture is right and something where it is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from training import losses
+from training.mm_lut import MMLut, MMLutConfig
+
+
+def images(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    noise = torch.rand(2, 2, 48, 48, generator=torch.Generator().manual_seed(seed))
+    return noise[:, :1], noise[:, 1:]
+
+
+def test_a_student_equal_to_its_teacher_has_no_distillation_loss() -> None:
+    taught, other = images()
+    exact = losses.total(losses.distillation_terms(taught, taught, 1.0, 1.0))
+    wrong = losses.total(losses.distillation_terms(other, taught, 1.0, 1.0))
+    assert abs(float(exact)) < 1e-5
+    assert wrong > 0.3
+
+
+def test_the_brightest_picture_has_no_intensity_loss() -> None:
+    luma, infrared = images()
+    brightest = losses.fusion_terms(torch.maximum(luma, infrared), luma, infrared, 1.0, 1.0, 1.0)
+    darkest = losses.fusion_terms(torch.minimum(luma, infrared), luma, infrared, 1.0, 1.0, 1.0)
+    assert brightest["brightness"].value == 0
+    assert darkest["brightness"].value > 0.2
+
+
+def test_a_blurred_picture_loses_gradient() -> None:
+    luma, _ = images()
+    blurred = torch.nn.functional.avg_pool2d(luma, 5, 1, 2)
+    sharp_term = losses.fusion_terms(luma, luma, luma, 1.0, 1.0, 1.0)["gradient"].value
+    blurred_term = losses.fusion_terms(blurred, luma, luma, 1.0, 1.0, 1.0)["gradient"].value
+    assert sharp_term == 0
+    assert blurred_term > 0.5
+
+
+def test_terms_without_weight_are_not_computed() -> None:
+    luma, infrared = images()
+    terms = losses.quality_terms(luma, luma, infrared, losses.QualityWeights(mi=1.0, vif=0.5))
+    assert set(terms) == {"mi", "vif"}
+    assert terms["mi"].weight == -1.0
+
+
+def test_rounding_gives_grey_levels_and_passes_the_gradient() -> None:
+    image = torch.rand(1, 1, 8, 8, requires_grad=True)
+    rounded = losses.round_to_grey(image)
+    torch.testing.assert_close(rounded * 255, (rounded * 255).round())
+    rounded.sum().backward()
+    torch.testing.assert_close(image.grad, torch.ones_like(image))
+
+
+def test_stability_punishes_only_amplified_noise() -> None:
+    visible, infrared = torch.full((2, 3, 48, 48), 0.5), torch.full((2, 1, 48, 48), 0.5)
+
+    def term(gain: float) -> float:
+        def fuse(v: torch.Tensor, i: torch.Tensor) -> torch.Tensor:
+            return gain * i
+
+        rng = np.random.default_rng(0)
+        terms = losses.stability_term(
+            fuse, gain * infrared, visible, infrared, 1.0, limit=0.85, rng=rng
+        )
+        return float(terms["stability"].value)
+
+    assert term(0.8) == 0
+    assert term(2.0) > 1
+
+
+def test_a_straight_lattice_costs_nothing_and_a_kink_or_a_fall_does() -> None:
+    module = MMLut(MMLutConfig(nodes=(9, 9, 3, 3)))
+    ramp = torch.linspace(0, 1, 9)
+    lattice = ((ramp[:, None] + ramp[None]) / 2)[:, :, None, None].expand(9, 9, 3, 3).clone()
+    straight = losses.lattice_terms(lattice, 1.0, 1.0)
+    assert losses.total(straight) < 1e-8
+    lattice[4, 4] += 0.3
+    bumpy = losses.lattice_terms(lattice, 1.0, 1.0)
+    assert bumpy["smoothness"].value > 0.1
+    assert bumpy["monotonicity"].value > 1e-4
+    assert losses.lattice_terms(module.lattice, 1.0, 1.0)["monotonicity"].value < 1e-6

@@ -1,0 +1,65 @@
+"""The differentiable MM-LUT computes what the core's reference computes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lut_fuse_core.backends.reference import fuse_float
+from lut_fuse_core.features import luma
+from training.mm_lut import MMLut, MMLutConfig
+
+STRUCTURES = {
+    "stride 8": MMLutConfig(),
+    "full resolution": MMLutConfig(nodes=(9, 7, 3, 4), pool=1, unshuffle=1, width=4, skip=False),
+    "colour input": MMLutConfig(inputs="rgb_infrared", pool=2, unshuffle=2, width=4),
+    "pool only, magnitude": MMLutConfig(pool=4, unshuffle=1, width=4, gradient_norm="l2"),
+}
+
+
+def randomised(config: MMLutConfig) -> MMLut:
+    torch.manual_seed(0)
+    module = MMLut(config)
+    module.lattice.data.uniform_()
+    return module
+
+
+@pytest.mark.parametrize("config", STRUCTURES.values(), ids=STRUCTURES.keys())
+def test_it_equals_the_reference_on_odd_sizes(
+    config: MMLutConfig, rng: np.random.Generator
+) -> None:
+    visible = rng.integers(0, 256, (37, 43, 3), np.uint8)
+    infrared = rng.integers(0, 256, (37, 43), np.uint8)
+    module = randomised(config)
+    with torch.no_grad():
+        fused = module(
+            torch.from_numpy(visible).permute(2, 0, 1)[None].float() / 255,
+            torch.from_numpy(infrared)[None, None].float() / 255,
+        )[0, 0].numpy()
+    change = fuse_float(module.to_model({}, levels=None), visible, infrared) - visible
+    np.testing.assert_allclose(fused * 255, luma(visible) + change[..., 0], atol=0.02)
+
+
+def test_every_weight_gets_a_gradient(rng: np.random.Generator) -> None:
+    module = randomised(MMLutConfig())
+    images = torch.rand(2, 4, 48, 48)
+    module(images[:, :3], images[:, 3:]).square().sum().backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_it_starts_monotone_between_mean_and_maximum() -> None:
+    lattice = MMLut(MMLutConfig()).lattice.detach()
+    assert (lattice.diff(dim=0) >= -1e-6).all()
+    assert (lattice.diff(dim=1) >= -1e-6).all()
+    assert (lattice.diff(dim=3) >= -1e-6).all()
+
+
+def test_an_exported_lattice_holds_8_bit_values() -> None:
+    module = randomised(MMLutConfig())
+    module.lattice.data.mul_(1.2)
+    lattice = module.to_model({}).lattice
+    np.testing.assert_allclose(lattice * 255, np.rint(lattice * 255), atol=1e-3)
+    assert lattice.max() <= 1

@@ -1,0 +1,204 @@
+"""Every training command from the outside, in a tiny configuration on the CPU."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lut_fuse_core import Fuser, load_model
+from training.__main__ import main
+from training.batches import Batch
+from training.checkpoint import read_tensors
+from training.distil import DistilJob
+from training.loop import CHECKPOINT
+from training.losses import Terms
+
+TINY = [
+    "--set", "data.crop=48", "--set", "data.batch=2", "--set", "data.validation_share=0.3",
+    "--set", "log.every=2", "--device", "cpu", "--quiet",
+]  # fmt: skip
+TINY_NET = ["--set", "network.width=8", "--set", "network.detail=4"]
+TINY_LUT = [
+    "--set", "student.nodes=5,5,3,3", "--set", "student.width=4", "--set", "loss.quality.qabf=1",
+]  # fmt: skip
+
+
+class PowerGoneError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def teacher(pairs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("teacher")
+    command = ["teacher", "--data", str(pairs_folder), "--out", str(out), "--steps", "4"]
+    assert main([*command, *TINY, *TINY_NET]) == 0
+    return out / "mm_net.pt"
+
+
+@pytest.fixture(scope="module")
+def distilled(pairs_folder: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("distilled")
+    assert main(distil_command(pairs_folder, teacher, out)) == 0
+    return out
+
+
+def distil_command(pairs: Path, teacher: Path, out: Path, steps: int = 6) -> list[str]:
+    return [
+        "distil", "--data", str(pairs), "--teacher", str(teacher), "--out", str(out),
+        "--steps", str(steps), *TINY, *TINY_LUT,
+    ]  # fmt: skip
+
+
+def test_a_teacher_run_leaves_network_log_and_report(teacher: Path) -> None:
+    report = json.loads((teacher.parent / "report.json").read_text())
+    assert report["steps"] == 4
+    assert report["validation"]["SSIM"] > 0
+    lines = [json.loads(x) for x in (teacher.parent / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 4]
+    assert "stability" in lines[0]
+
+
+def test_a_distilled_model_runs_in_the_core(distilled: Path, rng: np.random.Generator) -> None:
+    model = load_model(distilled / "model.safetensors")
+    assert model.provenance["steps"] == 6
+    assert model.provenance["config"]["student"]["width"] == 4
+    assert (distilled / "encoder.onnx").stat().st_size > 100
+    visible = rng.integers(0, 256, (48, 56, 3), np.uint8)
+    fused = Fuser(model, "reference").fuse(visible, visible[..., 0])
+    assert fused.shape == visible.shape
+
+
+def test_a_model_says_nothing_about_the_machine_it_was_trained_on(
+    distilled: Path, pairs_folder: Path, teacher: Path
+) -> None:
+    header = (distilled / "model.safetensors").read_bytes()
+    for folder in (pairs_folder.parent, teacher.parent, distilled.parent):
+        assert str(folder).encode() not in header
+
+
+def kill_after(steps: int, patch: pytest.MonkeyPatch) -> None:
+    """Make the distillation end in the middle of a step, as if the power had gone."""
+    original, calls = DistilJob.losses, []
+
+    def losses(job: DistilJob, batch: Batch, rng: np.random.Generator) -> Terms:
+        calls.append(batch)
+        if len(calls) > steps:
+            raise PowerGoneError
+        return original(job, batch, rng)
+
+    patch.setattr(DistilJob, "losses", losses)
+
+
+def test_a_killed_and_resumed_run_ends_with_the_same_numbers(
+    pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    command = distil_command(pairs_folder, teacher, tmp_path)
+    command += ["--set", "log.checkpoint_seconds=0"]
+    with monkeypatch.context() as patch:
+        kill_after(3, patch)
+        with pytest.raises(PowerGoneError):
+            main(command)
+    assert read_tensors(tmp_path / CHECKPOINT)["step"] == 3
+    assert main([*command, "--resume"]) == 0
+    whole, resumed = (read_tensors(run / CHECKPOINT) for run in (distilled, tmp_path))
+    for name, tensor in whole["module"].items():
+        assert torch.equal(tensor, resumed["module"][name]), name
+    steps = [json.loads(x)["step"] for x in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert steps == [2, 4, 6, 6]
+
+
+def test_a_run_is_not_overwritten_by_accident(
+    pairs_folder: Path, teacher: Path, distilled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(distil_command(pairs_folder, teacher, distilled)) == 2
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_a_teacher_can_be_a_folder_of_its_images(
+    pairs_folder: Path, teacher: Path, tmp_path: Path
+) -> None:
+    images = tmp_path / "fused"
+    command = ["fuse", "--teacher", str(teacher), "--data", str(pairs_folder), "--quiet"]
+    assert main([*command, "--out", str(images)]) == 0
+    assert len(list(images.glob("*.png"))) == 8
+    assert main(distil_command(pairs_folder, images, tmp_path / "run", steps=2)) == 0
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_run_without_teacher_needs_other_terms(
+    pairs_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["distil", "--data", str(pairs_folder), "--out", str(tmp_path), "--steps", "1"]
+    assert main([*command, *TINY, *TINY_LUT]) == 2
+    assert "give --teacher" in capsys.readouterr().err
+    without = ["--set", "loss.intensity=0", "--set", "loss.structure=0"]
+    assert main([*command, *TINY, *TINY_LUT, *without]) == 0
+
+
+def test_export_takes_the_checkpoint_of_an_unfinished_run(
+    distilled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in (CHECKPOINT, "config.yaml"):
+        shutil.copy(distilled / name, run / name)
+    assert main(["export", "--run", str(run), "--out", str(tmp_path)]) == 0
+    assert load_model(tmp_path / "model.safetensors").provenance["steps"] == 6
+    assert "grey levels" in capsys.readouterr().out
+    assert main(["export", "--run", str(tmp_path / "nothing")]) == 2
+
+
+def test_quantise_prints_the_papers_table(
+    pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    out = tmp_path / "q" / "quantised.safetensors"
+    command = [
+        "quantise", "--teacher", str(teacher), "--data", str(pairs_folder), "--out", str(out),
+        "--distilled", str(distilled / "model.safetensors"), "--format", "json", "--quiet",
+        "--set", "student.nodes=9,9,3,3",
+    ]  # fmt: skip
+    assert main(command) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["type"] for row in rows] == ["teacher", "quantised", "distilled"]
+    assert all(row["SSIM"] > 0 for row in rows)
+
+
+def test_ablate_trains_every_variant_and_prints_the_papers_table(
+    pairs_folder: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["ablate", *distil_command(pairs_folder, teacher, tmp_path, steps=1)[1:]]
+    assert main([*command, "--format", "markdown"]) == 0
+    lines = [x for x in capsys.readouterr().out.splitlines() if x.startswith("|")]
+    assert lines[0] == "| LAE | CSE | EMDS | MI | EN | CC | SSIM | Qabf |"
+    assert len(lines) == 6
+    constant = load_model(tmp_path / "without-cse" / "model.safetensors").encoder
+    assert not constant.blocks[-1].weight.any()
+    assert load_model(tmp_path / "without-lae" / "model.safetensors").axes[2].high > 1e5
+
+
+def test_a_changed_configuration_does_not_resume(
+    pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    shutil.copy(distilled / CHECKPOINT, tmp_path / CHECKPOINT)
+    command = distil_command(pairs_folder, teacher, tmp_path)
+    assert main([*command, "--resume", "--set", "student.width=8"]) == 2
+    assert "same configuration" in capsys.readouterr().err
+
+
+def test_half_precision_trains(pairs_folder: Path, teacher: Path, tmp_path: Path) -> None:
+    command = distil_command(pairs_folder, teacher, tmp_path, steps=1)
+    assert main([*command, "--precision", "bfloat16"]) == 0
+
+
+def test_synthetic_nights_join_the_batch(pairs_folder: Path, tmp_path: Path) -> None:
+    command = ["teacher", "--data", str(pairs_folder), "--out", str(tmp_path), "--steps", "1"]
+    synthetic = ["--set", "data.synthetic_share=0.5", "--set", "data.synthetic_scenes=1"]
+    assert main([*command, *TINY, *TINY_NET, *synthetic]) == 0

@@ -1,0 +1,111 @@
+"""Foreign teachers: TorchScript and ONNX files that take RGB or luma and return luma or RGB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.model import ContextEncoder, ConvBlock
+from lut_fuse_core.onnx_export import encoder_to_onnx
+from training.mm_lut import MMLutConfig, luma_of
+from training.quantise import quantise
+from training.teachers import open_teacher
+
+
+class Colourful(nn.Module):
+    def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        return torch.maximum(visible, infrared.expand(-1, 3, -1, -1))
+
+
+class Grey(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(2, 1, 1, bias=False)
+        nn.init.constant_(self.layer.weight, 0.5)
+
+    def forward(self, luma: Tensor, infrared: Tensor) -> Tensor:
+        return self.layer(torch.cat([luma, infrared], 1))
+
+
+class Wrong(nn.Module):
+    def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        return infrared[..., ::2]
+
+
+def scripted(module: nn.Module, path: Path) -> Path:
+    torch.jit.script(module).save(str(path))
+    return path
+
+
+@pytest.fixture
+def pair() -> tuple[Tensor, Tensor]:
+    noise = torch.rand(2, 4, 40, 48, generator=torch.Generator().manual_seed(0))
+    return noise[:, :3], noise[:, 3:]
+
+
+def test_torchscript_that_takes_and_returns_rgb(
+    tmp_path: Path, pair: tuple[Tensor, Tensor]
+) -> None:
+    network = open_teacher(scripted(Colourful(), tmp_path / "t.pt"), "cpu").network
+    assert network is not None
+    expected = luma_of(torch.maximum(pair[0], pair[1].expand(-1, 3, -1, -1)))
+    torch.testing.assert_close(network(*pair), expected)
+
+
+def test_torchscript_that_takes_luma(tmp_path: Path, pair: tuple[Tensor, Tensor]) -> None:
+    network = open_teacher(scripted(Grey(), tmp_path / "t.pt"), "cpu").network
+    assert network is not None
+    torch.testing.assert_close(network(*pair), (luma_of(pair[0]) + pair[1]) / 2)
+
+
+def test_a_network_that_returns_another_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not fuse"):
+        open_teacher(scripted(Wrong(), tmp_path / "t.pt"), "cpu")
+
+
+def test_an_onnx_model_with_one_input_is_refused(tmp_path: Path) -> None:
+    import numpy as np
+
+    blocks = tuple(
+        ConvBlock(np.zeros((o, i, 3, 3), np.float32), np.zeros(o, np.float32))
+        for i, o in ((2, 2), (2, 1))
+    )
+    (tmp_path / "t.onnx").write_bytes(encoder_to_onnx(ContextEncoder(blocks)))
+    with pytest.raises(InputError, match="takes 1 inputs"):
+        open_teacher(tmp_path / "t.onnx", "cpu")
+
+
+def test_an_onnx_teacher_fuses(tmp_path: Path, pair: tuple[Tensor, Tensor]) -> None:
+    onnx = pytest.importorskip("onnx")
+    kinds = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", channels, "h", "w"])
+        for name, channels in (("visible", 3), ("infrared", 1), ("fused", 3))
+    ]
+    node = onnx.helper.make_node("Max", ["visible", "infrared"], ["fused"])
+    graph = onnx.helper.make_graph([node], "g", kinds[:2], kinds[2:])
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "t.onnx")
+    network = open_teacher(tmp_path / "t.onnx", "cpu").network
+    assert network is not None
+    expected = luma_of(torch.maximum(pair[0], pair[1].expand(-1, 3, -1, -1)))
+    torch.testing.assert_close(network(*pair), expected)
+
+
+def test_a_missing_teacher_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no teacher"):
+        open_teacher(tmp_path / "none.onnx", "cpu")
+
+
+def test_quantising_a_rule_of_grey_levels_stores_the_rule(tmp_path: Path) -> None:
+    network = open_teacher(scripted(Grey(), tmp_path / "t.pt"), "cpu").network
+    assert network is not None
+    model = quantise(network, MMLutConfig(nodes=(5, 5, 3, 3)), {})
+    ramp = torch.linspace(0, 1, 5).numpy()
+    expected = (ramp[:, None] + ramp[None]) / 2
+    for gradient in range(3):
+        for context in range(3):
+            assert abs(model.lattice[:, :, gradient, context] - expected).max() < 0.51 / 255
