@@ -20,7 +20,7 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 STORE = get_typestore(Stores.ROS2_HUMBLE)
@@ -105,10 +105,18 @@ def text(topic: str, words: str, recorded: int) -> Entry:
     return Entry(topic, TEXT, recorded, bytes(STORE.serialize_cdr(message, TEXT)))
 
 
-def write(path: Path, entries: list[Entry], storage: str = "mcap", version: int = 8) -> Path:
+def write(
+    path: Path,
+    entries: list[Entry],
+    storage: str = "mcap",
+    version: int = 8,
+    compression: CompressionMode = CompressionMode.NONE,
+) -> Path:
     """A bag with these messages, topics offered as best effort."""
     plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
-    with Writer(path, version=version, storage_plugin=plugin) as writer:
+    writer = Writer(path, version=version, storage_plugin=plugin)
+    writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer:
         topics = {}
         for entry in entries:
             if entry.topic not in topics:

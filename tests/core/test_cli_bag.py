@@ -18,12 +18,15 @@ import cv2
 import numpy as np
 import pytest
 from bags import MILLI, START
+from rosbags.rosbag2 import CompressionMode
 from ruamel.yaml import YAML
 
 from lut_fuse_core import Fuser
+from lut_fuse_core.bag import BagOptions, fuse_bag
 from lut_fuse_core.bag.street import record_street
 from lut_fuse_core.cli import main
-from lut_fuse_core.model_file import save_model
+from lut_fuse_core.model_file import load_model, save_model
+from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 HEIGHT, WIDTH, PAIRS = 48, 64, 6
@@ -279,6 +282,13 @@ def test_the_second_time_asks_before_replacing(lut_fuse, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
+def test_a_known_offset_between_the_clocks_is_taken_off(model, tmp_path):
+    bag = bags.write(tmp_path / "in", entries(lag=70 * MILLI))
+    config = PipelineConfig(model=load_model(model), backend="reference", clock_offset=0.07)
+    report = fuse_bag(bag, tmp_path / "out", FusionPipeline(config), BagOptions(tolerance=0.001))
+    assert report.pairs == PAIRS
+
+
 # What cannot work, and what is said about it.
 
 
@@ -429,6 +439,45 @@ def test_a_single_mcap_file_without_its_folder_is_a_bag_too(lut_fuse, tmp_path):
     alone = shutil.copy(file, tmp_path / "alone.mcap")
     status, _, errors = lut_fuse(alone, tmp_path / "out")
     assert (status, errors) == (0, "")
+
+
+def test_the_parts_of_a_split_recording_that_was_not_closed_are_read_in_turn(lut_fuse, tmp_path):
+    split = tmp_path / "split"
+    split.mkdir()
+    for part, chosen in ((9, slice(None, 12)), (10, slice(12, None))):
+        (file,) = bags.write(tmp_path / f"part{part}", entries()[chosen]).glob("*.mcap")
+        file.rename(split / f"split_{part}.mcap")
+    report = json.loads(lut_fuse(split, tmp_path / "out", "--json")[1])
+    assert (report["pairs"], report["messages_read"]) == (PAIRS, len(entries()))
+    stamps = [
+        nanoseconds(each.message) for each in bags.read_mcap(tmp_path / "out")["/fused/image"]
+    ]
+    assert stamps == STAMPS
+
+
+@pytest.mark.parametrize("mode", [CompressionMode.MESSAGE, CompressionMode.FILE])
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_compressed_bags_are_read(lut_fuse, tmp_path, storage, mode):
+    bag = bags.write(tmp_path / "in", entries(), storage, compression=mode)
+    status, _, errors = lut_fuse(bag, tmp_path / "out")
+    assert (status, errors) == (0, "")
+
+
+def test_a_bag_with_a_damaged_middle_is_fused_up_to_there(lut_fuse, tmp_path):
+    found = entries() + [
+        bags.text("/chatter", "x" * 300_000, STAMPS[-1] + 50 * MILLI + n) for n in range(6)
+    ]
+    found.append(bags.image(VISIBLE, FRAMES[0].visible, "rgb8", STAMPS[-1] + 900 * MILLI))
+    bag = bags.write(tmp_path / "in", found, compression=CompressionMode.STORAGE)
+    (file,) = bag.glob("*.mcap")
+    content = bytearray(file.read_bytes())
+    second = content.index(b"zstd", content.index(b"zstd") + 4)
+    content[second + 30 : second + 60] = bytes(30)
+    file.write_bytes(content)
+    status, out, errors = lut_fuse(bag, tmp_path / "out", "--json")
+    report = json.loads(out)
+    assert (status, report["pairs"]) == (2, PAIRS)
+    assert f"of {len(found)} messages" in errors
 
 
 def start_fusing(bag: Path, out: Path, model: Path, **options) -> subprocess.Popen:
