@@ -1,6 +1,6 @@
-"""The parameters as documentation: `python -m lut_fuse_ros.parameter_docs [markdown | yaml]`.
+"""Topics, parameters and counters as documentation: `python -m lut_fuse_ros.parameter_docs`.
 
-Tests hold `docs/ros.md` and `config/lut_fuse.yaml` against what this prints.
+Tests hold `docs/ros.md` and `config/lut_fuse.yaml` (argument ``yaml``) against what this prints.
 """
 
 from __future__ import annotations
@@ -8,7 +8,51 @@ from __future__ import annotations
 import sys
 import textwrap
 
+from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.parameters import KINDS, Spec, Value, specs
+
+SUBSCRIBED = {
+    "visible/image_raw": ("sensor_msgs/msg/Image", "Images of the visible camera."),
+    "visible/camera_info": ("sensor_msgs/msg/CameraInfo", "Republished beside the fused image."),
+    "infrared/image_raw": ("sensor_msgs/msg/Image", "Images of the infrared (thermal) camera."),
+    "infrared/camera_info": (
+        "sensor_msgs/msg/CameraInfo",
+        "Needed for `registration.source: tf` only.",
+    ),
+}
+PUBLISHED = {
+    "fused/image": (
+        "sensor_msgs/msg/Image",
+        "The fused image, with stamp and frame of the visible one.",
+    ),
+    "fused/image/compressed": (
+        "sensor_msgs/msg/CompressedImage",
+        "The same as JPEG or PNG; compressed only while somebody subscribes.",
+    ),
+    "fused/camera_info": (
+        "sensor_msgs/msg/CameraInfo",
+        "That of the visible camera, with the stamp of the fused image.",
+    ),
+    "/diagnostics": ("diagnostic_msgs/msg/DiagnosticArray", "Once a second, in every state."),
+}
+
+
+def topic_table() -> str:
+    """The topics as the table in `docs/ros.md`."""
+    rows = ["| Topic | Type | Direction | Meaning |", "|---|---|---|---|"]
+    for direction, topics in (("in", SUBSCRIBED), ("out", PUBLISHED)):
+        rows += [
+            f"| `{name}` | {kind} | {direction} | {meaning} |"
+            for name, (kind, meaning) in topics.items()
+        ]
+    return "\n".join(rows)
+
+
+def counter_table() -> str:
+    """The counters in the diagnostics as the table in `docs/ros.md`."""
+    rows = ["| Counter | Counts |", "|---|---|"]
+    rows += [f"| `{name}` | {meaning} |" for name, meaning in Statistics.COUNTERS.items()]
+    return "\n".join(rows)
 
 
 def markdown_table() -> str:
@@ -58,4 +102,5 @@ def _yaml(value: Value) -> str:
 
 
 if __name__ == "__main__":
-    print(yaml_text() if sys.argv[1:] == ["yaml"] else markdown_table(), end="")
+    tables = (topic_table(), markdown_table(), counter_table())
+    print(yaml_text() if sys.argv[1:] == ["yaml"] else "\n\n".join(tables), end="")

@@ -8,6 +8,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rig import NodeTest, description, half_warm, image_message, node_process, pixels_of, stamp_ns
 
+from lut_fuse_ros.parameter_docs import PUBLISHED, SUBSCRIBED
 from lut_fuse_ros.parameters import specs
 
 
@@ -99,6 +100,21 @@ class TestReconfiguration(NodeTest):
                 assert [r.to_value for r in ranges] == [spec.maximum]
             for choice in spec.choices:
                 assert choice in found.additional_constraints
+
+    def test_the_topics_are_those_that_are_documented(self):
+        self.rig.fuse()
+        node, of_ros = ("fusion_node", "/"), {"/parameter_events", "/rosout"}
+        for documented, ask in (
+            (SUBSCRIBED, self.rig.node.get_subscriber_names_and_types_by_node),
+            (PUBLISHED, self.rig.node.get_publisher_names_and_types_by_node),
+        ):
+            found = {
+                topic: kinds[0]
+                for topic, kinds in ask(*node)
+                if topic not in of_ros and not topic.endswith("/transition_event")
+            }
+            expected = {f"/{name.lstrip('/')}": kind for name, (kind, _) in documented.items()}
+            assert found == expected
 
     def test_no_parameter_exists_that_is_not_documented(self):
         answer = self.rig.call(

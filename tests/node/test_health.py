@@ -1,0 +1,91 @@
+"""Levels mean something: OK works, WARN works worse, ERROR does not work."""
+
+from dataclasses import replace
+
+import pytest
+
+from lut_fuse_ros.health import Level, Situation, assess
+
+GOOD = Situation(
+    state="active",
+    output_rate=30.0,
+    latency_p99=0.02,
+    recent={"visible": 30, "infrared": 30, "pairs": 30, "published": 30},
+)
+
+
+def changed_counts(**counts: int) -> dict[str, int]:
+    return {**GOOD.recent, **counts}
+
+
+def test_fusing_is_ok_and_says_how_fast():
+    assert assess(GOOD) == (Level.OK, "fusing at 30.0 Hz")
+
+
+def test_being_inactive_is_no_fault():
+    assert assess(replace(GOOD, state="inactive", visible_silence=99)) == (Level.OK, "inactive")
+
+
+def test_nobody_listening_is_no_fault():
+    situation = replace(GOOD, watched=False, recent=changed_counts(published=0))
+    level, message = assess(situation)
+    assert level == Level.OK
+    assert "nobody subscribes" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "words"),
+    [
+        ({"problem": "no model file 'x'"}, Level.ERROR, "cannot be configured: no model"),
+        ({"visible_silence": 2.0}, Level.ERROR, "no visible images for 2.0 s"),
+        (
+            {"fallback": "nothing", "infrared_silence": 3.0},
+            Level.ERROR,
+            "no infrared images for 3.0 s: nothing is published",
+        ),
+        (
+            {"fallback": "visible", "infrared_silence": 3.0},
+            Level.WARN,
+            "no infrared images for 3.0 s: visible only",
+        ),
+        (
+            {"fallback": "last_infrared", "infrared_silence": 3.0},
+            Level.WARN,
+            "earlier infrared reused",
+        ),
+        (
+            {"fallback": "visible", "infrared_offset": 0.25},
+            Level.WARN,
+            "do not pair (infrared stamps are +0.250 s ahead",
+        ),
+        (
+            {"recent": changed_counts(published=0, malformed=30), "last_error": "too short"},
+            Level.ERROR,
+            "no image could be fused: too short",
+        ),
+        (
+            {"recent": changed_counts(malformed=1), "last_error": "too short"},
+            Level.WARN,
+            "1 bad messages: too short",
+        ),
+        ({"recent": changed_counts(dropped=10)}, Level.WARN, "33 % of the pairs dropped"),
+        (
+            {"recent": changed_counts(unpaired_visible=15, unpaired_infrared=15)},
+            Level.WARN,
+            "50 % of the frames find no partner",
+        ),
+        ({"latency_p99": 0.25}, Level.WARN, "latency is 250 ms"),
+        ({"recent": changed_counts(zero_stamps=1)}, Level.WARN, "does not stamp"),
+        ({"recent": changed_counts(clock_jumps=1)}, Level.WARN, "clock was set"),
+        ({"notes": ("backend 'x' cannot run here",)}, Level.WARN, "cannot run here"),
+    ],
+)
+def test_what_is_wrong_decides_level_and_message(changes, level, words):
+    found, message = assess(replace(GOOD, **changes))
+    assert found == level
+    assert words in message
+
+
+def test_a_slower_infrared_camera_is_not_a_pairing_problem():
+    recent = changed_counts(infrared=9, pairs=9, published=9, unpaired_visible=21)
+    assert assess(replace(GOOD, recent=recent))[0] == Level.OK
