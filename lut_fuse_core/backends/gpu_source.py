@@ -1,0 +1,157 @@
+"""The CUDA source for one model: the model's settings as constants, and the code under `cuda`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.features import LUMA_WEIGHTS
+from lut_fuse_core.model import INPUT_CHANNELS, FusionModel
+
+CUDA_FOLDER = Path(__file__).parents[1] / "cuda"
+
+Precision = Literal["fp16", "fp32"]
+
+SHARED_MEMORY = 48 * 1024
+"""Bytes of shared memory that a block has on every GPU without asking for more."""
+
+TILES = ((32, 16), (32, 8), (16, 16), (16, 8), (8, 8), (8, 4), (4, 4))
+"""Sizes of an encoder tile (width, height) that are tried, the one with the least margin first."""
+
+ENCODER_THREADS = 256
+PIXELS = (32, 8)
+"""Width and height of the tile of pixels that a block of `fuse_pixels` works on."""
+
+
+@dataclass(frozen=True)
+class KernelPlan:
+    """How the kernels are compiled for a model.
+
+    tile: width and height of an encoder tile. input_groups, hidden_groups: channels over 8, rounded
+    up, of the encoder's input and of its widest hidden convolution. encoder_bytes: shared memory.
+    lattice_in_shared: whether each block copies the lattice to shared memory.
+    """
+
+    precision: Precision
+    tile: tuple[int, int]
+    input_groups: int
+    hidden_groups: int
+    encoder_bytes: int
+    lattice_in_shared: bool = False
+
+
+def plan_kernels(
+    model: FusionModel,
+    precision: Precision,
+    *,
+    tile: tuple[int, int] | None = None,
+    lattice_in_shared: bool = False,
+) -> KernelPlan:
+    """The plan for a model; tile: None for the largest that fits into shared memory.
+
+    Raises BackendUnavailableError if the model needs each frame's statistics, or if its encoder is
+    too wide for the shared memory of a block.
+    """
+    if not model.time_stable:
+        raise BackendUnavailableError(
+            "this model normalises with each frame's own statistics; 'cpu' can do that"
+        )
+    blocks = model.encoder.blocks
+    input_groups = -(-blocks[0].weight.shape[1] // 8)
+    hidden_groups = -(-max(block.weight.shape[0] for block in blocks[:-1]) // 8)
+    for candidate in (tile,) if tile else TILES:
+        size = encoder_bytes(len(blocks), input_groups, hidden_groups, candidate, precision)
+        if size <= SHARED_MEMORY:
+            return KernelPlan(
+                precision, candidate, input_groups, hidden_groups, size, lattice_in_shared
+            )
+    raise BackendUnavailableError(
+        f"the context encoder ({len(blocks)} convolutions of up to {hidden_groups * 8} channels) "
+        f"does not fit into the GPU's shared memory in {precision}; use 'native' or 'cpu'"
+    )
+
+
+def encoder_bytes(
+    blocks: int, input_groups: int, hidden_groups: int, tile: tuple[int, int], precision: Precision
+) -> int:
+    """Shared memory of the fused convolutions for one tile; see `cuda/encoder.cuh`."""
+
+    def pixels(margin: int) -> int:
+        return (tile[0] + 2 * margin) * (tile[1] + 2 * margin)
+
+    second = pixels(blocks - 2) * hidden_groups if blocks > 2 else 0
+    third = pixels(blocks - 3) * hidden_groups if blocks > 3 else 0
+    groups = max(pixels(blocks) * input_groups, second) + pixels(blocks - 1) * hidden_groups + third
+    return groups * 8 * (2 if precision == "fp16" else 4)
+
+
+def cuda_source(model: FusionModel, plan: KernelPlan, file: str = "kernels.cu") -> str:
+    """One text to compile: the constants, then a file of `cuda` with all that it includes."""
+    return _constants(model, plan) + "\n".join(_with_includes(file, set()))
+
+
+def _with_includes(name: str, seen: set[str]) -> Iterable[str]:
+    seen.add(name)
+    for line in (CUDA_FOLDER / name).read_text(encoding="utf-8").splitlines():
+        included = re.fullmatch(r'#include "(.+)"', line)
+        if included is None:
+            if line != "#pragma once":
+                yield line
+        elif included[1] not in seen:
+            yield from _with_includes(included[1], seen)
+
+
+def _constants(model: FusionModel, plan: KernelPlan) -> str:
+    encoder, gradient = model.encoder, model.gradient
+    integers = {
+        "SOURCES": INPUT_CHANNELS[encoder.inputs],
+        "POOL": encoder.pool,
+        "UNSHUFFLE": encoder.unshuffle,
+        "INPUT_CHANNELS": encoder.blocks[0].weight.shape[1],
+        "INPUT_GROUPS": plan.input_groups,
+        "HIDDEN_GROUPS": plan.hidden_groups,
+        "BLOCKS": len(encoder.blocks),
+        "TILE_WIDTH": plan.tile[0],
+        "TILE_HEIGHT": plan.tile[1],
+        "ENCODER_BYTES": plan.encoder_bytes,
+        "ENCODER_THREADS": ENCODER_THREADS,
+        "PIXELS_WIDTH": PIXELS[0],
+        "PIXELS_HEIGHT": PIXELS[1],
+        "LATTICE_NODES": model.lattice.size,
+    }
+    booleans = {
+        "GRADIENT_L1": gradient.norm == "l1",
+        "BORDER_REPLICATE": gradient.border == "replicate",
+        "SKIP": encoder.skip,
+    }
+    floats = {
+        "LUMA_RED": LUMA_WEIGHTS[0],
+        "LUMA_GREEN": LUMA_WEIGHTS[1],
+        "LUMA_BLUE": LUMA_WEIGHTS[2],
+        "GRADIENT_SCALE": gradient.scale,
+        "INPUT_SCALE": encoder.input_scale,
+        "SLOPE": encoder.slope,
+    }
+    lines = [
+        f"#define HALF_PRECISION {int(plan.precision == 'fp16')}",
+        f"#define LATTICE_IN_SHARED {int(plan.lattice_in_shared)}",
+        *(f"constexpr int {name} = {value};" for name, value in integers.items()),
+        *(f"constexpr bool {name} = {str(value).lower()};" for name, value in booleans.items()),
+        *(f"constexpr float {name} = {_literal(value)};" for name, value in floats.items()),
+    ]
+    for axis in model.axes:
+        lines.append(
+            f"struct {axis.name.capitalize()}Axis {{ static constexpr int nodes = {axis.nodes}; "
+            f"static constexpr float low = {_literal(axis.low)}, "
+            f"per_step = {_literal(1.0 / axis.step)}; }};"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _literal(value: float) -> str:
+    """A C++ literal that is read back as the same number."""
+    return f"float({float(value)!r})"

@@ -1,0 +1,49 @@
+// The parts of a frame on both sides of the context encoder, as the kernels take them.
+#pragma once
+
+#include "encoder.cuh"
+
+struct Context {
+    const float* levels;  // (rows, columns), grey levels
+    int rows, columns;
+};
+
+constexpr int LUMA_PITCH = PIXELS_WIDTH + 2;
+constexpr int LUMAS = LUMA_PITCH * (PIXELS_HEIGHT + 2);
+
+// All channels of one position of the encoder's input, planes (INPUT_CHANNELS, rows, columns).
+LUT_FUSE_DEVICE void prepare_position(const Frame& frame, int position, int rows, int columns,
+                                      Element* planes) {
+    LUT_FUSE_UNROLL
+    for (int channel = 0; channel < INPUT_CHANNELS; ++channel)
+        planes[size_t(channel) * rows * columns + position] =
+            stored(encoder_input(frame, channel, position / columns, position % columns));
+}
+
+LUT_FUSE_BOTH int pixel_tiles(int height, int width) {
+    return ((height + PIXELS_HEIGHT - 1) / PIXELS_HEIGHT) *
+           ((width + PIXELS_WIDTH - 1) / PIXELS_WIDTH);
+}
+
+// Fuses one tile of pixels. lumas: LUMAS floats of shared memory, for the tile and a pixel around.
+LUT_FUSE_DEVICE void fuse_tile(const Frame& frame, int tile, float* lumas, const NodePair* lattice,
+                               const Context& context, const unsigned char* coverage,
+                               float strength, unsigned char* out) {
+    const int across = (frame.width + PIXELS_WIDTH - 1) / PIXELS_WIDTH;
+    const int top = tile / across * PIXELS_HEIGHT, left = tile % across * PIXELS_WIDTH;
+    for (int i = first_thread(); i < LUMAS; i += thread_count())
+        lumas[i] = luma_around(frame, top - 1 + i / LUMA_PITCH, left - 1 + i % LUMA_PITCH);
+    wait_for_block();
+    for (int i = first_thread(); i < PIXELS_WIDTH * PIXELS_HEIGHT; i += thread_count()) {
+        const int row = i / PIXELS_WIDTH, column = i % PIXELS_WIDTH;
+        const int y = top + row, x = left + column;
+        if (y >= frame.height || x >= frame.width) continue;
+        const size_t pixel = size_t(y) * frame.width + x;
+        const float* centre = lumas + (row + 1) * LUMA_PITCH + column + 1;
+        const float fused =
+            look_up(lattice, *centre, frame.infrared[pixel], gradient(centre, LUMA_PITCH),
+                    context_at(context.levels, context.rows, context.columns, y, x));
+        const float share = coverage ? strength * (coverage[pixel] * (1.0f / 255.0f)) : strength;
+        recolour(frame.visible + pixel * 3, *centre, fused, share, out + pixel * 3);
+    }
+}
