@@ -1,0 +1,176 @@
+"""Global search: scale, rotation and shift between two views, without a starting guess."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.calibration.oriented import ChannelSettings, oriented_channels
+from lut_fuse_core.camera import Float64Array
+from lut_fuse_core.model import FloatArray
+
+GreyPair = tuple[FloatArray, FloatArray]
+"""Visible and infrared grey levels, ``(H, W)`` and ``(h, w)`` float32."""
+
+WORKING_SIDE = 192
+"""Longer side of the infrared image during the search, pixels."""
+
+FIELD_RATIOS = (0.4, 2.5)
+"""How wide the visible view may be, in widths of the infrared one."""
+
+FIELD_STEP = 1.06
+ROTATIONS = (-5.0, -2.5, 0.0, 2.5, 5.0)
+"""Degrees; cameras on one bracket are level with each other to a few degrees."""
+
+LEAST_OVERLAP = 0.4
+"""Share of the smaller image that must lie inside the other."""
+
+CHANNELS = ChannelSettings(channels=4, sigma=1.0, pool=1.5, high_pass=5.0)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A possible registration. matrix: ``(3, 3)``, infrared to visible; score: higher is better."""
+
+    score: float
+    matrix: Float64Array
+
+
+def search(
+    pairs: Sequence[GreyPair], keep: int = 8, progress: Callable[[float], None] | None = None
+) -> list[Hypothesis]:
+    """The best distinct similarities between the views, best first.
+
+    Every field ratio and rotation is tried; all shifts at once, by correlation in the frequency
+    domain. All pairs come from one rig and have the same sizes; their correlations add up.
+
+    pairs: one or more. progress: called with the finished share, 0 to 1.
+    """
+    visible, infrared = pairs[0]
+    side = WORKING_SIDE / max(infrared.shape)
+    small = [_resize(pair[1], side) for pair in pairs]
+    targets = [oriented_channels(image, CHANNELS) for image in small]
+    steps = int(np.ceil(np.log(FIELD_RATIOS[1] / FIELD_RATIOS[0]) / np.log(FIELD_STEP)))
+    found: list[Hypothesis] = []
+    for index, ratio in enumerate(np.geomspace(*FIELD_RATIOS, steps + 1)):
+        width = max(16, round(small[0].shape[1] * ratio))
+        factor = width / visible.shape[1]
+        scaled = [_resize(pair[0], factor) for pair in pairs]
+        correlator = _Correlator(targets, scaled[0].shape)
+        for rotation in ROTATIONS:
+            for score, small_matrix in correlator.peaks(scaled, rotation):
+                to_small_visible = resizing(visible.shape, scaled[0].shape)
+                to_small_infrared = resizing(infrared.shape, small[0].shape)
+                matrix = np.linalg.inv(to_small_visible) @ small_matrix @ to_small_infrared
+                found.append(Hypothesis(score, matrix))
+        if progress is not None:
+            progress((index + 1) / (steps + 1))
+    found.sort(key=lambda hypothesis: -hypothesis.score)
+    return _distinct(found, infrared.shape, 0.12 * visible.shape[1], keep)
+
+
+class _Correlator:
+    """Correlates visible channels of one size with the infrared channels at every shift."""
+
+    def __init__(self, targets: Sequence[FloatArray], shape: tuple[int, ...]) -> None:
+        height, width = targets[0].shape[:2]
+        self.infrared_shape = (height, width)
+        self.shape = (
+            cv2.getOptimalDFTSize(height + shape[0]),
+            cv2.getOptimalDFTSize(width + shape[1]),
+        )
+        self.least_area = LEAST_OVERLAP * min(height * width, shape[0] * shape[1])
+        self.mask = self._transform(np.ones((height, width), np.float32))
+        self.channels = [self._transform(target) for target in targets]
+        self.energies = [self._transform(np.square(target).sum(axis=2)) for target in targets]
+
+    def peaks(
+        self, images: Sequence[FloatArray], rotation: float
+    ) -> list[tuple[float, Float64Array]]:
+        """The two best shifts: score and infrared-to-visible matrix at working size."""
+        height, width = images[0].shape
+        turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), rotation, 1.0)
+        mask: Any = cv2.warpAffine(np.ones((height, width), np.float32), turn, (width, height))
+        mask_spectrum = self._transform(mask)
+        overlap = self._inverse(self.mask * np.conj(mask_spectrum))
+        product, here, there = (np.zeros(self.shape, np.float32) for _ in range(3))
+        for image, channels, energy in zip(images, self.channels, self.energies, strict=True):
+            turned: Any = cv2.warpAffine(
+                image, turn, (width, height), borderMode=cv2.BORDER_REFLECT
+            )
+            features = oriented_channels(turned, CHANNELS) * mask[..., None]
+            spectrum = self._transform(features)
+            product += self._inverse((channels * np.conj(spectrum)).sum(axis=2))
+            here += self._inverse(energy * np.conj(mask_spectrum))
+            squared = self._transform(np.square(features).sum(axis=2))
+            there += self._inverse(self.mask * np.conj(squared))
+        correlation = product / np.sqrt(np.maximum(here, 1e-3) * np.maximum(there, 1e-3))
+        # Chance correlation falls with the root of the area; this makes all overlaps comparable.
+        surface = np.where(
+            overlap > self.least_area, correlation * np.sqrt(np.maximum(overlap, 0)), -1.0
+        )
+        return [self._take_peak(surface, turn) for _ in range(2)]
+
+    def _take_peak(
+        self, surface: npt.NDArray[np.floating], turn: Any
+    ) -> tuple[float, Float64Array]:
+        row, column = (int(v) for v in np.unravel_index(int(np.argmax(surface)), surface.shape))
+        score = float(surface[row, column])
+        rows = np.arange(row - 6, row + 7) % self.shape[0]
+        columns = np.arange(column - 6, column + 7) % self.shape[1]
+        surface[np.ix_(rows, columns)] = -1.0
+        shift = np.eye(3)
+        shift[0, 2] = column if column < self.infrared_shape[1] else column - self.shape[1]
+        shift[1, 2] = row if row < self.infrared_shape[0] else row - self.shape[0]
+        turned = np.concatenate([np.asarray(turn, np.float64), [[0, 0, 1]]])
+        return score, np.linalg.inv(shift @ turned)
+
+    def _transform(self, image: FloatArray) -> npt.NDArray[np.complexfloating]:
+        return np.fft.rfft2(image, self.shape, axes=(0, 1))
+
+    def _inverse(self, spectrum: npt.NDArray[np.complexfloating]) -> npt.NDArray[np.floating]:
+        return np.fft.irfft2(spectrum, self.shape)
+
+
+def resizing(shape: Sequence[int], new_shape: Sequence[int]) -> Float64Array:
+    """The pixel map ``(3, 3)`` of resizing an image of ``shape`` (height, width, ...)."""
+    sy, sx = new_shape[0] / shape[0], new_shape[1] / shape[1]
+    return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
+
+
+def corners(shape: Sequence[int]) -> Float64Array:
+    """Centres of the four corner pixels of an image of ``shape`` (height, width, ...)."""
+    height, width = shape[:2]
+    return np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], np.float64)
+
+
+def map_points(matrix: Float64Array, points: Float64Array) -> Float64Array:
+    """Points ``(N, 2)`` through a homography."""
+    mapped = points @ matrix[:, :2].T + matrix[:, 2]
+    return mapped[:, :2] / mapped[:, 2:]
+
+
+def _resize(image: FloatArray, factor: float) -> FloatArray:
+    size = (max(16, round(image.shape[1] * factor)), max(16, round(image.shape[0] * factor)))
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return cv2.resize(image, size, interpolation=method).astype(np.float32, copy=False)
+
+
+def _distinct(
+    found: Sequence[Hypothesis], shape: Sequence[int], distance: float, keep: int
+) -> list[Hypothesis]:
+    kept: list[Hypothesis] = []
+    places: list[Float64Array] = []
+    for hypothesis in found:
+        place = map_points(hypothesis.matrix, corners(shape))
+        if all(np.linalg.norm(place - other, axis=1).mean() > distance for other in places):
+            kept.append(hypothesis)
+            places.append(place)
+        if len(kept) == keep:
+            break
+    return kept
