@@ -19,6 +19,11 @@ def start(device: torch.device) -> tuple[int, int]:
     return dist.get_rank(), dist.get_world_size()
 
 
+def is_chief() -> bool:
+    """Whether this process is the one that writes and prints."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def stop() -> None:
     """Leave the other processes."""
     if dist.is_available() and dist.is_initialized():

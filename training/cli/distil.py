@@ -7,6 +7,7 @@ import argparse
 from training.cli.run_options import add_run_options, run_options
 from training.config import read_config
 from training.distil import DistilConfig, distil
+from training.distributed import is_chief
 from training.export import ENCODER, MODEL
 
 
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
         overrides.append(f"teacher={options.teacher}")
     config = read_config(DistilConfig, options.config, overrides)
     outcome, taught = distil(config, options.data, run_options(options))
+    if not is_chief():
+        return 0
     print(f"{options.out / MODEL} after {outcome.steps} steps")
     for name, value in outcome.scores.items():
         share = f"   teacher {taught[name]:.3f}, {value / taught[name]:.0%}" if taught else ""

@@ -6,6 +6,7 @@ import argparse
 
 from training.cli.run_options import add_run_options, run_options
 from training.config import read_config
+from training.distributed import is_chief
 from training.teacher import TeacherConfig, train_teacher
 
 
@@ -24,6 +25,8 @@ def run(options: argparse.Namespace) -> int:
     """Train and print the validation scores."""
     config = read_config(TeacherConfig, options.config, options.overrides)
     outcome = train_teacher(config, options.data, run_options(options))
+    if not is_chief():
+        return 0
     print(f"{options.out / 'mm_net.pt'} after {outcome.steps} steps")
     for name, value in outcome.scores.items():
         print(f"  {name:5} {value:.3f}")
