@@ -61,7 +61,8 @@ class Report:
     latency_max: float
     node_cpu_percent: float
     node_memory: float
-    node_growth: float | None
+    node_memory_settled: float | None
+    node_memory_most: float | None
     load: float
     backend_arguments: list[str]
 
@@ -175,6 +176,7 @@ def _run(
             for process in processes:
                 process.check()
             memory.append((elapsed, processes[0].memory()))
+            bar.set_postfix_str(f"node {memory[-1][1]:.1f} MB")
             bar.update()
     bar.close()
     return memory
@@ -210,7 +212,8 @@ def _judge(
         latency_max=round(max(arrived, default=math.nan), 2),
         node_cpu_percent=round(100 * cpu / seconds, 1),
         node_memory=round(memory[-1][1], 1),
-        node_growth=round(max(settled) - settled[0], 2) if len(settled) > 1 else None,
+        node_memory_settled=round(settled[0], 1) if settled else None,
+        node_memory_most=round(max(settled), 1) if settled else None,
         load=round(os.getloadavg()[0] / len(os.sched_getaffinity(0)), 2),
         backend_arguments=options.parameter,
     )
@@ -228,8 +231,12 @@ def _text(report: Report, transport: bool) -> str:
         f"  node: {report.node_cpu_percent:.0f} % of a core, {report.node_memory:.0f} MB resident",
         f"  load of this machine: {report.load:.2f} per core (above 1, latencies are inflated)",
     ]
-    if report.node_growth is not None:
-        lines.insert(4, f"  node: memory growth after the first minute {report.node_growth:.2f} MB")
+    if report.node_memory_settled is not None and report.node_memory_most is not None:
+        lines.insert(
+            4,
+            f"  node: {report.node_memory_settled:.1f} MB after the first minute, at most "
+            f"{report.node_memory_most:.1f} MB later, {report.node_memory:.1f} MB at the end",
+        )
     return "\n".join(lines)
 
 

@@ -1,0 +1,136 @@
+"""What `colcon build` installs: launch files and commands, started as a user starts them."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
+
+from rig import TIMEOUT, Rig
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Path:
+    """A workspace with this package built in it."""
+    if shutil.which("colcon") is None:
+        pytest.skip("no colcon: the launch files were NOT tested")
+    folder = tmp_path_factory.mktemp("workspace")
+    built = subprocess.run(
+        ["colcon", "build", "--base-paths", str(REPOSITORY), "--packages-select", "lut_fuse_ros"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr[-2000:]
+    return folder
+
+
+class Command:
+    """A command in the sourced workspace, in a process group of its own like a terminal's."""
+
+    def __init__(self, workspace: Path, command: str) -> None:
+        self.log = workspace / f"{time.time_ns()}.log"
+        script = f"source install/local_setup.bash && exec {command}"
+        self.process = subprocess.Popen(
+            ["bash", "-c", script],
+            cwd=workspace,
+            env={**os.environ, "PYTHONPATH": _without_the_checkout()},
+            stdout=self.log.open("w"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # A background shell of a script ignores interrupts, and its children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def interrupt(self) -> int:
+        """Ctrl-C in a terminal reaches the whole group. Returns the exit status."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(TIMEOUT)
+
+    def finish(self) -> int:
+        return self.process.wait(6 * TIMEOUT)
+
+
+def _without_the_checkout() -> str:
+    paths = os.environ["PYTHONPATH"].split(os.pathsep)
+    return os.pathsep.join(path for path in paths if path and Path(path) != REPOSITORY)
+
+
+def test_the_demo_fuses_and_ctrl_c_ends_it_cleanly(workspace):
+    arguments = "namespace:=demo width:=160 height:=120 frames:=4"
+    demo = Command(workspace, f"ros2 launch lut_fuse_ros demo.launch.py {arguments}")
+    rig = Rig("/demo")
+    try:
+        rig.wait(lambda: len(rig.images) > 10 and rig.infos, "the demo shows nothing", 3 * TIMEOUT)
+        assert (rig.images[-1].width, rig.images[-1].height) == (160, 120)
+        assert rig.infos[-1].width == 160
+        assert rig.state() == "active"
+    finally:
+        status = demo.interrupt()
+        rig.close()
+    assert status == 0, demo.output
+    assert "Traceback" not in demo.output
+    assert demo.output.count("process has finished cleanly") == 2, demo.output
+
+
+def test_the_launch_file_connects_the_topics_it_is_given(workspace):
+    arguments = (
+        "visible_topic:=/camera/color/image_raw infrared_topic:=/thermal/image_raw "
+        "fused_topic:=/seen/image name:=eyes autostart:=false"
+    )
+    launch = Command(workspace, f"ros2 launch lut_fuse_ros lut_fuse.launch.py {arguments}")
+    rig = Rig("", "eyes")
+    try:
+        assert rig.state() == "unconfigured"
+        assert rig.transition("configure")
+        assert rig.transition("activate")
+        node = rig.node
+        for topic in ("/camera/color", "/thermal"):
+            for name in ("image_raw", "camera_info"):
+                rig.wait(lambda t=f"{topic}/{name}": node.count_subscribers(t), f"no {topic}")
+        for name in ("image", "image/compressed", "camera_info"):
+            rig.wait(lambda n=name: node.count_publishers(f"/seen/{n}"), f"no {name}")
+    finally:
+        status = launch.interrupt()
+        rig.close()
+    assert status == 0, launch.output
+
+
+def test_every_launch_argument_is_explained(workspace):
+    shown = Command(workspace, "ros2 launch lut_fuse_ros lut_fuse.launch.py --show-args")
+    assert shown.finish() == 0
+    page = (REPOSITORY / "docs" / "ros.md").read_text(encoding="utf-8")
+    names = [line.split("'")[1] for line in shown.output.splitlines() if line.startswith("    '")]
+    assert len(names) > 10
+    for name in names:
+        assert f"`{name}`" in page
+
+
+def test_the_benchmark_reports_what_it_measured(workspace):
+    options = "--width 64 --height 48 --duration 3 --warm-up 0 --json"
+    benchmark = Command(workspace, f"ros2 run lut_fuse_ros benchmark {options}")
+    assert benchmark.finish() == 0, benchmark.output
+    report = json.loads(benchmark.output.splitlines()[-1])
+    assert report["pairs"] > 30
+    assert report["received"] + report["lost"] == report["pairs"]
+    assert 0 < report["latency_p50"] <= report["latency_p99"] <= report["latency_max"]
+
+
+def test_the_benchmark_explains_a_node_that_cannot_start(workspace):
+    benchmark = Command(workspace, "ros2 run lut_fuse_ros benchmark -p strength:=7.0")
+    assert benchmark.finish() == 1
+    assert "must be between 0 and 1" in benchmark.output
+    assert "Traceback" not in benchmark.output
