@@ -12,6 +12,7 @@ import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
+from launch import LaunchDescription
 from launch.actions import ExecuteProcess, TimerAction
 from launch_testing.actions import ReadyToTest
 from lifecycle_msgs.msg import Transition
@@ -22,8 +23,6 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
-
-from launch import LaunchDescription
 
 TIMEOUT = 20.0
 """Generous, for machines under load; nothing waits this long when it works."""

@@ -6,12 +6,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
 
+from launch import LaunchDescription
 from launch.actions import ExecuteProcess, TimerAction
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
 from rig import TIMEOUT, NodeTest, node_process
-
-from launch import LaunchDescription
 
 MISTAKES = {
     "strength:=2.0": "'strength' is 2.0; it must be between 0 and 1",
