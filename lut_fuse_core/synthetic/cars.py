@@ -59,7 +59,7 @@ def place(car: Car, x: float, z: float, towards: bool, day: bool, camera_x: floa
     def world(along: float, up: float, across: float) -> list[float]:
         return [x + across, up, z + (along if towards else LENGTH - along)]
 
-    base = 20.0 if day else 9.0
+    base = 20.0 if day else 7.0
     solid = _sections(car, world, base) + _sides(car, world, base)
     camera = np.array([camera_x, 1.7, 0.0])
     far_first = sorted(solid, key=lambda s: -float(np.linalg.norm(s.points.mean(axis=0) - camera)))

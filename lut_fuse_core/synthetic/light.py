@@ -29,7 +29,7 @@ def still_light(surfaces: Surfaces, day: bool) -> Float32Array:
         # On walls the light comes from the side, on the ground from above, never upwards.
         facing = np.where(surfaces.upright > 0, np.abs(dx), dy) / np.sqrt(square)
         facing = np.where(dy > 0, facing, 0.12 * facing)
-        light += (5.0 * np.maximum(facing, 0.02) / square)[..., None] * LAMP_COLOUR
+        light += (8.0 * np.maximum(facing, 0.02) / square)[..., None] * LAMP_COLOUR
     return light
 
 

@@ -114,9 +114,9 @@ def _paint_ground(surfaces: Surfaces, where: np.ndarray, seed: int, day: bool) -
     grey = np.where(paint > 0.2, 0.13 + 0.5 * paint, grey)
     grey = np.where(kerb, 0.34 + 0.04 * grain, grey)
     surfaces.albedo[where] = grey[:, None] * np.array([1.0, 0.99, 0.96], np.float32)
-    base = 27.0 if day else 13.0
-    warmth = base + 1.1 * patches + 0.5 * grain - 0.6 * (paint > 0.2) + 0.9 * tracks
-    warmth = np.where(pavement, base - 1.8 + 0.3 * grain - 0.35 * joints * near, warmth)
+    base = 27.0 if day else 8.5
+    warmth = base + 0.8 * patches + 0.4 * grain - 0.3 * (paint > 0.2) + 0.7 * tracks
+    warmth = np.where(pavement, base - 1.0 + 0.3 * grain - 0.35 * joints * near, warmth)
     surfaces.temperature[where] = np.where(kerb, base - 0.4, warmth)
 
 
@@ -166,7 +166,7 @@ def _paint_walls(surfaces: Surfaces, where: np.ndarray, seed: int, day: bool) ->
     curtain = curtain * (1 - 0.25 * (np.abs(in_z - 1.3) > 0.75 * (1.3 - margin)))
     surfaces.albedo[where] = np.clip(wall, 0.01, 0.9)
     surfaces.emission[where] = np.where(lit[:, None], 0.5 * glow * curtain[:, None], 0.0)
-    base = 22.0 if day else 10.0
+    base = 22.0 if day else 7.0
     warmth = base + rng.normal(0, 0.9, 128)[building] + 0.5 * stains - 0.2 * courses * near
     warmth += np.where(frame, 1.6, 0.0) - np.where(cornice, 1.0, 0.0)
     warmth += 1.2 * np.exp(-((in_y - low + 0.5) ** 2) / 0.15) * (np.abs(in_z - 1.3) < 0.6)
@@ -198,7 +198,7 @@ def _paint_sky(
     light = light * (1 + (0.25 if day else 0.4) * clouds[:, None] * (1 - 0.5 * share))
     surfaces.albedo[where] = 0
     surfaces.emission[where] = np.maximum(light, 0)
-    surfaces.temperature[where] = 1.0 + 6 * share[:, 0] + 1.3 * clouds
+    surfaces.temperature[where] = 0.5 + 5 * share[:, 0] + 1.1 * clouds
     surfaces.z[where] = SKY_DEPTH
     surfaces.upright[where] = 0
 
@@ -216,7 +216,7 @@ def _paint_lamps(surfaces: Surfaces, view: View, day: bool) -> None:
         head = np.zeros_like(mask)
         axes = (max(1, round(0.38 * view.focal / z)), max(1, round(0.09 * view.focal / z)))
         cv2.ellipse(head, pixels[2], axes, 0, 0, 360, 1, -1)
-        for part, albedo, warmth in ((mask, 0.16, 9.0), (head, 0.3, 9.0 if day else 38.0)):
+        for part, albedo, warmth in ((mask, 0.16, 6.0), (head, 0.3, 6.0 if day else 38.0)):
             here = part.astype(bool)
             surfaces.albedo[here] = albedo
             surfaces.emission[here] = 0
