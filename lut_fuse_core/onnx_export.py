@@ -19,8 +19,8 @@ from lut_fuse_core.model import ContextEncoder, FloatArray
 IR_VERSION = 8
 OPSET = 17
 
-_FLOAT_TENSOR = 1
-_ATTRIBUTE_TYPES = {"f": 1, "ints": 7}
+_FLOAT_TENSOR, _HALF_TENSOR = 1, 10
+_ATTRIBUTE_TYPES = {"f": 1, "i": 2, "ints": 7}
 
 _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "Model": {"ir_version": (1, "int64"), "producer_name": (2, "string"),
@@ -30,8 +30,8 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
               "input": (11, "Value*"), "output": (12, "Value*")},
     "Node": {"input": (1, "string*"), "output": (2, "string*"), "op_type": (4, "string"),
              "attribute": (5, "Attribute*")},
-    "Attribute": {"name": (1, "string"), "f": (2, "float"), "ints": (8, "int64*"),
-                  "type": (20, "int32")},
+    "Attribute": {"name": (1, "string"), "f": (2, "float"), "i": (3, "int64"),
+                  "ints": (8, "int64*"), "type": (20, "int32")},
     "Tensor": {"dims": (1, "int64*"), "data_type": (2, "int32"), "name": (8, "string"),
                "raw_data": (9, "bytes")},
     "Value": {"name": (1, "string"), "type": (2, "Type")},
@@ -43,22 +43,28 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
 """Message: field: (number, type); a star marks a repeated field."""
 
 
-def encoder_to_onnx(encoder: ContextEncoder) -> bytes:
+def encoder_to_onnx(encoder: ContextEncoder, *, half: bool = False) -> bytes:
     """The convolutions of a context encoder as a serialised ONNX model.
 
-    Input ``planes``: ``(1, C, h, w) float32``, what `context.encoder_input` returns, any h and w.
-    Output ``context``: ``(1, 1, h, w) float32``, grey levels 0..255.
+    half: with input, weights and convolutions in float16, for runtimes that take types literally.
+
+    Input ``planes``: ``(1, C, h, w) float32`` (``half``: float16), what `context.encoder_input`
+    returns, any h and w. Output ``context``: ``(1, 1, h, w) float32``, grey levels 0..255.
     """
     graph = _message("Graph", name="context_encoder")
     channels = encoder.blocks[0].weight.shape[1]
-    graph.input.append(_value("planes", channels))
-    graph.output.append(_value("context", 1))
+    graph.input.append(_value("planes", channels, _HALF_TENSOR if half else _FLOAT_TENSOR))
+    graph.output.append(_value("context", 1, _FLOAT_TENSOR))
     hidden = first = _block(graph, encoder, 0, "planes")
     for index in range(1, len(encoder.blocks) - 1):
         hidden = _block(graph, encoder, index, hidden)
     if encoder.skip:
         hidden = _node(graph, "Add", [hidden, first])
     logits = _convolution(graph, encoder, len(encoder.blocks) - 1, hidden)
+    if half:
+        for tensor in graph.initializer:
+            _halve(tensor)
+        logits = _node(graph, "Cast", [logits], to=_FLOAT_TENSOR)
     shares = _node(graph, "Sigmoid", [logits])
     top = _tensor(graph, "grey_levels", np.array([255.0], np.float32))
     _node(graph, "Mul", [shares, top], output="context")
@@ -72,7 +78,7 @@ def encoder_to_onnx(encoder: ContextEncoder) -> bytes:
 def _block(graph: Any, encoder: ContextEncoder, index: int, source: str) -> str:
     block = encoder.blocks[index]
     hidden = _convolution(graph, encoder, index, source)
-    hidden = _node(graph, "LeakyRelu", [hidden], alpha=encoder.slope)
+    hidden = _node(graph, "LeakyRelu", [hidden], alpha=float(encoder.slope))
     if block.gain is None or block.offset is None:
         return hidden
     gain = _tensor(graph, f"gain_{index}", block.gain)
@@ -95,7 +101,7 @@ def _node(
     name = output or f"value_{len(graph.node)}"
     node = graph.node.add(op_type=operator, input=inputs, output=[name])
     for key, value in attributes.items():
-        field = "ints" if isinstance(value, list) else "f"
+        field = "ints" if isinstance(value, list) else "i" if isinstance(value, int) else "f"
         node.attribute.add(name=key, type=_ATTRIBUTE_TYPES[field], **{field: value})
     return name
 
@@ -106,12 +112,17 @@ def _tensor(graph: Any, name: str, array: FloatArray) -> str:
     return name
 
 
-def _value(name: str, channels: int) -> Any:
+def _halve(tensor: Any) -> None:
+    values = np.frombuffer(tensor.raw_data, "<f4")
+    tensor.raw_data, tensor.data_type = values.astype("<f2").tobytes(), _HALF_TENSOR
+
+
+def _value(name: str, channels: int, element: int) -> Any:
     sizes: list[dict[str, Any]] = [
         {"dim_value": 1}, {"dim_value": channels}, {"dim_param": "height"}, {"dim_param": "width"}
     ]  # fmt: skip
     shape = _message("Shape", dim=[_message("Dimension", **size) for size in sizes])
-    tensor = _message("TensorType", elem_type=_FLOAT_TENSOR, shape=shape)
+    tensor = _message("TensorType", elem_type=element, shape=shape)
     return _message("Value", name=name, type=_message("Type", tensor_type=tensor))
 
 

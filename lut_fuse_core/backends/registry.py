@@ -10,11 +10,16 @@ from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.model import FusionModel
 
 _CLASSES = {
+    "cuda": "lut_fuse_core.backends.cuda:CudaBackend",
+    "tensorrt": "lut_fuse_core.backends.tensorrt:TensorRtBackend",
     "native": "lut_fuse_core.backends.native:NativeBackend",
     "cpu": "lut_fuse_core.backends.cpu:CpuBackend",
     "reference": "lut_fuse_core.backends.reference:ReferenceBackend",
 }
-"""Fastest first: ``auto`` takes the first that works."""
+"""Fastest first: ``auto`` takes the first that works.
+
+`cuda` comes before `tensorrt` because TensorRT builds an engine before its first frame.
+"""
 
 BACKEND_NAMES = ("auto", *_CLASSES)
 

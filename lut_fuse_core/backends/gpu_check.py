@@ -1,0 +1,101 @@
+"""Whether a GPU backend computes what the reference computes, asked before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lut_fuse_core.backends.gpu_source import Precision
+from lut_fuse_core.backends.reference import ReferenceBackend
+from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.model import FusionModel
+
+CHECK_SIZE = (75, 109)
+"""Rows and columns of the pair that is compared: odd, and more than one tile of any kernel."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far a precision may be from the reference.
+
+    share: of all values that must be within ``near`` grey levels. far: limit for every value, None
+    for no limit.
+    """
+
+    near: int
+    share: float
+    far: int | None
+
+
+BOUNDS: dict[Precision, Bound] = {
+    "fp32": Bound(near=1, share=0.9999, far=2),
+    "fp16": Bound(near=2, share=0.999, far=None),
+}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Differences to the reference: the largest in grey levels, and the share within the bound."""
+
+    largest: int
+    share: float
+    bound: Bound
+
+    @property
+    def good(self) -> bool:
+        """Whether the bound holds."""
+        far = self.bound.far
+        return self.share >= self.bound.share and (far is None or self.largest <= far)
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.share:.3%} of the values are within {self.bound.near} grey levels of the "
+            f"reference ({self.bound.share:.2%} must be), the largest difference is {self.largest}"
+        )
+        return text if self.bound.far is None else f"{text} ({self.bound.far} is allowed)"
+
+
+def agreement(result: UInt8Array, truth: UInt8Array, precision: Precision) -> Agreement:
+    """Compare a fused image with the reference's."""
+    bound = BOUNDS[precision]
+    difference = np.abs(result.astype(np.int16) - truth.astype(np.int16))
+    return Agreement(int(difference.max()), float(np.mean(difference <= bound.near)), bound)
+
+
+def check_pair_of_images(seed: int = 0) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
+    """A pair with smooth parts, noise and hard edges, and a coverage."""
+    rng = np.random.default_rng(seed)
+    rows, columns = CHECK_SIZE
+    y, x = np.mgrid[:rows, :columns]
+    grey = 128 + 90 * np.sin(x / 13 + y / 17) + rng.normal(0, 8, (rows, columns))
+    visible = np.clip(grey[..., None] + rng.normal(0, 20, 3), 0, 255).astype(np.uint8)
+    infrared = np.clip(128 + 140 * np.cos(x / 19 - y / 11), 0, 255).astype(np.uint8)
+    visible[: rows // 3] = rng.integers(0, 256, (rows // 3, columns, 3), dtype=np.uint8)
+    infrared[:, : columns // 3] = rng.choice(np.array([0, 255], np.uint8), (rows, columns // 3))
+    return visible, infrared, rng.integers(0, 256, (rows, columns), dtype=np.uint8)
+
+
+def require_agreement(
+    fuse: Callable[..., UInt8Array], model: FusionModel, precision: Precision, device: str
+) -> None:
+    """Fuse a pair with and without coverage and compare with the reference.
+
+    fuse: as `Backend.fuse`. device: for the message.
+    Raises BackendUnavailableError with the numbers if the bound of this precision does not hold.
+    """
+    visible, infrared, coverage = check_pair_of_images()
+    reference = ReferenceBackend(model)
+    for options in ({}, {"strength": 0.75, "coverage": coverage}):
+        found = agreement(
+            fuse(visible, infrared, **options),
+            reference.fuse(visible, infrared, **options),  # type: ignore[arg-type]
+            precision,
+        )
+        if not found.good:
+            raise BackendUnavailableError(
+                f"its self-check in {precision} on {device} failed: {found}; use 'native' or 'cpu' "
+                "and report this"
+            )

@@ -1,0 +1,161 @@
+"""TensorRT engines: built once from the exported encoder, kept in a folder, loaded afterwards.
+
+Works with the Python API of TensorRT 8.5 to 11: tensors by name (8.5 and later), types taken from
+the ONNX file where networks can be strongly typed (10 and later; the only way in 11).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.backends.gpu_source import Precision
+from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.model import ContextEncoder
+from lut_fuse_core.onnx_export import encoder_to_onnx
+
+OLDEST_TENSORRT = (8, 5)
+LEAST_SIDE = 2
+"""Least rows and columns of the encoder's grid that an engine accepts."""
+WORKSPACE = 256 << 20
+"""Bytes that TensorRT may use for itself."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """All that an engine depends on; another value of any of them means another engine.
+
+    rows, columns: the encoder's grid that the engine is tuned for, and the largest it accepts.
+    onnx_hash: SHA-256 of the exported encoder.
+    """
+
+    gpu: str
+    capability: int
+    tensorrt: str
+    precision: Precision
+    rows: int
+    columns: int
+    onnx_hash: str
+
+    @property
+    def file_name(self) -> str:
+        """A file name that holds all of it."""
+        gpu = re.sub(r"[^A-Za-z0-9]+", "-", self.gpu).strip("-").lower()
+        version = re.sub(r"[^A-Za-z0-9.]+", "-", self.tensorrt)
+        return (
+            f"encoder-{gpu}-sm{self.capability}-trt{version}-{self.precision}"
+            f"-{self.columns}x{self.rows}-{self.onnx_hash[:16]}.engine"
+        )
+
+
+def cache_folder() -> Path:
+    """Where engines are kept: LUT_FUSE_CACHE, or lut_fuse under the user's cache folder."""
+    if folder := os.environ.get("LUT_FUSE_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lut_fuse"
+
+
+def exported(encoder: ContextEncoder, precision: Precision) -> tuple[bytes, str]:
+    """The encoder as ONNX in this precision, and its SHA-256."""
+    onnx = encoder_to_onnx(encoder, half=precision == "fp16")
+    return onnx, hashlib.sha256(onnx).hexdigest()
+
+
+def open_tensorrt() -> Any:
+    """The tensorrt module. Raises BackendUnavailableError if it is missing or too old."""
+    try:
+        import tensorrt
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"it needs TensorRT's Python module ({error}); on a Jetson run 'sudo apt install "
+            "python3-libnvinfer', elsewhere 'pip install tensorrt'"
+        ) from error
+    if version_of(tensorrt.__version__) < OLDEST_TENSORRT:
+        oldest = ".".join(map(str, OLDEST_TENSORRT))
+        raise BackendUnavailableError(
+            f"TensorRT {tensorrt.__version__} is too old; {oldest} or later is needed"
+        )
+    return tensorrt
+
+
+def version_of(text: str) -> tuple[int, int]:
+    """Major and minor version: (10, 3) of ``10.3.0.post1``."""
+    numbers = re.findall(r"\d+", text)
+    return int(numbers[0]), int(numbers[1])
+
+
+def load_or_build(
+    tensorrt: Any, key: EngineKey, onnx: bytes, channels: int, folder: Path | None = None
+) -> Any:
+    """The engine for a key, from the cache if it is there and loads, else built and stored.
+
+    folder: None for `cache_folder`. A folder that cannot be written only costs time.
+    Raises BackendUnavailableError if TensorRT cannot build it.
+    """
+    logger = tensorrt.Logger(tensorrt.Logger.WARNING)
+    runtime = tensorrt.Runtime(logger)
+    path = (folder or cache_folder()) / key.file_name
+    if path.is_file():
+        engine = runtime.deserialize_cuda_engine(path.read_bytes())
+        if engine is not None:
+            return engine
+        _log.warning("%s does not load; it is built again", path)
+    _log.warning(
+        "building the TensorRT engine for a grid of %dx%d in %s; it is kept in %s, so this "
+        "happens once",
+        *(key.columns, key.rows, key.precision, path.parent),
+    )
+    plan = _build(tensorrt, logger, key, onnx, channels)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(plan)
+    except OSError as error:
+        _log.warning("the TensorRT engine cannot be kept in %s (%s)", path.parent, error)
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise BackendUnavailableError("TensorRT cannot load the engine that it has just built")
+    return engine
+
+
+def _build(tensorrt: Any, logger: Any, key: EngineKey, onnx: bytes, channels: int) -> bytes:
+    builder = tensorrt.Builder(logger)
+    flags, weakly_typed = network_flags(tensorrt.NetworkDefinitionCreationFlag)
+    network = builder.create_network(flags)
+    parser = tensorrt.OnnxParser(network, logger)
+    if not parser.parse(onnx):
+        errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
+        raise BackendUnavailableError(f"TensorRT cannot read the exported encoder ({errors})")
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, WORKSPACE)
+    if weakly_typed and key.precision == "fp16":
+        config.set_flag(tensorrt.BuilderFlag.FP16)
+    profile = builder.create_optimization_profile()
+    least, most = (
+        (1, channels, rows, columns)
+        for rows, columns in ((LEAST_SIDE, LEAST_SIDE), (key.rows, key.columns))
+    )
+    profile.set_shape("planes", least, most, most)
+    config.add_optimization_profile(profile)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise BackendUnavailableError("TensorRT cannot build the encoder; its log says why")
+    return bytes(plan)
+
+
+def network_flags(kinds: Any) -> tuple[int, bool]:
+    """Flags of `create_network`, and whether the network takes its precision from builder flags.
+
+    kinds: tensorrt.NetworkDefinitionCreationFlag, whose members differ between the versions.
+    """
+    if hasattr(kinds, "STRONGLY_TYPED"):
+        return 1 << int(kinds.STRONGLY_TYPED), False
+    return 1 << int(kinds.EXPLICIT_BATCH), True

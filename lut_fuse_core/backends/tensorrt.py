@@ -1,0 +1,173 @@
+"""The `tensorrt` backend: our kernels around a context encoder that TensorRT executes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lut_fuse_core.backends.gpu_check import CHECK_SIZE, require_agreement
+from lut_fuse_core.backends.gpu_device import (
+    GpuDevice,
+    GpuKernels,
+    compile_kernels,
+    open_device,
+    prepare_launch,
+)
+from lut_fuse_core.backends.gpu_engine import EngineKey, exported, load_or_build, open_tensorrt
+from lut_fuse_core.backends.gpu_frame import GpuFrame, GpuFuser
+from lut_fuse_core.backends.gpu_source import Precision, plan_kernels
+from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.model import FusionModel
+
+DEFAULT_SIZE = (480, 640)
+
+
+class TensorRtBackend:
+    """The context encoder as a TensorRT engine; look-up and colour as in the `cuda` backend.
+
+    precision: None for fp16 where the GPU has it and it agrees with the reference, else fp32.
+    size: height and width that the engine is tuned for; it serves smaller images too, larger ones
+    get an engine of their own when the first comes. folder: where engines are kept, see
+    `gpu_engine.cache_folder`.
+
+    Every instance fuses a pair and compares it with `reference` before it is used. Raises
+    BackendUnavailableError if TensorRT, CuPy, a driver or a GPU is missing, if the engine cannot be
+    built, or if that comparison fails.
+    """
+
+    name = "tensorrt"
+
+    def __init__(
+        self,
+        model: FusionModel,
+        threads: int | None = None,
+        *,
+        precision: Precision | None = None,
+        size: tuple[int, int] = DEFAULT_SIZE,
+        folder: Path | None = None,
+    ) -> None:
+        """Threads is accepted for uniformity; the GPU has its own."""
+        self.model = model
+        plan_kernels(model, precision or "fp32")
+        tensorrt = open_tensorrt()
+        device = open_device()
+        reasons = []
+        for candidate in device.precisions(precision):
+            try:
+                self.fuser = _fuser(tensorrt, device, model, candidate, size, folder)
+            except BackendUnavailableError as error:
+                reasons.append(str(error))
+            else:
+                self.precision: Precision = candidate
+                return
+        raise BackendUnavailableError("; ".join(reasons))
+
+    def fuse(
+        self,
+        visible: UInt8Array,
+        infrared: UInt8Array,
+        *,
+        strength: float = 1.0,
+        coverage: UInt8Array | None = None,
+        out: UInt8Array | None = None,
+    ) -> UInt8Array:
+        """Fuse one pair; see `Backend.fuse`.
+
+        Raises BackendUnavailableError if an engine for a larger image than before cannot be built.
+        """
+        return self.fuser.fuse(visible, infrared, strength=strength, coverage=coverage, out=out)
+
+
+@dataclass
+class _Engine:
+    rows: int
+    columns: int
+    engine: Any  # tensorrt.ICudaEngine, which must outlive its context
+    context: Any  # tensorrt.IExecutionContext
+
+
+class TensorRtEncoder:
+    """The context of a frame by TensorRT; a `ContextStage`."""
+
+    def __init__(
+        self,
+        tensorrt: Any,
+        device: GpuDevice,
+        kernels: GpuKernels,
+        model: FusionModel,
+        size: tuple[int, int],
+        folder: Path | None,
+    ) -> None:
+        self._tensorrt, self._device = tensorrt, device
+        self._kernels, self._folder = kernels, folder
+        self._precision = kernels.plan.precision
+        self._channels = int(model.encoder.blocks[0].weight.shape[1])
+        self._onnx, self._hash = exported(model.encoder, self._precision)
+        stride = model.encoder.stride
+        rows, columns = (
+            -(-max(side, check) // stride) for side, check in zip(size, CHECK_SIZE, strict=True)
+        )
+        self._engine = self._open(rows, columns)
+        self._planes: Any = None
+
+    def prepare(self, frame: GpuFrame) -> None:
+        """The encoder's input, and an engine if this size is larger than any before."""
+        cupy = self._device.cupy
+        kind = cupy.float16 if self._precision == "fp16" else cupy.float32
+        self._planes = cupy.empty((self._channels, frame.rows, frame.columns), kind)
+        if frame.rows > self._engine.rows or frame.columns > self._engine.columns:
+            self._engine = self._open(
+                max(frame.rows, self._engine.rows), max(frame.columns, self._engine.columns)
+            )
+        context = self._engine.context
+        context.set_input_shape("planes", (1, self._channels, frame.rows, frame.columns))
+        context.set_tensor_address("planes", self._planes.data.ptr)
+        context.set_tensor_address("context", frame.context.data.ptr)
+
+    def launch(self, frame: GpuFrame, stream: Any) -> None:
+        """See `ContextStage.launch`. Raises BackendUnavailableError if TensorRT refuses."""
+        launch = prepare_launch(frame.rows, frame.columns)
+        images = frame.device["visible"], frame.device["infrared"]
+        self._kernels.prepare_planes(
+            launch.grid, launch.block, (*images, *frame.size_arguments, self._planes)
+        )
+        if not self._engine.context.execute_async_v3(stream.ptr):
+            raise BackendUnavailableError("TensorRT did not execute the encoder; its log says why")
+
+    def _open(self, rows: int, columns: int) -> _Engine:
+        device = self._device
+        key = EngineKey(
+            device.name,
+            device.capability,
+            self._tensorrt.__version__,
+            self._precision,
+            rows,
+            columns,
+            self._hash,
+        )
+        engine = load_or_build(self._tensorrt, key, self._onnx, self._channels, self._folder)
+        return _Engine(rows, columns, engine, engine.create_execution_context())
+
+
+def _fuser(
+    tensorrt: Any,
+    device: GpuDevice,
+    model: FusionModel,
+    precision: Precision,
+    size: tuple[int, int],
+    folder: Path | None,
+) -> GpuFuser:
+    kernels = compile_kernels(device, model, plan_kernels(model, precision))
+    try:
+        encoder = TensorRtEncoder(tensorrt, device, kernels, model, size, folder)
+        fuser = GpuFuser(device, kernels, model, encoder)
+        require_agreement(fuser.fuse, model, precision, device.name)
+    except BackendUnavailableError:
+        raise
+    except Exception as error:  # out of memory, a launch that fails: errors of CuPy or TensorRT
+        raise BackendUnavailableError(
+            f"its first frame failed on {device.name} ({error})"
+        ) from error
+    return fuser
