@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
+from lut_fuse_core.errors import InputError
 from training.ablate import ablate
 from training.cli.run_options import add_run_options, run_options
 from training.config import read_config
@@ -29,6 +31,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Train, measure and print."""
+    if "RANK" in os.environ:
+        raise InputError("'ablate' runs in one process; start it without torchrun")
     overrides = list(options.overrides)
     if options.teacher:
         overrides.append(f"teacher={options.teacher}")

@@ -31,7 +31,7 @@ def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
         required=True,
         metavar="FOLDER",
         help="registered pairs: visible/ and infrared/ with equal file names, or the layout of "
-        "MSRS, MFNet, FMB, LLVIP, RoadScene or TNO",
+        "MSRS, FMB, M3FD, LLVIP, RoadScene or TNO",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="for example runs/mine"
