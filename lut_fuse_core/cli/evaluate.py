@@ -212,7 +212,7 @@ def as_text(evaluation: Evaluation, subject: Subject) -> str:
     means = {method: evaluation.mean(method) for method in METHODS}
     medians = {method: evaluation.median(method) for method in METHODS}
     lines = [
-        f"{subject.dataset}: {len(evaluation.pairs)} pairs, fused by {subject.method}",
+        f"{subject.dataset}: {_counted(len(evaluation.pairs), 'pair')}, fused by {subject.method}",
         "",
         "      " + "".join(f"{label:>18}" for label in ("fused", "maximum rule", "average rule")),
         "      " + f"{'mean':>9}{'median':>9}" * len(METHODS),
@@ -256,17 +256,20 @@ def _report_problems(evaluation: Evaluation, dataset: Dataset) -> None:
     for problem in evaluation.problems[:NAMED_PROBLEMS]:
         _note(f"left out {problem.name}: {problem.reason}")
     if len(evaluation.problems) > NAMED_PROBLEMS:
-        _note(f"left out {len(evaluation.problems) - NAMED_PROBLEMS} more pairs; --json names all")
+        more = len(evaluation.problems) - NAMED_PROBLEMS
+        _note(f"left out {_counted(more, 'more pair')}; --json names all")
     if dataset.unmatched:
-        _note(
-            f"{len(dataset.unmatched)} images have no partner of the same name: "
-            + _shortened(dataset.unmatched)
-        )
+        count = _counted(len(dataset.unmatched), "image")
+        _note(f"{count} without a partner of the same name: {_shortened(dataset.unmatched)}")
 
 
 def _shortened(names: Sequence[str]) -> str:
     rest = ", ..." if len(names) > NAMED_PROBLEMS else ""
     return ", ".join(names[:NAMED_PROBLEMS]) + rest
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _note(text: str) -> None:

@@ -292,7 +292,7 @@ def test_bad_pairs_are_named_on_stderr_and_the_rest_is_measured(
     captured = capsys.readouterr()
     assert "2 pairs" in captured.out
     assert "left out a" in captured.err
-    assert "1 images have no partner of the same name: d" in captured.err
+    assert "1 image without a partner of the same name: d" in captured.err
 
 
 def test_a_sequence_reports_flicker_and_the_untouched_region(
