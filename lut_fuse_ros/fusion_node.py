@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import signal
 import sys
 import time
@@ -11,29 +9,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import cv2
-import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo
+from std_srvs.srv import Trigger
 
-from lut_fuse_core.errors import BackendUnavailableError, InputError, LutFuseError
-from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.registration import RegistrationConfig
-from lut_fuse_core.registration_file import load_registration
+from lut_fuse_core.errors import InputError, LutFuseError
+from lut_fuse_core.pipeline import FusionPipeline
 from lut_fuse_ros.declaration import declare_parameters, on_change
 from lut_fuse_ros.diagnostics import Diagnostics
+from lut_fuse_ros.live_calibration import LiveCalibration, outcome
 from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.output import Output
 from lut_fuse_ros.pairing import Pairing
 from lut_fuse_ros.parameters import NodeParameters
+from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, warm_up
 from lut_fuse_ros.qos import profile
 from lut_fuse_ros.transitions import refuse_impossible_transitions
 from lut_fuse_ros.worker import Worker
 
 Result = TransitionCallbackReturn
-WARM_UP_SIZE = (480, 640)
 REGISTRATION_PERIOD = 1.0
 LOG_PERIOD = 5.0
 
@@ -65,6 +62,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         refuse_impossible_transitions(self)
         on_change(self, lambda: self.parameters, self._accept)
         self.diagnostics = Diagnostics(self)
+        self.create_service(Trigger, "~/calibrate", self._calibrate)
         if self.parameters.autostart:
             self._starter = self.create_timer(0.0, self._autostart)
 
@@ -73,8 +71,10 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model, choose the backend, warm it up, offer the topics."""
         try:
-            self.pipeline = self._make_pipeline()
-            self._warm_up(self.pipeline)
+            self.pipeline, self.backend_note = make_pipeline(self.parameters)
+            if self.backend_note:
+                self.get_logger().warning(self.backend_note)
+            warm_up(self.pipeline)
             if self.parameters.registration_source == "tf":
                 from lut_fuse_ros.tf_registration import TfRegistration
 
@@ -181,48 +181,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         if self.trigger_configure() == Result.SUCCESS:
             self.trigger_activate()
 
-    # --- pipeline ---------------------------------------------------------------------------
-
-    def _make_pipeline(self) -> FusionPipeline:
-        parameters = self.parameters
-        transform = None
-        if parameters.registration_source == "file":
-            transform = load_registration(parameters.registration_file)
-        threads = parameters.threads or max(1, len(os.sched_getaffinity(0)) - 1)
-        cv2.setNumThreads(threads)
-        config = PipelineConfig(
-            model=parameters.model,
-            backend=parameters.backend,
-            threads=threads,
-            strength=parameters.strength,
-            normalization=parameters.normalization(),
-            registration=RegistrationConfig(
-                transform, parameters.registration_distance, parameters.registration_soft_edge
-            ),
-            max_infrared_age=_infrared_age(parameters),
-        )
-        try:
-            pipeline = FusionPipeline(config)
-            self.backend_note = ""
-        except BackendUnavailableError as error:
-            pipeline = FusionPipeline(replace(config, backend="auto"))
-            self.backend_note = (
-                f"backend '{parameters.backend}' cannot run here ({error}); "
-                f"'{pipeline.fuser.backend.name}' is used instead"
-            )
-            self.get_logger().warning(self.backend_note)
-        return pipeline
-
-    def _warm_up(self, pipeline: FusionPipeline) -> None:
-        """Compile and allocate now, not when the first frame waits."""
-        height, width = WARM_UP_SIZE
-        counts = np.arange(height * width, dtype=np.uint32).reshape(height, width) >> 4
-        pipeline.process(np.zeros((height, width, 3), np.uint8), counts.astype(np.uint16))
-        pipeline.reset()
-        # What is loaded by now stays: kept out of later collections, which would hold up frames
-        # for tens of milliseconds, and the end of the process for seconds.
-        gc.collect()
-        gc.freeze()
+    # --- parameters -------------------------------------------------------------------------
 
     def _accept(self, parameters: NodeParameters) -> None:
         """Take over checked parameters, at the next frame."""
@@ -233,7 +192,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
             self.output.parameters = parameters
         if self.worker is not None:
             self.worker.parameters = parameters
-        self._request(lambda pipeline: _apply(pipeline, before, parameters))
+        self._request(lambda pipeline: apply_changes(pipeline, before, parameters))
 
     def _request(self, change: Callable[[FusionPipeline], None]) -> None:
         if self.worker is not None:
@@ -272,6 +231,36 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
             )
         self.worker.registered = True
 
+    async def _calibrate(self, _: Any, response: Any) -> Any:
+        """Find the homography from live pairs; the executor goes on meanwhile."""
+        response.success, response.message = False, ""
+        worker = self.worker
+        if worker is None:
+            response.message = "the node is not active; activate it first"
+        elif self.registration is not None:
+            response.message = "registration.source is 'tf': calibrate the cameras and their frames"
+        elif worker.calibration is not None:
+            response.message = "a calibration is under way already"
+        if response.message or worker is None:
+            return response
+        found = Future(executor=self.executor)
+        parameters = self.parameters
+        worker.calibration = LiveCalibration(
+            parameters.calibration_pairs, parameters.normalization(), found.set_result
+        )
+        result = await found
+        worker.calibration = None
+        response.success, response.message = outcome(result, parameters.calibration_file)
+        if response.success:
+            self._request(
+                lambda pipeline: pipeline.set_registration(
+                    replace(pipeline.config.registration, transform=result.homography)
+                )
+            )
+        log = self.get_logger()
+        (log.info if response.success else log.warning)(f"calibration: {response.message}")
+        return response
+
     # --- reports ----------------------------------------------------------------------------
 
     def broken(self, error: Exception) -> None:
@@ -285,27 +274,6 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
 
     def _warn(self, text: str) -> None:
         self.get_logger().warning(text, throttle_duration_sec=LOG_PERIOD)
-
-
-def _infrared_age(parameters: NodeParameters) -> float:
-    return max(parameters.fallback_max_infrared_age, parameters.sync_tolerance)
-
-
-def _apply(pipeline: FusionPipeline, before: NodeParameters, after: NodeParameters) -> None:
-    """Set on a pipeline what changed."""
-    if after.strength != before.strength:
-        pipeline.set_strength(after.strength)
-    if after.normalization() != before.normalization():
-        pipeline.set_normalization(after.normalization())
-    registration = replace(
-        pipeline.config.registration,
-        distance=after.registration_distance,
-        soft_edge=after.registration_soft_edge,
-    )
-    if registration != pipeline.config.registration:
-        pipeline.set_registration(registration)
-    if _infrared_age(after) != pipeline.config.max_infrared_age:
-        pipeline.config = replace(pipeline.config, max_infrared_age=_infrared_age(after))
 
 
 def _spin(executor: SingleThreadedExecutor, node: FusionNode) -> None:

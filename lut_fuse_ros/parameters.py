@@ -338,6 +338,21 @@ class NodeParameters:
         maximum=1000.0,
         dynamic=True,
     )
+    calibration_pairs: int = _parameter(
+        "calibration.pairs",
+        5,
+        "How many pairs the service ~/calibrate looks at, half a second apart.",
+        minimum=1,
+        maximum=100,
+        dynamic=True,
+    )
+    calibration_file: str = _parameter(
+        "calibration.file",
+        "",
+        "Where ~/calibrate writes what it found (JSON or YAML), for registration.file at the "
+        "next start.",
+        dynamic=True,
+    )
     diagnostics_max_latency: float = _parameter(
         "diagnostics.max_latency",
         0.1,

@@ -19,6 +19,7 @@ from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared import RawInfrared
 from lut_fuse_core.pipeline import FusionPipeline
 from lut_fuse_ros.job import NANOSECONDS, Job, stamp_of
+from lut_fuse_ros.live_calibration import LiveCalibration
 from lut_fuse_ros.mailbox import Mailbox
 from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.output import Output
@@ -46,6 +47,7 @@ class Worker:
     ) -> None:
         self.parameters = parameters
         self.registered = True
+        self.calibration: LiveCalibration | None = None
         self._pipeline, self._output, self._statistics = pipeline, output, statistics
         self._now, self._log = now, log
         self._mailbox = Mailbox[Job]()
@@ -61,6 +63,8 @@ class Worker:
         """Finish the frame under way and end."""
         self._mailbox.close()
         self._thread.join(STOPPING)
+        if self.calibration is not None:
+            self.calibration.cancel("the node was deactivated meanwhile")
 
     def put(self, job: Job) -> None:
         """Hand over a job; one that has been waiting for longer is dropped."""
@@ -77,7 +81,7 @@ class Worker:
                 continue
             try:
                 self._make_changes()
-                if self._output.wanted:
+                if self._output.wanted or self._calibrating:
                     self._handle(job)
             except InputError as error:
                 self._failed("failed", error)
@@ -85,6 +89,10 @@ class Worker:
                 # Whatever it was, the node goes on with the next pair; unless it is ending anyway.
                 if not self._mailbox.closed:
                     self._failed("failed", error)
+
+    @property
+    def _calibrating(self) -> bool:
+        return self.calibration is not None and self.calibration.wants_pairs
 
     def _make_changes(self) -> None:
         while True:
@@ -103,6 +111,8 @@ class Worker:
         infrared, hold = self._infrared(job)
         if infrared is None and not hold and self._nothing_without_infrared():
             return
+        if self._calibrating and infrared is not None:
+            self.calibration.offer(visible, infrared)  # type: ignore[union-attr]
         # Only frames whose time the pipeline knows are held and reused.
         timed = hold or infrared is not None
         fused = self._pipeline.process(

@@ -1,0 +1,84 @@
+"""The pipeline that the parameters describe: made, warmed up, changed while it runs."""
+
+from __future__ import annotations
+
+import gc
+import os
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.registration import RegistrationConfig
+from lut_fuse_core.registration_file import load_registration
+from lut_fuse_ros.parameters import NodeParameters
+
+WARM_UP_SIZE = (480, 640)
+
+
+def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
+    """A pipeline, and a warning if another backend had to be taken than was asked for.
+
+    Raises InputError for a model or registration that cannot be used, BackendUnavailableError if
+    no backend runs here.
+    """
+    transform = None
+    if parameters.registration_source == "file":
+        transform = load_registration(parameters.registration_file)
+    threads = parameters.threads or max(1, len(os.sched_getaffinity(0)) - 1)
+    cv2.setNumThreads(threads)
+    config = PipelineConfig(
+        model=parameters.model,
+        backend=parameters.backend,
+        threads=threads,
+        strength=parameters.strength,
+        normalization=parameters.normalization(),
+        registration=RegistrationConfig(
+            transform, parameters.registration_distance, parameters.registration_soft_edge
+        ),
+        max_infrared_age=_infrared_age(parameters),
+    )
+    try:
+        return FusionPipeline(config), ""
+    except BackendUnavailableError as error:
+        pipeline = FusionPipeline(replace(config, backend="auto"))
+        return pipeline, (
+            f"backend '{parameters.backend}' cannot run here ({error}); "
+            f"'{pipeline.fuser.backend.name}' is used instead"
+        )
+
+
+def warm_up(pipeline: FusionPipeline) -> None:
+    """Compile and allocate now, not when the first frame waits."""
+    height, width = WARM_UP_SIZE
+    counts = np.arange(height * width, dtype=np.uint32).reshape(height, width) >> 4
+    pipeline.process(np.zeros((height, width, 3), np.uint8), counts.astype(np.uint16))
+    pipeline.reset()
+    # What is loaded by now stays: kept out of later collections, which would hold up frames for
+    # tens of milliseconds, and the end of the process for seconds.
+    gc.collect()
+    gc.freeze()
+
+
+def apply_changes(pipeline: FusionPipeline, before: NodeParameters, after: NodeParameters) -> None:
+    """Set on a pipeline what differs between two sets of parameters."""
+    if after.strength != before.strength:
+        pipeline.set_strength(after.strength)
+    if after.normalization() != before.normalization():
+        pipeline.set_normalization(after.normalization())
+    registration = replace(
+        pipeline.config.registration,
+        distance=after.registration_distance,
+        soft_edge=after.registration_soft_edge,
+    )
+    if registration != pipeline.config.registration:
+        pipeline.set_registration(registration)
+    if _infrared_age(after) != pipeline.config.max_infrared_age:
+        pipeline.config = replace(pipeline.config, max_infrared_age=_infrared_age(after))
+
+
+def _infrared_age(parameters: NodeParameters) -> float:
+    """A pair within the tolerance must never count as too old."""
+    return max(parameters.fallback_max_infrared_age, parameters.sync_tolerance)
