@@ -52,11 +52,13 @@ inline void accumulate(const float* from, ptrdiff_t pitch, int channels, const f
 // The six transformed rows of each channel, from column x - 1 on.
 inline void transform_input(const Planes& input, int y, int x, int vectors, float* transformed) {
     const ptrdiff_t next = static_cast<ptrdiff_t>(input.channels) * kTilePitch;
+    const float* rows[6];
+    for (int i = 0; i < 6; ++i) rows[i] = input.padded_row(y - 1 + i) + x - 1;
     for (int channel = 0; channel < input.channels; ++channel) {
         for (int v = 0; v <= vectors; ++v) {
             Floats d[6];
             for (int i = 0; i < 6; ++i) {
-                d[i] = load_floats(input.row(y - 1 + i, channel) + x - 1 + v * kFloats);
+                d[i] = load_floats(rows[i] + channel * input.pitch + v * kFloats);
             }
             const Floats even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1];
             const Floats even_half = d[4] - d[2], odd_half = 2.0f * (d[3] - d[1]);
@@ -103,45 +105,34 @@ inline void transform_output(const Convolution& convolution, const float* produc
             change + 8.0f * change_half + m[5] + bias,
         };
         for (int i = 0; i < rows; ++i) {
-            const int at = x + v * kFloats;
+            const ptrdiff_t at = static_cast<ptrdiff_t>(channel) * output.pitch + x + v * kFloats;
             Floats value = result[i];
             value = value >= 0.0f ? value : value * convolution.slope;
-            if (skip) value += load_floats(skip->row(y + i, channel) + at);
-            store_floats(output.row(y + i, channel) + at, value);
+            if (skip) value += load_floats(skip->row(y + i) + at);
+            store_floats(output.row(y + i) + at, value);
         }
     }
     // Columns beyond the width are padding to the next convolution: zero.
     if (x + vectors * kFloats < output.width) return;
     for (int i = 0; i < rows; ++i) {
-        float* row = output.row(y + i, channel);
+        float* row = output.row(y + i) + static_cast<ptrdiff_t>(channel) * output.pitch;
         for (int column = output.width; column % kFloats; ++column) row[column] = 0.0f;
     }
 }
-
-inline int tiles_across(int width) {
-    return ((width + kFloats - 1) / kFloats + kTile - 1) / kTile;
-}
-
-int convolution_items(int height, int width) { return (height + 3) / 4 * tiles_across(width); }
 
 size_t convolution_scratch(int channels) {
     return (static_cast<size_t>(channels) + kGroup) * 6 * kTilePitch;
 }
 
-void convolve_item(const Convolution& convolution, const Planes& input, int item,
+void convolve_tile(const Convolution& convolution, const Planes& input, int y, int x, int vectors,
                    const Planes& output, const Planes* skip, float* scratch) {
-    const int across = tiles_across(input.width);
-    const int vectors = (input.width + kFloats - 1) / kFloats;
-    const int y = item / across * 4, first = item % across * vectors / across;
-    const int x = first * kFloats;
-    const int count = (item % across + 1) * vectors / across - first;
     const ptrdiff_t pitch = static_cast<ptrdiff_t>(input.channels) * kTilePitch;
     float* products = scratch + 6 * pitch;
-    transform_input(input, y, x, count, scratch);
+    transform_input(input, y, x, vectors, scratch);
     const float* weight = convolution.weight;
     for (int o = 0; o < convolution.outputs; o += kGroup) {
         for (int i = 0; i < 6; ++i, weight += 3 * input.channels * kGroup) {
-            split(count, kMostVectors, [&](int start, int size) {
+            split(vectors, kMostVectors, [&](int start, int size) {
                 const float* from = scratch + i * pitch + start * kFloats;
                 float* to = products + i * kGroup * kTilePitch + start * kFloats;
                 switch (size) {
@@ -154,10 +145,17 @@ void convolve_item(const Convolution& convolution, const Planes& input, int item
             });
         }
         for (int k = 0; k < kGroup && o + k < convolution.outputs; ++k) {
-            transform_output(convolution, products + k * kTilePitch, o + k, y, x, count, output,
+            transform_output(convolution, products + k * kTilePitch, o + k, y, x, vectors, output,
                              skip);
         }
     }
+}
+
+void convolve_rows(const Convolution& convolution, const Planes& input, int y,
+                   const Planes& output, const Planes* skip, float* scratch) {
+    split((input.width + kFloats - 1) / kFloats, kTile, [&](int start, int size) {
+        convolve_tile(convolution, input, y, start * kFloats, size, output, skip, scratch);
+    });
 }
 
 // 255 / (1 + exp(-x)) with the exponential as 2^n times a polynomial (minimax on [-1/2, 1/2]).
@@ -187,7 +185,7 @@ void context_columns(const Convolution& convolution, const Planes& input, int y,
     Floats sum[1][kVectors];
     for (int v = 0; v < kVectors; ++v) sum[0][v] = splat_float(convolution.bias[0]);
     for (int dy = 0; dy < 3; ++dy) {
-        accumulate<1, kVectors>(input.row(y - 1 + dy, 0) + x - 1, input.pitch, input.channels,
+        accumulate<1, kVectors>(input.padded_row(y - 1 + dy) + x - 1, input.pitch, input.channels,
                                 convolution.weight + dy * 3 * input.channels, sum);
     }
     for (int v = 0; v < kVectors; ++v) store_floats(output + x + v * kFloats, sigmoid(sum[0][v]));

@@ -10,7 +10,8 @@ namespace lut_fuse {
 
 namespace {
 
-constexpr int kBand = 16;  // image rows per item of the look-up
+constexpr int kQuad = 4;
+constexpr int kBand = 16;  // least image rows of an item of the look-up
 
 constexpr int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
 
@@ -44,10 +45,7 @@ void Buffer::resize(size_t bytes) {
 }
 
 Engine::Engine(const LutFuseModel& model, int threads, const Kernels& kernels)
-    : model_(model), threads_(std::max(threads, 1)), best_kernels_(kernels) {
-    feature_rows_.resize(threads_);
-    row_memory_.resize(threads_);
-}
+    : model_(model), threads_(std::max(threads, 1)), best_kernels_(kernels), workers_(threads_) {}
 
 void Engine::fuse(const LutFuseFrame& frame) {
     if (frame.height != height_ || frame.width != width_) prepare(frame.height, frame.width);
@@ -55,42 +53,71 @@ void Engine::fuse(const LutFuseFrame& frame) {
     look_up_ = model_.look_up;
     look_up_.strength = frame.strength;
     look_up_.strength_q15 = static_cast<int16_t>(std::lround(frame.strength * 32767.0f));
-    for (int i = 0; i < stage_count_; ++i) {
-        stages_[i].next.store(0, std::memory_order_relaxed);
-        stages_[i].finished.store(0, std::memory_order_relaxed);
-        stages_[i].done.store(false, std::memory_order_relaxed);
-    }
-    int64_t before = nanoseconds();
+    next_.store(0);
+    for (int i = 0; i < look_up_stage() * quads_; ++i) done_[i].store(false);
+    for (Worker& worker : workers_) std::fill_n(worker.times, LUT_FUSE_STAGES, 0);
+
     ThreadTeam::instance().run(*this, threads_);
-    std::fill(times_, times_ + LUT_FUSE_STAGES, 0);
-    for (int i = 0; i < stage_count_; ++i) {
-        times_[stages_[i].clock] += stages_[i].end - before;
-        before = stages_[i].end;
+
+    std::fill_n(times_, LUT_FUSE_STAGES, 0);
+    for (const Worker& worker : workers_) {
+        for (int i = 0; i < LUT_FUSE_STAGES; ++i) times_[i] += worker.times[i];
     }
 }
 
 void Engine::join(int slot) {
-    for (int i = 0; i < stage_count_; ++i) {
-        Stage& stage = stages_[i];
-        for (int item; (item = stage.next.fetch_add(1, std::memory_order_relaxed)) < stage.count;) {
-            (this->*stage.item)(stage.block, item, slot);
-            // Whoever does the last item notes the time, then lets the others go on.
-            if (stage.finished.fetch_add(1, std::memory_order_acq_rel) + 1 == stage.count) {
-                stage.end = nanoseconds();
-                stage.done.store(true, std::memory_order_release);
-            }
+    Worker& worker = workers_[slot];
+    const int count = static_cast<int>(items_.size());
+    for (int i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count;) {
+        const Item& item = items_[i];
+        wait_for(item);
+        work_on(item, worker);
+        if (item.stage < look_up_stage()) {
+            done_[item.stage * quads_ + item.quad].store(true, std::memory_order_release);
         }
-        Spin spin;
-        while (!stage.done.load(std::memory_order_acquire)) spin.turn();
     }
 }
 
-void Engine::add_stage(void (Engine::*item)(int, int, int), int count, int block, int clock) {
-    Stage& stage = stages_[stage_count_++];
-    stage.item = item;
-    stage.count = count;
-    stage.block = block;
-    stage.clock = clock;
+void Engine::wait_for_quads(int stage, int first, int last) const {
+    first = std::max(first, 0);
+    last = std::min(last, quads_ - 1);
+    for (int quad = first; quad <= last; ++quad) {
+        const std::atomic<bool>& done = done_[stage * quads_ + quad];
+        for (Spin spin; !done.load(std::memory_order_acquire);) spin.turn();
+    }
+}
+
+void Engine::wait_for(const Item& item) const {
+    const auto [stage, quad] = item;
+    if (stage == look_up_stage()) {
+        const int first = quad / look_up_quads_ * look_up_quads_;
+        return wait_for_quads(context_stage(), first - 1, quad + 1);
+    }
+    if (stage > 0) wait_for_quads(stage - 1, quad - 1, quad + 1);
+    if (stage == context_stage()) return;
+    // The quad whose memory this one takes over must have been read by all who need it.
+    const int old = quad - planes_[stage].ring / kQuad;
+    if (old < 0) return;
+    wait_for_quads(stage + 1, old - 1, old + 1);
+    if (stage == 1 && model_.skip) wait_for_quads(hidden_count(), old, old);
+}
+
+void Engine::work_on(const Item& item, Worker& worker) {
+    const auto [stage, quad] = item;
+    const int64_t before = nanoseconds();
+    int clock = 1;
+    if (stage == 0) {
+        pool(quad, worker.rows);
+        clock = 0;
+    } else if (stage < context_stage()) {
+        convolve(stage - 1, quad, worker.scratch);
+    } else if (stage == context_stage()) {
+        find_context(quad);
+    } else {
+        look_up(quad, worker.rows);
+        clock = 2;
+    }
+    worker.times[clock] += nanoseconds() - before;
 }
 
 void Engine::prepare(int height, int width) {
@@ -102,60 +129,61 @@ void Engine::prepare(int height, int width) {
     const int stride = model_.stride();
     rows_ = (height + stride - 1) / stride;
     columns_ = (width + stride - 1) / stride;
-    const int pitch = kPlaneBorder + round_up(columns_, 16) + 16;
-
-    const int hidden = static_cast<int>(model_.blocks.size()) - 1;
-    planes_.assign(hidden + 1, Planes{});
-    plane_memory_.clear();
-    for (int i = 0; i <= hidden; ++i) {
-        const int channels = model_.blocks[i].inputs;
-        Planes& planes = planes_[i];
-        planes = {nullptr, channels, rows_, columns_, pitch};
-        // Two buffers in turn; the first block's output lasts until the skip connection.
-        if (i >= 4 && planes_[i - 2].channels == channels) {
-            planes.data = planes_[i - 2].data;
-            continue;
-        }
-        plane_memory_.emplace_back();
-        plane_memory_.back().resize(sizeof(float) * channels * pitch * (round_up(rows_, 4) + 2));
-        planes.data = plane_memory_.back().as<float>() + channels * pitch + kPlaneBorder;
-    }
+    quads_ = (rows_ + kQuad - 1) / kQuad;
+    look_up_quads_ = std::max(kBand / (kQuad * stride), 1);
+    // Alone, a thread has just finished what it needs next; others may still be at it.
+    distance_ = threads_ == 1 ? 1 : 2;
+    prepare_planes();
     context_pitch_ = columns_ + 2 * kRowBorder;
     context_memory_.resize(sizeof(float) * context_pitch_ * rows_);
     position_memory_.resize(sizeof(int16_t) * context_pitch_ * rows_);
-    for (int i = 0; i < threads_; ++i) prepare_rows(feature_rows_[i], row_memory_[i]);
-
-    stages_.reset(new Stage[hidden + 3]);
-    stage_count_ = 0;
-    add_stage(&Engine::pool_item, rows_, 0, 0);
-    const int items = kernels_->convolution_items(rows_, columns_);
-    for (int i = 0; i < hidden; ++i) add_stage(&Engine::convolve_item, items, i, 1);
-    add_stage(&Engine::context_item, rows_, hidden, 1);
-    add_stage(&Engine::look_up_item, (height + kBand - 1) / kBand, 0, 2);
+    for (Worker& worker : workers_) prepare_worker(worker);
+    list_items();
     height_ = height;
     width_ = width;
 }
 
-void Engine::prepare_rows(FeatureRows& rows, Buffer& memory) const {
+void Engine::prepare_planes() {
+    const int pitch = kPlaneBorder + round_up(columns_, 16) + 16;
+    int most = 0;
+    for (const Block& block : model_.blocks) most = std::max(most, block.inputs);
+    zeros_.resize(sizeof(float) * most * pitch);
+    planes_.clear();
+    plane_memory_.clear();
+    for (int i = 0; i <= hidden_count(); ++i) {
+        // Between this stage and the next: their distance, the neighbours, one to write.
+        int quads = distance_ + 3;
+        if (i == 1 && model_.skip) quads = std::max(quads, (hidden_count() - 1) * distance_ + 2);
+        const int channels = model_.blocks[i].inputs, ring = kQuad * quads;
+        plane_memory_.emplace_back();
+        plane_memory_.back().resize(sizeof(float) * channels * pitch * ring);
+        planes_.push_back({plane_memory_.back().as<float>() + kPlaneBorder,
+                           zeros_.as<float>() + kPlaneBorder, channels, rows_, columns_, pitch,
+                           ring});
+    }
+}
+
+void Engine::prepare_worker(Worker& worker) const {
     const size_t pitch = round_up(columns_ * model_.stride(), 64) + 2 * kRowBorder;
-    // In 16-bit words: 4 + 4 luma, 4 places, cell, coarse, 4 sums; 5 rows of floats
     int channels = 0;
     for (const Block& block : model_.blocks) channels = std::max(channels, block.inputs);
+    // In 16-bit words: 4 + 4 luma, 4 places, cell, coarse, 4 sums; 5 rows of floats
     const size_t rows_bytes = sizeof(uint16_t) * pitch * (18 + 10);
-    memory.resize(rows_bytes + sizeof(float) * kernels_->convolution_scratch(channels));
-    rows.scratch = memory.as<float>() + rows_bytes / sizeof(float);
-    uint16_t* words = memory.as<uint16_t>() + kRowBorder;
+    worker.memory.resize(rows_bytes + sizeof(float) * kernels_->convolution_scratch(channels));
+    worker.scratch = worker.memory.as<float>() + rows_bytes / sizeof(float);
+    uint16_t* words = worker.memory.as<uint16_t>() + kRowBorder;
     const auto take = [&](size_t count) {
         uint16_t* row = words;
         words += count * pitch;
         return row;
     };
+    FeatureRows& rows = worker.rows;
     for (int i = 0; i < 4; ++i) {
         rows.luma[i] = take(1);
         rows.fine[i] = take(1);
+        rows.place[i] = take(1);
         rows.float_luma[i] = reinterpret_cast<float*>(take(2));
     }
-    for (int i = 0; i < 4; ++i) rows.place[i] = take(1);
     rows.cell = take(1);
     rows.coarse = reinterpret_cast<int16_t*>(take(1));
     rows.sums_pitch = pitch;
@@ -163,64 +191,80 @@ void Engine::prepare_rows(FeatureRows& rows, Buffer& memory) const {
     rows.float_context = reinterpret_cast<float*>(take(2));
 }
 
-void Engine::pool_item(int, int index, int slot) {
-    const FeatureRows& rows = feature_rows_[slot];
+void Engine::list_items() {
+    const int last_step = quads_ - 1 + look_up_stage() * distance_;
+    items_.clear();
+    for (int step = 0; step <= last_step; ++step) {
+        for (int stage = 0; stage <= look_up_stage(); ++stage) {
+            const int quad = step - stage * distance_;
+            if (quad < 0 || quad >= quads_) continue;
+            const bool whole = (quad + 1) % look_up_quads_ == 0 || quad + 1 == quads_;
+            if (stage < look_up_stage() || whole) items_.push_back({stage, quad});
+        }
+    }
+    done_.reset(new std::atomic<bool>[look_up_stage() * quads_]);
+}
+
+void Engine::pool(int quad, const FeatureRows& rows) const {
     const int stride = model_.stride(), pool = model_.pool, unshuffle = model_.unshuffle;
+    const Planes& planes = planes_[0];
     int bits = 8;
     while ((pool * 255) << bits > 65535) --bits;
     const float scale = model_.input_scale / static_cast<float>((pool * pool) << bits);
     const uint8_t *visible[64], *infrared[64];
-    for (int u = 0; u < unshuffle; ++u) {
-        for (int k = 0; k < pool; ++k) {
-            const int y = std::min(index * stride + u * pool + k, height_ - 1);
-            visible[k] = frame_->visible + y * frame_->visible_stride;
-            infrared[k] = frame_->infrared + y * frame_->infrared_stride;
+    for (int row = kQuad * quad; row < std::min(kQuad * (quad + 1), rows_); ++row) {
+        for (int u = 0; u < unshuffle; ++u) {
+            for (int k = 0; k < pool; ++k) {
+                const int y = std::min(row * stride + u * pool + k, height_ - 1);
+                visible[k] = frame_->visible + y * frame_->visible_stride;
+                infrared[k] = frame_->infrared + y * frame_->infrared_stride;
+            }
+            kernels_->pool_rows(visible, infrared, pool, width_, bits, model_.rgb, rows.sums,
+                                rows.sums_pitch);
+            for (int c = 0; c < model_.channels(); ++c) {
+                uint16_t* sums = rows.sums + c * rows.sums_pitch;
+                std::fill(sums + width_, sums + columns_ * stride, sums[width_ - 1]);
+            }
+            kernels_->spread_sums(rows.sums, rows.sums_pitch, model_.channels(), pool, unshuffle,
+                                  columns_, scale, planes.row(row) + u * unshuffle * planes.pitch,
+                                  planes.pitch);
         }
-        kernels_->pool_rows(visible, infrared, pool, width_, bits, model_.rgb, rows.sums,
-                            rows.sums_pitch);
-        for (int c = 0; c < model_.channels(); ++c) {
-            uint16_t* sums = rows.sums + c * rows.sums_pitch;
-            std::fill(sums + width_, sums + columns_ * stride, sums[width_ - 1]);
-        }
-        kernels_->spread_sums(rows.sums, rows.sums_pitch, model_.channels(), pool, unshuffle,
-                              columns_, scale, planes_[0].row(index, u * unshuffle),
-                              planes_[0].pitch);
     }
 }
 
-const Planes* Engine::skip_of(int block) const {
-    const bool last_hidden = block + 2 == static_cast<int>(model_.blocks.size());
-    return model_.skip && last_hidden ? &planes_[1] : nullptr;
+void Engine::convolve(int block, int quad, float* scratch) const {
+    const bool last = block + 1 == hidden_count();
+    kernels_->convolve_rows(model_.blocks[block].convolution(model_.slope), planes_[block],
+                            kQuad * quad, planes_[block + 1],
+                            model_.skip && last ? &planes_[1] : nullptr, scratch);
 }
 
-void Engine::convolve_item(int block, int index, int slot) {
-    kernels_->convolve_item(model_.blocks[block].convolution(model_.slope), planes_[block], index,
-                            planes_[block + 1], skip_of(block), feature_rows_[slot].scratch);
-}
-
-void Engine::context_item(int block, int y, int) {
-    float* context = context_memory_.as<float>() + y * context_pitch_ + kRowBorder;
-    kernels_->context_row(model_.blocks[block].convolution(model_.slope), planes_[block], y,
-                          context);
-    context[-1] = context[0];
-    context[columns_] = context[columns_ - 1];
-    if (!model_.packed) return;
-    int16_t* position = position_memory_.as<int16_t>() + y * context_pitch_ + kRowBorder;
-    const float end = model_.look_up.axis[3].end;
-    for (int x = -1; x <= columns_; ++x) {
-        const float exact = (context[x] - model_.context_low) * model_.context_scale + 0.5f;
-        position[x] = static_cast<int16_t>(std::min(exact, end));
+void Engine::find_context(int quad) const {
+    const Convolution last = model_.blocks.back().convolution(model_.slope);
+    for (int y = kQuad * quad; y < std::min(kQuad * (quad + 1), rows_); ++y) {
+        float* context = context_memory_.as<float>() + y * context_pitch_ + kRowBorder;
+        kernels_->context_row(last, planes_.back(), y, context);
+        context[-1] = context[0];
+        context[columns_] = context[columns_ - 1];
+        if (!model_.packed) continue;
+        int16_t* position = position_memory_.as<int16_t>() + y * context_pitch_ + kRowBorder;
+        const float end = model_.look_up.axis[3].end;
+        for (int x = -1; x <= columns_; ++x) {
+            const float exact = (context[x] - model_.context_low) * model_.context_scale + 0.5f;
+            position[x] = static_cast<int16_t>(std::min(exact, end));
+        }
     }
 }
 
-void Engine::context_of_row(int y, const FeatureRows& rows) const {
+void Engine::expand_context(int y, const FeatureRows& rows) const {
     const int stride = model_.stride();
     const Place place(y, stride);
     const int above = std::max(place.square, 0), below = std::min(place.square + 1, rows_ - 1);
     if (model_.packed) {
         const int16_t* positions = position_memory_.as<int16_t>() + kRowBorder;
         kernels_->expand_row(positions + above * context_pitch_, positions + below * context_pitch_,
-                             place.fraction_q15, columns_, stride, rows.coarse, rows.place[3]);
+                             place.fraction_q15, columns_, stride, width_, rows.coarse,
+                             rows.place[3]);
         return;
     }
     const float* context = context_memory_.as<float>() + kRowBorder;
@@ -236,7 +280,7 @@ void Engine::context_of_row(int y, const FeatureRows& rows) const {
     }
 }
 
-void Engine::luma_of_row(int y, const FeatureRows& rows) const {
+void Engine::find_luma(int y, const FeatureRows& rows) const {
     const int inside = std::clamp(y, 0, height_ - 1);
     const uint8_t* visible = frame_->visible + inside * frame_->visible_stride;
     if (model_.packed) {
@@ -247,15 +291,16 @@ void Engine::luma_of_row(int y, const FeatureRows& rows) const {
     }
 }
 
-void Engine::look_up_item(int, int index, int slot) {
-    const FeatureRows& rows = feature_rows_[slot];
-    const int first = index * kBand, end = std::min(first + kBand, height_);
+void Engine::look_up(int quad, const FeatureRows& rows) const {
+    const int unit = kQuad * model_.stride();
+    const int first = quad / look_up_quads_ * look_up_quads_ * unit;
+    const int end = std::min((quad + 1) * unit, height_);
     const int black = 3;
-    if (first > 0) luma_of_row(first - 1, rows);
-    luma_of_row(first, rows);
+    if (first > 0) find_luma(first - 1, rows);
+    find_luma(first, rows);
     for (int y = first; y < end; ++y) {
-        if (y + 1 < height_) luma_of_row(y + 1, rows);
-        context_of_row(y, rows);
+        if (y + 1 < height_) find_luma(y + 1, rows);
+        expand_context(y, rows);
         const int outside = model_.replicate ? y % 3 : black;
         const LookUpRow row{
             frame_->visible + y * frame_->visible_stride,

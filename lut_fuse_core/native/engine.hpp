@@ -1,8 +1,7 @@
-// Fuses frames with one model: buffers, stages, threads.
+// Fuses frames with one model: buffers, order of work, threads.
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -27,6 +26,12 @@ class Buffer {
     std::unique_ptr<void, Free> data_;
 };
 
+// The frame is worked on in quads: four rows of the encoder's grid. A stage (pooling, each
+// convolution, look-up) of a quad needs the stage before of the quad and of its two neighbours.
+// The stages follow one another down the image at a distance of a few quads, so that what one
+// writes is still in the cache when the next reads it, and the planes between them are rings of a
+// few quads. All threads take items from one list in that order; an item waits for those it needs,
+// which always stand before it.
 class Engine final : private Work {
   public:
     Engine(const LutFuseModel& model, int threads, const Kernels& kernels);
@@ -37,30 +42,38 @@ class Engine final : private Work {
     const int64_t* times() const { return times_; }
 
   private:
-    // A part of the frame that needs all of the part before: `count` items in any order.
-    struct Stage {
-        void (Engine::*item)(int block, int index, int slot);
-        int count;
-        int block;  // of the encoder
-        int clock;  // whose time it counts to
-        int64_t end;  // nanoseconds
-        std::atomic<int> next{0}, finished{0};
-        std::atomic<bool> done{false};
+    struct Item {
+        int stage, quad;
     };
 
-    void join(int slot) override;
+    // What one thread writes to.
+    struct Worker {
+        Buffer memory;
+        FeatureRows rows{};
+        float* scratch = nullptr;  // of a convolution
+        int64_t times[LUT_FUSE_STAGES] = {};
+    };
+
+    int hidden_count() const { return static_cast<int>(model_.blocks.size()) - 1; }
+    int context_stage() const { return hidden_count() + 1; }
+    int look_up_stage() const { return hidden_count() + 2; }
+
     void prepare(int height, int width);
-    void prepare_rows(FeatureRows& rows, Buffer& memory) const;
-    void add_stage(void (Engine::*item)(int, int, int), int count, int block, int clock);
+    void prepare_planes();
+    void prepare_worker(Worker& worker) const;
+    void list_items();
 
-    void pool_item(int block, int index, int slot);
-    void convolve_item(int block, int index, int slot);
-    void context_item(int block, int index, int slot);
-    void look_up_item(int block, int index, int slot);
-    void context_of_row(int y, const FeatureRows& rows) const;
-    void luma_of_row(int y, const FeatureRows& rows) const;
+    void join(int slot) override;
+    void wait_for(const Item& item) const;
+    void wait_for_quads(int stage, int first, int last) const;
+    void work_on(const Item& item, Worker& worker);
 
-    const Planes* skip_of(int block) const;
+    void pool(int quad, const FeatureRows& rows) const;
+    void convolve(int block, int quad, float* scratch) const;
+    void find_context(int quad) const;
+    void look_up(int quad, const FeatureRows& rows) const;
+    void expand_context(int y, const FeatureRows& rows) const;
+    void find_luma(int y, const FeatureRows& rows) const;
 
     Model model_;
     const int threads_;
@@ -69,15 +82,18 @@ class Engine final : private Work {
     const LutFuseFrame* frame_ = nullptr;
     LookUp look_up_{};
 
-    int height_ = 0, width_ = 0, rows_ = 0, columns_ = 0;
+    int height_ = 0, width_ = 0;    // of the image
+    int rows_ = 0, columns_ = 0;    // of the encoder's grid
+    int quads_ = 0, look_up_quads_ = 1;  // in all; in one item of the look-up
+    int distance_ = 1;              // of one stage behind the other, in quads
+    std::vector<Planes> planes_;    // the encoder's input, then each hidden block's output
     std::vector<Buffer> plane_memory_;
-    std::vector<Planes> planes_;  // the encoder's input, then each hidden block's output
-    Buffer context_memory_, position_memory_;
+    Buffer zeros_, context_memory_, position_memory_;
     int context_pitch_ = 0;
-    std::vector<Buffer> row_memory_;
-    std::vector<FeatureRows> feature_rows_;
-    std::unique_ptr<Stage[]> stages_;
-    int stage_count_ = 0;
+    std::vector<Worker> workers_;
+    std::vector<Item> items_;
+    std::atomic<int> next_{0};
+    std::unique_ptr<std::atomic<bool>[]> done_;  // [stage][quad]
     int64_t times_[LUT_FUSE_STAGES] = {};
 };
 

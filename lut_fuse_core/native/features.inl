@@ -51,6 +51,14 @@ void pool_rows(const uint8_t* const* visible, const uint8_t* const* infrared, in
     });
 }
 
+// Without pooling: even columns are the lower halves of double words, odd ones the upper.
+inline void spread_pairs(const uint16_t* sums, int width, float scale, float* even, float* odd) {
+    for (int x = 0; x < width; ++x) {
+        even[x] = static_cast<float>(static_cast<int32_t>(sums[2 * x])) * scale;
+        odd[x] = static_cast<float>(static_cast<int32_t>(sums[2 * x + 1])) * scale;
+    }
+}
+
 template <int kPool, int kUnshuffle>
 inline void spread(const uint16_t* sums, int any_pool, int any_unshuffle, int width, float scale,
                    float* output, int pitch) {
@@ -71,7 +79,9 @@ void spread_sums(const uint16_t* sums, size_t sums_pitch, int channels, int pool
     for (int c = 0; c < channels; ++c) {
         const uint16_t* from = sums + c * sums_pitch;
         float* to = output + c * unshuffle * unshuffle * pitch;
-        if (pool == 4 && unshuffle == 2) {
+        if (pool == 1 && unshuffle == 2) {
+            spread_pairs(from, width, scale, to, to + pitch);
+        } else if (pool == 4 && unshuffle == 2) {
             spread<4, 2>(from, 4, 2, width, scale, to, pitch);
         } else if (pool == 2 && unshuffle == 2) {
             spread<2, 2>(from, 2, 2, width, scale, to, pitch);
@@ -81,35 +91,61 @@ void spread_sums(const uint16_t* sums, size_t sums_pitch, int channels, int pool
     }
 }
 
-// A ramp between two columns; the stride is a constant where that lets the compiler vectorise it.
-template <int kStride>
-inline void expand_columns(const int16_t* coarse, int columns, int any_stride, int16_t* positions) {
-    const int stride = kStride ? kStride : any_stride;
+// A ramp between the centres of two columns, for any stride.
+inline void expand_columns(const int16_t* coarse, int columns, int stride, uint16_t* positions) {
     int32_t weight[64];
-    for (int j = 0; j < stride; ++j) {
-        weight[j] = ((2 * j + (stride % 2 ? 0 : 1)) << 14) / stride;
-    }
-    int16_t* to = positions + stride / 2 - stride;
+    for (int j = 0; j < stride; ++j) weight[j] = ((2 * j + 1 - stride % 2) << 14) / stride;
+    uint16_t* to = positions + stride / 2 - stride;
     for (int i = -1; i < columns; ++i, to += stride) {
         const int32_t base = coarse[i], rise = coarse[i + 1] - base;
         for (int j = 0; j < stride; ++j) {
-            to[j] = static_cast<int16_t>(base + ((rise * weight[j] + 0x4000) >> 15));
+            to[j] = static_cast<uint16_t>(base + ((rise * weight[j] + 0x4000) >> 15));
         }
     }
 }
 
+// The same for strides that divide eight: every eight columns have the same weights, and their
+// neighbours are within eight words.
+template <int kStride>
+struct Ramp {
+    alignas(64) int16_t weight[kLanes];
+    alignas(16) uint8_t left[16], right[16];
+
+    constexpr Ramp() : weight{}, left{}, right{} {
+        for (int x = 0; x < kLanes; ++x) {
+            const int from_first = x % 8 + kStride / 2;  // half a square before the first centre
+            weight[x] = static_cast<int16_t>(((2 * (from_first % kStride) + 1) << 14) / kStride);
+            for (int byte = 0; byte < 2 && x < 8; ++byte) {
+                left[2 * x + byte] = static_cast<uint8_t>(2 * (from_first / kStride) + byte);
+                right[2 * x + byte] = static_cast<uint8_t>(left[2 * x + byte] + 2);
+            }
+        }
+    }
+};
+
+template <int kStride>
+inline void expand_eights(const int16_t* coarse, int width, uint16_t* positions) {
+    static constexpr Ramp<kStride> ramp;
+    const Words weight = load(ramp.weight);
+    for (int x = 0; x < width; x += kLanes) {
+        const int16_t* from = coarse + x / kStride - 1;
+        const Words base = pick_bytes(from, 8 / kStride, ramp.left);
+        const Words rise = sub(pick_bytes(from, 8 / kStride, ramp.right), base);
+        store(positions + x, add(base, mulhrs(rise, weight)));
+    }
+}
+
 void expand_row(const int16_t* above, const int16_t* below, int fraction_q15, int columns,
-                int stride, int16_t* coarse, uint16_t* positions) {
+                int stride, int width, int16_t* coarse, uint16_t* positions) {
     const Words fraction = splat(fraction_q15);
     for (int i = -1; i <= columns; i += kLanes) {
         const Words base = load(above + i);
         store(coarse + i, add(base, mulhrs(sub(load(below + i), base), fraction)));
     }
-    int16_t* to = reinterpret_cast<int16_t*>(positions);
     switch (stride) {
-        case 4: return expand_columns<4>(coarse, columns, 4, to);
-        case 8: return expand_columns<8>(coarse, columns, 8, to);
-        case 16: return expand_columns<16>(coarse, columns, 16, to);
-        default: return expand_columns<0>(coarse, columns, stride, to);
+        case 2: return expand_eights<2>(coarse, width, positions);
+        case 4: return expand_eights<4>(coarse, width, positions);
+        case 8: return expand_eights<8>(coarse, width, positions);
+        default: return expand_columns(coarse, columns, stride, positions);
     }
 }

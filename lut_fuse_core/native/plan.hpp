@@ -51,15 +51,17 @@ struct Convolution {
     float slope;
 };
 
-// Planes of floats, row by row: row r of channel c begins at data + (r * channels + c) * pitch.
-// Around them are zeros: one row above, below as many as complete four and one
-// more, kPlaneBorder columns to either side.
+// Planes of floats, row by row, each row channel by channel; kPlaneBorder zeros to either side of a
+// row. Only the last `ring` rows are kept. Rows outside the image are zero.
 struct Planes {
     float* data;
-    int channels, height, width, pitch;
-    float* row(int r, int channel) const {
-        return data + (static_cast<ptrdiff_t>(r) * channels + channel) * pitch;
+    const float* zeros;
+    int channels, height, width, pitch, ring;
+
+    float* row(int y) const {
+        return data + static_cast<ptrdiff_t>(y % ring) * channels * pitch;
     }
+    const float* padded_row(int y) const { return y < 0 || y >= height ? zeros : row(y); }
 };
 
 // Columns in front of and behind each row of planes: keeps the rows aligned to 64 bytes.
@@ -80,7 +82,6 @@ struct FeatureRows {
     float* float_luma[4];    // grey levels
     float* float_context;    // grey levels
     size_t sums_pitch;
-    float* scratch;          // of a convolution
 };
 
 // Arguments of one row of the look-up.
@@ -106,17 +107,15 @@ struct Kernels {
     // channel c goes to output + (c * unshuffle * unshuffle + u) * pitch.
     void (*spread_sums)(const uint16_t* sums, size_t sums_pitch, int channels, int pool,
                         int unshuffle, int width, float scale, float* output, int pitch);
-    // A hidden block is computed in so many items, in any order, each with scratch memory for so
-    // many floats.
-    int (*convolution_items)(int height, int width);
-    size_t (*convolution_scratch)(int channels);
-    void (*convolve_item)(const Convolution& convolution, const Planes& input, int item,
+    // Rows y to y + 3 of a hidden block. Scratch: see convolution_scratch, in floats.
+    void (*convolve_rows)(const Convolution& convolution, const Planes& input, int y,
                           const Planes& output, const Planes* skip, float* scratch);
+    size_t (*convolution_scratch)(int channels);
     // Last convolution and sigmoid: grey levels 0 to 255.
     void (*context_row)(const Convolution& convolution, const Planes& input, int y, float* output);
     // Interpolates positions between two coarse rows, then between columns.
     void (*expand_row)(const int16_t* above, const int16_t* below, int fraction_q15, int columns,
-                       int stride, int16_t* coarse, uint16_t* positions);
+                       int stride, int width, int16_t* coarse, uint16_t* positions);
     void (*look_up_row)(const LookUp& look_up, const LookUpRow& row);
 
     void (*float_luma_row)(const uint8_t* visible, int width, bool replicate, float* luma);

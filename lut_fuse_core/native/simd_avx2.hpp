@@ -60,6 +60,11 @@ inline Words gather(const uint8_t* cells, const uint16_t* index) {
     return load_halves(cells + index[K] * size_t{8}, cells + index[8 + K] * size_t{8});
 }
 
+inline Words pick_bytes(const int16_t* p, int step, const uint8_t* which) {
+    return _mm256_shuffle_epi8(load_halves(p, p + step),
+                               _mm256_broadcastsi128_si256(load_half(which)));
+}
+
 inline Words load_upper(const uint8_t* p) {
     return _mm256_slli_epi16(_mm256_cvtepu8_epi16(load_half(p)), 8);
 }

@@ -48,15 +48,26 @@ inline Words multiply_narrow(Words a, Words wa, Words b, Words wb) {
                               _mm512_srai_epi32(_mm512_madd_epi16(b, wb), 15));
 }
 
+inline __m128i load_quarter(const void* p) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(p));
+}
+inline Words load_quarters(const void* a, const void* b, const void* c, const void* d) {
+    const __m256i low =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(load_quarter(a)), load_quarter(b), 1);
+    const __m256i high =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(load_quarter(c)), load_quarter(d), 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
 template <int K>
 inline Words gather(const uint8_t* cells, const uint16_t* index) {
-    const auto cell = [&](int lane) {
-        return _mm_load_si128(
-            reinterpret_cast<const __m128i*>(cells + index[8 * lane + K] * size_t{8}));
-    };
-    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(cell(0)), cell(1), 1);
-    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(cell(2)), cell(3), 1);
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    const auto cell = [&](int lane) { return cells + index[8 * lane + K] * size_t{8}; };
+    return load_quarters(cell(0), cell(1), cell(2), cell(3));
+}
+
+inline Words pick_bytes(const int16_t* p, int step, const uint8_t* which) {
+    return _mm512_shuffle_epi8(load_quarters(p, p + step, p + 2 * step, p + 3 * step),
+                               _mm512_broadcast_i32x4(load_quarter(which)));
 }
 
 inline Words load_upper(const uint8_t* p) {

@@ -76,6 +76,11 @@ inline Words gather(const uint8_t* cells, const uint16_t* index) {
     return vreinterpretq_u16_u8(vld1q_u8(cells + index[K] * size_t{8}));
 }
 
+inline Words pick_bytes(const int16_t* p, int, const uint8_t* which) {
+    const uint8x16_t from = vld1q_u8(reinterpret_cast<const uint8_t*>(p));
+    return vreinterpretq_u16_u8(vqtbl1q_u8(from, vld1q_u8(which)));
+}
+
 inline Words load_upper(const uint8_t* p) { return vshll_n_u8(vld1_u8(p), 8); }
 inline void load_rgb_upper(const uint8_t* p, Words& red, Words& green, Words& blue) {
     const uint8x8x3_t pixels = vld3_u8(p);

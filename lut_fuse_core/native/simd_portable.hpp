@@ -121,6 +121,14 @@ inline Words gather(const uint8_t* cells, const uint16_t* index) {
     return load(cells + index[K] * 8);
 }
 
+// Per 128-bit lane l: bytes `which` of the 16 bytes at p + l * step.
+inline Words pick_bytes(const int16_t* p, int, const uint8_t* which) {
+    uint8_t from[16], to[16];
+    memcpy(from, p, sizeof from);
+    for (int i = 0; i < 16; ++i) to[i] = from[which[i]];
+    return load(to);
+}
+
 // Eight-bit pixels to the upper half of words.
 inline Words load_upper(const uint8_t* p) {
     return map([&](int i) { return p[i] << 8; });
