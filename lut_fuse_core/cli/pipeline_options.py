@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from lut_fuse_core.backends import BACKEND_NAMES
+from lut_fuse_core.camera import CameraRig
+from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared import NormalizationConfig
 from lut_fuse_core.pipeline import PipelineConfig
+from lut_fuse_core.registration import Homography, RegistrationConfig
+from lut_fuse_core.registration_file import load_registration, load_rig
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the model, its execution and the infrared normalisation."""
+    """Add the options of the model, the infrared normalisation and the registration."""
     _add_fusion_arguments(parser)
     _add_normalization_arguments(parser)
+    _add_registration_arguments(parser)
 
 
 def pipeline_config(options: argparse.Namespace, *, resize: bool) -> PipelineConfig:
@@ -27,6 +33,7 @@ def pipeline_config(options: argparse.Namespace, *, resize: bool) -> PipelineCon
         threads=options.threads,
         strength=options.strength,
         normalization=_normalization(options),
+        registration=_registration(options),
         resize=resize,
     )
 
@@ -156,3 +163,62 @@ def _normalization(options: argparse.Namespace) -> NormalizationConfig:
         local_contrast=options.local_contrast,
         dead_pixels=options.dead_pixels,
     )
+
+
+def _add_registration_arguments(parser: argparse.ArgumentParser) -> None:
+    defaults = RegistrationConfig()
+    group = parser.add_argument_group(
+        "registration",
+        "Where infrared lies in the visible image; without these both show the same view.",
+    )
+    group.add_argument(
+        "--registration",
+        type=Path,
+        metavar="FILE",
+        help="homography or calibrated rig, as 'lut-fuse calibrate' writes them, or a plain 3x3 "
+        "matrix (infrared pixel to visible pixel) as .json, .txt or .npy",
+    )
+    group.add_argument(
+        "--camera-info",
+        type=Path,
+        nargs=2,
+        metavar=("VISIBLE", "INFRARED"),
+        help="instead: camera_info files of both cameras, as ROS camera_calibration writes them",
+    )
+    group.add_argument(
+        "--extrinsics",
+        type=Path,
+        metavar="FILE",
+        help="with --camera-info: JSON or YAML with 'translation' (metres) and 'rotation' (3x3) or "
+        "'quaternion' (x, y, z, w), from the visible camera's frame to the infrared camera's",
+    )
+    group.add_argument(
+        "--distance",
+        type=float,
+        default=defaults.distance,
+        metavar="M",
+        help="for calibrated cameras: metres at which both images shall coincide, inf for far "
+        "(default: %(default)g)",
+    )
+    group.add_argument(
+        "--soft-edge",
+        type=float,
+        default=defaults.soft_edge,
+        metavar="PX",
+        help="visible pixels over which infrared fades out where its view ends "
+        "(default: %(default)g)",
+    )
+
+
+def _registration(options: argparse.Namespace) -> RegistrationConfig:
+    transform: Homography | CameraRig | None = None
+    if options.registration and options.camera_info:
+        raise InputError("pass --registration or --camera-info, not both")
+    if options.extrinsics and not options.camera_info:
+        raise InputError("--extrinsics needs --camera-info with the files of both cameras")
+    if options.registration:
+        transform = load_registration(options.registration)
+    elif options.camera_info:
+        visible, infrared = options.camera_info
+        transform = load_rig(visible, infrared, options.extrinsics)
+    return RegistrationConfig(transform, options.distance, options.soft_edge)
