@@ -20,6 +20,7 @@ from training.checkpoint import read_tensors
 from training.export import ExportReport, export_model
 from training.loop import CHECKPOINT, LogConfig, Outcome, RunOptions, ScheduleConfig, train
 from training.losses import (
+    QualityTargets,
     QualityWeights,
     Term,
     Terms,
@@ -44,7 +45,8 @@ class DistilLossConfig:
     intensity, structure: to the teacher (EMDS). brightness: to the brighter camera, so that a
         bright sky or lamp is not greyed by a cold one. smoothness, monotonicity: of the lattice.
     fusion: the teacher's own terms (Text-IF's) applied to the student directly.
-    quality: what the metrics reward. stability, stability_limit: see `losses.stability_term`.
+    quality, targets: what the metrics reward, and up to where.
+    stability, stability_limit: see `losses.stability_term`.
     """
 
     intensity: float = 4.0
@@ -54,6 +56,7 @@ class DistilLossConfig:
     monotonicity: float = 5.0
     fusion: float = 0.0
     quality: QualityWeights = field(default_factory=QualityWeights)
+    targets: QualityTargets = field(default_factory=QualityTargets)
     stability: float = 1.0
     stability_limit: float = 0.85
 
@@ -126,7 +129,7 @@ class DistilJob:
             terms |= brightness_term(fused, luma, infrared, loss.brightness)
         return {
             **terms,
-            **quality_terms(fused, luma, infrared, loss.quality),
+            **quality_terms(fused, luma, infrared, loss.quality, loss.targets),
             **stability_term(
                 self._fuse,
                 fused,

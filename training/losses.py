@@ -42,11 +42,38 @@ class QualityWeights:
 
 
 @dataclass(frozen=True)
+class QualityTargets:
+    """Values beyond which a measure earns nothing more: the others get the room.
+
+    In the units of `QualityWeights`, for the mean of a batch of (disturbed) crops, which differs
+    from the mean of whole images; None rewards without end.
+    """
+
+    mi: float | None = None
+    en: float | None = None
+    cc: float | None = None
+    ssim: float | None = None
+    qabf: float | None = None
+    scd: float | None = None
+    vif: float | None = None
+
+
+@dataclass(frozen=True)
 class Term:
-    """One term: its value as logged, and its weight in the loss (negative: more is better)."""
+    """One term: its value as logged, and its weight in the loss (negative: more is better).
+
+    target: the value beyond which it earns nothing more.
+    """
 
     value: Tensor
     weight: float
+    target: float | None = None
+
+    @property
+    def contribution(self) -> Tensor:
+        """What the term adds to the loss."""
+        value = self.value if self.target is None else self.value.clamp(max=self.target)
+        return self.weight * value
 
 
 Terms = Mapping[str, Term]
@@ -54,7 +81,7 @@ Terms = Mapping[str, Term]
 
 def total(terms: Terms) -> Tensor:
     """The loss that is minimised."""
-    return torch.stack([term.weight * term.value for term in terms.values()]).sum()
+    return torch.stack([term.contribution for term in terms.values()]).sum()
 
 
 def fusion_terms(
@@ -94,7 +121,11 @@ def distillation_terms(
 
 
 def quality_terms(
-    fused: Tensor, luma: Tensor, infrared: Tensor, weights: QualityWeights
+    fused: Tensor,
+    luma: Tensor,
+    infrared: Tensor,
+    weights: QualityWeights,
+    targets: QualityTargets | None = None,
 ) -> dict[str, Term]:
     """What the metrics reward, measured on the 8-bit image that a user gets.
 
@@ -114,7 +145,7 @@ def quality_terms(
         ),
     }
     return {
-        name: Term(measure().mean(), -weight)
+        name: Term(measure().mean(), -weight, getattr(targets, name, None))
         for name, measure in measures.items()
         if (weight := getattr(weights, name))
     }
