@@ -15,6 +15,8 @@ from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray, FusionModel
 
+_libraries: dict[str, ctypes.CDLL] = {}
+
 COMPILER = shutil.which("g++") or shutil.which("c++")
 
 
@@ -22,15 +24,8 @@ class HostKernels:
     """The kernels of one plan, with a model's tensors, as functions on NumPy arrays."""
 
     def __init__(self, model: FusionModel, plan: KernelPlan, folder: Path) -> None:
-        assert COMPILER is not None
         self.model, self.plan = model, plan
-        source, library = folder / "kernels.cpp", folder / "kernels.so"
-        code = (Path(__file__).parent / "host.cpp").read_text(encoding="utf-8")
-        source.write_text(cuda_source(model, plan, "frame.cuh") + code, encoding="utf-8")
-        command = [COMPILER, "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-        unused = ["-Wno-unused-variable", "-Wno-unused-parameter", "-Wno-unused-but-set-variable"]
-        subprocess.run([*command, *unused, "-o", str(library), str(source)], check=True)
-        self._library = ctypes.CDLL(str(library))
+        self._library = _compiled(cuda_source(model, plan, "frame.cuh"), folder)
         self.lattice = pack_lattice(model, plan)
         self.weights, self.biases = pack_encoder(model, plan)
 
@@ -90,3 +85,18 @@ class HostKernels:
             else:
                 converted.append(argument)
         getattr(self._library, name)(*converted)
+
+
+def _compiled(source: str, folder: Path) -> ctypes.CDLL:
+    """The library of a source, compiled once: models that differ in numbers alone share it."""
+    if source not in _libraries:
+        assert COMPILER is not None
+        code = (Path(__file__).parent / "cuda_on_host.cpp").read_text(encoding="utf-8")
+        file = folder / f"kernels_{len(_libraries)}.cpp"
+        file.write_text(source + code, encoding="utf-8")
+        options = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+        unused = ["-Wno-unused-variable", "-Wno-unused-parameter", "-Wno-unused-but-set-variable"]
+        library = file.with_suffix(".so")
+        subprocess.run([COMPILER, *options, *unused, "-o", str(library), str(file)], check=True)
+        _libraries[source] = ctypes.CDLL(str(library))
+    return _libraries[source]
