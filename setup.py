@@ -64,7 +64,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["lut_fuse_core*", "lut_fuse_ros*", "training*"]),
     ext_modules=[native],
-    package_data={"lut_fuse_core": ["models/*", "py.typed"]},
+    package_data={"lut_fuse_core": ["models/*", "cuda/*", "py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -83,6 +83,7 @@ setup(
         "tqdm>=4.60",
     ],
     extras_require={
+        "gpu": ["cupy-cuda12x>=13"],  # TensorRT comes with JetPack, or from pip as tensorrt
         "training": ["torch==2.13.0", "tensorboard>=2.14"],
         "test": [
             "pytest>=8",

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 
 from lut_fuse_core import FusionModel, context, extensions, load_model, save_model
+from lut_fuse_core.backends import BACKEND_NAMES
 from lut_fuse_core.cli import main
 
 
@@ -25,10 +26,11 @@ def test_backends_lists_all_of_them_with_a_reason_for_those_that_do_not_work(
     save_model(make_model(per_frame=True), tmp_path / "m.safetensors")
     assert main(["backends", "--model", str(tmp_path / "m.safetensors")]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert set(lines) == {"native", "cpu", "reference"}
-    assert lines["native"].startswith("not here: ")
-    assert lines["cpu"] == "works, and 'auto' takes it"
+    assert {"auto", *lines} == set(BACKEND_NAMES)
+    assert lines["native"].startswith("not here: this model normalises with each frame's own")
+    assert lines["cpu"].startswith("works")
     assert lines["reference"] == "works"
+    assert sum("'auto' takes it" in line for line in lines.values()) == 1
 
 
 def test_bench_reports_every_size_backend_and_number_of_threads(
