@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,6 +26,9 @@ CODECS = {
 }
 """Per suffix what OpenCV may be able to encode, best first. H.264 plays everywhere, but OpenCV's
 own packages come without it; MPEG-4 plays in VLC, mpv, QuickTime and Windows, not in browsers."""
+
+SILENT = 0
+"""OpenCV's log level at which it says nothing."""
 
 VIDEO_SUFFIXES = (*CODECS, ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 
@@ -112,9 +116,10 @@ def check_video_name(path: Path) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep OpenCV from reporting on stderr what is handled here."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    logging: Any = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 has moved it there
+    level = logging.getLogLevel()
+    logging.setLogLevel(SILENT)
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        logging.setLogLevel(level)
