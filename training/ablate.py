@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from training.checkpoint import CHECKPOINT
 from training.distil import DistilConfig, distil
 from training.export import MODEL
-from training.loop import CHECKPOINT, RunOptions
+from training.options import RunOptions
 from training.table import Table, by_model, measure
 
 NO_GRADIENT = 1e6

@@ -10,6 +10,9 @@ import torch
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
 
+CHECKPOINT = "checkpoint.pt"
+"""Name of the state of a run in its output folder."""
+
 
 def write_tensors(content: dict[str, Any], path: str | Path) -> None:
     """Write nested dictionaries of tensors and plain values."""

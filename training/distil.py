@@ -16,9 +16,10 @@ from training import distributed
 from training.augment import AugmentConfig
 from training.batches import Batch
 from training.board import Board
-from training.checkpoint import read_tensors
+from training.checkpoint import CHECKPOINT, read_tensors
+from training.config import read_config, to_plain
 from training.export import ExportReport, export_model
-from training.loop import CHECKPOINT, LogConfig, Outcome, RunOptions, ScheduleConfig, train
+from training.loop import Outcome, train
 from training.losses import (
     QualityTargets,
     QualityWeights,
@@ -32,6 +33,7 @@ from training.losses import (
     stability_term,
 )
 from training.mm_lut import MMLut, MMLutConfig, luma_of
+from training.options import LogConfig, RunOptions, ScheduleConfig
 from training.pairs import DataConfig
 from training.session import open_session, provenance
 from training.teachers import Teacher, TeacherSource, open_teacher
@@ -193,8 +195,6 @@ def export_run(run: Path, out: Path) -> ExportReport:
 
     Raises InputError if the folder holds none, LutFuseError if the export does not check.
     """
-    from training.config import read_config, to_plain
-
     if not (run / "config.yaml").is_file():
         raise InputError(f"{run} holds no distillation run; give the --out folder of 'distil'")
     config = read_config(DistilConfig, run / "config.yaml")

@@ -8,14 +8,8 @@ rate follows the clock, and the result depends on the machine's speed.
 
 from __future__ import annotations
 
-import json
 import math
-import signal
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,85 +17,21 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
-from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError, LutFuseError
 from training import distributed
 from training.batches import LOSS_STREAM, Batch, BatchSource
 from training.board import Board
-from training.checkpoint import read_tensors, write_tensors
+from training.checkpoint import CHECKPOINT, read_tensors, write_tensors
+from training.interruption import interruptible
+from training.journal import Journal, forget_after
 from training.losses import Terms, total
+from training.options import LogConfig, RunOptions, ScheduleConfig
 from training.validate import Scores
-
-CHECKPOINT = "checkpoint.pt"
-
-
-@dataclass(frozen=True)
-class ScheduleConfig:
-    """Learning rate over the run: a short rise, then half a cosine.
-
-    warmup: steps until the full rate. final: the rate at the end, as a share of the full one.
-    clip: largest norm of the gradient; larger ones are scaled down.
-    """
-
-    warmup: int = 50
-    final: float = 0.01
-    clip: float = 5.0
-
-
-@dataclass(frozen=True)
-class LogConfig:
-    """When what is written.
-
-    every: steps between log lines. validate_every: steps between validations (0: only at the end).
-    checkpoint_seconds: at most this much work is lost by a kill.
-    """
-
-    every: int = 50
-    validate_every: int = 1000
-    checkpoint_seconds: float = 60.0
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long to train: steps or minutes, one of the two."""
-
-    steps: int | None = None
-    minutes: float | None = None
-
-    def __post_init__(self) -> None:
-        if (self.steps is None) == (self.minutes is None):
-            raise InputError("give the budget either as --steps or as --minutes")
-        if not (self.steps or self.minutes or 0) > 0:
-            raise InputError("the budget must be positive")
-
-    def progress(self, step: int, seconds: float) -> float:
-        """Share of the budget that is used up, 1 at the end."""
-        if self.steps is not None:
-            return step / self.steps
-        assert self.minutes is not None
-        return seconds / (60 * self.minutes)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Where and how a run takes place; nothing here but seed and budget changes its result.
-
-    precision: of the networks' convolutions on a GPU; losses are always single precision or better.
-    """
-
-    out: Path
-    budget: Budget
-    seed: int = 0
-    device: str = "cpu"
-    precision: str = "float32"
-    resume: bool = False
-    quiet: bool = False
 
 
 class Job(Protocol):
-    """Something to train: its weights, its loss on a batch, and how to fuse with it."""
+    """Something to train: its weights, its loss on a batch, and how well it fuses."""
 
     @property
     def module(self) -> nn.Module:
@@ -141,34 +71,24 @@ def train(
 ) -> Outcome:
     """Train a job within its budget; checkpoints, log and TensorBoard go to ``options.out``.
 
-    Raises InputError if there is a checkpoint but no ``resume``, LutFuseError if the loss is no
-    longer finite, KeyboardInterrupt after saving when interrupted (SIGINT or SIGTERM).
+    A checkpoint found there is resumed. Raises InputError if it does not fit the job, LutFuseError
+    if the loss is no longer finite, KeyboardInterrupt after saving when interrupted (SIGINT or
+    SIGTERM).
     """
-    device = torch.device(options.device)
+    device, chief = torch.device(options.device), rank == 0
     optimiser = torch.optim.Adam(job.parameter_groups())
-    scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
     for group in optimiser.param_groups:
         group["initial_lr"] = group["lr"]
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
+    state = _State(job.module, optimiser, scaler)
 
-    step, used = 0, 0.0
-    if options.resume:
-        step, used = _restore(options.out, job.module, optimiser, scaler)
-        if rank == 0:
-            _forget_after(options.out, step)
-    elif rank == 0 and (options.out / CHECKPOINT).exists():
-        raise InputError(
-            f"{options.out} holds a run already; add --resume, or choose another --out"
-        )
+    step, used = _begin(state, options, chief)
     if world > 1:
         distributed.same_everywhere(job.module)
-
-    chief = rank == 0
-    board = Board(options.out, chief, options.quiet)
-    progress_bar = _ProgressBar(options.budget, chief and not options.quiet)
+    journal = Journal(options, log.every, chief)
     started = saved = time.monotonic()
-    recent: dict[str, list[float]] = defaultdict(list)
-    with _interruptible() as interrupted:
+    with interruptible() as interrupted:
         while True:
             seconds = used + time.monotonic() - started
             progress = options.budget.progress(step, seconds)
@@ -189,41 +109,31 @@ def train(
                 )
             optimiser.zero_grad()
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            scaler.unscale_(optimiser)
             if world > 1:
                 distributed.average_gradients(parameters)
+            scaler.unscale_(optimiser)
             torch.nn.utils.clip_grad_norm_(parameters, schedule.clip)
             scaler.step(optimiser)
             scaler.update()
             step += 1
 
-            for name, term in terms.items():
-                recent[name].append(float(term.value.item()))
-            progress_bar.update(step, progress, recent)
-            if chief and step % log.every == 0:
-                means = {name: float(np.mean(v)) for name, v in recent.items()}
-                _log(options.out, {"step": step, "seconds": round(seconds, 1), **means})
-                board.scalars(step, {f"loss/{name}": value for name, value in means.items()})
-                recent.clear()
+            seconds = used + time.monotonic() - started
+            journal.step(step, progress, seconds, terms)
             if chief and log.validate_every and step % log.validate_every == 0:
-                scores = job.validate(board, step)
-                _log(options.out, {"step": step, "validation": scores})
-                progress_bar.tell(step, scores)
+                journal.validated(step, job.validate(journal.board, step))
             due = time.monotonic() - saved > log.checkpoint_seconds
             if chief and (due or interrupted.is_set()):
-                _save(options.out, job.module, optimiser, scaler, step, _since(used, started))
+                state.save(options.out, step, seconds)
                 saved = time.monotonic()
             if interrupted.is_set():
-                progress_bar.close()
+                journal.close()
                 raise KeyboardInterrupt
-    seconds = _since(used, started)
-    progress_bar.close()
-    scores = {}
+    scores: Scores = {}
     if chief:
-        _save(options.out, job.module, optimiser, scaler, step, seconds)
-        scores = job.validate(board, step)
-        _log(options.out, {"step": step, "validation": scores})
-    board.close()
+        state.save(options.out, step, seconds)
+        scores = job.validate(journal.board, step)
+        journal.validated(step, scores)
+    journal.close()
     return Outcome(step, seconds, scores)
 
 
@@ -234,116 +144,43 @@ def learning_rate(step: int, progress: float, schedule: ScheduleConfig) -> float
     return rise * (schedule.final + (1 - schedule.final) * cosine)
 
 
-def _since(used: float, started: float) -> float:
-    return used + time.monotonic() - started
+@dataclass(frozen=True)
+class _State:
+    """Everything that changes during a run, but step and time."""
+
+    module: nn.Module
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+    def save(self, out: Path, step: int, seconds: float) -> None:
+        content = {
+            "module": self.module.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "step": step,
+            "seconds": seconds,
+        }
+        write_tensors(content, out / CHECKPOINT)
+
+    def restore(self, out: Path) -> tuple[int, float]:
+        content = read_tensors(out / CHECKPOINT)
+        try:
+            self.module.load_state_dict(content["module"])
+            self.optimiser.load_state_dict(content["optimiser"])
+            self.scaler.load_state_dict(content["scaler"])
+            return int(content["step"]), float(content["seconds"])
+        except (KeyError, RuntimeError, ValueError):
+            raise InputError(
+                f"{out / CHECKPOINT} belongs to another structure; resume with the same "
+                "configuration"
+            ) from None
 
 
-def _save(
-    out: Path,
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    step: int,
-    seconds: float,
-) -> None:
-    content = {
-        "module": module.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "scaler": scaler.state_dict(),
-        "step": step,
-        "seconds": seconds,
-    }
-    write_tensors(content, out / CHECKPOINT)
-
-
-def _restore(
-    out: Path,
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-) -> tuple[int, float]:
-    content = read_tensors(out / CHECKPOINT)
-    try:
-        module.load_state_dict(content["module"])
-        optimiser.load_state_dict(content["optimiser"])
-        scaler.load_state_dict(content["scaler"])
-        step, seconds = int(content["step"]), float(content["seconds"])
-    except (KeyError, RuntimeError, ValueError):
-        raise InputError(
-            f"{out / CHECKPOINT} belongs to another structure; resume with the same configuration"
-        ) from None
+def _begin(state: _State, options: RunOptions, chief: bool) -> tuple[int, float]:
+    """Steps taken and seconds used before: none, or those of the checkpoint to resume."""
+    # A run that was killed before its first checkpoint begins anew.
+    exists = (options.out / CHECKPOINT).exists()
+    step, seconds = state.restore(options.out) if exists else (0, 0.0)
+    if chief:
+        forget_after(options.out, step)
     return step, seconds
-
-
-def _log(out: Path, line: dict[str, Any]) -> None:
-    with (out / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def _forget_after(out: Path, step: int) -> None:
-    """Drop log lines of steps that the resumed run takes again."""
-    path = out / "log.jsonl"
-    if not path.exists():
-        return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    with atomic_write(path) as temporary:
-        temporary.write_text("".join(x for x in lines if json.loads(x)["step"] <= step), "utf-8")
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or a polite kill sets, so that the step at hand can end in order."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda *_: interrupted.set())
-    try:
-        yield interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _ProgressBar:
-    def __init__(self, budget: Budget, shown: bool) -> None:
-        self._budget = budget
-        in_steps = budget.steps is not None
-        self._bar = tqdm(
-            total=budget.steps if in_steps else round(60 * (budget.minutes or 0)),
-            unit="step" if in_steps else "s",
-            disable=not shown,
-            dynamic_ncols=True,
-            mininterval=0.5,
-        )
-
-    def update(self, step: int, progress: float, recent: dict[str, list[float]]) -> None:
-        if self._bar.disable:
-            return
-        at = step if self._budget.steps is not None else round(progress * self._bar.total)
-        self._bar.set_postfix_str(
-            " ".join([f"step={step}", *(f"{n}={np.mean(v[-50:]):.3g}" for n, v in recent.items())]),
-            refresh=False,
-        )
-        self._bar.update(at - self._bar.n)
-
-    def tell(self, step: int, scores: Scores) -> None:
-        if not self._bar.disable:
-            text = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
-            self._bar.write(f"step {step}, validation: {text}")
-
-    def close(self) -> None:
-        self._bar.close()
-
-
-def device_from(name: str) -> str:
-    """A device name that exists here: ``auto`` takes CUDA if there is one. Raises InputError."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"no device '{name}' here ({str(error).splitlines()[0]})") from None
-    return name

@@ -18,8 +18,9 @@ from lut_fuse_core.synthetic import SceneConfig, StreetScene
 from training import distributed
 from training.augment import AugmentConfig
 from training.batches import BatchSource, Scene
+from training.checkpoint import CHECKPOINT
 from training.config import to_plain
-from training.loop import RunOptions
+from training.options import RunOptions
 from training.pairs import DataConfig, Pair, PairSets, read_pairs, to_grey
 
 BAD_PAIRS_SHOWN = 10
@@ -45,8 +46,13 @@ def open_session(
 ) -> Session:
     """Read the pairs, report the bad ones, make the output folder and note the configuration there.
 
-    Raises InputError if there is nothing to train on or the output folder cannot be made.
+    Raises InputError if there is nothing to train on, or the output folder cannot be made or holds
+    a run that is not to be resumed.
     """
+    if (options.out / CHECKPOINT).exists() and not options.resume:
+        raise InputError(
+            f"{options.out} holds a run already; add --resume, or choose another --out"
+        )
     torch.manual_seed(options.seed)
     rank, world = distributed.start(torch.device(options.device))
     quiet = options.quiet or rank > 0

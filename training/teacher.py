@@ -15,10 +15,11 @@ from training import distributed
 from training.augment import AugmentConfig
 from training.batches import Batch
 from training.board import Board
-from training.loop import LogConfig, Outcome, RunOptions, ScheduleConfig, train
+from training.loop import Outcome, train
 from training.losses import QualityWeights, Terms, fusion_terms, quality_terms, stability_term
 from training.mm_lut import luma_of
 from training.mm_net import MMNet, MMNetConfig, load_mm_net, save_mm_net
+from training.options import LogConfig, RunOptions, ScheduleConfig
 from training.pairs import DataConfig
 from training.session import open_session, provenance
 from training.validate import Scores, Validator

@@ -13,9 +13,8 @@ import torch
 from lut_fuse_core import Fuser, load_model
 from training.__main__ import main
 from training.batches import Batch
-from training.checkpoint import read_tensors
+from training.checkpoint import CHECKPOINT, read_tensors
 from training.distil import DistilJob
-from training.loop import CHECKPOINT
 from training.losses import Terms
 
 TINY = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import InputError
 from training.fuse_folder import fuse_folder
-from training.loop import device_from
+from training.options import device_from
 from training.teachers import open_teacher
 
 

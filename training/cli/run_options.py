@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from training.loop import Budget, RunOptions, device_from
+from training.options import Budget, RunOptions, device_from
 
 CONFIGS = "config/training"
 

@@ -1,0 +1,84 @@
+"""How a run takes place: budget, device, learning rate, when what is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lut_fuse_core.errors import InputError
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Learning rate over the run: a short rise, then half a cosine.
+
+    warmup: steps until the full rate. final: the rate at the end, as a share of the full one.
+    clip: largest norm of the gradient; larger ones are scaled down.
+    """
+
+    warmup: int = 50
+    final: float = 0.01
+    clip: float = 5.0
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """When what is written.
+
+    every: steps between log lines. validate_every: steps between validations (0: only at the end).
+    checkpoint_seconds: at most this much work is lost by a kill.
+    """
+
+    every: int = 50
+    validate_every: int = 1000
+    checkpoint_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: steps or minutes, one of the two."""
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise InputError("give the budget either as --steps or as --minutes")
+        if not (self.steps or self.minutes or 0) > 0:
+            raise InputError("the budget must be positive")
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Share of the budget that is used up, 1 at the end."""
+        if self.steps is not None:
+            return step / self.steps
+        assert self.minutes is not None
+        return seconds / (60 * self.minutes)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how a run takes place; nothing here but seed and budget changes its result.
+
+    precision: of the networks' convolutions on a GPU; losses are always single precision or better.
+    """
+
+    out: Path
+    budget: Budget
+    seed: int = 0
+    device: str = "cpu"
+    precision: str = "float32"
+    resume: bool = False
+    quiet: bool = False
+
+
+def device_from(name: str) -> str:
+    """A device name that exists here: ``auto`` takes CUDA if there is one. Raises InputError."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"no device '{name}' here ({str(error).splitlines()[0]})") from None
+    return name
