@@ -10,10 +10,12 @@ import numpy as np
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.fuser import Fuser
+from lut_fuse_core.held_motion import HeldMotion
 from lut_fuse_core.infrared import InfraredNormalizer, NormalizationConfig, RawInfrared
 from lut_fuse_core.model import FusionModel
 from lut_fuse_core.registration import Registration, RegistrationConfig
 from lut_fuse_core.shutter import ShutterCounts
+from lut_fuse_core.time_offset import ClockOffset, ClockOffsetEstimator
 
 Source = Literal["fused", "held", "visible"]
 """What an output shows: this pair fused, fused with an earlier infrared frame, visible only."""
@@ -33,8 +35,12 @@ class PipelineConfig:
     registration: infrared pixels to visible pixels.
     max_infrared_age: seconds by which an infrared frame may be older (or newer) than the visible
         frame it is fused with; beyond that the visible image alone is shown. 0 never reuses one.
+    held: what an infrared frame does that serves once more: ``hold`` leaves it, ``warp`` moves it
+        along with the visible image (some milliseconds per frame).
     clock_offset: seconds that the infrared clock is ahead of the visible clock; taken off the
         infrared stamps.
+    clock: ``fixed`` takes `clock_offset` as it is; ``report`` also estimates it from the streams,
+        for `PipelineStatus.clock_offset`; ``correct`` uses the estimate as soon as there is one.
     resize: scale an infrared image of another size to the visible one's where there is no
         registration; otherwise an error.
     """
@@ -46,7 +52,9 @@ class PipelineConfig:
     normalization: NormalizationConfig = field(default_factory=NormalizationConfig)
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     max_infrared_age: float = 0.5
+    held: Literal["hold", "warp"] = "hold"
     clock_offset: float = 0.0
+    clock: Literal["fixed", "report", "correct"] = "fixed"
     resize: bool = True
 
     def __post_init__(self) -> None:
@@ -54,6 +62,12 @@ class PipelineConfig:
             raise InputError(f"strength is {self.strength}; it must be between 0 and 1")
         if not self.max_infrared_age >= 0:
             raise InputError(f"the infrared age is {self.max_infrared_age} s; it must be 0 or more")
+        for name, value, allowed in (
+            ("held", self.held, ("hold", "warp")),
+            ("clock", self.clock, ("fixed", "report", "correct")),
+        ):
+            if value not in allowed:
+                raise InputError(f"pipeline setting {name} '{value}' is not {' or '.join(allowed)}")
         if not np.isfinite(self.clock_offset):
             raise InputError(f"the clock offset is {self.clock_offset}; it must be finite seconds")
 
@@ -66,7 +80,8 @@ class PipelineStatus:
     infrared_age: seconds between the latest visible frame and the infrared fused with it, clock
         offset taken off; None if unknown. resets: jumps back in time that were noticed.
     remaps: how often the registration was computed. shutter: flat-field events of the infrared
-    camera. dead_pixels: how many are being repaired.
+    camera. dead_pixels: how many are being repaired. clock_offset: as estimated from the streams;
+    None while there is no clear estimate, or none was asked for.
     """
 
     fused: int = 0
@@ -78,6 +93,7 @@ class PipelineStatus:
     remaps: int = 0
     shutter: ShutterCounts = field(default_factory=ShutterCounts)
     dead_pixels: int = 0
+    clock_offset: ClockOffset | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +117,8 @@ class FusionPipeline:
         self.status = PipelineStatus()
         self._normalizer = InfraredNormalizer(self.config.normalization)
         self._registration = Registration(self.config.registration)
+        self._motion = HeldMotion() if self.config.held == "warp" else None
+        self._clock = ClockOffsetEstimator() if self.config.clock != "fixed" else None
         self._held: _HeldInfrared | None = None
         self._buffer: UInt8Array | None = None
         self._visible_time: float | None = None
@@ -108,6 +126,8 @@ class FusionPipeline:
     def reset(self) -> None:
         """Forget what was learnt from the stream so far (a jump in time, another recording)."""
         self._normalizer.reset()
+        if self._clock is not None:
+            self._clock.reset()
         self._held = None
         self._visible_time = None
 
@@ -156,8 +176,11 @@ class FusionPipeline:
         Raises InputError for unusable images.
         """
         self._notice_jump(visible_time)
+        self._listen(visible, infrared, visible_time, infrared_time)
         if infrared is not None:
             self._held = self._prepare(visible, infrared, infrared_time)
+            if self._motion is not None:
+                self._motion.remember(visible)
         held = self._held
         age = self._age(held, visible_time)
         if (
@@ -166,8 +189,11 @@ class FusionPipeline:
             or not self._usable(age, fresh=infrared is not None)
         ):
             return self._visible_only(visible, out)
+        image = held.image
+        if infrared is None and self._motion is not None:
+            image = self._motion.carry(image, visible)
         fused = self.fuser.fuse(
-            visible, held.image, strength=self.config.strength, coverage=held.coverage, out=out
+            visible, image, strength=self.config.strength, coverage=held.coverage, out=out
         )
         self._count("fused" if infrared is not None else "held", age)
         return fused
@@ -185,11 +211,32 @@ class FusionPipeline:
                 f"{grey.shape[1]}x{grey.shape[0]}; pass images of one size or allow resizing"
             )
         warp = self._registration.warp(infrared_size, (width, height))
-        corrected = None if time is None else time - self.config.clock_offset
+        corrected = None if time is None else time - self._offset()
         if self._buffer is None or self._buffer.shape != (height, width):
             self._buffer = np.empty((height, width), np.uint8)
         # Always a copy: the caller may overwrite its frame while this one is held.
         return _HeldInfrared(warp(grey, self._buffer), warp.coverage, corrected)
+
+    def _listen(
+        self,
+        visible: UInt8Array,
+        infrared: RawInfrared | None,
+        visible_time: float | None,
+        infrared_time: float | None,
+    ) -> None:
+        if self._clock is None:
+            return
+        if visible_time is not None:
+            self._clock.add_visible(visible, visible_time)
+        if infrared is not None and infrared_time is not None:
+            self._clock.add_infrared(infrared, infrared_time)
+        self.status = replace(self.status, clock_offset=self._clock.latest())
+
+    def _offset(self) -> float:
+        estimate = self.status.clock_offset
+        if self.config.clock == "correct" and estimate is not None:
+            return estimate.seconds
+        return self.config.clock_offset
 
     def _age(self, held: _HeldInfrared | None, visible_time: float | None) -> float | None:
         if held is None or held.time is None or visible_time is None:

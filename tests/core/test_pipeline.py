@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -136,3 +137,43 @@ def test_the_output_lands_in_the_array_that_is_given() -> None:
 def test_a_strength_outside_0_to_1_is_refused(strength: float) -> None:
     with pytest.raises(InputError, match="strength"):
         pipeline().set_strength(strength)
+
+
+def test_a_held_frame_can_follow_the_motion_of_the_visible_image() -> None:
+    texture = np.random.default_rng(0).integers(0, 120, (64, 96)).astype(np.uint8)
+    texture = cv2.GaussianBlur(texture, (0, 0), 2.0)
+    texture = cv2.normalize(texture, None, 0, 160, cv2.NORM_MINMAX)
+    warm = np.zeros((64, 96), np.uint8)
+    warm[20:44, 30:50] = 255
+
+    def peak(mode: str) -> float:
+        rig = pipeline(held=mode)
+        before = np.repeat(texture[..., None], 3, 2)
+        after = np.roll(before, 5, axis=1)
+        rig.process(before, warm, visible_time=0.0, infrared_time=0.0)
+        fused = rig.process(after, None, visible_time=0.1)
+        columns = np.flatnonzero(fused[32, :, 0] > 230)
+        return float(columns.mean())
+
+    assert peak("hold") == pytest.approx(39.5, abs=1)
+    assert peak("warp") == pytest.approx(44.5, abs=1)
+
+
+def test_the_clock_offset_is_reported_and_corrected_when_told_to() -> None:
+    def run(clock: str) -> FusionPipeline:
+        rng = np.random.default_rng(1)
+        steps = np.cumsum(rng.uniform(-6, 6, 20 * 40) * np.repeat(rng.uniform(0, 1, 80), 10))
+        rig = pipeline(clock=clock, max_infrared_age=0.1)
+        scene = cv2.GaussianBlur(rng.integers(0, 255, (64, 600)).astype(np.uint8), (0, 0), 3)
+        for index in range(12 * 20):
+            window = scene[:, 200 + int(steps[index]) :][:, :80]
+            visible = np.repeat(window[..., None], 3, axis=2)
+            time = index / 20
+            rig.process(visible, 255 - window, visible_time=time, infrared_time=time + 0.3)
+        return rig
+
+    reported = run("report").status
+    assert reported.clock_offset is not None
+    assert reported.clock_offset.seconds == pytest.approx(0.3, abs=0.03)
+    assert reported.source == "visible", "0.3 s is too old unless the offset is taken off"
+    assert run("correct").status.source == "fused"

@@ -1,0 +1,56 @@
+"""The clock offset between two streams, from what moves in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lut_fuse_core.time_offset import ClockOffset, ClockOffsetEstimator
+
+LENGTH = 14.0
+
+
+def place(time: float) -> float:
+    """Where the scene is at a time: it swings irregularly, as a hand-held camera does."""
+    return 60 + 14 * np.sin(1.7 * time) * np.sin(0.53 * time + 1) + 5 * np.sin(4.1 * time**1.05)
+
+
+def frame(time: float, seed: int, infrared: bool) -> np.ndarray:
+    x = np.arange(160) - place(time)
+    bars = np.sin(x / 9) + (0.7 * np.sin(x / 23) if infrared else np.sin(x / 5 + 1))
+    row = (3000 + 300 * bars) if infrared else (120 - 45 * bars)
+    noise = np.random.default_rng(seed).normal(0, 6 if infrared else 2, (60, 160))
+    image = np.clip(np.tile(row, (60, 1)) + noise, 0, None)
+    return image.astype(np.uint16) if infrared else image.astype(np.uint8)
+
+
+def estimate(offset: float, infrared_rate: float = 9.0, moving: bool = True) -> ClockOffset | None:
+    estimator = ClockOffsetEstimator()
+    for index in range(int(LENGTH * 30)):
+        time = index / 30
+        grey = frame(time if moving else 0.0, index, False)
+        estimator.add_visible(np.repeat(grey[..., None], 3, axis=2), time)
+    for index in range(int(LENGTH * infrared_rate)):
+        time = index / infrared_rate
+        seen = frame(time if moving else 0.0, index, True)
+        estimator.add_infrared(seen, time + offset)
+    return estimator.latest()
+
+
+@pytest.mark.parametrize("offset", [-0.35, 0.0, 0.12])
+def test_the_offset_comes_back_from_cameras_of_different_rates(offset: float) -> None:
+    found = estimate(offset)
+    assert found is not None
+    assert found.seconds == pytest.approx(offset, abs=0.02)
+
+
+def test_without_motion_there_is_no_estimate() -> None:
+    assert estimate(0.1, moving=False) is None
+
+
+def test_a_short_record_gives_no_estimate() -> None:
+    estimator = ClockOffsetEstimator()
+    for index in range(40):
+        estimator.add_visible(np.repeat(frame(index / 30, 0, False)[..., None], 3, 2), index / 30)
+        estimator.add_infrared(frame(index / 30, 0, True), index / 30)
+    assert estimator.latest() is None
