@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -104,7 +106,7 @@ def whole_images(pair: Pair) -> Batch:
     )
 
 
-def _unit(image: np.ndarray) -> FloatArray:
+def _unit(image: npt.NDArray[Any]) -> FloatArray:
     return image.astype(np.float32) / np.float32(255)
 
 

@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from lut_fuse_core.dataset import (
@@ -173,7 +175,7 @@ def load_pair(files: PairFiles, fused: dict[str, Path] | None = None) -> Pair:
     return Pair(files.name, visible, infrared, taught.astype(np.uint8, copy=False))
 
 
-def to_grey(infrared: UInt8Array | np.ndarray) -> UInt8Array:
+def to_grey(infrared: UInt8Array | npt.NDArray[Any]) -> UInt8Array:
     """8-bit infrared: as it is, or 16-bit counts stretched as a running pipeline would."""
     if infrared.dtype == np.uint8:
         return infrared

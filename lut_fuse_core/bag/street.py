@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lut_fuse_core.bag.topics import CAMERA_INFO, RAW
 from lut_fuse_core.bag.writer import STORE, Storage, check_target, write_bag
@@ -65,7 +66,7 @@ def record_street(
                 progress(number, frames)
 
 
-def _counts_fields(counts: np.ndarray) -> dict[str, Any]:
+def _counts_fields(counts: npt.NDArray[Any]) -> dict[str, Any]:
     height, width = counts.shape
     return {
         "height": height,

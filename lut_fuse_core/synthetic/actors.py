@@ -7,9 +7,11 @@ from far to near at a multiple of the image's size and averaged down.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from lut_fuse_core.synthetic.camera_view import Float32Array, Float64Array, View
 
@@ -92,7 +94,7 @@ def _outline(shape: Shape, view: View) -> Float64Array:
 
 
 def _shade(
-    canvas: np.ndarray,
+    canvas: npt.NDArray[Any],
     materials: list[Material],
     corner: tuple[int, int],
     fineness: int,

@@ -213,12 +213,14 @@ class StreetScene:
             centre = (float(pixel[0]), float(pixel[1]))
             side = self._view.focal * min(4.5 / place[2] ** 0.8, 0.65)
             power = np.float32(min(1.0, 0.35 + place[2] / 40))
-            colour = 2.6 * power * lighting.HEADLIGHT_COLOUR
+            colour = np.float32(2.6) * power * lighting.HEADLIGHT_COLOUR
             lighting.add_glare(radiance, self._sprite, centre, (side, side), colour)
             # The road is a little wet: it mirrors the light as a streak below.
             mirrored = self._view.project(place[None] * (1, -1, 1))[0]
             streak = (float(mirrored[0]), float(mirrored[1]))
-            lighting.add_glare(radiance, self._sprite, streak, (side * 0.3, side), 0.22 * colour)
+            lighting.add_glare(
+                radiance, self._sprite, streak, (side * 0.3, side), np.float32(0.22) * colour
+            )
 
 
 def _lay_over_surfaces(still: Surfaces, patch: Patch) -> None:

@@ -7,9 +7,11 @@ in world coordinates, so that perspective is exact, at twice the size, and avera
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from lut_fuse_core.synthetic.camera_view import Float32Array, View
 from lut_fuse_core.synthetic.noise import texture
@@ -92,7 +94,7 @@ def _paint(view: View, seed: int, day: bool) -> Surfaces:
     return surfaces
 
 
-def _paint_ground(surfaces: Surfaces, where: np.ndarray, seed: int, day: bool) -> None:
+def _paint_ground(surfaces: Surfaces, where: npt.NDArray[Any], seed: int, day: bool) -> None:
     x, z = surfaces.x[where], surfaces.z[where]
     near = np.clip(1.6 - z / 30, 0, 1)
     grain = texture(x * 9, z * 9, seed, 3) * near
@@ -120,7 +122,7 @@ def _paint_ground(surfaces: Surfaces, where: np.ndarray, seed: int, day: bool) -
     surfaces.temperature[where] = np.where(kerb, base - 0.4, warmth)
 
 
-def _building_of(z: Float32Array, right: np.ndarray, seed: int) -> np.ndarray:
+def _building_of(z: Float32Array, right: npt.NDArray[Any], seed: int) -> npt.NDArray[Any]:
     """Number of the building at each place along the two rows; buildings are 8 to 15 m wide."""
     result = np.zeros(z.shape, np.int64)
     for side in (False, True):
@@ -131,7 +133,9 @@ def _building_of(z: Float32Array, right: np.ndarray, seed: int) -> np.ndarray:
     return result
 
 
-def _paint_walls(surfaces: Surfaces, where: np.ndarray, seed: int, day: bool) -> np.ndarray:
+def _paint_walls(
+    surfaces: Surfaces, where: npt.NDArray[Any], seed: int, day: bool
+) -> npt.NDArray[Any]:
     """Paint the buildings; returns the mask of pixels above their roofs."""
     y, z = surfaces.y[where], surfaces.z[where]
     building = _building_of(z, surfaces.x[where] > 0, seed)
@@ -178,15 +182,15 @@ def _paint_walls(surfaces: Surfaces, where: np.ndarray, seed: int, day: bool) ->
 
 
 def _window_numbers(
-    building: np.ndarray, storey: np.ndarray, column: np.ndarray, seed: int
-) -> np.ndarray:
+    building: npt.NDArray[Any], storey: npt.NDArray[Any], column: npt.NDArray[Any], seed: int
+) -> npt.NDArray[Any]:
     """One number in [0, 1) per window, the same for all its pixels."""
     mixed = np.sin(building * 12.9898 + storey * 78.233 + column * 37.719 + seed) * 43758.5453
     return mixed - np.floor(mixed)
 
 
 def _paint_sky(
-    surfaces: Surfaces, where: np.ndarray, down: Float32Array, seed: int, day: bool
+    surfaces: Surfaces, where: npt.NDArray[Any], down: Float32Array, seed: int, day: bool
 ) -> None:
     rise = np.clip(-down[where], 0, 1)
     columns = np.broadcast_to(np.arange(down.shape[1], dtype=np.float32), down.shape)[where]
