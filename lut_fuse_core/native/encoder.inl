@@ -4,7 +4,7 @@ typedef float Floats __attribute__((vector_size(4 * kFloats)));
 typedef int32_t Integers __attribute__((vector_size(4 * kFloats)));
 
 constexpr int kGroup = 4;  // output channels at a time
-constexpr int kTile = kFloats == 16 ? 5 : kFloats == 8 ? 6 : 10;  // vectors of columns in cache
+constexpr int kTile = kFloats == 16 ? 5 : 10;  // vectors of columns in cache
 constexpr int kMostVectors = kFloats == 8 ? 2 : 5;  // vectors of columns in registers
 constexpr int kTilePitch = (kTile + 1) * kFloats;
 
@@ -56,10 +56,9 @@ inline void transform_input(const Planes& input, int y, int x, int vectors, floa
     for (int i = 0; i < 6; ++i) rows[i] = input.padded_row(y - 1 + i) + x - 1;
     for (int channel = 0; channel < input.channels; ++channel) {
         for (int v = 0; v <= vectors; ++v) {
+            const ptrdiff_t at = static_cast<ptrdiff_t>(channel) * input.pitch + v * kFloats;
             Floats d[6];
-            for (int i = 0; i < 6; ++i) {
-                d[i] = load_floats(rows[i] + channel * input.pitch + v * kFloats);
-            }
+            for (int i = 0; i < 6; ++i) d[i] = load_floats(rows[i] + at);
             const Floats even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1];
             const Floats even_half = d[4] - d[2], odd_half = 2.0f * (d[3] - d[1]);
             float* to = transformed + channel * kTilePitch + v * kFloats;
@@ -87,15 +86,19 @@ void multiply(const float* transformed, int channels, const float* weight, float
     }
 }
 
-// Six rows of products to four rows of one output channel.
-inline void transform_output(const Convolution& convolution, const float* products, int channel,
-                             int y, int x, int vectors, const Planes& output, const Planes* skip) {
+// Six rows of products to four rows of one output channel. Rows below the image go to waste.
+struct OutputRows {
+    float* to[4];
+    const float* skip[4];  // all or none
+};
+
+inline void transform_output(const float* products, float bias, float slope, int vectors,
+                             const OutputRows& rows) {
     const int next = kGroup * kTilePitch;
-    const int rows = output.height - y < 4 ? output.height - y : 4;
-    const Floats bias = splat_float(convolution.bias[channel]);
     for (int v = 0; v < vectors; ++v) {
+        const ptrdiff_t at = v * kFloats;
         Floats m[6];
-        for (int i = 0; i < 6; ++i) m[i] = load_floats(products + i * next + v * kFloats);
+        for (int i = 0; i < 6; ++i) m[i] = load_floats(products + i * next + at);
         const Floats sum = m[1] + m[2], sum_half = m[3] + m[4];
         const Floats change = m[1] - m[2], change_half = m[3] - m[4];
         Floats result[4] = {
@@ -104,24 +107,17 @@ inline void transform_output(const Convolution& convolution, const float* produc
             sum + 4.0f * sum_half + bias,
             change + 8.0f * change_half + m[5] + bias,
         };
-        for (int i = 0; i < rows; ++i) {
-            const ptrdiff_t at = static_cast<ptrdiff_t>(channel) * output.pitch + x + v * kFloats;
+        for (int i = 0; i < 4; ++i) {
             Floats value = result[i];
-            value = value >= 0.0f ? value : value * convolution.slope;
-            if (skip) value += load_floats(skip->row(y + i) + at);
-            store_floats(output.row(y + i) + at, value);
+            value = value >= 0.0f ? value : value * slope;
+            if (rows.skip[0]) value += load_floats(rows.skip[i] + at);
+            store_floats(rows.to[i] + at, value);
         }
-    }
-    // Columns beyond the width are padding to the next convolution: zero.
-    if (x + vectors * kFloats < output.width) return;
-    for (int i = 0; i < rows; ++i) {
-        float* row = output.row(y + i) + static_cast<ptrdiff_t>(channel) * output.pitch;
-        for (int column = output.width; column % kFloats; ++column) row[column] = 0.0f;
     }
 }
 
 size_t convolution_scratch(int channels) {
-    return (static_cast<size_t>(channels) + kGroup) * 6 * kTilePitch;
+    return ((static_cast<size_t>(channels) + kGroup) * 6 + 1) * kTilePitch;
 }
 
 void convolve_tile(const Convolution& convolution, const Planes& input, int y, int x, int vectors,
@@ -129,6 +125,12 @@ void convolve_tile(const Convolution& convolution, const Planes& input, int y, i
     const ptrdiff_t pitch = static_cast<ptrdiff_t>(input.channels) * kTilePitch;
     float* products = scratch + 6 * pitch;
     transform_input(input, y, x, vectors, scratch);
+    OutputRows first{};
+    for (int i = 0; i < 4; ++i) {
+        const bool inside = y + i < output.height;
+        first.to[i] = inside ? output.row(y + i) + x : products + 6 * kGroup * kTilePitch;
+        if (skip) first.skip[i] = skip->padded_row(y + i) + x;
+    }
     const float* weight = convolution.weight;
     for (int o = 0; o < convolution.outputs; o += kGroup) {
         for (int i = 0; i < 6; ++i, weight += 3 * input.channels * kGroup) {
@@ -145,8 +147,21 @@ void convolve_tile(const Convolution& convolution, const Planes& input, int y, i
             });
         }
         for (int k = 0; k < kGroup && o + k < convolution.outputs; ++k) {
-            transform_output(convolution, products + k * kTilePitch, o + k, y, x, vectors, output,
-                             skip);
+            OutputRows rows = first;
+            for (int i = 0; i < 4; ++i) {
+                if (y + i < output.height) rows.to[i] += (o + k) * output.pitch;
+                if (skip) rows.skip[i] += (o + k) * output.pitch;
+            }
+            transform_output(products + k * kTilePitch, convolution.bias[o + k],
+                             convolution.slope, vectors, rows);
+        }
+    }
+    // Columns beyond the width are padding to the next convolution: zero.
+    for (int column = output.width; column < x + vectors * kFloats; ++column) {
+        for (int i = 0; i < 4 && y + i < output.height; ++i) {
+            for (int o = 0; o < convolution.outputs; ++o) {
+                output.row(y + i)[o * output.pitch + column] = 0.0f;
+            }
         }
     }
 }
