@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +34,8 @@ class DeadPixels:
         self._frames = 0
         self._looks = 0
         self._hits: npt.NDArray[np.uint16] | None = None
-        self._rows = self._columns = np.empty(0, np.int64)
+        self._rows: npt.NDArray[np.signedinteger[Any]] = np.empty(0, np.int64)
+        self._columns: npt.NDArray[np.signedinteger[Any]] = self._rows
 
     @property
     def count(self) -> int:
@@ -64,7 +67,7 @@ class DeadPixels:
     def _look(self, raw: RawInfrared, hits: npt.NDArray[np.uint16]) -> None:
         # A median over the eight neighbours and the pixel itself: one dead pixel cannot move it.
         difference = cv2.absdiff(raw, cv2.medianBlur(np.ascontiguousarray(raw), 3))
-        noise = max(1.0, 1.4826 * float(np.median(difference[::4, ::4])))
+        noise = max(1.0, 1.4826 * float(np.median(difference[::4, ::4].astype(np.float32))))
         hits += difference > DEVIATION * noise
         self._looks += 1
         if self._looks < LOOKS:

@@ -29,7 +29,7 @@ class Output:
         self.parameters = parameters
         self._node = node
         self._data = array("B")
-        self._bytes = np.empty(0, np.uint8)
+        self._bytes: UInt8Array = np.empty(0, np.uint8)
         topic = node.resolve_topic_name(TOPIC)
         qos = profile(parameters.output_qos, parameters.output_queue_size)
 

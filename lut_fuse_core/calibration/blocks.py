@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -131,7 +132,7 @@ def _surfaces(
 
 def _surface(window: FloatArray, template: FloatArray, floor: float) -> FloatArray:
     """Correlation at every shift; the floor keeps empty blocks from fitting anywhere."""
-    product: FloatArray | float = 0.0
+    product: Any = 0.0
     for channel in range(template.shape[2]):
         product = product + cv2.matchTemplate(
             np.ascontiguousarray(window[..., channel]),

@@ -64,7 +64,7 @@ def fit_blocks(blocks: Blocks, free: int = 8, selected: Float64Array | None = No
     free: 4 for a similarity, 8 for a homography. selected: ``(N,)`` weights of the blocks.
     """
     weights = np.ones(len(blocks)) if selected is None else selected.astype(np.float64)
-    parameters = np.zeros(8)
+    parameters: Float64Array = np.zeros(8)
     for blur in BLURS:
         size = (2 * int(3 * blur) + 1,) * 2
         smooth = np.stack([cv2.GaussianBlur(s * s, size, blur) for s in blocks.surfaces])
