@@ -82,3 +82,11 @@ def test_a_straight_lattice_costs_nothing_and_a_kink_or_a_fall_does() -> None:
     assert bumpy["smoothness"].value > 0.1
     assert bumpy["monotonicity"].value > 1e-4
     assert losses.lattice_terms(module.lattice, 1.0, 1.0)["monotonicity"].value < 1e-6
+
+
+def test_a_measure_beyond_its_target_earns_nothing_more() -> None:
+    weak, good, better = (
+        losses.Term(torch.tensor(value), weight=-2.0, target=0.5) for value in (0.3, 0.5, 0.9)
+    )
+    assert losses.total({"qabf": weak}) > losses.total({"qabf": good})
+    assert losses.total({"qabf": good}) == losses.total({"qabf": better})

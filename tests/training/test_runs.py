@@ -201,3 +201,10 @@ def test_synthetic_nights_join_the_batch(pairs_folder: Path, tmp_path: Path) -> 
     command = ["teacher", "--data", str(pairs_folder), "--out", str(tmp_path), "--steps", "1"]
     synthetic = ["--set", "data.synthetic_share=0.5", "--set", "data.synthetic_scenes=1"]
     assert main([*command, *TINY, *TINY_NET, *synthetic]) == 0
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(
+    pairs_folder: Path, tmp_path: Path
+) -> None:
+    command = ["teacher", "--data", str(pairs_folder), "--out", str(tmp_path), "--steps", "1"]
+    assert main([*command, *TINY, *TINY_NET, "--resume"]) == 0
