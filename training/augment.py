@@ -80,9 +80,11 @@ def gamma(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 
 def night(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Two to five stops darker: shadows go black, only lamps and their surroundings remain."""
-    linear = np.power(visible, np.float32(rng.uniform(1.0, 2.2)))
-    return linear * np.float32(2.0 ** -rng.uniform(1.0, 3.5))
+    """Shadows go black: either all is darker by one to four stops, or lamps stay as bright."""
+    if rng.random() < 0.5:
+        return np.power(visible, np.float32(rng.uniform(2.2, 4.5)))
+    darker = np.power(visible, np.float32(rng.uniform(1.0, 2.2)))
+    return darker * np.float32(2.0 ** -rng.uniform(1.0, 3.5))
 
 
 def glare(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
