@@ -18,7 +18,7 @@ GreyPair = tuple[FloatArray, FloatArray]
 """Visible and infrared grey levels, ``(H, W)`` and ``(h, w)`` float32."""
 
 WORKING_SIDE = 192
-"""Longer side of the infrared image during the search, pixels."""
+"""Longer side of the larger view during the search, pixels."""
 
 FIELD_RATIOS = (0.4, 2.5)
 """How wide the visible view may be, in widths of the infrared one."""
@@ -52,14 +52,14 @@ def search(
     pairs: one or more. progress: called with the finished share, 0 to 1.
     """
     visible, infrared = pairs[0]
-    side = WORKING_SIDE / max(infrared.shape)
-    small = [_resize(pair[1], side) for pair in pairs]
-    targets = [oriented_channels(image, CHANNELS) for image in small]
     steps = int(np.ceil(np.log(FIELD_RATIOS[1] / FIELD_RATIOS[0]) / np.log(FIELD_STEP)))
     found: list[Hypothesis] = []
     for index, ratio in enumerate(np.geomspace(*FIELD_RATIOS, steps + 1)):
-        width = max(16, round(small[0].shape[1] * ratio))
-        factor = width / visible.shape[1]
+        # The larger view gets the working side, so that no ratio costs more than another.
+        side = WORKING_SIDE / max(1.0, ratio) / max(infrared.shape)
+        small = [_resize(pair[1], side) for pair in pairs]
+        targets = [oriented_channels(image, CHANNELS) for image in small]
+        factor = small[0].shape[1] * ratio / visible.shape[1]
         scaled = [_resize(pair[0], factor) for pair in pairs]
         correlator = _Correlator(targets, scaled[0].shape)
         for rotation in ROTATIONS:

@@ -1,0 +1,186 @@
+"""Registration: where infrared lands, for every source, size and distance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lut_fuse_core.camera import CameraModel, CameraRig, Pose
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.registration import Homography, Registration, RegistrationConfig, Warp
+from lut_fuse_core.registration_file import (
+    load_camera_info,
+    load_registration,
+    load_rig,
+    save_camera_info,
+    save_registration,
+)
+
+VISIBLE = CameraModel(
+    400, 300, ((330.0, 0, 205.0), (0, 332.0, 148.0), (0, 0, 1)), (-0.28, 0.09, 0.001, 0.0, 0.0)
+)
+INFRARED = CameraModel(
+    320, 256, ((350.0, 0, 158.0), (0, 350.0, 130.0), (0, 0, 1)), (-0.35, 0.12, 0.0, 0.001, 0.0)
+)
+FISHEYE = CameraModel(
+    320,
+    256,
+    ((200.0, 0, 160.0), (0, 200.0, 128.0), (0, 0, 1)),
+    (0.02, -0.01, 0.0, 0.0),
+    "equidistant",
+)
+POSE = Pose.from_quaternion([0.004, -0.01, 0.02, 1], [0.09, 0.02, -0.01])
+
+
+def positions(warp: Warp) -> np.ndarray:
+    """``(H, W, 2)`` infrared position of every visible pixel, from the fixed-point maps."""
+    assert warp.offsets is not None
+    assert warp.fractions is not None
+    fraction = np.stack([warp.fractions & 31, warp.fractions >> 5], axis=-1) / 32
+    return warp.offsets + fraction
+
+
+def seen_by(rig: CameraRig, pixels: np.ndarray, distance: float) -> np.ndarray:
+    """Infrared pixels of points at that depth behind visible pixels, one by one."""
+    rays = np.concatenate([rig.visible.rays(pixels), np.ones((len(pixels), 1))], axis=1)
+    return rig.infrared.project(rig.infrared_from_visible.apply(rays * distance))
+
+
+@pytest.mark.parametrize("infrared", [INFRARED, FISHEYE], ids=["pinhole", "fisheye"])
+@pytest.mark.parametrize("distance", [1.5, 30.0])
+def test_two_calibrated_cameras_meet_at_the_assumed_distance(
+    infrared: CameraModel, distance: float
+) -> None:
+    rig = CameraRig(VISIBLE, infrared, POSE)
+    warp = Registration(RegistrationConfig(rig, distance)).warp((320, 256), (400, 300))
+    pixels = np.random.default_rng(0).integers((0, 0), (400, 300), (300, 2)).astype(float)
+    expected = seen_by(rig, pixels, distance)
+    found = positions(warp)[pixels[:, 1].astype(int), pixels[:, 0].astype(int)]
+    inside = ((expected > 1) & (expected < (318, 254))).all(axis=1)
+    assert inside.sum() > 100
+    assert np.abs(found - expected)[inside].max() < 0.06
+
+
+def test_the_distance_moves_the_image_by_the_parallax() -> None:
+    rig = CameraRig(VISIBLE, INFRARED, POSE)
+    registration = Registration(RegistrationConfig(rig, 2.0))
+    near = positions(registration.warp((320, 256), (400, 300)))[150, 200]
+    registration.config = RegistrationConfig(rig, float("inf"))
+    far = positions(registration.warp((320, 256), (400, 300)))[150, 200]
+    assert near[0] - far[0] == pytest.approx(350 * 0.09 / 2.0, abs=1.0)
+    assert registration.recomputed == 2
+
+
+def test_rays_far_outside_the_lens_are_not_folded_into_the_image() -> None:
+    wide = CameraModel(400, 300, ((120.0, 0, 200.0), (0, 120.0, 150.0), (0, 0, 1)))
+    warp = Registration(RegistrationConfig(CameraRig(wide, INFRARED))).warp((320, 256), (400, 300))
+    assert warp.coverage is not None
+    # The plain polynomial would bend the outermost rays back inside; the view is one rectangle.
+    rows = np.flatnonzero(warp.coverage.any(axis=1))
+    columns = np.flatnonzero(warp.coverage.any(axis=0))
+    assert rows.min() > 70
+    assert rows.max() < 230
+    assert columns.min() > 110
+    assert columns.max() < 290
+
+
+def test_a_homography_puts_infrared_where_it_says() -> None:
+    matrix = np.array([[1.2, 0.05, 10], [-0.04, 1.1, 7], [1e-4, -5e-5, 1]])
+    warp = Registration(RegistrationConfig(Homography.from_array(matrix))).warp(
+        (320, 256), (400, 300)
+    )
+    infrared = np.zeros((256, 320), np.uint8)
+    cv2.circle(infrared, (150, 100), 4, 255, -1)
+    there = np.argwhere(warp(infrared) > 128).mean(axis=0)[::-1]
+    expected = matrix @ [150, 100, 1]
+    assert there == pytest.approx(expected[:2] / expected[2], abs=0.3)
+
+
+def test_a_registration_follows_images_of_another_size() -> None:
+    matrix = Homography(((2.0, 0, 5), (0, 2.0, 9), (0, 0, 1)), (320, 256), (640, 512))
+    halved = matrix.between((160, 128), (320, 256))
+    corner = halved @ [0, 0, 1]
+    # The centre of the first pixel of the small image is at (0.5, 0.5) in the large one.
+    assert corner[:2] == pytest.approx([(2 * 0.5 + 5) / 2 - 0.25, (2 * 0.5 + 9) / 2 - 0.25])
+    with pytest.raises(InputError, match="another shape"):
+        matrix.between((320, 200), (640, 512))
+
+
+def test_what_infrared_does_not_see_fades_out_within_the_soft_edge() -> None:
+    shifted = Homography(((1, 0, 100), (0, 1, 0), (0, 0, 1)))
+    warp = Registration(RegistrationConfig(shifted, soft_edge=20)).warp((400, 300), (400, 300))
+    assert warp.coverage is not None
+    row = warp.coverage[150].astype(int)
+    assert row[:99].max() == 0
+    assert row[125:].min() == 255
+    assert 0 < row[110] < 255
+    assert (np.diff(row[:130]) >= 0).all()
+    assert np.diff(row).max() < 30
+
+
+def test_full_coverage_needs_no_mask() -> None:
+    larger = Homography(((2, 0, -50), (0, 2, -50), (0, 0, 1)))
+    assert Registration(RegistrationConfig(larger)).warp((400, 300), (400, 300)).coverage is None
+
+
+def test_without_registration_infrared_is_resized() -> None:
+    infrared = np.random.default_rng(0).integers(0, 255, (60, 80)).astype(np.uint8)
+    warped = Registration().warp((80, 60), (160, 120))(infrared)
+    assert np.array_equal(warped, cv2.resize(infrared, (160, 120)))
+
+
+def test_files_come_back_as_they_were_saved(tmp_path: Path) -> None:
+    homography = Homography(((2.0, 0, 5), (1e-5, 2.0, 9), (1e-6, 0, 1)), (320, 256), (640, 512))
+    rig = CameraRig(VISIBLE, FISHEYE, POSE)
+    for suffix in ("json", "yaml"):
+        for transform in (homography, rig):
+            save_registration(tmp_path / f"r.{suffix}", transform, {"quality": 0.5})
+            assert load_registration(tmp_path / f"r.{suffix}") == transform
+
+
+def test_a_bare_matrix_is_a_homography(tmp_path: Path) -> None:
+    matrix = np.array([[2.0, 0, 5], [0, 2, 9], [0, 0, 1]])
+    np.savetxt(tmp_path / "h.txt", matrix)
+    np.save(tmp_path / "h.npy", matrix)
+    (tmp_path / "h.json").write_text(str(matrix.tolist()))
+    for name in ("h.txt", "h.npy", "h.json"):
+        assert load_registration(tmp_path / name) == Homography.from_array(matrix)
+
+
+def test_camera_info_files_and_an_extrinsic_make_a_rig(tmp_path: Path) -> None:
+    save_camera_info(tmp_path / "v.yaml", VISIBLE, "visible")
+    save_camera_info(tmp_path / "i.yaml", FISHEYE, "infrared")
+    assert load_camera_info(tmp_path / "i.yaml") == FISHEYE
+    (tmp_path / "e.yaml").write_text("translation: [0.1, 0, 0]\nquaternion: [0, 0, 0, 1]\n")
+    rig = load_rig(tmp_path / "v.yaml", tmp_path / "i.yaml", tmp_path / "e.yaml")
+    assert rig == CameraRig(VISIBLE, FISHEYE, Pose(translation=(0.1, 0.0, 0.0)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{broken", "neither JSON nor YAML"),
+        ('{"a": 1}', "neither a 'homography' nor a camera rig"),
+        ('{"homography": [[1, 2], [3, 4]]}', "3x3"),
+        ('{"homography": [[0, 0, 0], [0, 0, 0], [0, 0, 0]]}', "singular"),
+        ('{"infrared_from_visible": {}}', "visible"),
+    ],
+)
+def test_unusable_files_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "r.json").write_text(content)
+    with pytest.raises(InputError, match=message):
+        load_registration(tmp_path / "r.json")
+
+
+def test_a_camera_that_was_never_calibrated_is_refused() -> None:
+    with pytest.raises(InputError, match="not calibrated"):
+        CameraModel.from_camera_info(640, 480, [0.0] * 9, [], "plumb_bob")
+
+
+@pytest.mark.parametrize("distance", [0.0, -1.0, float("nan")])
+def test_a_distance_that_makes_no_sense_is_refused(distance: float) -> None:
+    with pytest.raises(InputError, match="distance"):
+        RegistrationConfig(distance=distance)
