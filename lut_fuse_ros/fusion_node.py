@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import rclpy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
@@ -62,7 +63,9 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         refuse_impossible_transitions(self)
         on_change(self, lambda: self.parameters, self._accept)
         self.diagnostics = Diagnostics(self)
-        self.create_service(Trigger, "~/calibrate", self._calibrate)
+        # In a group of its own: while it waits for pairs, the others must go on.
+        alone = MutuallyExclusiveCallbackGroup()
+        self.create_service(Trigger, "~/calibrate", self._calibrate, callback_group=alone)
         if self.parameters.autostart:
             self._starter = self.create_timer(0.0, self._autostart)
 

@@ -24,7 +24,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 """Generous, for machines under load; nothing waits this long when it works."""
 
 FRAME = 33_333_333

@@ -61,7 +61,7 @@ class Command:
         return self.process.wait(TIMEOUT)
 
     def finish(self) -> int:
-        return self.process.wait(6 * TIMEOUT)
+        return self.process.wait(3 * TIMEOUT)
 
 
 def _without_the_checkout() -> str:
@@ -74,7 +74,7 @@ def test_the_demo_fuses_and_ctrl_c_ends_it_cleanly(workspace):
     demo = Command(workspace, f"ros2 launch lut_fuse_ros demo.launch.py {arguments}")
     rig = Rig("/demo")
     try:
-        rig.wait(lambda: len(rig.images) > 10 and rig.infos, "the demo shows nothing", 3 * TIMEOUT)
+        rig.wait(lambda: len(rig.images) > 10 and rig.infos, "the demo shows nothing")
         assert (rig.images[-1].width, rig.images[-1].height) == (160, 120)
         assert rig.infos[-1].width == 160
         assert rig.state() == "active"

@@ -1,0 +1,149 @@
+"""Cameras that do not show the same view: registration from TF, from a file, and on the spot."""
+
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
+
+import tempfile
+from pathlib import Path
+
+from geometry_msgs.msg import TransformStamped
+from rig import (
+    HEIGHT,
+    WIDTH,
+    NodeTest,
+    description,
+    half_warm,
+    header,
+    image_message,
+    node_process,
+    pixels_of,
+)
+from sensor_msgs.msg import CameraInfo
+from std_srvs.srv import Trigger
+from tf2_ros import StaticTransformBroadcaster
+
+from lut_fuse_core.infrared import InfraredNormalizer
+from lut_fuse_core.registration_file import load_registration
+from lut_fuse_core.synthetic import SceneConfig, StreetScene
+
+RESULT = Path(tempfile.mkdtemp()) / "found.yaml"
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    return description(
+        node_process(
+            "autostart:=true",
+            "registration.source:=tf",
+            "registration.soft_edge:=0.0",
+            remap=("__ns:=/by_tf",),
+        ),
+        node_process(
+            "autostart:=true",
+            "calibration.pairs:=1",
+            f"calibration.file:={RESULT}",
+            remap=("__ns:=/by_service",),
+        ),
+    )
+
+
+def camera_info(frame: str, focal: float) -> CameraInfo:
+    cx, cy = (WIDTH - 1) / 2, (HEIGHT - 1) / 2
+    k = [focal, 0.0, cx, 0.0, focal, cy, 0.0, 0.0, 1.0]
+    return CameraInfo(
+        header=header(1, frame),
+        width=WIDTH,
+        height=HEIGHT,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=k,
+    )
+
+
+class TestTf(NodeTest):
+    namespace = "/by_tf"
+
+    def test_infrared_is_used_once_cameras_and_transform_are_known(self):
+        alone = pixels_of(self.rig.fuse())
+        assert np.ptp(alone) == 0, "infrared was laid over the visible image unregistered"
+        report = self.rig.wait_for_report(lambda r: "camera_info" in r["message"], "not told")
+        assert report["level"] == "1"
+
+        broadcaster = StaticTransformBroadcaster(self.rig.node)
+        transform = TransformStamped(header=header(1, "infrared_frame"))
+        transform.child_frame_id = "visible_frame"
+        transform.transform.rotation.w = 1.0
+        infrared_info = self.rig.node.create_publisher(CameraInfo, "infrared/camera_info", 10)
+
+        def registered():
+            broadcaster.sendTransform(transform)
+            self.rig.info.publish(camera_info("visible_frame", 60.0))
+            # Twice the focal length: infrared sees the middle of the visible image only.
+            infrared_info.publish(camera_info("infrared_frame", 120.0))
+            image = pixels_of(self.rig.fuse()).astype(int)
+            return [image] if np.ptp(image) else []
+
+        image = self.rig.wait(registered, "infrared is never used")[0]
+        luma = image.mean(axis=2)
+        assert (luma[:10] == 90).all(), "infrared shows where its camera does not see"
+        middle = luma[HEIGHT // 2]
+        assert middle[WIDTH // 2 + 6] > middle[WIDTH // 2 - 6] + 5
+
+
+class TestService(NodeTest):
+    namespace = "/by_service"
+
+    def test_a_scene_without_structure_is_refused_and_changes_nothing(self):
+        flat = image_message(np.full((96, 128), 100, np.uint8), "mono8")
+        visible = image_message(np.full((96, 128, 3), 90, np.uint8), "rgb8")
+        answer = self.calibrate(visible, flat)
+        assert not answer.success
+        assert "nothing changed" in answer.message
+        assert not RESULT.exists()
+
+    def test_a_shifted_infrared_camera_is_registered_and_the_result_written(self):
+        width, height = 192, 144
+        frame = StreetScene(SceneConfig(width=width, height=height)).frame(0)
+        shift = np.float64([[1, 0, 8], [0, 1, 0]])
+        grey = InfraredNormalizer()(frame.infrared)
+        shifted = cv2.warpAffine(grey, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        answer = self.calibrate(
+            image_message(frame.visible, "rgb8"), image_message(shifted, "mono8")
+        )
+        assert answer.success, answer.message
+        matrix = load_registration(RESULT).between((width, height), (width, height))
+        found = matrix @ [width / 2, height / 2, 1]
+        assert np.allclose(found[:2] / found[2], [width / 2 - 8, height / 2], atol=3)
+
+    def test_only_an_active_node_calibrates(self):
+        self.rig.fuse(infrared=image_message(half_warm(), "mono8"))
+        assert self.rig.transition("deactivate")
+        answer = self.rig.call(Trigger, f"{self.rig.target}/calibrate", Trigger.Request())
+        assert not answer.success
+        assert "activate" in answer.message
+        assert self.rig.transition("activate")
+
+    def calibrate(self, visible, infrared):
+        """Call the service while a stream flows."""
+        self.rig.fuse(visible, infrared)
+        stop = threading.Event()
+
+        def stream():
+            while not stop.is_set():
+                self.rig.send_pair(visible, infrared)
+                time.sleep(0.1)
+
+        thread = threading.Thread(target=stream)
+        thread.start()
+        try:
+            name = f"{self.rig.target}/calibrate"
+            return self.rig.call(Trigger, name, Trigger.Request(), timeout=180)
+        finally:
+            stop.set()
+            thread.join()
