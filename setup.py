@@ -77,6 +77,7 @@ setup(
         "numba>=0.59,<0.62",  # later ones bring an LLVM that is 50 MB larger
         "onnxruntime>=1.17",
         "protobuf>=3.20",
+        "pyyaml>=6",
         "safetensors>=0.4",
         "rosbags>=0.11",
         "mcap>=1.1",  # reads what is left of damaged recordings
@@ -91,6 +92,7 @@ setup(
             "ruff>=0.9",
             "mypy>=1.11",
             "onnx>=1.16",
+            "types-PyYAML>=6",
             "mcap-ros2-support>=0.5",
         ],
     },
