@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 BUILD_INPUTS := setup.py setup.cfg pyproject.toml $(wildcard lut_fuse_core/native/*)
 
-.PHONY: demo test test-ros lint bench clean
+.PHONY: demo test test-ros lint bench gpu-compile clean
 
 demo: $(VENV)/.runtime ## fuse a made-up night street and show the result
 	$(BIN)/lut-fuse demo
@@ -26,6 +26,9 @@ lint: $(VENV)/.test ## style and types
 
 bench: $(VENV)/.runtime ## milliseconds per frame on this machine
 	$(BIN)/lut-fuse bench
+
+gpu-compile: $(VENV)/.runtime ## the CUDA sources, for Orin, Hopper and Thor (needs nvcc)
+	$(BIN)/python .ci/gpu_compile.py
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) demo build *.egg-info

@@ -1,0 +1,111 @@
+"""Models and pairs for the tests and measurements on a card."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.model import (
+    AXIS_NAMES,
+    INPUT_CHANNELS,
+    Axis,
+    ContextEncoder,
+    ConvBlock,
+    EncoderInput,
+    FusionModel,
+    GradientSpec,
+)
+from lut_fuse_core.model_file import load_model
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared"
+
+
+def smooth_model(
+    widths: tuple[int, ...],
+    unshuffle: int = 1,
+    pool: int = 1,
+    inputs: EncoderInput = "luma_infrared",
+    skip: bool = True,
+    gradient: GradientSpec | None = None,
+) -> FusionModel:
+    """A model with a lattice that bends along every axis, and a random encoder."""
+    rng = np.random.default_rng(len(widths) + unshuffle)
+    nodes = (17, 17, 5, 9)
+    luma, heat, edge, scene = np.meshgrid(*(np.linspace(0, 1, n) for n in nodes), indexing="ij")
+    lattice = 0.1 + 0.8 * np.maximum(luma, heat * (0.7 + 0.3 * scene)) + 0.1 * edge * (luma - 0.5)
+    blocks = []
+    for before, after in pairwise((INPUT_CHANNELS[inputs] * unshuffle**2, *widths, 1)):
+        weight = rng.normal(0, 1.4 / np.sqrt(9 * before), (after, before, 3, 3))
+        blocks.append(
+            ConvBlock(weight.astype(np.float32), rng.normal(0, 0.2, after).astype(np.float32))
+        )
+    axes = tuple(
+        Axis(name, n, 0.0, 64.0 if name == "gradient" else 255.0)
+        for name, n in zip(AXIS_NAMES, nodes, strict=True)
+    )
+    return FusionModel(
+        lattice.astype(np.float32),
+        axes,  # type: ignore[arg-type]
+        gradient or GradientSpec(),
+        ContextEncoder(tuple(blocks), inputs, pool=pool, unshuffle=unshuffle, skip=skip),
+        {"name": f"random, widths {widths}"},
+    )
+
+
+def rough(model: FusionModel) -> FusionModel:
+    """With a lattice of noise."""
+    lattice = np.random.default_rng(9).uniform(-0.1, 1.1, model.lattice.shape)
+    return replace(model, lattice=lattice.astype(np.float32))
+
+
+def models() -> dict[str, FusionModel]:
+    """The default model and others that need other paths through the kernels."""
+    like_default = smooth_model((8, 8, 8, 8), unshuffle=2)
+    return {
+        "default": load_model("default"),
+        "width 8": like_default,
+        "width 16": smooth_model((16, 16, 16, 16), unshuffle=2, pool=2),
+        "colour, no skip": smooth_model(
+            (7, 5, 9),
+            pool=3,
+            inputs="rgb_infrared",
+            skip=False,
+            gradient=GradientSpec("l2", "zero", "fixed", 0.4),
+        ),
+        "two convolutions": smooth_model((4,)),
+    }
+
+
+def random_pair(height: int, width: int, seed: int = 0) -> tuple[UInt8Array, UInt8Array]:
+    """Noise in all channels: the least coherent look-ups there are."""
+    rng = np.random.default_rng(seed)
+    visible = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return visible, rng.integers(0, 256, (height, width), dtype=np.uint8)
+
+
+def smooth_pair(height: int, width: int, seed: int = 0) -> tuple[UInt8Array, UInt8Array]:
+    """Waves with a little noise: as coherent as pictures."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    grey = 128 + 90 * np.sin(x / 37 + y / 53) + rng.normal(0, 6, (height, width))
+    visible = np.clip(grey[..., None] + rng.normal(0, 20, 3), 0, 255).astype(np.uint8)
+    infrared = np.clip(128 + 140 * np.cos(x / 61 - y / 39), 0, 255).astype(np.uint8)
+    return visible, infrared
+
+
+def real_pairs(count: int = 5) -> list[tuple[UInt8Array, UInt8Array]]:
+    """Pairs of photographs from the data beside the checkout; none if they are not there."""
+    import cv2
+
+    pairs = []
+    for path in sorted((SHARED / "data" / "roadscene" / "train" / "visible").glob("*"))[:count]:
+        visible = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        infrared = cv2.imread(str(path.parents[1] / "infrared" / path.name), cv2.IMREAD_GRAYSCALE)
+        if visible is not None and infrared is not None:
+            pairs.append((np.ascontiguousarray(visible[..., ::-1]), infrared))
+    return pairs

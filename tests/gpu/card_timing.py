@@ -1,0 +1,241 @@
+"""Times on a card: our backends, the published method, and the floor under them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from card_models import SHARED, models, smooth_pair
+
+from lut_fuse_core.backends import create_backend
+from lut_fuse_core.backends.cuda import CudaBackend
+from lut_fuse_core.backends.gpu_device import GpuDevice
+from lut_fuse_core.backends.gpu_frame import GpuFuser
+from lut_fuse_core.backends.tensorrt import TensorRtBackend
+from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.model import FusionModel
+
+SIZES = ((480, 640), (720, 1280), (1024, 1280))
+WARM_UP, CALLS = 20, 300
+PUBLISHED_CALLS = 30
+CPU_SECONDS = 1.5
+COPY_BYTES = 1 << 29
+
+VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "cuda fp16": (CudaBackend, {"precision": "fp16"}),
+    "cuda fp16, lattice in shared memory": (
+        CudaBackend,
+        {"precision": "fp16", "lattice_in_shared": True},
+    ),
+    **{
+        f"cuda fp16, tile {w}x{h}": (CudaBackend, {"precision": "fp16", "tile": (w, h)})
+        for w, h in ((32, 8), (16, 16), (16, 8))
+    },
+    "cuda fp32": (CudaBackend, {"precision": "fp32"}),
+    "tensorrt fp16": (TensorRtBackend, {"precision": "fp16"}),
+    "tensorrt fp32": (TensorRtBackend, {"precision": "fp32"}),
+}
+
+
+@dataclass(frozen=True)
+class CardTime:
+    """Median microseconds of one variant at one size; None where it was not measured.
+
+    resident: input and output stay on the card. host: from and to pinned memory, copies included.
+    """
+
+    variant: str
+    width: int
+    height: int
+    resident: float | None
+    host: float | None
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What no program can go below, measured: see `measure_floor`.
+
+    bandwidth: bytes per second of a copy on the card, read and written. launch: microseconds of an
+    empty kernel in a graph. copies: microseconds per (width, height) from and to pinned memory.
+    """
+
+    bandwidth: float
+    launch: float
+    copies: dict[str, float]
+
+    def of(self, width: int, height: int, context_bytes: int) -> float:
+        """Microseconds to touch every byte of a frame once, in two launches."""
+        moved = width * height * (3 + 1 + 3 + 1 + 3) + 2 * context_bytes
+        return moved / self.bandwidth * 1e6 + 2 * self.launch
+
+
+def measure(device: GpuDevice, model: FusionModel, skipped: dict[str, str]) -> Iterator[CardTime]:
+    """Every backend at every size; what cannot run is added to ``skipped`` with the reason."""
+    for variant, (kind, options) in VARIANTS.items():
+        for height, width in SIZES:
+            try:
+                extra = {"size": (height, width)} if kind is TensorRtBackend else {}
+                backend = kind(model, **options, **extra)
+            except BackendUnavailableError as error:
+                skipped[variant] = str(error)
+                break
+            yield _gpu_time(device, backend.fuser, variant, height, width)
+    for name in ("native", "cpu"):
+        try:
+            backend = create_backend(name, model)
+        except BackendUnavailableError as error:
+            skipped[name] = str(error)
+            continue
+        for height, width in SIZES:
+            visible, infrared = smooth_pair(height, width)
+            fuse = partial(backend.fuse, visible, infrared)
+            host = _host_median(fuse, seconds=CPU_SECONDS)
+            yield CardTime(name, width, height, None, host)
+
+
+def _gpu_time(
+    device: GpuDevice, fuser: GpuFuser, variant: str, height: int, width: int
+) -> CardTime:
+    visible, infrared = smooth_pair(height, width)
+    fuser.fuse(visible, infrared)
+    frame = fuser.frame(height, width)
+    graph = fuser.graph(frame, False, 1.0, copies=False)
+    resident = _event_median(device, fuser.stream, lambda: graph.launch(stream=fuser.stream))
+    arrays = frame.host["visible"], frame.host["infrared"], frame.host["out"]
+    host = _host_median(lambda: fuser.fuse(arrays[0], arrays[1], out=arrays[2]))
+    return CardTime(variant, width, height, resident, host)
+
+
+def measure_published(skipped: dict[str, str]) -> Iterator[CardTime]:
+    """The published method in PyTorch on the same card, tensors resident."""
+    try:
+        import torch
+    except ImportError as error:
+        skipped["published"] = f"PyTorch is missing ({error})"
+        return
+    if not torch.cuda.is_available():
+        skipped["published"] = "this PyTorch sees no GPU"
+        return
+    from training.published import PublishedMethod
+
+    folder = SHARED / "reference" / "official_lut_fuse"
+    files = folder / "fine_tuned_lut.npy", folder / "generator_context.pth"
+    found = all(file.is_file() for file in files)
+    method = (
+        PublishedMethod.from_files(*files) if found else PublishedMethod.with_random_weights()
+    ).cuda()
+    for height, width in SIZES:
+        visible, infrared = smooth_pair(height, width)
+        tensors = (
+            torch.from_numpy(visible).permute(2, 0, 1)[None].float().cuda(),
+            torch.from_numpy(infrared)[None, None].float().cuda(),
+        )
+        times = []
+        for call in range(WARM_UP + PUBLISHED_CALLS):
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            method(*tensors)
+            end.record()
+            end.synchronize()
+            if call >= WARM_UP:
+                times.append(start.elapsed_time(end) * 1e3)
+        weights = "" if found else ", random weights"
+        yield CardTime(f"published{weights}", width, height, statistics.median(times), None)
+
+
+def measure_floor(device: GpuDevice) -> Floor:
+    """Bandwidth of a large copy on the card, launch of an empty kernel, bare copies of a frame."""
+    cupy = device.cupy
+    stream = cupy.cuda.Stream(non_blocking=True)
+    source, target = (cupy.empty(COPY_BYTES, cupy.uint8) for _ in range(2))
+    cupy.cuda.Device().synchronize()
+    runtime = cupy.cuda.runtime
+
+    def copy() -> None:
+        runtime.memcpyAsync(
+            *(target.data.ptr, source.data.ptr, COPY_BYTES),
+            *(runtime.memcpyDeviceToDevice, stream.ptr),
+        )
+
+    microseconds = _event_median(device, stream, copy, calls=20)
+    empty = cupy.RawKernel('extern "C" __global__ void empty() {}', "empty")
+    launches = 100
+    with stream:
+        empty((1,), (32,), ())
+        stream.synchronize()
+        stream.begin_capture()
+        for _ in range(launches):
+            empty((1,), (32,), ())
+        graph = stream.end_capture()
+    launch = _event_median(device, stream, lambda: graph.launch(stream=stream)) / launches
+    copies = {f"{w}x{h}": _bare_copies(device, stream, h, w) for h, w in SIZES}
+    return Floor(2 * COPY_BYTES / microseconds * 1e6, launch, copies)
+
+
+def _bare_copies(device: GpuDevice, stream: Any, height: int, width: int) -> float:
+    """Visible and infrared to the card, fused back, from and to pinned memory, and the wait."""
+    runtime = device.cupy.cuda.runtime
+    transfers = []
+    for count, kind in ((3, "memcpyHostToDevice"), (1, "memcpyHostToDevice"),
+                        (3, "memcpyDeviceToHost")):  # fmt: skip
+        size = count * height * width
+        pinned = device.cupy.cuda.alloc_pinned_memory(size)
+        transfers.append((pinned, device.cupy.empty(size, device.cupy.uint8), size, kind))
+
+    def copies() -> None:
+        for pinned, array, size, kind in transfers:
+            ends = (array.data.ptr, pinned.ptr)
+            target, source = ends if kind == "memcpyHostToDevice" else ends[::-1]
+            runtime.memcpyAsync(target, source, size, getattr(runtime, kind), stream.ptr)
+        stream.synchronize()
+
+    return _host_median(copies)
+
+
+def _event_median(
+    device: GpuDevice, stream: Any, work: Callable[[], object], calls: int = CALLS
+) -> float:
+    """Microseconds of work put on a stream, between two events, the median of single calls."""
+    event = device.cupy.cuda.Event
+    times = []
+    for call in range(WARM_UP + calls):
+        start, end = event(), event()
+        start.record(stream)
+        work()
+        end.record(stream)
+        end.synchronize()
+        if call >= WARM_UP:
+            times.append(device.cupy.cuda.get_elapsed_time(start, end) * 1e3)
+    return statistics.median(times)
+
+
+def _host_median(work: Callable[[], object], seconds: float = 0.5) -> float:
+    """Microseconds of a call that waits for its result."""
+    work()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < 5 or time.perf_counter() < end:
+        start = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - start) * 1e6)
+    return float(np.median(times))
+
+
+def measure_all(device: GpuDevice) -> dict[str, Any]:
+    """All of it as JSON-serialisable facts: ``times``, ``floor``, ``skipped``."""
+    skipped: dict[str, str] = {}
+    model = models()["default"]
+    floor = measure_floor(device)
+    times = [*measure_published(skipped), *measure(device, model, skipped)]
+    stride = model.encoder.stride
+    floors = {f"{w}x{h}": floor.of(w, h, 4 * -(-h // stride) * -(-w // stride)) for h, w in SIZES}
+    return {
+        "times": [asdict(entry) for entry in times],
+        "floor": {**asdict(floor), "frame": floors},
+        "skipped": skipped,
+    }

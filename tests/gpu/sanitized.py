@@ -1,0 +1,24 @@
+"""Fuses a few frames in every variant; run under compute-sanitizer by the suite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from card_models import models, random_pair
+
+from lut_fuse_core.backends.cuda import CudaBackend
+
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {"precision": "fp16"},
+    {"precision": "fp32"},
+    {"precision": "fp16", "lattice_in_shared": True},
+)
+
+for name, model in models().items():
+    for options in OPTIONS:
+        backend = CudaBackend(model, **options)
+        for size in ((16, 16), (67, 101)):
+            visible, infrared = random_pair(*size)
+            backend.fuse(visible, infrared, coverage=infrared)
+            backend.fuse(visible, infrared)
+        print(f"{name}: {options}", flush=True)

@@ -1,0 +1,159 @@
+"""The GPU backends on a card: agreement, poisoned buffers, odd sizes, the same bits every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from card_models import models, random_pair, real_pairs, rough, smooth_pair
+
+from lut_fuse_core.backends.cuda import CudaBackend
+from lut_fuse_core.backends.gpu_check import agreement
+from lut_fuse_core.backends.gpu_device import open_device
+from lut_fuse_core.backends.gpu_engine import open_tensorrt
+from lut_fuse_core.backends.reference import ReferenceBackend
+from lut_fuse_core.backends.tensorrt import TensorRtBackend
+from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.model import FusionModel
+
+try:
+    DEVICE = open_device()
+except BackendUnavailableError as unavailable:
+    pytest.skip(f"no card: {unavailable}", allow_module_level=True)
+
+MODELS = models()
+GpuBackend = CudaBackend | TensorRtBackend
+VARIANTS: dict[str, dict[str, Any]] = {
+    "cuda fp16": {"precision": "fp16"},
+    "cuda fp32": {"precision": "fp32"},
+    "cuda fp16, lattice in shared memory": {"precision": "fp16", "lattice_in_shared": True},
+    "cuda fp16, small tiles": {"precision": "fp16", "tile": (8, 8)},
+    "tensorrt fp16": {"precision": "fp16"},
+    "tensorrt fp32": {"precision": "fp32"},
+}
+_created: dict[tuple[str, int], GpuBackend] = {}
+
+
+def create(variant: str, model: FusionModel) -> GpuBackend:
+    """A backend, kept: engines take long to build."""
+    key = (variant, id(model))
+    if key not in _created:
+        if variant.startswith("tensorrt"):
+            try:
+                open_tensorrt()
+            except BackendUnavailableError as unavailable:
+                pytest.skip(str(unavailable))
+            _created[key] = TensorRtBackend(model, **VARIANTS[variant])
+        else:
+            _created[key] = CudaBackend(model, **VARIANTS[variant])
+    return _created[key]
+
+
+@pytest.fixture(params=VARIANTS)
+def default(request: pytest.FixtureRequest) -> GpuBackend:
+    return create(request.param, MODELS["default"])
+
+
+def require(backend: GpuBackend, pair: tuple[UInt8Array, UInt8Array], **options: Any) -> None:
+    truth = ReferenceBackend(backend.model).fuse(*pair, **options)
+    found = agreement(backend.fuse(*pair, **options), truth, backend.precision)
+    assert found.good, found
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("kind", [random_pair, smooth_pair])
+def test_random_pairs(
+    variant: str, name: str, kind: Callable[[int, int], tuple[UInt8Array, UInt8Array]]
+) -> None:
+    require(create(variant, MODELS[name]), kind(301, 417))
+
+
+def test_a_rough_lattice_in_single_precision() -> None:
+    model = rough(MODELS["width 8"])
+    require(CudaBackend(model, precision="fp32"), random_pair(240, 320))
+
+
+def test_real_pairs(default: GpuBackend) -> None:
+    pairs = real_pairs()
+    if not pairs:
+        pytest.skip("no photographs: there is no folder 'shared' beside the checkout")
+    for pair in pairs:
+        require(default, pair)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 31), (33, 65), (480, 640), (719, 1279)])
+def test_odd_sizes(default: GpuBackend, size: tuple[int, int]) -> None:
+    require(default, random_pair(*size))
+
+
+def test_strength_and_coverage(default: GpuBackend) -> None:
+    coverage = random_pair(123, 211, seed=7)[1]
+    require(default, random_pair(123, 211), strength=0.37, coverage=coverage)
+    require(default, random_pair(123, 211), strength=0.0)
+
+
+def test_arrays_that_are_not_contiguous(default: GpuBackend) -> None:
+    visible, infrared = random_pair(150, 200)
+    require(default, (visible[::-1, ::2, ::-1], infrared[::-1, ::2]))
+
+
+def test_the_result_may_replace_the_visible_image(default: GpuBackend) -> None:
+    visible, infrared = random_pair(90, 160)
+    expected = default.fuse(visible, infrared)
+    assert default.fuse(visible, infrared, out=visible) is visible
+    np.testing.assert_array_equal(visible, expected)
+
+
+@pytest.mark.parametrize("poison", [0x00, 0xA5, 0xFF])
+def test_every_byte_of_the_result_is_written(default: GpuBackend, poison: int) -> None:
+    pair = random_pair(99, 131)
+    expected = default.fuse(*pair)
+    frame = default.fuser.frame(99, 131)
+    frame.host["out"].fill(poison)
+    if not DEVICE.integrated:
+        frame.device["out"].fill(poison)
+    frame.context.fill(float("nan"))
+    DEVICE.cupy.cuda.Device().synchronize()
+    np.testing.assert_array_equal(default.fuse(*pair), expected)
+
+
+def test_repeated_runs_give_the_same_bits(default: GpuBackend) -> None:
+    pair = random_pair(479, 641)
+    expected = default.fuse(*pair)
+    for _ in range(200):
+        assert np.array_equal(default.fuse(*pair), expected)
+
+
+def test_sizes_and_options_in_turn(default: GpuBackend) -> None:
+    pairs = [random_pair(*size) for size in ((64, 64), (65, 129), (64, 64), (240, 320))]
+    first = [default.fuse(*pair) for pair in pairs]
+    for strength in np.linspace(0, 1, 12):
+        default.fuse(*pairs[0], strength=float(strength))
+    for pair, expected in zip(pairs, first, strict=True):
+        np.testing.assert_array_equal(default.fuse(*pair), expected)
+
+
+def test_two_backends_at_once_do_not_disturb_each_other() -> None:
+    one, other = (CudaBackend(MODELS[name]) for name in ("default", "width 8"))
+    pair = random_pair(120, 160)
+    expected = one.fuse(*pair), other.fuse(*pair)
+    for _ in range(20):
+        np.testing.assert_array_equal(one.fuse(*pair), expected[0])
+        np.testing.assert_array_equal(other.fuse(*pair), expected[1])
+
+
+def test_the_graph_without_copies_computes_the_same(default: GpuBackend) -> None:
+    if DEVICE.integrated:
+        pytest.skip("this GPU shares its memory with the CPU: there are no copies")
+    pair = random_pair(120, 160)
+    expected = default.fuse(*pair)
+    frame = default.fuser.frame(120, 160)
+    frame.device["out"].fill(0)
+    DEVICE.cupy.cuda.Device().synchronize()
+    default.fuser.graph(frame, False, 1.0, copies=False).launch(stream=default.fuser.stream)
+    default.fuser.stream.synchronize()
+    np.testing.assert_array_equal(DEVICE.cupy.asnumpy(frame.device["out"]), expected)
