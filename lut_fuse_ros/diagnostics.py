@@ -48,10 +48,28 @@ class Diagnostics:
             status.add(f"latency since {name} p99 (ms)", f"{summary.p99:.1f}")
         if situation.infrared_offset is not None:
             status.add("infrared stamps ahead (s)", f"{situation.infrared_offset:.4f}")
+        self._add_pipeline(status)
         for name, total in statistics.totals().items():
             status.add(name, str(total))
         status.add("last error", statistics.last_error)
         return status
+
+    def _add_pipeline(self, status: Any) -> None:
+        """What only the pipeline sees."""
+        pipeline, parameters = self._node.pipeline, self._node.parameters
+        if pipeline is None:
+            return
+        seen = pipeline.status
+        if parameters.sync_estimate_offset:
+            found = "unknown"
+            if seen.clock_offset is not None:
+                # On top of what is taken off the stamps before the pipeline sees them.
+                ahead = parameters.sync_infrared_offset + seen.clock_offset.seconds
+                found = f"{ahead:.3f}"
+            status.add("infrared clock ahead, estimated (s)", found)
+        shutter = seen.shutter
+        status.add("shutter events", str(shutter.frozen + shutter.blank + shutter.jump))
+        status.add("dead pixels repaired", str(seen.dead_pixels))
 
     def _situation(self, now: float, age: LatencySummary) -> Situation:
         node, statistics = self._node, self._node.statistics

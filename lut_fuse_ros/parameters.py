@@ -184,6 +184,19 @@ class NodeParameters:
         maximum=10.0,
         dynamic=True,
     )
+    sync_estimate_offset: bool = _parameter(
+        "sync.estimate_offset",
+        False,
+        "Estimate from what moves in both streams by how much the infrared clock is ahead, and "
+        "report it in the diagnostics; sync.infrared_offset corrects it.",
+    )
+    sync_held_infrared: str = _parameter(
+        "sync.held_infrared",
+        "hold",
+        "What an infrared frame does that serves once more ('latest', 'last_infrared'): 'hold' "
+        "leaves it, 'warp' moves it along with the visible image (some milliseconds per frame).",
+        choices=("hold", "warp"),
+    )
     fallback_policy: str = _parameter(
         "fallback.policy",
         "visible",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from dataclasses import replace
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -39,6 +40,8 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
             transform, parameters.registration_distance, parameters.registration_soft_edge
         ),
         max_infrared_age=_infrared_age(parameters),
+        held=cast(Any, parameters.sync_held_infrared),
+        clock="report" if parameters.sync_estimate_offset else "fixed",
     )
     try:
         return FusionPipeline(config), ""
