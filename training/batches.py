@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,9 +63,23 @@ class BatchSource:
     ) -> None:
         self._pairs, self._data, self._augmentation = pairs, data, augmentation
         self._seed, self._scene, self._rank, self._world = seed, scene, rank, world
+        self._pool = ThreadPoolExecutor(data.workers) if data.workers else None
+        self._pending: dict[int, Future[Batch]] = {}
 
     def __call__(self, step: int) -> Batch:
-        """The batch of this step, on the CPU."""
+        """The batch of this step, on the CPU; threads make those of the next steps meanwhile."""
+        if self._pool is None:
+            return self._make(step)
+        for ahead in range(step, step + self._data.workers + 1):
+            if ahead not in self._pending:
+                self._pending[ahead] = self._pool.submit(self._make, ahead)
+        return self._pending.pop(step).result()
+
+    def generator(self, step: int, stream: int) -> np.random.Generator:
+        """The random numbers of this step and process, for one purpose (``BATCH_STREAM``, ...)."""
+        return np.random.default_rng((self._seed, self._rank, step, stream))
+
+    def _make(self, step: int) -> Batch:
         rng = self.generator(step, BATCH_STREAM)
         first = (step * self._world + self._rank) * self._data.batch
         samples = [self._sample(first + k, rng) for k in range(self._data.batch)]
@@ -74,10 +89,6 @@ class BatchSource:
             _stack(infrared)[:, None],
             None if taught[0] is None else _stack(taught)[:, None],
         )
-
-    def generator(self, step: int, stream: int) -> np.random.Generator:
-        """The random numbers of this step and process, for one purpose (``BATCH_STREAM``, ...)."""
-        return np.random.default_rng((self._seed, self._rank, step, stream))
 
     def _sample(self, position: int, rng: np.random.Generator) -> tuple[FloatArray | None, ...]:
         synthetic = self._scene is not None and rng.random() < self._data.synthetic_share

@@ -41,6 +41,8 @@ class DataConfig:
     synthetic_share: share of the batch made of synthetic night scenes.
     synthetic_scenes: how many of them are drawn at the start (about a second each).
     memory_gb: data sets up to this size are held in memory, larger ones are read at each use.
+    workers: threads that make the next batches meanwhile; worth it where a step is short (GPU) or
+        pairs are read at each use.
     """
 
     crop: int = 160
@@ -50,12 +52,15 @@ class DataConfig:
     synthetic_share: float = 0.0
     synthetic_scenes: int = 24
     memory_gb: float = 4.0
+    workers: int = 0
 
     def __post_init__(self) -> None:
         if self.crop < 32 or self.batch < 1 or self.synthetic_scenes < 1:
             raise InputError(
                 "data.crop must be 32 or more, data.batch and data.synthetic_scenes 1 or more"
             )
+        if self.workers < 0:
+            raise InputError("data.workers must not be negative")
         if not (0 <= self.validation_share < 1 and 0 <= self.synthetic_share <= 1):
             raise InputError("data.validation_share and data.synthetic_share are shares, 0 to 1")
 

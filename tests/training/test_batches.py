@@ -34,6 +34,13 @@ def test_a_step_always_has_the_same_batch(source: BatchSource) -> None:
     assert not torch.equal(first.visible, other.visible)
 
 
+def test_threads_that_work_ahead_change_nothing(source: BatchSource, pairs_folder: Path) -> None:
+    data = DataConfig(crop=48, batch=2, validation_share=0.0, workers=2)
+    ahead = BatchSource(read_pairs(pairs_folder, data, quiet=True).training, data, ALWAYS, seed=1)
+    for step in (3, 4, 5):
+        assert torch.equal(ahead(step).visible, source(step).visible)
+
+
 def test_augmented_images_stay_within_range(source: BatchSource) -> None:
     for step in range(6):
         batch = source(step)
