@@ -167,6 +167,10 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
     the export does not check.
     """
     source = _teacher(config, options)
+    if source.folder is not None and config.data.synthetic_share:
+        raise InputError(
+            "a teacher's folder has no images of synthetic scenes; set data.synthetic_share to 0"
+        )
     augmentation = config.augment if source.folder is None else AugmentConfig()
     session = open_session(folder, config.data, augmentation, config, options, taught=source.folder)
     student = MMLut(config.student)

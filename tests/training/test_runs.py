@@ -128,6 +128,8 @@ def test_a_teacher_can_be_a_folder_of_its_images(
     assert len(list(images.glob("*.png"))) == 8
     assert main(distil_command(pairs_folder, images, tmp_path / "run", steps=2)) == 0
     assert (tmp_path / "run" / "model.safetensors").exists()
+    synthetic = ["--set", "data.synthetic_share=0.2"]
+    assert main([*distil_command(pairs_folder, images, tmp_path / "other"), *synthetic]) == 2
 
 
 def test_a_run_without_teacher_needs_other_terms(
