@@ -107,7 +107,7 @@ def _surfaces(
     there = oriented_channels(infrared, settings)
     here = oriented_channels(visible, settings) * mask[..., None]
     energy = np.square(there).sum(axis=2)
-    floor = 0.5 * float(np.median(energy))
+    floor = max(0.5 * float(np.median(energy)), 1e-6)
     padded = np.pad(there, ((radius, radius), (radius, radius), (0, 0)))
     filled, textured = (
         cv2.boxFilter(image, -1, (block, block), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)

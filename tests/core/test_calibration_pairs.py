@@ -1,0 +1,104 @@
+"""Registration from ordinary pairs: no board, no starting guess."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lut_fuse_core.calibration.pairs import PairsCalibration, calibrate_from_pairs
+from lut_fuse_core.calibration.search import corners, map_points
+from lut_fuse_core.cli import main
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.image_files import read_infrared, read_visible
+from lut_fuse_core.infrared import InfraredNormalizer
+from lut_fuse_core.registration_file import load_registration
+from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
+
+TRUE = np.array([[1.62, 0.05, -60], [-0.04, 1.6, -35], [2e-5, -3e-5, 1]])
+"""Infrared (400x320) to visible (640x480) pixels of the made-up rig."""
+
+
+def corner_error(result: PairsCalibration, true: np.ndarray, shape: tuple[int, ...]) -> float:
+    found = np.asarray(result.homography.matrix)
+    difference = map_points(found, corners(shape)) - map_points(true, corners(shape))
+    return float(np.linalg.norm(difference, axis=1).mean())
+
+
+def street(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A day street as two cameras of different resolution and direction see it."""
+    frame = StreetScene(SceneConfig(day=True, seed=seed)).frame(0)
+    grey = InfraredNormalizer()(frame.infrared)
+    infrared = cv2.warpPerspective(
+        grey, np.linalg.inv(TRUE), (400, 320), borderMode=cv2.BORDER_REFLECT
+    )
+    return frame.visible, infrared.astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[tuple[np.ndarray, np.ndarray]]:
+    return [street(seed) for seed in (1, 2)]
+
+
+def test_one_pair_is_registered_without_a_starting_guess(
+    pairs: list[tuple[np.ndarray, np.ndarray]], tmp_path: Path
+) -> None:
+    visible, infrared = pairs[0]
+    cv2.imwrite(str(tmp_path / "v.png"), visible[..., ::-1])
+    cv2.imwrite(str(tmp_path / "i.png"), infrared)
+    arguments = ["calibrate", "pairs", str(tmp_path / "v.png"), str(tmp_path / "i.png")]
+    output = tmp_path / "rig.json"
+    picture = tmp_path / "fit.png"
+    assert main([*arguments, "-o", str(output), "--picture", str(picture)]) == 0
+    found = np.asarray(load_registration(output).matrix)  # type: ignore[union-attr]
+    error = map_points(found, corners((320, 400))) - map_points(TRUE, corners((320, 400)))
+    assert np.linalg.norm(error, axis=1).mean() < 8
+    assert read_visible(picture).shape == (960, 640, 3)
+    assert json.loads(output.read_text())["accepted"] is True
+
+
+def test_several_pairs_of_a_rig_are_used_together(
+    pairs: list[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    result = calibrate_from_pairs(pairs)
+    assert result.accepted, result.reason
+    assert result.quality.pairs == 2
+    assert corner_error(result, TRUE, (320, 400)) < 8
+
+
+def test_images_that_do_not_belong_together_are_refused(
+    pairs: list[tuple[np.ndarray, np.ndarray]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (40, 50)).astype(np.uint8)
+    stranger = cv2.resize(noise, (400, 320), interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(tmp_path / "v.png"), pairs[0][0][..., ::-1])
+    cv2.imwrite(str(tmp_path / "i.png"), stranger)
+    output = tmp_path / "rig.json"
+    files = [str(tmp_path / "v.png"), str(tmp_path / "i.png")]
+    assert main(["calibrate", "pairs", *files, "-o", str(output)]) == 1
+    assert "cannot be trusted" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_an_image_without_structure_is_refused() -> None:
+    flat = np.full((320, 400), 90, np.uint8)
+    assert not calibrate_from_pairs([(np.full((480, 640, 3), 120, np.uint8), flat)]).accepted
+
+
+def test_pairs_of_different_sizes_are_no_rig(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    other = (pairs[0][0][:-20], pairs[0][1])
+    with pytest.raises(InputError, match="not of one rig"):
+        calibrate_from_pairs([pairs[0], other])
+
+
+def test_a_real_unaligned_pair_is_registered(shared: Path) -> None:
+    folder = shared / "data" / "roadscene" / "unaligned"
+    name = "FLIR_06430"
+    true = np.array(json.loads((folder / "homographies.json").read_text())[name])
+    infrared = read_infrared(folder / "infrared" / f"{name}.png").astype(np.uint8)
+    result = calibrate_from_pairs([(read_visible(folder / "visible" / f"{name}.jpg"), infrared)])
+    assert result.accepted, result.reason
+    assert corner_error(result, true, infrared.shape) < 15
