@@ -1,5 +1,6 @@
 """rosbag2 without ROS: read a bag, fuse its images, write a new bag."""
 
+from lut_fuse_core.bag.clock import find_clock_offset
 from lut_fuse_core.bag.fusing import BagOptions, BagReport, fuse_bag
 
-__all__ = ["BagOptions", "BagReport", "fuse_bag"]
+__all__ = ["BagOptions", "BagReport", "find_clock_offset", "fuse_bag"]

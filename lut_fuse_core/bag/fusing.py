@@ -11,28 +11,20 @@ from typing import Any, Literal
 
 from rosbags.interfaces import Connection
 
+from lut_fuse_core.bag.images import infrared_pixels, look, parse_message, visible_pixels
 from lut_fuse_core.bag.reader import BagReader
 from lut_fuse_core.bag.topics import (
     CAMERA_INFO,
     COMPRESSED,
     RAW,
     CameraTopics,
-    ImageTopic,
     camera_info_topic,
     choose_topics,
 )
 from lut_fuse_core.bag.writer import STORE, BagWriter, Storage, check_target, offered_qos, write_bag
-from lut_fuse_core.encodings import (
-    compressed_fields,
-    decode_compressed_infrared,
-    decode_compressed_visible,
-    decode_infrared,
-    decode_visible,
-    image_fields,
-)
+from lut_fuse_core.encodings import compressed_fields, image_fields
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.image_header import encoded_size
 from lut_fuse_core.pairing import NANOSECONDS, Pair, StampPairer
 from lut_fuse_core.pipeline import FusionPipeline
 
@@ -74,7 +66,7 @@ class BagReport:
     """What became of a bag.
 
     pairs: fused and written. unpaired_*: images without a partner within the tolerance.
-    unusable: images that could not be decoded or fused; first_problem: why, for the first.
+    unusable: messages that could not be decoded or fused; first_problem: why, for the first.
     unstamped: images without a stamp of their own, paired by the time they were recorded.
     copied: messages of other topics. messages_read, messages_recorded: of the topics that were
     needed; the latter None where the bag does not say. damage: what is wrong with the input.
@@ -129,10 +121,15 @@ def fuse_bag(
     options = options or BagOptions()
     source, target = Path(source), Path(target)
     check_target(target, source, options.overwrite)
+    if options.tolerance > pipeline.config.max_infrared_age:
+        raise InputError(
+            f"the tolerance of {options.tolerance:g} s exceeds the age of "
+            f"{pipeline.config.max_infrared_age:g} s up to which the pipeline uses infrared images"
+        )
     start = time.perf_counter()
     with BagReader(source) as reader:
         topics = choose_topics(
-            reader.connections, options.visible, options.infrared, lambda each: _look(reader, each)
+            reader.connections, options.visible, options.infrared, lambda each: look(reader, each)
         )
         _check_free(reader.connections, options)
         storage: Storage = options.storage or ("mcap" if reader.storage == "mcap" else "sqlite3")
@@ -162,6 +159,7 @@ class _Fusing:
         )
         self.pairs = self.unusable = self.unstamped = self.copied = self.read = 0
         self.first_problem: str | None = None
+        self.held: _Recorded | None = None
         suffix, kind = ("", RAW) if options.output == "raw" else ("/compressed", COMPRESSED)
         qos = offered_qos(topics.visible)
         self.fused = writer.add_topic(options.fused + suffix, kind, qos)
@@ -179,28 +177,25 @@ class _Fusing:
             if connection.id in self.copies:
                 self.writer.write(self.copies[connection.id], recorded, data)
                 self.copied += 1
-            self._take(connection, recorded, data)
+            try:
+                self._take(connection, recorded, data)
+            except InputError as error:
+                self._note_problem(str(error))
             if progress is not None:
                 progress(self.read, total)
         self._fuse(self.pairer.flush())
 
     def _take(self, connection: Connection, recorded: int, data: bytes) -> None:
         if connection.id == self.infos.source_id:
-            self.infos.take(data)
+            self.infos.take(parse_message(connection, data), data)
         elif connection.id in (self.topics.visible.id, self.topics.infrared.id):
-            is_visible = connection.id == self.topics.visible.id
-            try:
-                message: Any = STORE.deserialize_cdr(data, connection.msgtype)
-            # rosbags promises no particular error for bytes that are no such message.
-            except Exception as error:
-                self._note_problem(f"a message of {connection.topic} is damaged: {error}")
-                return
+            message = parse_message(connection, data)
             stamp = _stamp(message)
             if stamp == 0:
                 self.unstamped += 1
                 stamp = recorded
-            item = _Recorded(recorded, message, connection.msgtype == COMPRESSED)
-            if is_visible:
+            item = _Recorded(recorded, message)
+            if connection.id == self.topics.visible.id:
                 self._fuse(self.pairer.add_visible(stamp, item))
             else:
                 offset = round(self.pipeline.config.clock_offset * NANOSECONDS)
@@ -208,22 +203,36 @@ class _Fusing:
 
     def _fuse(self, pairs: list[Pair[_Recorded, _Recorded]]) -> None:
         for pair in pairs:
-            visible, infrared = pair.visible.item, pair.infrared.item
             try:
-                fused = self.pipeline.process(
-                    visible.decode(decode_visible, decode_compressed_visible),
-                    infrared.decode(decode_infrared, decode_compressed_infrared),
-                    visible_time=pair.visible.stamp / NANOSECONDS,
-                    infrared_time=pair.infrared.stamp / NANOSECONDS
-                    + self.pipeline.config.clock_offset,
-                )
+                fused = self._process(pair)
             except InputError as error:
                 self._note_problem(str(error))
                 continue
+            visible = pair.visible.item
             header = visible.message.header
             self.writer.write(self.fused, visible.recorded, self._encode(fused, header))
             self.infos.write(header, visible.recorded)
             self.pairs += 1
+
+    def _process(self, pair: Pair[_Recorded, _Recorded]) -> UInt8Array:
+        infrared = pair.infrared.item
+        # An infrared image that serves again is held by the pipeline already: showing it twice
+        # would look like a frozen camera.
+        fresh = None
+        if infrared is not self.held:
+            self.held = None
+            fresh = infrared_pixels(self.topics.infrared, infrared.message)
+        offset = self.pipeline.config.clock_offset
+        fused = self.pipeline.process(
+            visible_pixels(self.topics.visible, pair.visible.item.message),
+            fresh,
+            visible_time=pair.visible.stamp / NANOSECONDS,
+            infrared_time=pair.infrared.stamp / NANOSECONDS + offset,
+        )
+        if self.pipeline.status.source == "visible":
+            raise InputError("an infrared image does not fit the visible one it was held for")
+        self.held = infrared
+        return fused
 
     def _encode(self, fused: UInt8Array, header: Any) -> memoryview:
         kind = self.fused.msgtype
@@ -270,10 +279,6 @@ class _Recorded:
 
     recorded: int
     message: Any
-    compressed: bool
-
-    def decode(self, raw: Callable[[Any], Any], compressed: Callable[[Any], Any]) -> Any:
-        return (compressed if self.compressed else raw)(self.message)
 
 
 class _CameraInfos:
@@ -293,8 +298,8 @@ class _CameraInfos:
             qos = offered_qos(sources[0])
             self._topic = writer.add_topic(camera_info_topic(fused), CAMERA_INFO, qos)
 
-    def take(self, data: bytes) -> None:
-        message: Any = STORE.deserialize_cdr(data, CAMERA_INFO)
+    def take(self, message: Any, data: bytes) -> None:
+        """Keep an info, parsed and as it was recorded."""
         self._recent.append((_stamp(message), data))
 
     def write(self, header: Any, recorded: int) -> None:
@@ -314,18 +319,6 @@ class _CameraInfos:
 def _stamp(message: Any) -> int:
     stamp = message.header.stamp
     return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
-
-
-def _look(reader: BagReader, connection: Connection) -> ImageTopic:
-    for _, _, data in reader.messages([connection]):
-        try:
-            message: Any = STORE.deserialize_cdr(data, connection.msgtype)
-        except Exception:  # as in _Fusing._take: this image will be counted there
-            break
-        if connection.msgtype == RAW:
-            return ImageTopic(connection, message.encoding, (message.width, message.height))
-        return ImageTopic(connection, message.format, encoded_size(message.data))
-    return ImageTopic(connection, None, None)
 
 
 def _check_free(connections: list[Connection], options: BagOptions) -> None:

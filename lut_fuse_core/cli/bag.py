@@ -8,12 +8,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from lut_fuse_core.bag import BagOptions, BagReport, fuse_bag
+from lut_fuse_core.bag import BagOptions, BagReport, find_clock_offset, fuse_bag
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
+from lut_fuse_core.errors import InputError
 from lut_fuse_core.pipeline import FusionPipeline
 
 DESCRIPTION = """\
@@ -65,6 +67,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="how far apart the stamps of a pair may be (default: %(default)s)",
     )
     parser.add_argument(
+        "--clock-offset",
+        default="0",
+        metavar="SECONDS|auto",
+        help="how far the infrared camera's clock is ahead of the visible one's; auto finds out "
+        "from what moves in the first minute (default: %(default)s)",
+    )
+    parser.add_argument(
         "--reuse-infrared",
         action="store_true",
         help="let one infrared image serve several visible ones (cameras of different rates)",
@@ -107,7 +116,10 @@ def run(options: argparse.Namespace) -> int:
         encoding=options.encoding,
         overwrite=options.overwrite,
     )
-    pipeline = FusionPipeline(pipeline_config(options, resize=True))
+    config = pipeline_config(options, resize=True)
+    age = max(config.max_infrared_age, options.tolerance)
+    offset = _clock_offset(options)
+    pipeline = FusionPipeline(replace(config, max_infrared_age=age, clock_offset=offset))
     with _tidy_termination(), progress_bar("bag", "messages") as show:
         report = fuse_bag(options.source, options.target, pipeline, bag_options, show)
     warn(report)
@@ -115,6 +127,23 @@ def run(options: argparse.Namespace) -> int:
     if report.damage:
         return 2
     return 1 if report.unusable else 0
+
+
+def _clock_offset(options: argparse.Namespace) -> float:
+    if options.clock_offset == "auto":
+        found = find_clock_offset(options.source, options.visible, options.infrared)
+        print(
+            f"lut-fuse: the infrared clock is {found.seconds:+.2f} s ahead "
+            f"(correlation {found.correlation:.2f})",
+            file=sys.stderr,
+        )
+        return found.seconds
+    try:
+        return float(options.clock_offset)
+    except ValueError:
+        raise InputError(
+            f"--clock-offset '{options.clock_offset}' is neither a number of seconds nor auto"
+        ) from None
 
 
 def summary(report: BagReport) -> str:
@@ -147,7 +176,7 @@ def warn(report: BagReport) -> None:
         )
     if report.unusable:
         print(
-            f"lut-fuse: {report.unusable} images could not be used; the first: "
+            f"lut-fuse: {report.unusable} messages could not be used; the first: "
             f"{report.first_problem}",
             file=sys.stderr,
         )

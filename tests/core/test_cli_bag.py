@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -11,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import bags
@@ -22,11 +24,9 @@ from rosbags.rosbag2 import CompressionMode
 from ruamel.yaml import YAML
 
 from lut_fuse_core import Fuser
-from lut_fuse_core.bag import BagOptions, fuse_bag
 from lut_fuse_core.bag.street import record_street
 from lut_fuse_core.cli import main
-from lut_fuse_core.model_file import load_model, save_model
-from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.model_file import save_model
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 HEIGHT, WIDTH, PAIRS = 48, 64, 6
@@ -237,13 +237,12 @@ def test_unusable_images_are_skipped_counted_and_said(lut_fuse, tmp_path):
     short = bags.image(VISIBLE, FRAMES[2].visible, "rgb8", STAMPS[2], data=np.zeros(7, np.uint8))
     found = [short if e.topic == VISIBLE and e.recorded == short.recorded else e for e in found]
     garbage = bags.Entry(INFRARED, bags.IMAGE, STAMPS[5] + 4 * MILLI, b"\x00\x01\x00\x00garbage")
-    status, out, errors = lut_fuse(
-        bags.write(tmp_path / "in", [*found, garbage]), tmp_path / "out", "--json"
-    )
+    found += [garbage, bags.Entry("/visible/camera_info", bags.INFO, STAMPS[5], garbage.data)]
+    status, out, errors = lut_fuse(bags.write(tmp_path / "in", found), tmp_path / "out", "--json")
     report = json.loads(out)
     assert status == 1
-    assert (report["pairs"], report["unusable"]) == (PAIRS - 1, 2)
-    assert "2 images could not be used" in errors
+    assert (report["pairs"], report["unusable"]) == (PAIRS - 1, 3)
+    assert "3 messages could not be used" in errors
     assert len(bags.read_mcap(tmp_path / "out", "/fused/image")["/fused/image"]) == PAIRS - 1
 
 
@@ -282,11 +281,35 @@ def test_the_second_time_asks_before_replacing(lut_fuse, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
-def test_a_known_offset_between_the_clocks_is_taken_off(model, tmp_path):
+def test_one_infrared_image_can_serve_as_long_as_the_tolerance_says(lut_fuse, tmp_path):
+    lone = [e for e in entries() if e.topic != INFRARED]
+    lone.insert(0, bags.image(INFRARED, GREY[0], "mono8", STAMPS[0] - 400 * MILLI))
+    bag = bags.write(tmp_path / "in", lone)
+    options = ("--tolerance", "3", "--reuse-infrared", "--json")
+    report = json.loads(lut_fuse(bag, tmp_path / "out", *options)[1])
+    assert (report["pairs"], report["unusable"]) == (PAIRS, 0)
+
+
+def test_a_known_offset_between_the_clocks_is_taken_off(lut_fuse, tmp_path):
     bag = bags.write(tmp_path / "in", entries(lag=70 * MILLI))
-    config = PipelineConfig(model=load_model(model), backend="reference", clock_offset=0.07)
-    report = fuse_bag(bag, tmp_path / "out", FusionPipeline(config), BagOptions(tolerance=0.001))
-    assert report.pairs == PAIRS
+    options = ("--tolerance", "0.001", "--clock-offset", "0.07", "--json")
+    assert json.loads(lut_fuse(bag, tmp_path / "out", *options)[1])["pairs"] == PAIRS
+
+
+def test_an_unknown_offset_between_the_clocks_is_found(lut_fuse, tmp_path):
+    scene = StreetScene(SceneConfig(width=64, height=48, rate=10.0, people=12, cars=8))
+    found = []
+    for index in range(150):
+        frame, stamp = scene.frame(index), START + index * 100 * MILLI
+        found.append(bags.image(VISIBLE, frame.visible, "rgb8", stamp))
+        late = bags.image(INFRARED, frame.infrared, "16UC1", stamp + 300 * MILLI)
+        found.append(replace(late, recorded=stamp + 5 * MILLI))
+    bag = bags.write(tmp_path / "in", found)
+    options = ("--tolerance", "0.049", "--clock-offset", "auto", "--no-copy", "--json")
+    _, out, errors = lut_fuse(bag, tmp_path / "out", *options)
+    estimate = re.search(r"infrared clock is (\S+) s ahead", errors)
+    assert float(estimate[1]) == pytest.approx(0.3, abs=0.05)
+    assert json.loads(out)["pairs"] == 150
 
 
 # What cannot work, and what is said about it.
@@ -375,7 +398,14 @@ def test_an_output_that_is_something_else_is_not_touched(lut_fuse, tmp_path, nam
 
 @pytest.mark.parametrize(
     "options",
-    [("--strength", "2"), ("--tolerance", "-1"), ("--fused", "fused"), ("--tolerance", "nan")],
+    [
+        ("--clock-offset", "much"),
+        ("--clock-offset", "auto"),
+        ("--strength", "2"),
+        ("--tolerance", "-1"),
+        ("--fused", "fused"),
+        ("--tolerance", "nan"),
+    ],
 )
 def test_impossible_options_are_refused(lut_fuse, tmp_path, options):
     bag, out = bags.write(tmp_path / "in", entries()), tmp_path / "out"
