@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lut_fuse_core.backends import create_backend
+from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FusionModel
 from lut_fuse_core.model_file import load_model
@@ -16,6 +17,7 @@ class Fuser:
     model: a model name (``default``), the path of a model file, or a FusionModel.
     backend: ``auto`` (the fastest that works) or one of the names `lut-fuse backends` lists.
     threads: CPU threads; None for all cores this process may run on.
+    gpu: precision and cache folder of the GPU backends.
 
     Raises ModelError for an unusable model, BackendUnavailableError for a backend that cannot run.
 
@@ -32,9 +34,10 @@ class Fuser:
         model: str | Path | FusionModel = "default",
         backend: str = "auto",
         threads: int | None = None,
+        gpu: GpuOptions = DEFAULT_OPTIONS,
     ) -> None:
         self.model = model if isinstance(model, FusionModel) else load_model(model)
-        self.backend = create_backend(backend, self.model, threads)
+        self.backend = create_backend(backend, self.model, threads, gpu)
 
     def fuse(
         self,

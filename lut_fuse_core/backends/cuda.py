@@ -5,7 +5,8 @@ from __future__ import annotations
 from lut_fuse_core.backends.gpu_check import require_agreement
 from lut_fuse_core.backends.gpu_device import GpuDevice, compile_kernels, open_device
 from lut_fuse_core.backends.gpu_frame import GpuFuser, OwnEncoder
-from lut_fuse_core.backends.gpu_source import Precision, plan_kernels
+from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions, Precision
+from lut_fuse_core.backends.gpu_source import plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FusionModel
@@ -14,7 +15,6 @@ from lut_fuse_core.model import FusionModel
 class CudaBackend:
     """Encoder on tensor cores (fp16) or in single precision (fp32), look-up and colour on the GPU.
 
-    precision: None for fp16 where the GPU has it and it agrees with the reference, else fp32.
     tile: size of an encoder tile, lattice_in_shared: where the look-up reads; see `KernelPlan`.
 
     Every instance fuses a pair and compares it with `reference` before it is used. Raises
@@ -29,14 +29,15 @@ class CudaBackend:
         model: FusionModel,
         threads: int | None = None,
         *,
-        precision: Precision | None = None,
+        options: GpuOptions = DEFAULT_OPTIONS,
         tile: tuple[int, int] | None = None,
         lattice_in_shared: bool = False,
     ) -> None:
         """Threads is accepted for uniformity; the GPU has its own."""
         self.model = model
+        precision = options.precision
         # What the model rules out is the better reason on a machine without a GPU, too.
-        plan_kernels(model, precision or "fp32", lattice_in_shared=lattice_in_shared)
+        plan_kernels(model, precision or "fp16", lattice_in_shared=lattice_in_shared)
         device = open_device()
         reasons = []
         for candidate in device.precisions(precision):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lut_fuse_core.backends.gpu_source import Precision
+from lut_fuse_core.backends.gpu_options import Precision
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array

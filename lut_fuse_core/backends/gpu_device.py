@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lut_fuse_core.backends.gpu_options import Precision
 from lut_fuse_core.backends.gpu_source import (
     ENCODER_THREADS,
     PIXELS,
     KernelPlan,
-    Precision,
     cuda_source,
 )
 from lut_fuse_core.errors import BackendUnavailableError

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lut_fuse_core.atomic import atomic_write
-from lut_fuse_core.backends.gpu_source import Precision
+from lut_fuse_core.backends.gpu_options import Precision
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import ContextEncoder
 from lut_fuse_core.onnx_export import encoder_to_onnx

@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from lut_fuse_core.backends.gpu_options import Precision
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import LUMA_WEIGHTS
 from lut_fuse_core.model import INPUT_CHANNELS, FusionModel
 
 CUDA_FOLDER = Path(__file__).parents[1] / "cuda"
-
-Precision = Literal["fp16", "fp32"]
 
 SHARED_MEMORY = 48 * 1024
 """Bytes of shared memory that a block has on every GPU without asking for more."""

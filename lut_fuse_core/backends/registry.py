@@ -6,6 +6,7 @@ import importlib
 from dataclasses import dataclass
 
 from lut_fuse_core.backends.base import Backend
+from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.model import FusionModel
 
@@ -21,6 +22,8 @@ _CLASSES = {
 `cuda` comes before `tensorrt` because TensorRT builds an engine before its first frame.
 """
 
+_GPU = ("cuda", "tensorrt")
+
 BACKEND_NAMES = ("auto", *_CLASSES)
 
 
@@ -33,21 +36,27 @@ class BackendStatus:
     reason: str = ""
 
 
-def create_backend(name: str, model: FusionModel, threads: int | None = None) -> Backend:
+def create_backend(
+    name: str,
+    model: FusionModel,
+    threads: int | None = None,
+    gpu: GpuOptions = DEFAULT_OPTIONS,
+) -> Backend:
     """Create a backend by name; ``auto`` takes the fastest that works here with this model.
 
     threads: CPU threads to use, None for all cores this process may run on.
+    gpu: wishes for the GPU backends.
 
     Raises InputError for an unknown name, BackendUnavailableError if it cannot run here.
     """
     if name not in BACKEND_NAMES:
         raise InputError(f"no backend '{name}'; choose one of {', '.join(BACKEND_NAMES)}")
     if name != "auto":
-        return _load(name)(model, threads)
+        return _create(name, model, threads, gpu)
     reasons = []
     for candidate in _CLASSES:
         try:
-            return _load(candidate)(model, threads)
+            return _create(candidate, model, threads, gpu)
         except BackendUnavailableError as error:
             reasons.append(f"{candidate}: {error}")
     raise BackendUnavailableError("no backend runs here: " + "; ".join(reasons))
@@ -58,12 +67,18 @@ def backend_statuses(model: FusionModel) -> list[BackendStatus]:
     statuses = []
     for name in _CLASSES:
         try:
-            _load(name)(model, 1)
+            _create(name, model, 1, DEFAULT_OPTIONS)
         except BackendUnavailableError as error:
             statuses.append(BackendStatus(name, False, str(error)))
         else:
             statuses.append(BackendStatus(name, True))
     return statuses
+
+
+def _create(name: str, model: FusionModel, threads: int | None, gpu: GpuOptions) -> Backend:
+    options = {"options": gpu} if name in _GPU else {}
+    backend: Backend = _load(name)(model, threads, **options)
+    return backend
 
 
 def _load(name: str):  # type: ignore[no-untyped-def]

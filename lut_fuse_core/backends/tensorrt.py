@@ -16,7 +16,8 @@ from lut_fuse_core.backends.gpu_device import (
 )
 from lut_fuse_core.backends.gpu_engine import EngineKey, exported, load_or_build, open_tensorrt
 from lut_fuse_core.backends.gpu_frame import GpuFrame, GpuFuser
-from lut_fuse_core.backends.gpu_source import Precision, plan_kernels
+from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions, Precision
+from lut_fuse_core.backends.gpu_source import plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FusionModel
@@ -27,10 +28,8 @@ DEFAULT_SIZE = (480, 640)
 class TensorRtBackend:
     """The context encoder as a TensorRT engine; look-up and colour as in the `cuda` backend.
 
-    precision: None for fp16 where the GPU has it and it agrees with the reference, else fp32.
     size: height and width that the engine is tuned for; it serves smaller images too, larger ones
-    get an engine of their own when the first comes. folder: where engines are kept, see
-    `gpu_engine.cache_folder`.
+    get an engine of their own when the first comes.
 
     Every instance fuses a pair and compares it with `reference` before it is used. Raises
     BackendUnavailableError if TensorRT, CuPy, a driver or a GPU is missing, if the engine cannot be
@@ -44,13 +43,13 @@ class TensorRtBackend:
         model: FusionModel,
         threads: int | None = None,
         *,
-        precision: Precision | None = None,
+        options: GpuOptions = DEFAULT_OPTIONS,
         size: tuple[int, int] = DEFAULT_SIZE,
-        folder: Path | None = None,
     ) -> None:
         """Threads is accepted for uniformity; the GPU has its own."""
         self.model = model
-        plan_kernels(model, precision or "fp32")
+        precision, folder = options.precision, options.cache_folder
+        plan_kernels(model, precision or "fp16")
         tensorrt = open_tensorrt()
         device = open_device()
         reasons = []

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from lut_fuse_core import context
 from lut_fuse_core.backends.gpu_check import agreement, check_pair_of_images
-from lut_fuse_core.backends.gpu_source import Precision, plan_kernels
+from lut_fuse_core.backends.gpu_options import Precision
+from lut_fuse_core.backends.gpu_source import plan_kernels
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array

@@ -11,8 +11,10 @@ from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
+from lut_fuse_core import context
 from lut_fuse_core.backends import backend_statuses, create_backend
 from lut_fuse_core.backends.gpu_check import BOUNDS, agreement, require_agreement
 from lut_fuse_core.backends.gpu_device import (
@@ -28,7 +30,8 @@ from lut_fuse_core.backends.gpu_engine import (
     network_flags,
     version_of,
 )
-from lut_fuse_core.backends.gpu_source import PIXELS, Precision, plan_kernels
+from lut_fuse_core.backends.gpu_options import Precision
+from lut_fuse_core.backends.gpu_source import PIXELS, plan_kernels
 from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
@@ -246,3 +249,16 @@ def test_packed_weights_hold_every_weight_once_and_zeros(
     expected = np.concatenate([b.weight.astype(kind).ravel() for b in model.encoder.blocks])
     np.testing.assert_array_equal(np.sort(weights[weights != 0]), np.sort(expected))
     assert biases.size == 8 * len(model.encoder.blocks)
+
+
+def test_the_encoder_in_half_precision_is_valid_onnx_and_computes_nearly_the_same(
+    make_model: MakeModel,
+) -> None:
+    encoder = make_model(channels=8, unshuffle=2).encoder
+    onnx_bytes, _ = exported(encoder, "fp16")
+    session = onnxruntime.InferenceSession(onnx_bytes, providers=["CPUExecutionProvider"])
+    planes = np.random.default_rng(0).random((8, 21, 33), np.float32).astype(np.float16)
+    (found,) = session.run(None, {"planes": planes[None]})
+    assert found.dtype == np.float32
+    truth = context.run_blocks(encoder, planes.astype(np.float32))
+    np.testing.assert_allclose(found[0, 0], truth, rtol=0, atol=0.5)

@@ -16,6 +16,7 @@ from lut_fuse_core.backends import create_backend
 from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_device import GpuDevice
 from lut_fuse_core.backends.gpu_frame import GpuFuser
+from lut_fuse_core.backends.gpu_options import GpuOptions
 from lut_fuse_core.backends.tensorrt import TensorRtBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import FusionModel
@@ -27,18 +28,18 @@ CPU_SECONDS = 1.5
 COPY_BYTES = 1 << 29
 
 VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "cuda fp16": (CudaBackend, {"precision": "fp16"}),
+    "cuda fp16": (CudaBackend, {"options": GpuOptions("fp16")}),
     "cuda fp16, lattice in shared memory": (
         CudaBackend,
-        {"precision": "fp16", "lattice_in_shared": True},
+        {"options": GpuOptions("fp16"), "lattice_in_shared": True},
     ),
     **{
-        f"cuda fp16, tile {w}x{h}": (CudaBackend, {"precision": "fp16", "tile": (w, h)})
+        f"cuda fp16, tile {w}x{h}": (CudaBackend, {"options": GpuOptions("fp16"), "tile": (w, h)})
         for w, h in ((32, 8), (16, 16), (16, 8))
     },
-    "cuda fp32": (CudaBackend, {"precision": "fp32"}),
-    "tensorrt fp16": (TensorRtBackend, {"precision": "fp16"}),
-    "tensorrt fp32": (TensorRtBackend, {"precision": "fp32"}),
+    "cuda fp32": (CudaBackend, {"options": GpuOptions("fp32")}),
+    "tensorrt fp16": (TensorRtBackend, {"options": GpuOptions("fp16")}),
+    "tensorrt fp32": (TensorRtBackend, {"options": GpuOptions("fp32")}),
 }
 
 

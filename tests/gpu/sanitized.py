@@ -7,11 +7,12 @@ from typing import Any
 from card_models import models, random_pair
 
 from lut_fuse_core.backends.cuda import CudaBackend
+from lut_fuse_core.backends.gpu_options import GpuOptions
 
 OPTIONS: tuple[dict[str, Any], ...] = (
-    {"precision": "fp16"},
-    {"precision": "fp32"},
-    {"precision": "fp16", "lattice_in_shared": True},
+    {"options": GpuOptions("fp16")},
+    {"options": GpuOptions("fp32")},
+    {"options": GpuOptions("fp16"), "lattice_in_shared": True},
 )
 
 for name, model in models().items():

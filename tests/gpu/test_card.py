@@ -13,6 +13,7 @@ from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_check import agreement
 from lut_fuse_core.backends.gpu_device import open_device
 from lut_fuse_core.backends.gpu_engine import open_tensorrt
+from lut_fuse_core.backends.gpu_options import GpuOptions
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.backends.tensorrt import TensorRtBackend
 from lut_fuse_core.errors import BackendUnavailableError
@@ -27,12 +28,15 @@ except BackendUnavailableError as unavailable:
 MODELS = models()
 GpuBackend = CudaBackend | TensorRtBackend
 VARIANTS: dict[str, dict[str, Any]] = {
-    "cuda fp16": {"precision": "fp16"},
-    "cuda fp32": {"precision": "fp32"},
-    "cuda fp16, lattice in shared memory": {"precision": "fp16", "lattice_in_shared": True},
-    "cuda fp16, small tiles": {"precision": "fp16", "tile": (8, 8)},
-    "tensorrt fp16": {"precision": "fp16"},
-    "tensorrt fp32": {"precision": "fp32"},
+    "cuda fp16": {"options": GpuOptions("fp16")},
+    "cuda fp32": {"options": GpuOptions("fp32")},
+    "cuda fp16, lattice in shared memory": {
+        "options": GpuOptions("fp16"),
+        "lattice_in_shared": True,
+    },
+    "cuda fp16, small tiles": {"options": GpuOptions("fp16"), "tile": (8, 8)},
+    "tensorrt fp16": {"options": GpuOptions("fp16")},
+    "tensorrt fp32": {"options": GpuOptions("fp32")},
 }
 _created: dict[tuple[str, int], GpuBackend] = {}
 
@@ -74,7 +78,7 @@ def test_random_pairs(
 
 def test_a_rough_lattice_in_single_precision() -> None:
     model = rough(MODELS["width 8"])
-    require(CudaBackend(model, precision="fp32"), random_pair(240, 320))
+    require(CudaBackend(model, options=GpuOptions("fp32")), random_pair(240, 320))
 
 
 def test_real_pairs(default: GpuBackend) -> None:
