@@ -175,7 +175,7 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
     session = open_session(folder, config.data, augmentation, config, options, taught=source.folder)
     student = MMLut(config.student)
     if config.start_from:
-        student.load_state_dict(_weights(Path(config.start_from)))
+        _load_weights(student, Path(config.start_from))
     if not config.context:
         hold_context(student)
     student.to(options.device)
@@ -241,8 +241,10 @@ def _teacher(config: DistilConfig, options: RunOptions) -> TeacherSource:
     return TeacherSource()
 
 
-def _weights(run: Path) -> dict[str, Any]:
-    module = read_tensors(run / CHECKPOINT).get("module")
-    if not isinstance(module, dict):
-        raise InputError(f"{run / CHECKPOINT} holds no weights to start from")
-    return module
+def _load_weights(student: MMLut, run: Path) -> None:
+    try:
+        student.load_state_dict(read_tensors(run / CHECKPOINT)["module"])
+    except (KeyError, RuntimeError):
+        raise InputError(
+            f"{run / CHECKPOINT} holds no student of this structure to start from"
+        ) from None

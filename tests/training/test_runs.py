@@ -194,6 +194,15 @@ def test_a_changed_configuration_does_not_resume(
     assert "same configuration" in capsys.readouterr().err
 
 
+def test_a_student_starts_from_another_of_its_structure(
+    pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path
+) -> None:
+    command = distil_command(pairs_folder, teacher, tmp_path / "run", steps=1)
+    command += ["--set", f"start_from={distilled}"]
+    assert main([*command, "--set", "student.width=8"]) == 2
+    assert main([*command, "--resume"]) == 0
+
+
 def test_half_precision_trains(pairs_folder: Path, teacher: Path, tmp_path: Path) -> None:
     command = distil_command(pairs_folder, teacher, tmp_path, steps=1)
     assert main([*command, "--precision", "bfloat16"]) == 0
