@@ -343,6 +343,8 @@ def _require_pairs(report: BagReport, closest: int | None, tolerance: float) -> 
     hint = "the two topics do not overlap in time"
     if closest is not None:
         hint = f"the closest are {closest / NANOSECONDS:.3f} s apart"
+    if report.damage:
+        hint += f"; the bag is damaged: {report.damage}"
     raise InputError(
         f"no images of {report.visible} and {report.infrared} have stamps within "
         f"{tolerance:g} s of each other ({hint}); try a larger --tolerance"

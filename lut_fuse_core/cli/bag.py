@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 from lut_fuse_core.bag import BagOptions, BagReport, find_clock_offset, fuse_bag
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
+from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.pipeline import FusionPipeline
 
@@ -120,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
     age = max(config.max_infrared_age, options.tolerance)
     offset = _clock_offset(options)
     pipeline = FusionPipeline(replace(config, max_infrared_age=age, clock_offset=offset))
-    with _tidy_termination(), progress_bar("bag", "messages") as show:
+    with tidy_termination(), progress_bar("bag", "messages") as show:
         report = fuse_bag(options.source, options.target, pipeline, bag_options, show)
     warn(report)
     print(json.dumps(report.as_json(), indent=2) if options.json else summary(report))
@@ -180,17 +177,3 @@ def warn(report: BagReport) -> None:
             f"{report.first_problem}",
             file=sys.stderr,
         )
-
-
-@contextmanager
-def _tidy_termination() -> Iterator[None]:
-    """Let SIGTERM end the block like Ctrl-C does, so that no half-written bag is left."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

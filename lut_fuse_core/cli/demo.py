@@ -14,6 +14,7 @@ from lut_fuse_core.bag.images import infrared_images, visible_images
 from lut_fuse_core.bag.street import INFRARED_TOPIC, VISIBLE_TOPIC, record_street
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
+from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.contact_sheet import contact_sheet, side_by_side
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
@@ -83,12 +84,13 @@ def run(options: argparse.Namespace) -> int:
     folder: Path = options.output
     folder.mkdir(parents=True, exist_ok=True)
     street, fused = folder / "street", folder / "fused"
-    with progress_bar("recording the street", "frames") as show:
-        record_street(street, scene, options.frames, overwrite=True, progress=show)
-    with progress_bar("fusing the bag", "messages") as show:
-        report = fuse_bag(street, fused, pipeline, BagOptions(overwrite=True), show)
     sheet, video = folder / "contact_sheet.png", folder / "street.mp4"
-    codec = _show(street, fused, config, options.frames, sheet, video)
+    with tidy_termination():
+        with progress_bar("recording the street", "frames") as show:
+            record_street(street, scene, options.frames, overwrite=True, progress=show)
+        with progress_bar("fusing the bag", "messages") as show:
+            report = fuse_bag(street, fused, pipeline, BagOptions(overwrite=True), show)
+        codec = _show(street, fused, config, options.frames, sheet, video)
     if options.json:
         shown = {"contact_sheet": str(sheet), "video": str(video), "video_codec": codec}
         print(json.dumps({**report.as_json(), "input": str(street), **shown}, indent=2))

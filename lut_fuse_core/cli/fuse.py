@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
+from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.files import FilesReport, fuse_files
 from lut_fuse_core.pipeline import FusionPipeline
 
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     """Fuse; 0 when all is fused, 1 when some pairs of a folder could not be."""
     pipeline = FusionPipeline(pipeline_config(options, resize=options.resize))
     start = time.perf_counter()
-    with progress_bar("fuse", "pairs") as show:
+    with tidy_termination(), progress_bar("fuse", "pairs") as show:
         report = fuse_files(
             options.visible,
             options.infrared,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def text(topic: str, words: str, recorded: int) -> Entry:
 
 def write(
     path: Path,
-    entries: list[Entry],
+    entries: Iterable[Entry],
     storage: str = "mcap",
     version: int = 8,
     compression: CompressionMode = CompressionMode.NONE,
