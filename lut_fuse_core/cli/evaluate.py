@@ -17,7 +17,7 @@ from tqdm import tqdm
 from lut_fuse_core import Fuser, __version__
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends import BACKEND_NAMES
-from lut_fuse_core.dataset import Dataset, find_dataset
+from lut_fuse_core.dataset import SPLITS, Dataset, find_dataset
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation import (
     METHODS,
@@ -165,6 +165,8 @@ def _check_options(options: argparse.Namespace) -> None:
 
 def _method(options: argparse.Namespace, dataset: Dataset) -> tuple[Subject, FuseFiles]:
     name = "/".join(options.dataset.absolute().parts[-2:])
+    inside = dataset.visible.relative_to(options.dataset).parts
+    name = "/".join([name, *(part for part in inside if part in SPLITS)])
     if options.fused:
         return Subject(name, f"the images in {options.fused}", __version__), fused_in(options.fused)
     fuser = Fuser(options.model, options.backend)

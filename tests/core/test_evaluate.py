@@ -254,6 +254,14 @@ def test_the_table_shows_mean_and_median_of_all_metrics_and_methods(
         assert len(re.findall(r"-?\d+\.\d{3}", line)) == 2 * len(METHODS)
 
 
+def test_the_split_that_was_taken_is_named(
+    tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pairs(tmp_path / "test" / "vi", tmp_path / "test" / "ir", ("a",))
+    assert run(tmp_path) == 0
+    assert f"{tmp_path.name}/test: 1 pair, " in capsys.readouterr().out
+
+
 def test_json_holds_every_pair_and_their_mean(
     street: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
