@@ -119,8 +119,9 @@ def _constants(model: FusionModel, plan: KernelPlan) -> str:
         "ENCODER_THREADS": ENCODER_THREADS,
         "PIXELS_WIDTH": PIXELS[0],
         "PIXELS_HEIGHT": PIXELS[1],
-        "LATTICE_NODES": model.lattice.size,
     }
+    if plan.lattice_in_shared:
+        integers["LATTICE_NODES"] = model.lattice.size
     booleans = {
         "GRADIENT_L1": gradient.norm == "l1",
         "BORDER_REPLICATE": gradient.border == "replicate",

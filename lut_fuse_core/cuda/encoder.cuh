@@ -57,7 +57,7 @@ LUT_FUSE_BOTH float loaded(Element value) { return value; }
 
 // Where the regions lie in shared memory: the first convolution's output stays for the skip, the
 // others take turns in two places, of which one holds the input before.
-constexpr int larger(int a, int b) { return a > b ? a : b; }
+LUT_FUSE_BOTH constexpr int larger(int a, int b) { return a > b ? a : b; }
 constexpr int PLACE_A = 0;
 constexpr int FIRST_PLACE = larger(Region<BLOCKS>::pixels * INPUT_GROUPS,
                                    BLOCKS > 2 ? Region<BLOCKS - 2>::pixels * HIDDEN_GROUPS : 0) * 8;
