@@ -146,7 +146,10 @@ class NativeBackend:
         return target
 
     def stage_times(self) -> dict[str, float]:
-        """Milliseconds that the last frame spent in each stage."""
+        """Milliseconds of work on the last frame in each stage, all threads together.
+
+        The stages overlap, so that the frame itself takes about the sum by the number of threads.
+        """
         times = (ctypes.c_int64 * len(STAGES))()
         self._library.lut_fuse_stage_times(self._handle, times)
         return {stage: time * 1e-6 for stage, time in zip(STAGES, times, strict=True)}

@@ -56,7 +56,7 @@ void lut_fuse_destroy(LutFuse *fuser);
 /* Returns 0, or 1 if memory ran out. Not for two threads at once with one LutFuse. */
 int lut_fuse_run(LutFuse *fuser, const LutFuseFrame *frame);
 
-/* Nanoseconds that the last frame spent in each stage. */
+/* Nanoseconds that the last frame took in each stage, all threads together. */
 void lut_fuse_stage_times(const LutFuse *fuser, int64_t times[LUT_FUSE_STAGES]);
 
 /* Whether the packed look-up serves this model; if not, the float one does. */

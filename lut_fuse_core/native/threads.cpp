@@ -1,6 +1,8 @@
 #include "threads.hpp"
 
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -74,6 +76,11 @@ void ThreadTeam::run(Work& work, int threads) {
 }
 
 void ThreadTeam::grow(int helpers) {
+    if (static_cast<int>(helpers_.size()) >= helpers) return;
+    // Helpers inherit that they take no signals: those are for the program's own threads.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
         while (static_cast<int>(helpers_.size()) < helpers) {
             helpers_.emplace_back([this] { serve(); });
@@ -81,6 +88,7 @@ void ThreadTeam::grow(int helpers) {
     } catch (const std::system_error&) {
         // No more threads to be had: those there are do the work.
     }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void ThreadTeam::serve() {
