@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from lut_fuse_core.calibration.board import Board, detect
 from lut_fuse_core.calibration.picture import board_picture
 from lut_fuse_core.calibration.rig import BoardCalibration, calibrate_from_board
 from lut_fuse_core.camera import CameraModel, CameraRig, Pose
+from lut_fuse_core.cli import main
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration_file import (
     load_camera_info,
@@ -181,3 +183,26 @@ def test_a_view_without_board_is_skipped(
     empty = (np.full_like(pairs[0][0], 90), np.full_like(pairs[0][1], 90))
     result = calibrate_from_board(CHESSBOARD, [empty, *pairs[:5]])
     assert 0 not in [view.index for view in result.views]
+
+
+def test_the_command_writes_rig_camera_info_and_picture(
+    pairs: list[tuple[np.ndarray, np.ndarray]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("visible", "infrared"):
+        (tmp_path / name).mkdir()
+    for index, (visible, infrared) in enumerate(pairs[:5]):
+        cv2.imwrite(str(tmp_path / "visible" / f"{index}.png"), visible)
+        cv2.imwrite(str(tmp_path / "infrared" / f"{index}.png"), infrared)
+    folders = [str(tmp_path / "visible"), str(tmp_path / "infrared")]
+    board = ["--kind", "chessboard", "--size", "7x5", "--spacing", "0.05"]
+    outputs = ["-o", str(tmp_path / "rig.yaml"), "--picture", str(tmp_path / "fit.png")]
+    info = ["--camera-info", str(tmp_path), "--json"]
+    assert main(["calibrate", "board", *folders, *board, *outputs, *info]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["views_used"] == [0, 1, 2, 3, 4]
+    rig = load_registration(tmp_path / "rig.yaml")
+    assert isinstance(rig, CameraRig)
+    assert load_camera_info(tmp_path / "infrared.yaml") == rig.infrared
+    assert (tmp_path / "fit.png").is_file()

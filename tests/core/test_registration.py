@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.camera import CameraModel, CameraRig, Pose
+from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration import Homography, Registration, RegistrationConfig, Warp
 from lut_fuse_core.registration_file import (
@@ -184,3 +186,27 @@ def test_a_camera_that_was_never_calibrated_is_refused() -> None:
 def test_a_distance_that_makes_no_sense_is_refused(distance: float) -> None:
     with pytest.raises(InputError, match="distance"):
         RegistrationConfig(distance=distance)
+
+
+def registration_of(arguments: list[str]) -> RegistrationConfig:
+    """What the options of the fusing subcommands make of these arguments."""
+    parser = argparse.ArgumentParser()
+    add_pipeline_arguments(parser)
+    return pipeline_config(parser.parse_args(arguments), resize=True).registration
+
+
+def test_the_command_line_takes_a_registration_or_two_cameras(tmp_path: Path) -> None:
+    rig = CameraRig(VISIBLE, INFRARED)
+    save_registration(tmp_path / "rig.json", rig)
+    save_camera_info(tmp_path / "v.yaml", VISIBLE, "visible")
+    save_camera_info(tmp_path / "i.yaml", INFRARED, "infrared")
+    cameras = ["--camera-info", str(tmp_path / "v.yaml"), str(tmp_path / "i.yaml")]
+    expected = RegistrationConfig(rig, 5.0, 10.0)
+    more = ["--distance", "5", "--soft-edge", "10"]
+    assert registration_of(["--registration", str(tmp_path / "rig.json"), *more]) == expected
+    assert registration_of([*cameras, *more]) == expected
+    assert registration_of([]).transform is None
+    with pytest.raises(InputError, match="not both"):
+        registration_of([*cameras, "--registration", str(tmp_path / "rig.json")])
+    with pytest.raises(InputError, match="needs --camera-info"):
+        registration_of(["--extrinsics", str(tmp_path / "rig.json")])
