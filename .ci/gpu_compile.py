@@ -1,6 +1,12 @@
-"""Compiles the CUDA sources with nvcc for the cards we care about; `make gpu-compile` calls it."""
+"""Compiles the CUDA sources for the cards we care about; `make gpu-compile` calls it.
 
+With nvcc, and with NVRTC where CuPy is installed: that is the compiler on a robot, and it knows no
+host functions. Neither needs a GPU.
+"""
+
+import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,23 +18,41 @@ CARDS = (87, 90, 110)  # Orin, Hopper, Thor
 
 
 def main():
-    targets = [f"-gencode=arch=compute_{card},code=sm_{card}" for card in CARDS]
+    try:
+        from cupy.cuda import nvrtc
+    except ImportError:
+        nvrtc = None
+    compilers = [name for name in ("nvcc",) if shutil.which(name)] + ["NVRTC"] * bool(nvrtc)
+    if not compilers:
+        sys.exit("gpu-compile: neither nvcc nor CuPy is there; install the CUDA toolkit")
     model = load_model("default")
-    with tempfile.TemporaryDirectory() as folder:
-        for precision, in_shared in VARIANTS:
-            plan = plan_kernels(model, precision, lattice_in_shared=in_shared)
-            source = Path(folder) / "kernels.cu"
-            source.write_text(cuda_source(model, plan), encoding="utf-8")
-            flags = [
-                "-std=c++17",
-                "--fatbin",
-                "-Werror=all-warnings",
-                "-diag-suppress=177",
-            ]  # unused constants
-            output = ["-o", str(Path(folder) / "kernels.fatbin"), str(source)]
-            subprocess.run(["nvcc", "--threads=0", *flags, *targets, *output], check=True)
+    for precision, in_shared in VARIANTS:
+        source = cuda_source(model, plan_kernels(model, precision, lattice_in_shared=in_shared))
+        if "nvcc" in compilers:
+            compile_with_nvcc(source)
+        if nvrtc:
+            compile_with_nvrtc(nvrtc, source)
     cards = ", ".join(f"sm_{card}" for card in CARDS)
-    print(f"CUDA sources compile for {cards} in fp16 and fp32")
+    print(f"CUDA sources compile with {' and '.join(compilers)} for {cards}, fp16 and fp32")
+
+
+def compile_with_nvcc(source):
+    targets = [f"-gencode=arch=compute_{card},code=sm_{card}" for card in CARDS]
+    flags = ["-std=c++17", "--fatbin", "--threads=0", "-Werror=all-warnings"]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "kernels.cu"
+        file.write_text(source, encoding="utf-8")
+        output = ["-o", str(file.with_suffix(".fatbin")), str(file)]
+        subprocess.run(["nvcc", *flags, *targets, *output], check=True)
+
+
+def compile_with_nvrtc(nvrtc, source):
+    for card in set(CARDS) & set(nvrtc.getSupportedArchs()):
+        program = nvrtc.createProgram(source, "kernels.cu", (), ())
+        try:
+            nvrtc.compileProgram(program, ("--std=c++17", f"-arch=sm_{card}"))
+        except nvrtc.NVRTCError:
+            sys.exit(f"gpu-compile: sm_{card} with NVRTC:\n{nvrtc.getProgramLog(program)}")
 
 
 main()
