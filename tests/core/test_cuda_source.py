@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -282,3 +283,18 @@ def test_the_sources_include_nothing_that_a_bare_machine_lacks() -> None:
         device, _, host = file.read_text(encoding="utf-8").partition("#else")
         assert "#include <" not in device, file.name
         assert host.count("#include <") in (0, 2), file.name
+
+
+def unmarked_functions(code: str) -> list[str]:
+    """Definitions at the beginning of a line without a word on where they run."""
+    return re.findall(
+        r"^(?!struct )(?:(?:constexpr|static) )*\w+[*&]? \w+\(.*[{,}]$", code, re.MULTILINE
+    )
+
+
+def test_every_function_says_where_it_runs() -> None:
+    """NVRTC, unlike nvcc, refuses functions that belong to the host by default."""
+    assert unmarked_functions("constexpr int larger(int a, int b) { return a > b ? a : b; }")
+    folder = Path(plan_kernels.__code__.co_filename).parents[1] / "cuda"
+    for file in folder.iterdir():
+        assert unmarked_functions(file.read_text(encoding="utf-8")) == [], file.name
