@@ -260,8 +260,11 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
                     replace(pipeline.config.registration, transform=result.homography)
                 )
             )
-        log = self.get_logger()
-        (log.info if response.success else log.warning)(f"calibration: {response.message}")
+        # Two calls: rclpy ties each place that logs to one severity.
+        if response.success:
+            self.get_logger().info(f"calibration: {response.message}")
+        else:
+            self.get_logger().warning(f"calibration: {response.message}")
         return response
 
     # --- reports ----------------------------------------------------------------------------

@@ -27,8 +27,8 @@ class TestDropout(NodeTest):
         self.recover()
 
     def recover(self):
-        """Pairs again: at most the first visible frame still goes out alone."""
-        for _ in range(2):
+        """Pairs again: the first visible frames still go out alone, three after a clock jump."""
+        for _ in range(4):
             image = self.rig.fuse()
             if shows_infrared(image):
                 return image
@@ -130,12 +130,11 @@ class TestDropout(NodeTest):
 
         def told():
             send()
-            return "do not pair" in self.rig.report().get("message", "")
+            report = self.rig.report()
+            ahead_by = float(report.get("infrared stamps ahead (s)", 0))
+            return "do not pair" in report["message"] and abs(ahead_by - 3.0) <= FRAME * 1e-9
 
-        self.rig.wait(told, "diagnostics do not say that nothing pairs")
-        assert float(self.rig.report()["infrared stamps ahead (s)"]) == pytest.approx(
-            3.0, abs=FRAME * 1e-9
-        )
+        self.rig.wait(told, "diagnostics do not say that nothing pairs, and by how much")
         self.rig.set("sync.infrared_offset", 3.0)
 
         def fused():
