@@ -24,6 +24,8 @@ class AugmentConfig:
     glare: headlights, in the visible image only.
     visible_noise, infrared_noise: sensor noise, growing in the dark; stripes of microbolometers.
     infrared_drift: gain and offset of the infrared camera.
+    infrared_flat: an infrared image that shows warm bodies and little else, soft and dark, so that
+        the visible image must carry the street, by night as well.
     reversal: infrared contrast reversed, as between a cold and a warm night (or black-hot).
     misalignment: infrared shifted by up to 2 pixels.
     """
@@ -35,6 +37,7 @@ class AugmentConfig:
     visible_noise: float = 0.3
     infrared_noise: float = 0.2
     infrared_drift: float = 0.3
+    infrared_flat: float = 0.25
     reversal: float = 0.03
     misalignment: float = 0.1
 
@@ -60,6 +63,8 @@ def augment(
         visible = gamma(visible, rng)
     if rng.random() < config.reversal:
         infrared = reversal(infrared)
+    if rng.random() < config.infrared_flat:
+        infrared = infrared_flat(infrared, rng)
     if rng.random() < config.infrared_drift:
         infrared = infrared_drift(infrared, rng)
     if rng.random() < config.infrared_noise:
@@ -114,6 +119,12 @@ def infrared_drift(infrared: FloatArray, rng: np.random.Generator) -> FloatArray
     """Gain 0.6 to 1.3 around mid-grey, and an offset."""
     gain, offset = np.float32(rng.uniform(0.6, 1.3)), np.float32(rng.uniform(-0.12, 0.12))
     return (infrared - np.float32(0.5)) * gain + np.float32(0.5) + offset
+
+
+def infrared_flat(infrared: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Everything but the warmest dark, and soft, as uncooled cameras see a street of one warmth."""
+    curved = np.power(np.clip(infrared, 0, 1), np.float32(rng.uniform(1.3, 3.5)))
+    return cv2.GaussianBlur(curved, (0, 0), rng.uniform(0.5, 3.0)).astype(np.float32, copy=False)
 
 
 def infrared_noise(infrared: FloatArray, rng: np.random.Generator) -> FloatArray:

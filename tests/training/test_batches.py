@@ -96,6 +96,17 @@ def test_glare_only_adds_light_and_nearly_saturates(
     assert lit.max() > 1
 
 
+def test_flat_infrared_shows_warm_bodies_and_little_else(rng: np.random.Generator) -> None:
+    infrared = np.full((48, 48), 0.3, np.float32)
+    infrared[:, ::2] += 0.05
+    infrared[16:40, 16:40] = 0.98
+    for _ in range(10):
+        flat = augment.infrared_flat(infrared, rng)
+        assert flat[28, 28] > 0.85
+        assert flat[:8, :8].mean() < 0.3
+        assert flat[:8, :8].std() < infrared[:8, :8].std()
+
+
 def test_visible_noise_grows_in_the_dark() -> None:
     def deviation(level: float) -> float:
         flat = np.full((64, 64, 3), level, np.float32)
