@@ -24,8 +24,8 @@ lint: $(VENV)/.test ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy lut_fuse_core lut_fuse_ros training
 
-bench: $(VENV)/.runtime ## milliseconds per frame on this machine
-	$(BIN)/lut-fuse bench
+bench: $(VENV)/.runtime ## milliseconds per frame here; after `make test` against the published method, too
+	$(BIN)/lut-fuse bench $$($(BIN)/python -c 'import torch' 2>/dev/null && echo --against published)
 
 gpu-compile: $(VENV)/.runtime ## the CUDA sources, for Orin, Hopper and Thor (needs nvcc)
 	$(BIN)/python .ci/gpu_compile.py
