@@ -21,6 +21,9 @@ FINENESS = 3
 LARGE = 220
 """...but no finer than at this multiple of one where they are higher than this (pixels)."""
 
+_ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+
 
 @dataclass(frozen=True)
 class Material:
@@ -64,7 +67,10 @@ class Patch:
 
 def draw(shapes: list[Shape], view: View, depth: float) -> Patch | None:
     """The patch of an actor whose shapes are in drawing order; None if it is out of sight."""
-    outlines = [_outline(shape, view) for shape in shapes]
+    places = np.concatenate([shape.points for shape in shapes])
+    ends = np.cumsum([len(shape.points) for shape in shapes])[:-1]
+    pixels = np.split(view.project(places), ends)
+    outlines = [_outline(*each, view.focal) for each in zip(shapes, pixels, strict=True)]
     corners = np.concatenate(outlines)
     low = np.floor(corners.min(axis=0)).astype(int) - 1
     high = np.ceil(corners.max(axis=0)).astype(int) + 2
@@ -81,14 +87,11 @@ def draw(shapes: list[Shape], view: View, depth: float) -> Patch | None:
     return _shade(canvas, [shape.material for shape in shapes], (left, top), fineness, depth)
 
 
-def _outline(shape: Shape, view: View) -> Float64Array:
-    pixels = view.project(shape.points)
+def _outline(shape: Shape, pixels: Float64Array, focal: float) -> Float64Array:
     if shape.radius is None:
         return pixels
-    angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    radii = np.array(shape.radius) * view.focal / np.maximum(shape.points[:, 2], 0.5)
-    balls = (pixels[:, None] + circle[None] * radii[:, None, None]).reshape(-1, 2)
+    radii = np.array(shape.radius) * focal / np.maximum(shape.points[:, 2], 0.5)
+    balls = (pixels[:, None] + _CIRCLE * radii[:, None, None]).reshape(-1, 2)
     hull = cv2.convexHull(balls.astype(np.float32))
     return hull.reshape(-1, 2).astype(np.float64)
 
