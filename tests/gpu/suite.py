@@ -89,15 +89,14 @@ def host_step() -> Step:
     if shutil.which("g++") is None and shutil.which("c++") is None:
         return show(Step("sources on the host", "skipped", 0.0, "there is no C++ compiler"))
     files = ["tests/core/test_cuda_source.py", "tests/core/test_gpu_backends.py"]
-    return pytest_step("sources on the host", *files)
+    return pytest_step("sources on the host", *files, needs=("hypothesis", "onnxruntime"))
 
 
-def pytest_step(name: str, *files: str) -> Step:
+def pytest_step(name: str, *files: str, needs: tuple[str, ...] = ()) -> Step:
     """Tests in a process of their own; its last line is the note."""
-    try:
-        import pytest  # noqa: F401
-    except ImportError as error:
-        return show(Step(name, "skipped", 0.0, f"pytest is missing ({error})"))
+    for module in ("pytest", *needs):
+        if importlib.util.find_spec(module) is None:
+            return show(Step(name, "skipped", 0.0, f"the module {module} is missing"))
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
     return command_step(name, command, 240)
 
