@@ -17,7 +17,7 @@ class HeldMotion:
     """Warps an image that belongs to an earlier visible frame onto the present one."""
 
     def __init__(self) -> None:
-        self._flow: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._reference: UInt8Array | None = None
 
     def remember(self, visible: UInt8Array) -> None:
@@ -36,7 +36,8 @@ class HeldMotion:
         motion = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale
         motion[..., 0] += np.arange(width, dtype=np.float32)
         motion[..., 1] += np.arange(height, dtype=np.float32)[:, None]
-        moved = cv2.remap(held, motion, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        across, down = cv2.split(motion)
+        moved = cv2.remap(held, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moved, np.uint8)
 
 
