@@ -279,6 +279,16 @@ def test_several_backends_may_run_at_once(model: FusionModel) -> None:
     assert not wrong
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
+def test_all_backends_share_their_helper_threads(model: FusionModel) -> None:
+    pair = smooth_pair(32, 48)
+    NativeBackend(model, 8).fuse(*pair)
+    before = len(list(Path("/proc/self/task").iterdir()))
+    for threads in (2, 4, 8):
+        NativeBackend(model, threads).fuse(*pair)
+    assert len(list(Path("/proc/self/task").iterdir())) == before
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_process_fuses_too(model: FusionModel) -> None:
