@@ -208,7 +208,7 @@ class FusionPipeline:
         if unregistered and infrared_size != (width, height) and not self.config.resize:
             raise InputError(
                 f"the visible image is {width}x{height} and the infrared "
-                f"{grey.shape[1]}x{grey.shape[0]}; pass images of one size or allow resizing"
+                f"{grey.shape[1]}x{grey.shape[0]}; pass images of one size or allow --resize"
             )
         warp = self._registration.warp(infrared_size, (width, height))
         corrected = None if time is None else time - self._offset()
