@@ -21,7 +21,7 @@ from lut_fuse_core.model import ContextEncoder
 from lut_fuse_core.onnx_export import encoder_to_onnx
 
 OLDEST_TENSORRT = (8, 5)
-LEAST_SIDE = 2
+LEAST_SIDE = 1
 """Least rows and columns of the encoder's grid that an engine accepts."""
 WORKSPACE = 256 << 20
 """Bytes that TensorRT may use for itself."""
