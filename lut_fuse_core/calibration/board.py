@@ -136,19 +136,25 @@ def _find_chessboard(board: Board, image: UInt8Array) -> Detection | None:
     flags = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_FAST_CHECK
     found, corners = cv2.findChessboardCorners(image, board.grid, flags=flags)
     if found:
-        return _complete(_refined(board, image, np.asarray(corners, np.float32)))
+        return _complete(_refined(image, np.asarray(corners, np.float32)))
     # Slower by far, and finds boards in the blur of an infrared lens that the first one misses.
     sector_flags = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_ACCURACY
     found, corners = cv2.findChessboardCornersSB(image, board.grid, flags=sector_flags)
     return _complete(corners) if found else None
 
 
-def _refined(board: Board, image: UInt8Array, corners: FloatArray) -> FloatArray:
-    grid = corners.reshape(board.rows, board.columns, 2)
-    spacing = min(float(np.linalg.norm(np.diff(grid, axis=axis), axis=-1).min()) for axis in (0, 1))
-    reach = int(np.clip(0.3 * spacing, 2, 11))
+def _refined(image: UInt8Array, corners: FloatArray, share: float = 0.3) -> FloatArray:
+    """Saddle points of the grey levels near the corners, ``(N, 1, 2) float32``.
+
+    share: how far to look, of the distance between two corners.
+    """
+    places = corners.reshape(-1, 2)
+    distances = np.linalg.norm(places[:, None] - places[None], axis=2)
+    spacing = float(np.min(distances + 1e9 * np.eye(len(places))))
+    reach = int(np.clip(share * spacing, 2, 11))
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 1e-3)
-    refined = cv2.cornerSubPix(image, corners, (reach, reach), (-1, -1), criteria)
+    start = places.astype(np.float32).reshape(-1, 1, 2)
+    refined = cv2.cornerSubPix(image, start, (reach, reach), (-1, -1), criteria)
     return np.asarray(refined, np.float32)
 
 
@@ -171,8 +177,10 @@ def _find_charuco(board: Board, image: UInt8Array) -> Detection | None:
     corners, ids, _, _ = detector.detectBoard(image)
     if ids is None or len(ids) < LEAST_POINTS:
         return None
-    pixels = np.asarray(corners, np.float64).reshape(-1, 2)
-    return Detection(np.asarray(ids, np.int64).ravel(), pixels)
+    # OpenCV 4 leaves these half a pixel off. The markers' edges must stay out of the view.
+    share = 0.4 * (1 - board.marker / board.spacing)
+    pixels = _refined(image, np.asarray(corners, np.float32), share).reshape(-1, 2)
+    return Detection(np.asarray(ids, np.int64).ravel(), pixels.astype(np.float64))
 
 
 def _complete(pixels: Any) -> Detection:

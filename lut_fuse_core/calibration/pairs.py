@@ -35,8 +35,10 @@ LEAST_LEAD = 1.15
 LARGEST_LEAD = 10.0
 """Stands for: there is no second place."""
 
-LARGEST_UNCERTAINTY = 0.03
-"""Share of the visible width by which the corners may be in doubt."""
+TOLERANCE = 0.0025
+"""Share of the visible width by which the corners may be in doubt. Both halves of the evidence
+share the errors of the model (parallax, lenses), so the true error is larger than their distance.
+"""
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,14 @@ class PairsCalibration:
 def calibrate_from_pairs(
     pairs: Sequence[tuple[UInt8Array, UInt8Array]],
     progress: Callable[[float], None] | None = None,
+    tolerance: float = TOLERANCE,
 ) -> PairsCalibration:
     """Estimate where infrared lies in the visible image, without a starting guess.
 
     pairs: visible ``(H, W, 3) uint8`` RGB and normalised infrared ``(h, w) uint8``, all of one rig
     and of the same sizes, of scenes with structure that is not all close by (a homography cannot
     follow parallax). progress: called with the finished share, 0 to 1.
+    tolerance: share of the visible width by which the infrared corners may be in doubt.
 
     Returns a result that may be refused; look at `accepted` before using it. Raises InputError
     for pairs that cannot be compared.
@@ -117,7 +121,7 @@ def calibrate_from_pairs(
     )
     tell(1.0)
     return PairsCalibration(
-        _homography(grey[0], matrix), quality, _doubt(quality, grey[0][0].shape[1])
+        _homography(grey[0], matrix), quality, _doubt(quality, grey[0][0].shape[1], tolerance)
     )
 
 
@@ -195,7 +199,7 @@ def _disagreement(blocks: Blocks, matrix: Float64Array, shape: tuple[int, ...]) 
     return float(np.linalg.norm(places[0] - places[1], axis=1).mean() / 2)
 
 
-def _doubt(quality: Quality, width: int) -> str:
+def _doubt(quality: Quality, width: int, tolerance: float) -> str:
     if quality.agreement < LEAST_AGREEMENT:
         return (
             f"the edges of both images agree by {quality.agreement:.2f} only, "
@@ -203,10 +207,10 @@ def _doubt(quality: Quality, width: int) -> str:
         )
     if quality.lead < LEAST_LEAD:
         return "two different places fit almost equally well; take another scene, or more pairs"
-    if quality.uncertainty > LARGEST_UNCERTAINTY * width:
+    if quality.uncertainty > tolerance * width:
         return (
-            f"the corners are uncertain by {quality.uncertainty:.0f} pixels; "
-            "take more pairs, with structure all over the image"
+            f"the infrared corners are uncertain by {quality.uncertainty:.1f} visible pixels, "
+            f"{tolerance * width:.1f} are allowed; take more pairs, with structure all over"
         )
     return ""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lut_fuse_core.calibration.board import BOARD_KINDS, Board
-from lut_fuse_core.calibration.pairs import calibrate_from_pairs
+from lut_fuse_core.calibration.pairs import TOLERANCE, calibrate_from_pairs
 from lut_fuse_core.calibration.picture import board_picture, overlay
 from lut_fuse_core.calibration.rig import calibrate_from_board
 from lut_fuse_core.cli.progress import progress_bar
@@ -73,6 +73,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     pairs = _mode(modes, "pairs", "from ordinary pictures", _PAIRS_HELP, _PAIRS_EXAMPLES)
     pairs.add_argument(
         "--most", type=int, default=20, metavar="N", help="pairs to use of more (default: 20)"
+    )
+    pairs.add_argument(
+        "--tolerance",
+        type=float,
+        default=100 * TOLERANCE,
+        metavar="PERCENT",
+        help="refuse when the corners are in doubt by more than this share of the visible width; "
+        "raise it where the views overlap little (default: %(default)g)",
     )
     pairs.set_defaults(run=_run_pairs)
     board = _mode(modes, "board", "from a calibration board", _BOARD_HELP, _BOARD_EXAMPLES)
@@ -145,7 +153,9 @@ def _run_pairs(options: argparse.Namespace) -> int:
     _check_output(options)
     images = _read(options.visible, options.infrared, options.most)
     with progress_bar("registering", "%") as show:
-        result = calibrate_from_pairs(images, progress=_share(show))
+        result = calibrate_from_pairs(
+            images, progress=_share(show), tolerance=options.tolerance / 100
+        )
     facts = {**result.facts(), **result.homography.to_dict()}
     if options.picture:
         write_image(options.picture, overlay(*images[0], result.homography))
