@@ -100,9 +100,10 @@ class TestMalformed(NodeTest):
     def test_text_that_is_not_utf8_does_not_end_the_node(self):
         self.rig.fuse()
         before = self.rig.count("malformed")
-        content = serialize_message(changed(visible(encoding="abcdefgh"), header=header(1)))
+        stamp = self.rig.next_stamp()
+        content = serialize_message(changed(visible(encoding="abcdefgh"), header=header(stamp)))
         self.rig.visible.publish(content.replace(b"abcdefgh", b"\xff\xfe\xff\xfe\xff\xfe\xff\xfe"))
-        self.rig.infrared.publish(changed(infrared(), header=header(1)))
+        self.rig.send_infrared(infrared(), stamp)
         self.rig.fuse()
         self.rig.wait_for_report(lambda r: int(r["malformed"]) > before, "not counted")
 

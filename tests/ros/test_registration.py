@@ -108,7 +108,7 @@ class TestService(NodeTest):
         assert not RESULT.exists()
 
     def test_a_shifted_infrared_camera_is_registered_and_the_result_written(self):
-        width, height = 192, 144
+        width, height = 320, 240
         frame = StreetScene(SceneConfig(width=width, height=height)).frame(0)
         shift = np.float64([[1, 0, 8], [0, 1, 0]])
         grey = InfraredNormalizer()(frame.infrared)

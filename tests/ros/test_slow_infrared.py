@@ -38,7 +38,8 @@ class TestSlowInfrared(NodeTest):
         self.rig.wait_for_report(lambda r: int(r["held"]) >= 8, "held frames are not counted")
 
     def test_infrared_that_stops_is_no_longer_shown_after_the_timeout(self):
-        assert shows_infrared(self.rig.fuse())
+        # The first visible image may be ahead of the first infrared one.
+        assert any(shows_infrared(self.rig.fuse()) for _ in range(3))
 
         def visible_only():
             stamp = self.rig.send_visible()
