@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import signal
 import sys
 
 from lut_fuse_core import __version__
@@ -30,10 +32,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0, 1 for a failure, 2 for bad input."""
     options = build_parser().parse_args(arguments)
     try:
-        return int(options.run(options) or 0)
+        status = int(options.run(options) or 0)
+        sys.stdout.flush()
+        return status
     except InputError as error:
         print(f"lut-fuse: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever read the output (head, less) has seen enough; nothing may be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (LutFuseError, OSError) as error:
         print(f"lut-fuse: {error}", file=sys.stderr)
         return 1
