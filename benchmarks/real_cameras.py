@@ -34,7 +34,7 @@ def strip(*images: np.ndarray) -> np.ndarray:
 
 
 def hot_object(folder: Path) -> None:
-    """A hot object covers a sixth of the view for five seconds: who else gets darker?"""
+    """A hot object covers a tenth of the view for five seconds: who else gets darker?"""
     scene = StreetScene(SceneConfig(width=320, height=240, seed=3, moving=False))
     y, x = np.mgrid[:240, :320]
     blob = np.exp(-(((x - 250) / 34) ** 4) - ((y - 150) / 60) ** 4)

@@ -55,7 +55,7 @@ def test_one_pair_is_registered_without_a_starting_guess(
     assert main([*arguments, "-o", str(output), "--picture", str(picture)]) == 0
     found = np.asarray(load_registration(output).matrix)  # type: ignore[union-attr]
     error = map_points(found, corners((320, 400))) - map_points(TRUE, corners((320, 400)))
-    assert np.linalg.norm(error, axis=1).mean() < 8
+    assert np.linalg.norm(error, axis=1).mean() < 2.5
     assert read_visible(picture).shape == (960, 640, 3)
     assert json.loads(output.read_text())["accepted"] is True
 
@@ -66,7 +66,7 @@ def test_several_pairs_of_a_rig_are_used_together(
     result = calibrate_from_pairs(pairs)
     assert result.accepted, result.reason
     assert result.quality.pairs == 2
-    assert corner_error(result, TRUE, (320, 400)) < 8
+    assert corner_error(result, TRUE, (320, 400)) < 2.5
 
 
 def test_images_that_do_not_belong_together_are_refused(
