@@ -1,6 +1,6 @@
 """The pictures of docs/registration.md, from made-up scenes.
 
-python benchmarks/real_cameras.py docs/images
+python tests/experiments/real_cameras.py docs/images
 """
 
 from __future__ import annotations
