@@ -15,7 +15,12 @@ SHIPPED = Path(__file__).parents[2] / "config" / "training"
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("teacher.yaml", TeacherConfig), ("distil.yaml", DistilConfig)]
+    ("name", "kind"),
+    [
+        ("teacher.yaml", TeacherConfig),
+        ("distil.yaml", DistilConfig),
+        ("default.yaml", DistilConfig),
+    ],
 )
 def test_shipped_configurations_are_valid(name: str, kind: type) -> None:
     assert read_config(kind, SHIPPED / name).loss.quality.qabf > 0
