@@ -94,6 +94,7 @@ setup(
             "onnx>=1.16",
             "types-PyYAML>=6",
             "mcap-ros2-support>=0.5",
+            "tensorboard>=2.14",
         ],
     },
     entry_points={

@@ -7,13 +7,12 @@ the `cpu` backend takes the others.
 from __future__ import annotations
 
 import ctypes
-import os
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from lut_fuse_core.backends.base import check_pair
+from lut_fuse_core.backends.base import check_pair, usable_cores
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray, FusionModel
@@ -93,7 +92,7 @@ class NativeBackend:
                 "this model normalises with each frame's own statistics; 'cpu' can do that"
             )
         self._library = _library()
-        self._handle = _create(self._library, model, threads or _cores(), instructions)
+        self._handle = _create(self._library, model, threads or usable_cores(), instructions)
         self._kept: dict[str, UInt8Array] = {}
 
     def __del__(self) -> None:
@@ -221,12 +220,6 @@ def _library() -> ctypes.CDLL:
     library.lut_fuse_error_bound.restype = ctypes.c_float
     library.lut_fuse_instructions.restype = ctypes.c_char_p
     return library
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _create(
