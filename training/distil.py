@@ -194,10 +194,14 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
     return outcome, taught
 
 
-def export_run(run: Path, out: Path) -> ExportReport:
+def export_run(run: Path, out: Path, blend: Path | None = None, share: float = 0.5) -> ExportReport:
     """Export the latest checkpoint of a distillation, finished or not.
 
-    Raises InputError if the folder holds none, LutFuseError if the export does not check.
+    blend, share: another run of the same structure, one of the two started from the other, and how
+    much its weights count (0 to 1). Between two stages with different weights of the loss, the
+    average of their weights is a trade-off between what each of them is good at.
+
+    Raises InputError if a folder holds no such run, LutFuseError if the export does not check.
     """
     if not (run / "config.yaml").is_file():
         raise InputError(f"{run} holds no distillation run; give the --out folder of 'distil'")
@@ -205,11 +209,22 @@ def export_run(run: Path, out: Path) -> ExportReport:
     content = read_tensors(run / CHECKPOINT)
     student = MMLut(config.student)
     student.load_state_dict(content["module"])
-    facts = {"name": config.name, "steps": content["step"], "config": to_plain(config)}
+    facts: dict[str, Any] = {
+        "name": config.name,
+        "steps": content["step"],
+        "config": to_plain(config),
+    }
     report = run / "report.json"
     if report.is_file():
         finished = json.loads(report.read_text("utf-8"))
         facts = finished if finished.get("steps") == content["step"] else facts
+    if blend is not None:
+        _blend(student, blend, share)
+        # The scores are those of the run before it was blended.
+        for key in ("validation", "teacher_validation", "export"):
+            facts.pop(key, None)
+        facts["blend"] = {"run": blend.name, "share": share}
+    _forget_places(facts)
     out.mkdir(parents=True, exist_ok=True)
     return export_model(student, out, facts)
 
@@ -221,13 +236,28 @@ def hold_context(student: MMLut) -> None:
 
 
 def _finish(student: MMLut, out: Path, facts: dict[str, Any]) -> None:
-    # A model that travels says nothing about where its files lay on the machine that trained it.
-    for key in ("teacher", "start_from"):
-        if facts["config"].get(key):
-            facts["config"][key] = Path(facts["config"][key]).name
+    _forget_places(facts)
     differences = asdict(export_model(student, out, facts))
     report = {**facts, "export": differences}
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+
+
+def _forget_places(facts: dict[str, Any]) -> None:
+    """A model that travels says nothing about where files lay on the machine that trained it."""
+    for key in ("teacher", "start_from"):
+        if facts["config"].get(key):
+            facts["config"][key] = Path(facts["config"][key]).name
+
+
+def _blend(student: MMLut, run: Path, share: float) -> None:
+    """Move the student's weights towards those of another run."""
+    if not 0 <= share <= 1:
+        raise InputError(f"the share of the blended run is {share}; it must be between 0 and 1")
+    other = MMLut(student.config)
+    _load_weights(other, run)
+    with torch.no_grad():
+        for mine, theirs in zip(student.parameters(), other.parameters(), strict=True):
+            mine.lerp_(theirs, share)
 
 
 def _teacher(config: DistilConfig, options: RunOptions) -> TeacherSource:
@@ -245,6 +275,4 @@ def _load_weights(student: MMLut, run: Path) -> None:
     try:
         student.load_state_dict(read_tensors(run / CHECKPOINT)["module"])
     except (KeyError, RuntimeError):
-        raise InputError(
-            f"{run / CHECKPOINT} holds no student of this structure to start from"
-        ) from None
+        raise InputError(f"{run / CHECKPOINT} holds no student of this structure") from None

@@ -155,6 +155,24 @@ def test_export_takes_the_checkpoint_of_an_unfinished_run(
     assert main(["export", "--run", str(tmp_path / "nothing")]) == 2
 
 
+def test_export_can_average_two_stages_of_a_run(
+    pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path
+) -> None:
+    second = tmp_path / "second"
+    command = distil_command(pairs_folder, teacher, second)
+    assert main([*command, "--set", f"start_from={distilled}"]) == 0
+    out = tmp_path / "out"
+    blend = ["--blend", str(distilled), "--share", "0.25", "--out", str(out)]
+    assert main(["export", "--run", str(second), *blend]) == 0
+    model = load_model(out / "model.safetensors")
+    first, last = (read_tensors(run / CHECKPOINT)["module"] for run in (distilled, second))
+    expected = 0.25 * first["lattice"] + 0.75 * last["lattice"]
+    assert np.abs(model.lattice - expected.clamp(0, 1).numpy()).max() <= 0.51 / 255
+    assert model.provenance["blend"] == {"run": distilled.name, "share": 0.25}
+    assert str(tmp_path) not in json.dumps(model.provenance)
+    assert main(["export", "--run", str(second), *blend, "--share", "2"]) == 2
+
+
 def test_quantise_prints_the_papers_table(
     pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

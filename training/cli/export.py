@@ -19,13 +19,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--run", dest="folder", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: the run's folder")
+    parser.add_argument(
+        "--blend",
+        type=Path,
+        metavar="FOLDER",
+        help="average with another run, one of the two started from the other: a trade-off "
+        "between what their losses favour",
+    )
+    parser.add_argument(
+        "--share", type=float, default=0.5, help="weight of the blended run (default: 0.5)"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Export and print the differences found."""
     out = options.out or options.folder
-    report = export_run(options.folder, out)
+    report = export_run(options.folder, out, options.blend, options.share)
     print(
         f"{out / MODEL}: luma within {report.luma_difference:.3f} grey levels of the trained "
         f"module, ONNX context within {report.context_difference:.5f}"
