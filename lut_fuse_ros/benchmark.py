@@ -25,6 +25,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from tqdm import tqdm
 
+from lut_fuse_core.backends.base import usable_cores
 from lut_fuse_core.errors import InputError
 from lut_fuse_ros.job import NANOSECONDS, stamp_of
 from lut_fuse_ros.meters import summarise
@@ -214,7 +215,7 @@ def _judge(
         node_memory=round(memory[-1][1], 1),
         node_memory_settled=round(settled[0], 1) if settled else None,
         node_memory_most=round(max(settled), 1) if settled else None,
-        load=round(os.getloadavg()[0] / len(os.sched_getaffinity(0)), 2),
+        load=round(os.getloadavg()[0] / usable_cores(), 2),
         backend_arguments=options.parameter,
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
 from dataclasses import replace
 from typing import Any, cast
 
 import cv2
 import numpy as np
 
+from lut_fuse_core.backends.base import usable_cores
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
 from lut_fuse_core.registration import RegistrationConfig
@@ -28,7 +28,7 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
     transform = None
     if parameters.registration_source == "file":
         transform = load_registration(parameters.registration_file)
-    threads = parameters.threads or max(1, len(os.sched_getaffinity(0)) - 1)
+    threads = parameters.threads or max(1, usable_cores() - 1)
     cv2.setNumThreads(threads)
     config = PipelineConfig(
         model=parameters.model,
