@@ -227,11 +227,27 @@ class Rig:
         return {}
 
     def count(self, name: str) -> int:
-        return int(self.report().get(name, 0))
+        """A counter of the next report, which knows of everything that came back before."""
+        self.reports.clear()
+        return int(self.wait_for_report(lambda _: True, "no diagnostics").get(name, 0))
 
-    def wait_for_report(self, condition, what: str) -> dict[str, str]:
-        # The updater's own first report, 'Node starting up', has no entries.
-        return self.wait(lambda: "state" in (r := self.report()) and condition(r) and r, what)
+    def wait_for_report(self, condition, what: str, meanwhile=None) -> dict[str, str]:
+        """The first report that fulfils ``condition``; ``meanwhile`` is called again and again.
+
+        Whatever a report says of a stream needs one that flows: the node reports once a second,
+        and a visible camera that was silent for that long is an error of its own.
+        """
+
+        def fulfilled():
+            # The updater's own first report, 'Node starting up', has no entries.
+            if "state" in (report := self.report()) and condition(report):
+                return report
+            if meanwhile is not None:
+                meanwhile()
+                time.sleep(1 / 30)
+            return None
+
+        return self.wait(fulfilled, what)
 
 
 class NodeTest(unittest.TestCase):

@@ -55,6 +55,9 @@ class TestStart(NodeTest):
             "backend 'cpu' cannot run here", process=fallen_back, timeout=TIMEOUT
         )
         self.rig.fuse()
-        report = self.rig.wait_for_report(lambda r: r["level"] == "1", "no warning")
-        assert "backend 'cpu' cannot run here" in report["message"]
+        report = self.rig.wait_for_report(
+            lambda r: r["level"] == "1" and "backend 'cpu' cannot run here" in r["message"],
+            "no warning",
+            meanwhile=self.rig.send_pair,
+        )
         assert report["backend"] != "cpu"
