@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
-import numpy as np
-
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.image_files import image_files, read_infrared, read_visible, write_image
 from lut_fuse_core.pipeline import FusionPipeline
 from lut_fuse_core.video import VIDEO_SUFFIXES, VideoReader, check_video_name, write_video
+from lut_fuse_core.video_pairs import pairs_by_time
 
 Progress = Callable[[int, int], None]
 
@@ -135,42 +132,26 @@ def _fuse_videos(
 ) -> FilesReport:
     target = output / f"{visible.stem}.mp4" if output.is_dir() else output
     check_video_name(target)
-    colour, thermal = VideoReader(visible), VideoReader(infrared)
+    colour = VideoReader(visible)
     frames = iter(colour)
-    pairs = _pairs_by_time(frames, iter(thermal), colour.rate / thermal.rate)
+    pairs = pairs_by_time(frames, VideoReader(infrared), colour.rate, lambda: pipeline.clock_offset)
     first = next(pairs, None)
     if first is None:
-        raise InputError(f"{visible} or {infrared} holds no frames that can be read")
-    height, width = first[0].shape[:2]
+        raise InputError(f"{visible} or {infrared} holds no frames of one time that can be read")
+    height, width = first.visible.shape[:2]
     count = 0
     with write_video(target, (width, height), colour.rate) as writer:
-        for image, grey in itertools.chain([first], pairs):
-            writer.write(pipeline.process(image, grey, visible_time=count / colour.rate))
+        for pair in itertools.chain([first], pairs):
+            fused = pipeline.process(
+                pair.visible,
+                pair.infrared,
+                visible_time=pair.visible_time,
+                infrared_time=pair.infrared_time,
+            )
+            writer.write(fused)
             count += 1
             if progress is not None:
                 progress(count, max(count, colour.frame_count))
     left = sum(1 for _ in frames)
     unmatched = (f"{left} frames after the infrared video ended",) if left else ()
     return FilesReport("video", str(target), count, {}, unmatched, (), writer.codec)
-
-
-def _pairs_by_time(
-    visible: Iterator[UInt8Array], infrared: Iterator[UInt8Array], ratio: float
-) -> Iterator[tuple[UInt8Array, UInt8Array]]:
-    """Each visible frame with the infrared frame nearest in time.
-
-    ratio: visible frames per infrared frame. Ends half a frame after the infrared video does.
-    """
-    current, position = next(infrared, None), 0
-    number = 0
-    while current is not None:
-        image = next(visible, None)
-        if image is None:
-            return
-        wanted = round(number / ratio)
-        while position < wanted and current is not None:
-            current, position = next(infrared, None), position + 1
-        if current is None:
-            return
-        yield image, cv2.cvtColor(current, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
-        number += 1

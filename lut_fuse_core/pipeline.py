@@ -120,6 +120,7 @@ class FusionPipeline:
         self._motion = HeldMotion() if self.config.held == "warp" else None
         self._clock = ClockOffsetEstimator() if self.config.clock != "fixed" else None
         self._held: _HeldInfrared | None = None
+        self._nearest_age = 0.0
         self._buffer: UInt8Array | None = None
         self._visible_time: float | None = None
 
@@ -156,6 +157,14 @@ class FusionPipeline:
         self.config = replace(self.config, clock_offset=seconds)
         self._held = None
 
+    @property
+    def clock_offset(self) -> float:
+        """Seconds that are being taken off the infrared stamps."""
+        estimate = self.status.clock_offset
+        if self.config.clock == "correct" and estimate is not None:
+            return estimate.seconds
+        return self.config.clock_offset
+
     def process(
         self,
         visible: UInt8Array,
@@ -179,10 +188,11 @@ class FusionPipeline:
         self._listen(visible, infrared, visible_time, infrared_time)
         if infrared is not None:
             self._held = self._prepare(visible, infrared, infrared_time)
-            if self._motion is not None:
-                self._motion.remember(visible)
         held = self._held
         age = self._age(held, visible_time)
+        nearest = self._is_nearest(age, fresh=infrared is not None)
+        if nearest and self._motion is not None:
+            self._motion.remember(visible)
         if (
             held is None
             or held.image.shape != visible.shape[:2]
@@ -190,7 +200,7 @@ class FusionPipeline:
         ):
             return self._visible_only(visible, out)
         image = held.image
-        if infrared is None and self._motion is not None:
+        if not nearest and self._motion is not None:
             image = self._motion.carry(image, visible)
         fused = self.fuser.fuse(
             visible, image, strength=self.config.strength, coverage=held.coverage, out=out
@@ -211,7 +221,7 @@ class FusionPipeline:
                 f"{grey.shape[1]}x{grey.shape[0]}; pass images of one size or allow --resize"
             )
         warp = self._registration.warp(infrared_size, (width, height))
-        corrected = None if time is None else time - self._offset()
+        corrected = None if time is None else time - self.clock_offset
         if self._buffer is None or self._buffer.shape != (height, width):
             self._buffer = np.empty((height, width), np.uint8)
         # Always a copy: the caller may overwrite its frame while this one is held.
@@ -232,16 +242,17 @@ class FusionPipeline:
             self._clock.add_infrared(infrared, infrared_time)
         self.status = replace(self.status, clock_offset=self._clock.latest())
 
-    def _offset(self) -> float:
-        estimate = self.status.clock_offset
-        if self.config.clock == "correct" and estimate is not None:
-            return estimate.seconds
-        return self.config.clock_offset
-
     def _age(self, held: _HeldInfrared | None, visible_time: float | None) -> float | None:
         if held is None or held.time is None or visible_time is None:
             return None
         return visible_time - held.time
+
+    def _is_nearest(self, age: float | None, fresh: bool) -> bool:
+        """Whether no visible image so far was nearer in time to the held infrared one."""
+        nearest = fresh or (age is not None and abs(age) < abs(self._nearest_age))
+        if nearest:
+            self._nearest_age = age or 0.0
+        return nearest
 
     def _usable(self, age: float | None, fresh: bool) -> bool:
         # Without times there is no way to know how old a held frame is, so it is not reused.

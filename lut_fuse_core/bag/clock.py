@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lut_fuse_core.bag.images import infrared_pixels, look, parse_message, visible_pixels
+from lut_fuse_core.bag.images import (
+    infrared_pixels,
+    look,
+    parse_message,
+    stamp_of,
+    visible_pixels,
+)
 from lut_fuse_core.bag.reader import BagReader
 from lut_fuse_core.bag.topics import choose_topics
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.pairing import NANOSECONDS
 from lut_fuse_core.time_offset import ClockOffset, ClockOffsetEstimator
 
 LONGEST = 60.0
@@ -30,10 +37,10 @@ def find_clock_offset(
         )
         for connection, recorded, data in reader.messages([topics.visible, topics.infrared]):
             first = recorded if first is None else first
-            if recorded - first > LONGEST * 1e9:
+            if recorded - first > LONGEST * NANOSECONDS:
                 break
             message = parse_message(connection, data)
-            time = message.header.stamp.sec + message.header.stamp.nanosec / 1e9
+            time = stamp_of(message) / NANOSECONDS
             if connection.id == topics.visible.id:
                 estimator.add_visible(visible_pixels(connection, message), time)
             else:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from rosbags.interfaces import Connection
 
-from lut_fuse_core.bag.images import infrared_pixels, look, parse_message, visible_pixels
+from lut_fuse_core.bag.camera_infos import CameraInfos
+from lut_fuse_core.bag.images import (
+    infrared_pixels,
+    look,
+    parse_message,
+    stamp_of,
+    visible_pixels,
+)
 from lut_fuse_core.bag.reader import BagReader
+from lut_fuse_core.bag.report import BagReport, require_pairs
 from lut_fuse_core.bag.topics import (
-    CAMERA_INFO,
     COMPRESSED,
     RAW,
     CameraTopics,
@@ -28,8 +34,6 @@ from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.pairing import NANOSECONDS, Pair, StampPairer
 from lut_fuse_core.pipeline import FusionPipeline
 
-CAMERA_INFOS_KEPT = 256
-
 
 @dataclass(frozen=True)
 class BagOptions:
@@ -38,6 +42,8 @@ class BagOptions:
     visible, infrared: image topics; None to recognise them. fused: raw image topic to write.
     tolerance: seconds by which the stamps of a pair may differ.
     reuse_infrared: one infrared image may serve several visible ones (different frame rates).
+    max_infrared_age: seconds by which an infrared image may then be older or newer than a visible
+        one; None for the tolerance.
     copy: copy all other topics too. storage: of the output, None for the input's.
     output: ``raw`` (sensor_msgs/Image in ``encoding``) or compressed to ``jpeg`` or ``png``.
     overwrite: replace an existing bag.
@@ -48,6 +54,7 @@ class BagOptions:
     fused: str = "/fused/image"
     tolerance: float = 0.03
     reuse_infrared: bool = False
+    max_infrared_age: float | None = None
     copy: bool = True
     storage: Storage | None = None
     output: Literal["raw", "jpeg", "png"] = "raw"
@@ -57,47 +64,23 @@ class BagOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance <= 60:
             raise InputError(f"the tolerance is {self.tolerance} s; it must be 0 to 60")
+        if self.max_infrared_age is not None:
+            if not self.reuse_infrared:
+                raise InputError(
+                    "an age of infrared images matters only where they are reused; add "
+                    "--reuse-infrared"
+                )
+            if not 0 <= self.max_infrared_age <= 60:
+                raise InputError(
+                    f"the infrared age is {self.max_infrared_age} s; it must be 0 to 60"
+                )
         if not self.fused.startswith("/") or self.fused.endswith("/"):
             raise InputError(f"'{self.fused}' is no topic name; write it like /fused/image")
 
-
-@dataclass(frozen=True)
-class BagReport:
-    """What became of a bag.
-
-    pairs: fused and written. unpaired_*: images without a partner within the tolerance.
-    unusable: messages that could not be decoded or fused; first_problem: why, for the first.
-    unstamped: images without a stamp of their own, paired by the time they were recorded.
-    copied: messages of other topics. messages_read, messages_recorded: of the topics that were
-    needed; the latter None where the bag does not say. damage: what is wrong with the input.
-    seconds: it took.
-    """
-
-    output: str
-    storage: str
-    visible: str
-    infrared: str
-    fused: str
-    pairs: int
-    unpaired_visible: int
-    unpaired_infrared: int
-    unusable: int
-    first_problem: str | None
-    unstamped: int
-    copied: int
-    messages_read: int
-    messages_recorded: int | None
-    damage: str | None
-    seconds: float
-
     @property
-    def rate(self) -> float:
-        """Pairs per second, reading and writing included."""
-        return self.pairs / self.seconds if self.seconds > 0 else 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        """All fields and the rate, for `json.dump`."""
-        return {**asdict(self), "seconds": round(self.seconds, 3), "fps": round(self.rate, 2)}
+    def reach(self) -> float:
+        """Seconds by which images that are fused may be apart."""
+        return self.tolerance if self.max_infrared_age is None else self.max_infrared_age
 
 
 def fuse_bag(
@@ -121,9 +104,9 @@ def fuse_bag(
     options = options or BagOptions()
     source, target = Path(source), Path(target)
     check_target(target, source, options.overwrite)
-    if options.tolerance > pipeline.config.max_infrared_age:
+    if options.reach > pipeline.config.max_infrared_age:
         raise InputError(
-            f"the tolerance of {options.tolerance:g} s exceeds the age of "
+            f"the tolerance of {options.reach:g} s exceeds the age of "
             f"{pipeline.config.max_infrared_age:g} s up to which the pipeline uses infrared images"
         )
     start = time.perf_counter()
@@ -137,7 +120,7 @@ def fuse_bag(
             fusing = _Fusing(reader, writer, topics, pipeline, options)
             fusing.run(progress)
             report = fusing.report(str(target), storage, start)
-            _require_pairs(report, fusing.pairer.closest, options.tolerance)
+            require_pairs(report, fusing.pairer.closest, options.reach)
     return replace(report, seconds=time.perf_counter() - start)
 
 
@@ -155,7 +138,7 @@ class _Fusing:
         self.reader, self.writer, self.topics = reader, writer, topics
         self.pipeline, self.options = pipeline, options
         self.pairer: StampPairer[_Recorded, _Recorded] = StampPairer(
-            round(options.tolerance * NANOSECONDS), reuse_infrared=options.reuse_infrared
+            round(options.reach * NANOSECONDS), reuse_infrared=options.reuse_infrared
         )
         self.pairs = self.unusable = self.unstamped = self.copied = self.read = 0
         self.first_problem: str | None = None
@@ -163,7 +146,7 @@ class _Fusing:
         suffix, kind = ("", RAW) if options.output == "raw" else ("/compressed", COMPRESSED)
         qos = offered_qos(topics.visible)
         self.fused = writer.add_topic(options.fused + suffix, kind, qos)
-        self.infos = _CameraInfos(reader.connections, topics.visible.topic, options.fused, writer)
+        self.infos = CameraInfos(reader.connections, topics.visible.topic, options.fused, writer)
         copied = reader.connections if options.copy else []
         self.copies = {each.id: writer.copy_topic(each) for each in copied}
         needed = {topics.visible.id, topics.infrared.id, self.infos.source_id, *self.copies}
@@ -190,15 +173,15 @@ class _Fusing:
             self.infos.take(parse_message(connection, data), data)
         elif connection.id in (self.topics.visible.id, self.topics.infrared.id):
             message = parse_message(connection, data)
-            stamp = _stamp(message)
+            stamp = stamp_of(message)
             if stamp == 0:
                 self.unstamped += 1
                 stamp = recorded
-            item = _Recorded(recorded, message)
+            item = _Recorded(recorded, stamp, message)
             if connection.id == self.topics.visible.id:
                 self._fuse(self.pairer.add_visible(stamp, item))
             else:
-                offset = round(self.pipeline.config.clock_offset * NANOSECONDS)
+                offset = round(self.pipeline.clock_offset * NANOSECONDS)
                 self._fuse(self.pairer.add_infrared(stamp - offset, item))
 
     def _fuse(self, pairs: list[Pair[_Recorded, _Recorded]]) -> None:
@@ -222,12 +205,11 @@ class _Fusing:
         if infrared is not self.held:
             self.held = None
             fresh = infrared_pixels(self.topics.infrared, infrared.message)
-        offset = self.pipeline.config.clock_offset
         fused = self.pipeline.process(
             visible_pixels(self.topics.visible, pair.visible.item.message),
             fresh,
             visible_time=pair.visible.stamp / NANOSECONDS,
-            infrared_time=pair.infrared.stamp / NANOSECONDS + offset,
+            infrared_time=infrared.stamp / NANOSECONDS,
         )
         if self.pipeline.status.source == "visible":
             raise InputError("an infrared image does not fit the visible one it was held for")
@@ -264,8 +246,13 @@ class _Fusing:
             messages_read=self.read,
             messages_recorded=self._recorded(),
             damage=self.reader.damage,
+            clock_offset=round(self._clock_offset(), 4),
             seconds=time.perf_counter() - start,
         )
+
+    def _clock_offset(self) -> float:
+        estimate = self.pipeline.status.clock_offset
+        return self.pipeline.clock_offset if estimate is None else estimate.seconds
 
     def _recorded(self) -> int | None:
         counts = [self.reader.recorded.get(each.topic) for each in self.needed]
@@ -275,50 +262,14 @@ class _Fusing:
 
 @dataclass(frozen=True)
 class _Recorded:
-    """An image message as it lies in the bag; decoded only when it has a partner."""
+    """An image message as it lies in the bag; decoded only when it has a partner.
+
+    recorded: when. stamp: of its own camera's clock. Both in nanoseconds.
+    """
 
     recorded: int
+    stamp: int
     message: Any
-
-
-class _CameraInfos:
-    """The visible camera's infos, published again beside the fused images."""
-
-    def __init__(
-        self, connections: list[Connection], visible: str, fused: str, writer: BagWriter
-    ) -> None:
-        name = camera_info_topic(visible)
-        sources = [
-            each for each in connections if (each.topic, each.msgtype) == (name, CAMERA_INFO)
-        ]
-        self.source_id = sources[0].id if sources else None
-        self._writer = writer
-        self._recent: deque[tuple[int, bytes]] = deque(maxlen=CAMERA_INFOS_KEPT)
-        if sources:
-            qos = offered_qos(sources[0])
-            self._topic = writer.add_topic(camera_info_topic(fused), CAMERA_INFO, qos)
-
-    def take(self, message: Any, data: bytes) -> None:
-        """Keep an info, parsed and as it was recorded."""
-        self._recent.append((_stamp(message), data))
-
-    def write(self, header: Any, recorded: int) -> None:
-        """Write the info of the image with this header; the latest one if none has its stamp."""
-        if not self._recent:
-            return
-        stamp = header.stamp.sec * NANOSECONDS + header.stamp.nanosec
-        same = next((data for time, data in reversed(self._recent) if time == stamp), None)
-        if same is None:
-            latest: Any = STORE.deserialize_cdr(self._recent[-1][1], CAMERA_INFO)
-            latest.header.stamp = header.stamp
-            self._writer.write(self._topic, recorded, STORE.serialize_cdr(latest, CAMERA_INFO))
-        else:
-            self._writer.write(self._topic, recorded, same)
-
-
-def _stamp(message: Any) -> int:
-    stamp = message.header.stamp
-    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
 
 
 def _check_free(connections: list[Connection], options: BagOptions) -> None:
@@ -330,22 +281,3 @@ def _check_free(connections: list[Connection], options: BagOptions) -> None:
                 f"topic {name} is in the bag already; choose another name with --fused "
                 "or leave the other topics out with --no-copy"
             )
-
-
-def _require_pairs(report: BagReport, closest: int | None, tolerance: float) -> None:
-    if report.pairs:
-        return
-    if report.unusable:
-        raise InputError(
-            f"none of the images of {report.visible} and {report.infrared} can be fused: "
-            f"{report.first_problem}"
-        )
-    hint = "the two topics do not overlap in time"
-    if closest is not None:
-        hint = f"the closest are {closest / NANOSECONDS:.3f} s apart"
-    if report.damage:
-        hint += f"; the bag is damaged: {report.damage}"
-    raise InputError(
-        f"no images of {report.visible} and {report.infrared} have stamps within "
-        f"{tolerance:g} s of each other ({hint}); try a larger --tolerance"
-    )

@@ -21,6 +21,7 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.image_header import encoded_size
 from lut_fuse_core.infrared import RawInfrared
+from lut_fuse_core.pairing import NANOSECONDS
 
 
 def parse_message(connection: Connection, data: bytes) -> Any:
@@ -30,6 +31,12 @@ def parse_message(connection: Connection, data: bytes) -> Any:
     # rosbags promises no particular error for bytes that are no such message.
     except Exception as error:
         raise InputError(f"a message of {connection.topic} is damaged: {error}") from error
+
+
+def stamp_of(message: Any) -> int:
+    """When a message was captured, nanoseconds; 0 if it does not say."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
 
 
 def visible_pixels(connection: Connection, message: Any) -> UInt8Array:

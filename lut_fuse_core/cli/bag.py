@@ -12,8 +12,8 @@ from lut_fuse_core.bag import BagOptions, BagReport, find_clock_offset, fuse_bag
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
-from lut_fuse_core.errors import InputError
-from lut_fuse_core.pipeline import FusionPipeline
+from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
+from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
 
 DESCRIPTION = """\
 Fuse the visible and infrared (thermal) images of a rosbag2 into a new bag. No ROS is needed.
@@ -31,8 +31,10 @@ examples:
   lut-fuse bag recording fused --visible /camera/image_raw --infrared /thermal/image_raw
   lut-fuse bag recording fused --no-copy --output jpeg
       only the fused images, compressed: a small bag to look at
-  lut-fuse bag recording fused --tolerance 0.06 --reuse-infrared
-      a 30 Hz visible and a 9 Hz infrared camera, fused at 30 Hz
+  lut-fuse bag recording fused --reuse-infrared --max-infrared-age 0.2 --held warp
+      a 30 Hz visible and a 9 Hz infrared camera, fused at 30 Hz; what moves is moved along
+  lut-fuse bag recording fused --clock-offset auto --clock correct
+      cameras whose clocks are apart, and drift
 """
 
 
@@ -64,13 +66,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="how far apart the stamps of a pair may be (default: %(default)s)",
     )
     parser.add_argument(
-        "--clock-offset",
-        default="0",
-        metavar="SECONDS|auto",
-        help="how far the infrared camera's clock is ahead of the visible one's; auto finds out "
-        "from what moves in the first minute (default: %(default)s)",
-    )
-    parser.add_argument(
         "--reuse-infrared",
         action="store_true",
         help="let one infrared image serve several visible ones (cameras of different rates)",
@@ -95,6 +90,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the bag OUT if it exists")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_time_arguments(
+        parser,
+        "with --reuse-infrared: how far in time an infrared image may be from the visible one it "
+        "is fused with (default: --tolerance)",
+    )
     add_pipeline_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -107,40 +107,29 @@ def run(options: argparse.Namespace) -> int:
         fused=options.fused,
         tolerance=options.tolerance,
         reuse_infrared=options.reuse_infrared,
+        max_infrared_age=options.max_infrared_age,
         copy=options.copy,
         storage=options.storage,
         output=options.output,
         encoding=options.encoding,
         overwrite=options.overwrite,
     )
-    config = pipeline_config(options, resize=True)
-    age = max(config.max_infrared_age, options.tolerance)
-    offset = _clock_offset(options)
-    pipeline = FusionPipeline(replace(config, max_infrared_age=age, clock_offset=offset))
+    config = timed(
+        pipeline_config(options, resize=True),
+        options,
+        lambda: find_clock_offset(options.source, options.visible, options.infrared),
+    )
+    # How far apart images may be is decided where they are paired; the pipeline allows as much.
+    allowed = max(PipelineConfig().max_infrared_age, bag_options.reach)
+    pipeline = FusionPipeline(replace(config, max_infrared_age=allowed))
     with tidy_termination(), progress_bar("bag", "messages") as show:
         report = fuse_bag(options.source, options.target, pipeline, bag_options, show)
+    say_clock_offset(pipeline)
     warn(report)
     print(json.dumps(report.as_json(), indent=2) if options.json else summary(report))
     if report.damage:
         return 2
     return 1 if report.unusable else 0
-
-
-def _clock_offset(options: argparse.Namespace) -> float:
-    if options.clock_offset == "auto":
-        found = find_clock_offset(options.source, options.visible, options.infrared)
-        print(
-            f"lut-fuse: the infrared clock is {found.seconds:+.2f} s ahead "
-            f"(correlation {found.correlation:.2f})",
-            file=sys.stderr,
-        )
-        return found.seconds
-    try:
-        return float(options.clock_offset)
-    except ValueError:
-        raise InputError(
-            f"--clock-offset '{options.clock_offset}' is neither a number of seconds nor auto"
-        ) from None
 
 
 def summary(report: BagReport) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
+from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
 from lut_fuse_core.files import FilesReport, fuse_files
-from lut_fuse_core.pipeline import FusionPipeline
+from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.video_pairs import find_video_offset
 
 DESCRIPTION = """\
 Fuse a visible and an infrared (thermal) image, two folders of them, or two videos.
@@ -28,6 +30,8 @@ examples:
   lut-fuse fuse dataset/visible dataset/infrared -o fused
   lut-fuse fuse rgb.mp4 thermal.mp4 -o fused.mp4 --resize
       --resize scales infrared images of another size; both must show the same field of view
+  lut-fuse fuse rgb.mp4 thermal.mp4 -o fused.mp4 --resize --clock-offset auto --held warp
+      videos that were not started together, infrared at a lower rate
 """
 
 NAMES_SHOWN = 3
@@ -71,13 +75,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="of images written to a folder (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_time_arguments(
+        parser,
+        "of videos: how far in time an infrared frame may be from the visible one it is fused "
+        "with; beyond that the visible frame is shown (default: "
+        f"{PipelineConfig().max_infrared_age:g})",
+    )
     add_pipeline_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Fuse; 0 when all is fused, 1 when some pairs of a folder could not be."""
-    pipeline = FusionPipeline(pipeline_config(options, resize=options.resize))
+    config = timed(
+        pipeline_config(options, resize=options.resize),
+        options,
+        lambda: find_video_offset(options.visible, options.infrared),
+    )
+    pipeline = FusionPipeline(config)
     start = time.perf_counter()
     with tidy_termination(), progress_bar("fuse", "pairs") as show:
         report = fuse_files(
@@ -90,6 +105,7 @@ def run(options: argparse.Namespace) -> int:
             progress=show,
         )
     seconds = time.perf_counter() - start
+    say_clock_offset(pipeline)
     for name, reason in report.failed.items():
         print(f"lut-fuse: {name}: {reason}", file=sys.stderr)
     if options.json:

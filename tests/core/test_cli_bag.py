@@ -290,6 +290,32 @@ def test_one_infrared_image_can_serve_as_long_as_the_tolerance_says(lut_fuse, tm
     assert (report["pairs"], report["unusable"]) == (PAIRS, 0)
 
 
+def slow_infrared(tmp_path) -> Path:
+    """A bag with infrared images for the first and the fourth visible one only."""
+    slow = [e for e in entries() if e.topic != INFRARED]
+    slow += [bags.image(INFRARED, GREY[i], "mono8", STAMPS[i]) for i in (0, 3)]
+    return bags.write(tmp_path / "in", sorted(slow, key=lambda entry: entry.recorded))
+
+
+@pytest.mark.parametrize(("age", "pairs"), [(0.05, 2), (0.11, 5), (0.2, 6)])
+def test_reused_infrared_serves_up_to_its_age(lut_fuse, tmp_path, age, pairs):
+    options = ("--reuse-infrared", "--max-infrared-age", age, "--json")
+    out = lut_fuse(slow_infrared(tmp_path), tmp_path / "out", *options)[1]
+    assert json.loads(out)["pairs"] == pairs
+
+
+def test_reused_infrared_can_move_along_with_the_visible_image(lut_fuse, tmp_path):
+    bag = slow_infrared(tmp_path)
+    options = ("--reuse-infrared", "--max-infrared-age", "0.2", "--no-copy")
+    fused = {}
+    for held in ("hold", "warp"):
+        lut_fuse(bag, tmp_path / held, *options, "--held", held)
+        messages = bags.read_mcap(tmp_path / held, "/fused/image")["/fused/image"]
+        fused[held] = [bytes(each.message.data) for each in messages]
+    same = [a == b for a, b in zip(fused["hold"], fused["warp"], strict=True)]
+    assert (same[0], same[3], all(same)) == (True, True, False)
+
+
 def test_a_known_offset_between_the_clocks_is_taken_off(lut_fuse, tmp_path):
     bag = bags.write(tmp_path / "in", entries(lag=70 * MILLI))
     options = ("--tolerance", "0.001", "--clock-offset", "0.07", "--json")
@@ -310,6 +336,39 @@ def test_an_unknown_offset_between_the_clocks_is_found(lut_fuse, tmp_path):
     estimate = re.search(r"infrared clock is (\S+) s ahead", errors)
     assert float(estimate[1]) == pytest.approx(0.3, abs=0.05)
     assert json.loads(out)["pairs"] == 150
+
+
+def swinging_cameras(count: int) -> list[np.ndarray]:
+    """What a camera sees that is moved to and fro irregularly, ``(H, W) uint8``."""
+    rng = np.random.default_rng(1)
+    steps = np.cumsum(rng.uniform(-6, 6, count) * np.repeat(rng.uniform(0, 1, count // 10), 10))
+    scene = cv2.GaussianBlur(rng.integers(0, 255, (HEIGHT, 1200)).astype(np.uint8), (0, 0), 3)
+    scene = cv2.normalize(scene, None, 0, 255, cv2.NORM_MINMAX)
+    first = int(-steps.min()) + 1
+    return [scene[:, first + int(step) :][:, :WIDTH] for step in steps]
+
+
+@pytest.mark.parametrize("clock", ["report", "correct"])
+def test_a_wrong_offset_is_put_right_along_the_way_when_told_to(lut_fuse, model, tmp_path, clock):
+    """Clocks 0.3 s apart, said to be 0.25 s: neighbours pair until the estimate takes over."""
+    views, found = swinging_cameras(300), []
+    for index, view in enumerate(views):
+        stamp = START + index * 50 * MILLI
+        found.append(bags.image(VISIBLE, np.dstack([view] * 3), "rgb8", stamp))
+        late = bags.image(INFRARED, 255 - view, "mono8", stamp + 300 * MILLI)
+        found.append(replace(late, recorded=stamp + 5 * MILLI))
+    bag = bags.write(tmp_path / "in", found)
+    options = ("--clock-offset", "0.25", "--clock", clock, "--tolerance", "0.02", "--no-copy")
+    _, out, errors = lut_fuse(bag, tmp_path / "out", *options, "--json")
+    assert json.loads(out)["clock_offset"] == pytest.approx(0.3, abs=0.02)
+    assert "infrared clock is +0.3" in errors
+    fuser = Fuser(model, backend="reference")
+    right = []
+    for read in bags.read_mcap(tmp_path / "out", "/fused/image")["/fused/image"][-100:]:
+        view = views[(nanoseconds(read.message) - START) // (50 * MILLI)]
+        fused = fuser.fuse(np.dstack([view] * 3), 255 - view)
+        right.append(bytes(read.message.data) == fused.tobytes())
+    assert all(right) == (clock == "correct")
 
 
 # What cannot work, and what is said about it.
@@ -405,6 +464,8 @@ def test_an_output_that_is_something_else_is_not_touched(lut_fuse, tmp_path, nam
         ("--tolerance", "-1"),
         ("--fused", "fused"),
         ("--tolerance", "nan"),
+        ("--max-infrared-age", "0.5"),
+        ("--reuse-infrared", "--max-infrared-age", "-1"),
     ],
 )
 def test_impossible_options_are_refused(lut_fuse, tmp_path, options):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -209,6 +210,72 @@ def test_videos_of_different_rates_are_matched_by_time(lut_fuse, tmp_path):
     assert all(max(group) - min(group) < 0.5 for group in groups)
     means = [np.mean(group) for group in groups]
     assert min(abs(a - b) for a, b in itertools.combinations(means, 2)) > 1
+
+
+def test_a_known_offset_between_videos_is_taken_off(lut_fuse, tmp_path):
+    visible = save_video(tmp_path / "v.avi", flat(*[40] * 6), 10)
+    infrared = save_video(tmp_path / "i.avi", flat(0, 0, 255, 255, 255, 255, 255, 255), 10)
+    target = tmp_path / "f.avi"
+    lut_fuse(visible, infrared, "-o", target, "--clock-offset", "0.2")
+    levels = [float(frame.mean()) for frame in frames_of(target)]
+    assert len(levels) == 6
+    assert max(levels) - min(levels) < 0.5
+
+
+def moving_videos(tmp_path: Path, late: float) -> tuple[Path, Path]:
+    """13 s seen by two cameras, the infrared one started so many seconds before the visible one."""
+    rng = np.random.default_rng(1)
+    steps = np.cumsum(rng.uniform(-6, 6, 400) * np.repeat(rng.uniform(0, 1, 40), 10))
+    steps = np.interp(np.arange(400), np.arange(400), steps - steps.min())
+    scene = rng.integers(0, 255, (HEIGHT, 1000)).astype(np.uint8)
+    scene = cv2.GaussianBlur(scene, (0, 0), 3)
+    scene = cv2.normalize(scene, None, 0, 255, cv2.NORM_MINMAX)
+    views = [scene[:, 300 + int(step) :][:, :WIDTH] for step in steps]
+    first = round(late * 20)
+    return (
+        save_video(tmp_path / "v.avi", views[first : first + 260], 20),
+        save_video(tmp_path / "i.avi", [255 - view for view in views[:280]], 20),
+    )
+
+
+def test_the_offset_between_videos_is_found(lut_fuse, tmp_path):
+    videos = moving_videos(tmp_path, 0.4)
+    target = tmp_path / "f.avi"
+    status, _, errors = lut_fuse(*videos, "-o", target, "--clock-offset", "auto")
+    found = re.search(r"infrared clock is (\S+) s ahead", errors)
+    assert status == 0
+    assert float(found[1]) == pytest.approx(0.4, abs=0.03)
+
+
+def test_the_offset_between_videos_is_followed_and_said(lut_fuse, tmp_path):
+    videos = moving_videos(tmp_path, 0.4)
+    errors = lut_fuse(*videos, "-o", tmp_path / "f.avi", "--clock", "correct")[2]
+    found = re.search(r"infrared clock is (\S+) s ahead", errors)
+    assert float(found[1]) == pytest.approx(0.4, abs=0.03)
+
+
+def test_infrared_that_is_too_old_for_a_video_frame_is_left_out(lut_fuse, tmp_path):
+    visible = save_video(tmp_path / "v.avi", flat(*[40] * 8), 10)
+    infrared = save_video(tmp_path / "i.avi", flat(255, 255), 2)
+    shown = {}
+    for age in ("0", "0.05", "1"):
+        lut_fuse(visible, infrared, "-o", tmp_path / "f.avi", "--max-infrared-age", age)
+        shown[age] = [float(frame.mean()) for frame in frames_of(tmp_path / "f.avi")]
+    alone, fused = shown["0"][2], shown["1"][2]
+    assert abs(alone - fused) > 1
+    assert shown["0.05"] == pytest.approx([fused] + [alone] * 4 + [fused] + [alone] * 2, abs=0.5)
+
+
+def test_an_infrared_video_of_a_lower_rate_can_move_along(lut_fuse, tmp_path):
+    visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
+    infrared = save_video(tmp_path / "i.avi", [GREY[0], GREY[4]], 2.5)
+    fused = {}
+    for held in ("hold", "warp"):
+        lut_fuse(visible, infrared, "-o", tmp_path / "f.avi", "--held", held)
+        fused[held] = frames_of(tmp_path / "f.avi")
+    same = [np.array_equal(a, b) for a, b in zip(*fused.values(), strict=True)]
+    assert same[0]
+    assert not all(same)
 
 
 def test_frames_beyond_the_shorter_video_are_reported(lut_fuse, tmp_path):

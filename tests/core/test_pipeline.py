@@ -139,24 +139,40 @@ def test_a_strength_outside_0_to_1_is_refused(strength: float) -> None:
         pipeline().set_strength(strength)
 
 
-def test_a_held_frame_can_follow_the_motion_of_the_visible_image() -> None:
+def textured_pair() -> tuple[np.ndarray, np.ndarray]:
+    """A visible image with structure, and a warm block in columns 30 to 49."""
     texture = np.random.default_rng(0).integers(0, 120, (64, 96)).astype(np.uint8)
     texture = cv2.GaussianBlur(texture, (0, 0), 2.0)
     texture = cv2.normalize(texture, None, 0, 160, cv2.NORM_MINMAX)
     warm = np.zeros((64, 96), np.uint8)
     warm[20:44, 30:50] = 255
+    return np.repeat(texture[..., None], 3, 2), warm
+
+
+def block_centre(fused: np.ndarray) -> float:
+    return float(np.flatnonzero(fused[32, :, 0] > 230).mean())
+
+
+def test_a_held_frame_can_follow_the_motion_of_the_visible_image() -> None:
+    before, warm = textured_pair()
 
     def peak(mode: str) -> float:
         rig = pipeline(held=mode)
-        before = np.repeat(texture[..., None], 3, 2)
-        after = np.roll(before, 5, axis=1)
         rig.process(before, warm, visible_time=0.0, infrared_time=0.0)
-        fused = rig.process(after, None, visible_time=0.1)
-        columns = np.flatnonzero(fused[32, :, 0] > 230)
-        return float(columns.mean())
+        return block_centre(rig.process(np.roll(before, 5, axis=1), None, visible_time=0.1))
 
     assert peak("hold") == pytest.approx(39.5, abs=1)
     assert peak("warp") == pytest.approx(44.5, abs=1)
+
+
+def test_a_held_frame_moves_from_the_visible_image_nearest_to_it_in_time() -> None:
+    """Infrared that is newer than the first image it serves belongs to the next one."""
+    image, warm = textured_pair()
+    rig = pipeline(held="warp")
+    rig.process(np.roll(image, -4, axis=1), warm, visible_time=0.0, infrared_time=0.04)
+    assert block_centre(rig.process(image, None, visible_time=0.04)) == pytest.approx(39.5, abs=1)
+    late = rig.process(np.roll(image, 4, axis=1), None, visible_time=0.08)
+    assert block_centre(late) == pytest.approx(43.5, abs=1)
 
 
 def test_the_clock_offset_is_reported_and_corrected_when_told_to() -> None:
