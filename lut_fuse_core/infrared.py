@@ -129,35 +129,55 @@ class InfraredNormalizer:
         self._shutter.reset()
         self._table = None
 
-    def __call__(self, raw: RawInfrared) -> UInt8Array:
-        """raw: ``(H, W) uint8 or uint16``. Returns ``(H, W) uint8``. Raises InputError.
+    @property
+    def pointwise(self) -> bool:
+        """Whether a table from counts to grey levels is all that a frame needs.
 
-        The next call overwrites the result.
+        Neighbours matter for the repair of dead pixels and for local contrast.
+        """
+        return not self.config.dead_pixels and self._local is None
+
+    def take(self, raw: RawInfrared) -> bool:
+        """Look at the next frame of the stream, ``(H, W) uint8 or uint16``.
+
+        False if it carries no new picture (a shutter event): the last one should stay.
+        Raises InputError.
         """
         if raw.ndim != 2 or raw.dtype not in (np.uint8, np.uint16) or raw.size == 0:
             raise InputError(
                 f"infrared must be (H, W) uint8 or uint16, not {raw.shape} {raw.dtype}"
             )
-        if self.config.shutter:
-            verdict = self._shutter.look(raw)
-            if verdict.hold and self._out is not None and self._out.shape == raw.shape:
-                return self._out
+        if not self.config.shutter:
+            return True
+        verdict = self._shutter.look(raw)
+        if not verdict.hold:
             self._tracker.shift(verdict.shift)
-        self._out = self._normalize(raw)
+        return not verdict.hold
+
+    def __call__(self, raw: RawInfrared) -> UInt8Array:
+        """raw: ``(H, W) uint8 or uint16``. Returns ``(H, W) uint8``. Raises InputError.
+
+        The next call overwrites the result.
+        """
+        fresh = self.take(raw)
+        if fresh or self._out is None or self._out.shape != raw.shape:
+            self._out = self.normalize(raw)
         return self._out
 
-    def _normalize(self, raw: RawInfrared) -> UInt8Array:
+    def normalize(self, raw: RawInfrared) -> UInt8Array:
+        """A frame that was taken, ``(H, W) uint8``; the next call overwrites the result."""
         config = self.config
         out = self._out
         if out is None or out.shape != raw.shape:
             out = np.empty(raw.shape, np.uint8)
-        apply_table(raw, self._current_table(raw), out)
+        apply_table(raw, self.levels(raw), out)
         if config.dead_pixels:
             self._dead.learn(raw)
             self._dead.repair(out)
         return self._local.apply(out) if self._local is not None else out
 
-    def _current_table(self, raw: RawInfrared) -> UInt8Array:
+    def levels(self, raw: RawInfrared) -> UInt8Array:
+        """Grey level of every count in a frame that was taken, ``(256,) or (65536,) uint8``."""
         config = self.config
         plain = config.mode == "auto" and raw.dtype == np.uint8
         entries = 256 if raw.dtype == np.uint8 else 65536

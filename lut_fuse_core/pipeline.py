@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from lut_fuse_core.backends.base import usable_cores
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.fuser import Fuser
@@ -16,6 +17,7 @@ from lut_fuse_core.model import FusionModel
 from lut_fuse_core.registration import Registration, RegistrationConfig
 from lut_fuse_core.shutter import ShutterCounts
 from lut_fuse_core.time_offset import ClockOffset, ClockOffsetEstimator
+from lut_fuse_core.warp import Warp
 
 Source = Literal["fused", "held", "visible"]
 """What an output shows: this pair fused, fused with an earlier infrared frame, visible only."""
@@ -121,7 +123,8 @@ class FusionPipeline:
         self._clock = ClockOffsetEstimator() if self.config.clock != "fixed" else None
         self._held: _HeldInfrared | None = None
         self._nearest_age = 0.0
-        self._buffer: UInt8Array | None = None
+        self._registered: _HeldInfrared | None = None
+        self._threads = self.config.threads or usable_cores()
         self._visible_time: float | None = None
 
     def reset(self) -> None:
@@ -211,21 +214,36 @@ class FusionPipeline:
     def _prepare(
         self, visible: UInt8Array, infrared: RawInfrared, time: float | None
     ) -> _HeldInfrared:
-        grey = self._normalizer(infrared)
+        fresh = self._normalizer.take(infrared)
+        warp = self._warp(infrared, visible)
         height, width = visible.shape[:2]
-        infrared_size = (grey.shape[1], grey.shape[0])
+        corrected = None if time is None else time - self.clock_offset
+        last = self._registered
+        if last is None or last.image.shape != (height, width):
+            # Always a copy: the caller may overwrite its frame while this one is held.
+            last = _HeldInfrared(np.empty((height, width), np.uint8), None, None)
+            fresh = True
+        coverage = last.coverage
+        if fresh:
+            coverage = warp.coverage
+            if self._normalizer.pointwise:
+                warp.sample(infrared, self._normalizer.levels(infrared), last.image, self._threads)
+            else:
+                warp(self._normalizer.normalize(infrared), last.image)
+        self._registered = _HeldInfrared(last.image, coverage, corrected)
+        return self._registered
+
+    def _warp(self, infrared: RawInfrared, visible: UInt8Array) -> Warp:
+        height, width = visible.shape[:2]
+        infrared_size = (infrared.shape[1], infrared.shape[0])
         unregistered = self.config.registration.transform is None
         if unregistered and infrared_size != (width, height) and not self.config.resize:
             raise InputError(
                 f"the visible image is {width}x{height} and the infrared "
-                f"{grey.shape[1]}x{grey.shape[0]}; pass images of one size or allow --resize"
+                f"{infrared.shape[1]}x{infrared.shape[0]}; pass images of one size or allow "
+                "--resize"
             )
-        warp = self._registration.warp(infrared_size, (width, height))
-        corrected = None if time is None else time - self.clock_offset
-        if self._buffer is None or self._buffer.shape != (height, width):
-            self._buffer = np.empty((height, width), np.uint8)
-        # Always a copy: the caller may overwrite its frame while this one is held.
-        return _HeldInfrared(warp(grey, self._buffer), warp.coverage, corrected)
+        return self._registration.warp(infrared_size, (width, height))
 
     def _listen(
         self,

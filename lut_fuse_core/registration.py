@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from lut_fuse_core.camera import CameraRig, Float64Array, as_rows
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray
+from lut_fuse_core.warp import Size, Warp
 
-Size = tuple[int, int]
-"""Width and height in pixels."""
+__all__ = ["Homography", "Registration", "RegistrationConfig", "Size"]
 
 GRID_STEP = 8
 """Lens models are evaluated at every eighth pixel; in between they are smooth enough to
 interpolate (below 0.01 pixels for any lens that can be calibrated)."""
-
-FAR_OUTSIDE = -1e4
 
 
 @dataclass(frozen=True)
@@ -102,48 +99,6 @@ class RegistrationConfig:
         return "homography" if isinstance(self.transform, Homography) else "cameras"
 
 
-@dataclass(frozen=True)
-class Warp:
-    """A precomputed remap for one pair of image sizes.
-
-    offsets: ``(H, W, 2) int16`` and fractions: ``(H, W) uint16``: OpenCV's fixed-point maps,
-        visible pixel to infrared pixel; both None where resizing is all there is to do.
-    coverage: ``(H, W) uint8``: 255 where infrared is valid, 0 where it sees nothing; None where
-        it covers the whole visible image.
-    """
-
-    visible_size: Size
-    infrared_size: Size
-    offsets: npt.NDArray[np.int16] | None = field(repr=False, default=None)
-    fractions: npt.NDArray[np.uint16] | None = field(repr=False, default=None)
-    coverage: UInt8Array | None = field(repr=False, default=None)
-
-    def __call__(self, infrared: UInt8Array, out: UInt8Array | None = None) -> UInt8Array:
-        """Infrared on the visible grid: ``(h, w) uint8`` to ``(H, W) uint8``.
-
-        out: where to write; None allocates. Where infrared sees nothing its border continues.
-        """
-        if self.offsets is not None and self.fractions is not None:
-            warped = cv2.remap(
-                infrared,
-                self.offsets,
-                self.fractions,
-                cv2.INTER_LINEAR,
-                dst=out,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            return warped.astype(np.uint8, copy=False)
-        if self.infrared_size == self.visible_size:
-            if out is None:
-                return infrared
-            np.copyto(out, infrared)
-            return out
-        shrinking = self.infrared_size[0] > self.visible_size[0]
-        method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-        resized = cv2.resize(infrared, self.visible_size, dst=out, interpolation=method)
-        return resized.astype(np.uint8, copy=False)
-
-
 class Registration:
     """Keeps the remap of one camera rig; computes it anew only when something changes."""
 
@@ -178,18 +133,7 @@ class Registration:
         else:
             positions = self._camera_map(transform, infrared_size, visible_size)
         coverage = coverage_of(positions, infrared_size, self.config.soft_edge)
-        np.nan_to_num(positions, copy=False, nan=FAR_OUTSIDE)
-        np.clip(positions, FAR_OUTSIDE, -FAR_OUTSIDE, out=positions)
-        offsets, fractions = cv2.convertMaps(
-            positions[..., 0], positions[..., 1], cv2.CV_16SC2, nninterpolation=False
-        )
-        return Warp(
-            visible_size,
-            infrared_size,
-            offsets.astype(np.int16, copy=False),
-            fractions.astype(np.uint16, copy=False),
-            coverage,
-        )
+        return Warp.from_positions(positions, infrared_size, coverage)
 
     def _camera_map(self, rig: CameraRig, infrared_size: Size, visible_size: Size) -> FloatArray:
         visible = rig.visible.scaled_to(*visible_size)

@@ -7,69 +7,18 @@ the `cpu` backend takes the others.
 from __future__ import annotations
 
 import ctypes
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
 from lut_fuse_core.backends.base import check_pair, usable_cores
+from lut_fuse_core.backends.native_library import Axis, Block, Frame, Model, load_library
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray, FusionModel
 
-INTERFACE = 1
-"""Version of the C interface in native/lut_fuse_native.h."""
-
 STAGES = ("pooling", "encoder", "look-up")
 
 _MAX_THREADS = 256
-
-
-class _Axis(ctypes.Structure):
-    _fields_ = (("nodes", ctypes.c_int32), ("low", ctypes.c_float), ("high", ctypes.c_float))
-
-
-class _Block(ctypes.Structure):
-    _fields_ = (
-        ("outputs", ctypes.c_int32),
-        ("inputs", ctypes.c_int32),
-        ("weight", ctypes.c_void_p),
-        ("bias", ctypes.c_void_p),
-    )
-
-
-class _Model(ctypes.Structure):
-    _fields_ = (
-        ("axes", _Axis * 4),
-        ("lattice", ctypes.c_void_p),
-        ("gradient_l2", ctypes.c_int32),
-        ("border_replicate", ctypes.c_int32),
-        ("gradient_scale", ctypes.c_float),
-        ("rgb_inputs", ctypes.c_int32),
-        ("pool", ctypes.c_int32),
-        ("unshuffle", ctypes.c_int32),
-        ("skip", ctypes.c_int32),
-        ("block_count", ctypes.c_int32),
-        ("input_scale", ctypes.c_float),
-        ("slope", ctypes.c_float),
-        ("blocks", ctypes.POINTER(_Block)),
-    )
-
-
-class _Frame(ctypes.Structure):
-    _fields_ = (
-        ("visible", ctypes.c_void_p),
-        ("infrared", ctypes.c_void_p),
-        ("coverage", ctypes.c_void_p),
-        ("out", ctypes.c_void_p),
-        ("visible_stride", ctypes.c_ssize_t),
-        ("infrared_stride", ctypes.c_ssize_t),
-        ("coverage_stride", ctypes.c_ssize_t),
-        ("out_stride", ctypes.c_ssize_t),
-        ("height", ctypes.c_int32),
-        ("width", ctypes.c_int32),
-        ("strength", ctypes.c_float),
-    )
 
 
 class NativeBackend:
@@ -91,7 +40,7 @@ class NativeBackend:
             raise BackendUnavailableError(
                 "this model normalises with each frame's own statistics; 'cpu' can do that"
             )
-        self._library = _library()
+        self._library = load_library()
         self._handle = _create(self._library, model, threads or usable_cores(), instructions)
         self._kept: dict[str, UInt8Array] = {}
 
@@ -124,7 +73,7 @@ class NativeBackend:
         ):
             target = self._buffer("out", visible.shape)
         height, width = infrared.shape
-        frame = _Frame(
+        frame = Frame(
             visible.ctypes.data,
             infrared.ctypes.data,
             None if coverage is None else coverage.ctypes.data,
@@ -179,49 +128,6 @@ class NativeBackend:
         return buffer
 
 
-def instruction_sets() -> tuple[str, ...]:
-    """The instruction sets that the library can use on this machine, best first.
-
-    Raises BackendUnavailableError if there is no library.
-    """
-    return tuple(_library().lut_fuse_instructions().decode().split())
-
-
-@lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL:
-    found = sorted(Path(__file__).parent.glob("_native*.so"))
-    if not found:
-        raise BackendUnavailableError(
-            "its library was not built; install a C++ compiler and install the package again"
-        )
-    try:
-        library = ctypes.CDLL(str(found[0]))
-    except OSError as error:
-        raise BackendUnavailableError(f"its library does not load ({error})") from error
-    if library.lut_fuse_interface() != INTERFACE:
-        raise BackendUnavailableError(
-            f"{found[0].name} belongs to another version of the package; build it again"
-        )
-    library.lut_fuse_create.restype = ctypes.c_void_p
-    library.lut_fuse_create.argtypes = (
-        ctypes.POINTER(_Model),
-        ctypes.c_int,
-        ctypes.c_char_p,
-        ctypes.c_char_p,
-        ctypes.c_size_t,
-    )
-    library.lut_fuse_destroy.argtypes = (ctypes.c_void_p,)
-    library.lut_fuse_destroy.restype = None
-    library.lut_fuse_run.argtypes = (ctypes.c_void_p, ctypes.POINTER(_Frame))
-    library.lut_fuse_stage_times.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64))
-    library.lut_fuse_stage_times.restype = None
-    library.lut_fuse_is_packed.argtypes = (ctypes.c_void_p,)
-    library.lut_fuse_error_bound.argtypes = (ctypes.c_void_p,)
-    library.lut_fuse_error_bound.restype = ctypes.c_float
-    library.lut_fuse_instructions.restype = ctypes.c_char_p
-    return library
-
-
 def _create(
     library: ctypes.CDLL, model: FusionModel, threads: int, instructions: str | None
 ) -> int:
@@ -232,14 +138,14 @@ def _create(
         return kept[-1].ctypes.data
 
     encoder, gradient = model.encoder, model.gradient
-    blocks = (_Block * len(encoder.blocks))(
+    blocks = (Block * len(encoder.blocks))(
         *(
-            _Block(*block.weight.shape[:2], pointer(block.weight), pointer(block.bias))
+            Block(*block.weight.shape[:2], pointer(block.weight), pointer(block.bias))
             for block in encoder.blocks
         )
     )
-    described = _Model(
-        (_Axis * 4)(*(_Axis(axis.nodes, axis.low, axis.high) for axis in model.axes)),
+    described = Model(
+        (Axis * 4)(*(Axis(axis.nodes, axis.low, axis.high) for axis in model.axes)),
         pointer(model.lattice),
         gradient.norm == "l2",
         gradient.border == "replicate",

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine.hpp"
+#include "sampling.hpp"
 
 using lut_fuse::Engine;
 using lut_fuse::Kernels;
@@ -38,6 +39,26 @@ std::vector<const Kernels*> available() {
     return kernels;
 }
 
+// By name, or the best; null if this processor lacks it.
+const Kernels* find(const char* instructions) {
+    static const std::vector<const Kernels*> all = available();
+    for (const Kernels* kernels : all) {
+        if (!instructions || !std::strcmp(instructions, kernels->name)) return kernels;
+    }
+    return nullptr;
+}
+
+template <class Raw>
+int sample(const LutFuseInfrared& infrared, int threads, const char* instructions) {
+    try {
+        lut_fuse::Sampling<Raw> sampling(infrared, *find(instructions));
+        lut_fuse::ThreadTeam::instance().run(sampling, threads);
+        return sampling.out_of_memory();
+    } catch (const std::exception&) {
+        return 1;
+    }
+}
+
 }  // namespace
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
@@ -58,11 +79,8 @@ EXPORT const char* lut_fuse_instructions(void) {
 EXPORT LutFuse* lut_fuse_create(const LutFuseModel* model, int threads, const char* instructions,
                                 char* error, size_t error_size) {
     try {
-        for (const Kernels* kernels : available()) {
-            if (!instructions || !std::strcmp(instructions, kernels->name)) {
-                return new LutFuse{Engine(*model, threads, *kernels)};
-            }
-        }
+        const Kernels* kernels = find(instructions);
+        if (kernels) return new LutFuse{Engine(*model, threads, *kernels)};
         std::snprintf(error, error_size, "this processor has no '%s' instructions (it has: %s)",
                       instructions, lut_fuse_instructions());
     } catch (const std::exception&) {
@@ -80,6 +98,12 @@ EXPORT int lut_fuse_run(LutFuse* fuser, const LutFuseFrame* frame) {
     } catch (const std::exception&) {
         return 1;
     }
+}
+
+EXPORT int lut_fuse_sample(const LutFuseInfrared* infrared, int threads,
+                           const char* instructions) {
+    return infrared->wide ? sample<uint16_t>(*infrared, threads, instructions)
+                          : sample<uint8_t>(*infrared, threads, instructions);
 }
 
 EXPORT void lut_fuse_stage_times(const LutFuse* fuser, int64_t times[LUT_FUSE_STAGES]) {

@@ -21,6 +21,8 @@ namespace {
 #include "look_up.inl"
 #include "encoder.inl"
 #include "float_look_up.inl"
+#include "remap.inl"
+#include "remap_row_avx2.inl"
 }  // namespace
 
 #if defined(__clang__)
@@ -38,6 +40,7 @@ const Kernels lut_fuse::kAvx2Kernels = {
     context_row,
     expand_row,
     look_up_row,
+    remap_row,
     float_luma_row,
     float_look_up_row,
 };

@@ -25,6 +25,8 @@ namespace {
 #include "look_up.inl"
 #include "encoder.inl"
 #include "float_look_up.inl"
+#include "remap.inl"
+#include "remap_row_avx2.inl"
 }  // namespace
 
 #if defined(__clang__)
@@ -42,6 +44,7 @@ const Kernels lut_fuse::kAvx512Kernels = {
     context_row,
     expand_row,
     look_up_row,
+    remap_row,
     float_luma_row,
     float_look_up_row,
 };

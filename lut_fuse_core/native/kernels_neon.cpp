@@ -13,6 +13,8 @@ namespace {
 #include "look_up.inl"
 #include "encoder.inl"
 #include "float_look_up.inl"
+#include "remap.inl"
+#include "remap_row.inl"
 }  // namespace
 
 const Kernels lut_fuse::kNeonKernels = {
@@ -26,6 +28,7 @@ const Kernels lut_fuse::kNeonKernels = {
     context_row,
     expand_row,
     look_up_row,
+    remap_row,
     float_luma_row,
     float_look_up_row,
 };

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 1
+#define LUT_FUSE_INTERFACE 2
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -45,6 +45,27 @@ typedef struct {
     float strength;
 } LutFuseFrame;
 
+/* Raw columns and rows, both ends included; -1 and the image's size are its border, repeated. */
+typedef struct {
+    int32_t left, top, right, bottom;
+} LutFuseWindow;
+
+/* A raw infrared frame and where it goes. raw: uint16_t if wide, else uint8_t; `_stride` in bytes.
+   levels: grey level of every raw count. offsets, fractions: per pixel of out, the raw pixel (x, y)
+   at its upper left, -1 at least and the last one at most, and 32 * down + across in steps of 1/32.
+   windows: what each `band` rows of out need. All three NULL if the grids are the same.
+   out must not overlap raw. */
+typedef struct {
+    const void *raw;
+    const uint8_t *levels;
+    const int16_t *offsets;
+    const uint16_t *fractions;
+    const LutFuseWindow *windows;
+    uint8_t *out;
+    ptrdiff_t raw_stride, out_stride;
+    int32_t band, wide, raw_height, raw_width, height, width;
+} LutFuseInfrared;
+
 typedef struct LutFuse LutFuse;
 
 /* instructions: one of lut_fuse_instructions(), or NULL for the best. On failure returns NULL
@@ -55,6 +76,10 @@ void lut_fuse_destroy(LutFuse *fuser);
 
 /* Returns 0, or 1 if memory ran out. Not for two threads at once with one LutFuse. */
 int lut_fuse_run(LutFuse *fuser, const LutFuseFrame *frame);
+
+/* Normalises and registers infrared in one pass. instructions: one of lut_fuse_instructions(), or
+   NULL for the best. Returns 0, or 1 if memory ran out. */
+int lut_fuse_sample(const LutFuseInfrared *infrared, int threads, const char *instructions);
 
 /* Nanoseconds that the last frame took in each stage, all threads together. */
 void lut_fuse_stage_times(const LutFuse *fuser, int64_t times[LUT_FUSE_STAGES]);

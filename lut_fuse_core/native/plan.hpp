@@ -93,6 +93,19 @@ struct LookUpRow {
     int above, here, below;  // which of the luma rows
 };
 
+// One row of a remap out of a window of 8-bit pixels.
+struct RemapRow {
+    const uint8_t* origin;  // of raw pixel (0, 0), which may itself lie outside the window
+    int pitch;
+    const int16_t* offsets;     // raw pixel at the upper left, x and y
+    const uint16_t* fractions;  // 32 * down + across, in 1/32
+    int width;
+    uint8_t* out;
+
+    // Bytes behind the window that may be read.
+    static constexpr int kPadding = 4;
+};
+
 // The functions that exist once per instruction set.
 struct Kernels {
     const char* name;
@@ -117,6 +130,8 @@ struct Kernels {
     void (*expand_row)(const int16_t* above, const int16_t* below, int fraction_q15, int columns,
                        int stride, int width, int16_t* coarse, uint16_t* positions);
     void (*look_up_row)(const LookUp& look_up, const LookUpRow& row);
+
+    void (*remap_row)(const RemapRow& row);
 
     void (*float_luma_row)(const uint8_t* visible, int width, bool replicate, float* luma);
     void (*float_look_up_row)(const LookUp& look_up, const LookUpRow& row);

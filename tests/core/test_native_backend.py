@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lut_fuse_core.backends.native import NativeBackend, instruction_sets
+from lut_fuse_core.backends.native import NativeBackend
+from lut_fuse_core.backends.native_library import instruction_sets
 from lut_fuse_core.backends.reference import ReferenceBackend, fuse_float
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array

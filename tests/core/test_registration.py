@@ -12,7 +12,7 @@ import pytest
 from lut_fuse_core.camera import CameraModel, CameraRig, Pose
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.registration import Homography, Registration, RegistrationConfig, Warp
+from lut_fuse_core.registration import Homography, Registration, RegistrationConfig
 from lut_fuse_core.registration_file import (
     load_camera_info,
     load_registration,
@@ -20,6 +20,7 @@ from lut_fuse_core.registration_file import (
     save_camera_info,
     save_registration,
 )
+from lut_fuse_core.warp import Warp
 
 VISIBLE = CameraModel(
     400, 300, ((330.0, 0, 205.0), (0, 332.0, 148.0), (0, 0, 1)), (-0.28, 0.09, 0.001, 0.0, 0.0)
@@ -39,10 +40,9 @@ POSE = Pose.from_quaternion([0.004, -0.01, 0.02, 1], [0.09, 0.02, -0.01])
 
 def positions(warp: Warp) -> np.ndarray:
     """``(H, W, 2)`` infrared position of every visible pixel, from the fixed-point maps."""
-    assert warp.offsets is not None
-    assert warp.fractions is not None
-    fraction = np.stack([warp.fractions & 31, warp.fractions >> 5], axis=-1) / 32
-    return warp.offsets + fraction
+    assert warp.remap is not None
+    fraction = np.stack([warp.remap.fractions & 31, warp.remap.fractions >> 5], axis=-1) / 32
+    return warp.remap.offsets + fraction
 
 
 def seen_by(rig: CameraRig, pixels: np.ndarray, distance: float) -> np.ndarray:

@@ -1,0 +1,137 @@
+"""The C++ library behind the native backend: its structures, and how it is found and loaded."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+from pathlib import Path
+
+from lut_fuse_core.errors import BackendUnavailableError
+
+INTERFACE = 2
+"""Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
+
+
+class Axis(ctypes.Structure):
+    """One axis of the lattice."""
+
+    _fields_ = (("nodes", ctypes.c_int32), ("low", ctypes.c_float), ("high", ctypes.c_float))
+
+
+class Block(ctypes.Structure):
+    """One convolution of the encoder."""
+
+    _fields_ = (
+        ("outputs", ctypes.c_int32),
+        ("inputs", ctypes.c_int32),
+        ("weight", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+    )
+
+
+class Model(ctypes.Structure):
+    """A model; see model.py."""
+
+    _fields_ = (
+        ("axes", Axis * 4),
+        ("lattice", ctypes.c_void_p),
+        ("gradient_l2", ctypes.c_int32),
+        ("border_replicate", ctypes.c_int32),
+        ("gradient_scale", ctypes.c_float),
+        ("rgb_inputs", ctypes.c_int32),
+        ("pool", ctypes.c_int32),
+        ("unshuffle", ctypes.c_int32),
+        ("skip", ctypes.c_int32),
+        ("block_count", ctypes.c_int32),
+        ("input_scale", ctypes.c_float),
+        ("slope", ctypes.c_float),
+        ("blocks", ctypes.POINTER(Block)),
+    )
+
+
+class Frame(ctypes.Structure):
+    """A pair, its coverage and where its fusion goes."""
+
+    _fields_ = (
+        ("visible", ctypes.c_void_p),
+        ("infrared", ctypes.c_void_p),
+        ("coverage", ctypes.c_void_p),
+        ("out", ctypes.c_void_p),
+        ("visible_stride", ctypes.c_ssize_t),
+        ("infrared_stride", ctypes.c_ssize_t),
+        ("coverage_stride", ctypes.c_ssize_t),
+        ("out_stride", ctypes.c_ssize_t),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("strength", ctypes.c_float),
+    )
+
+
+class Infrared(ctypes.Structure):
+    """A raw infrared frame and where it goes."""
+
+    _fields_ = (
+        ("raw", ctypes.c_void_p),
+        ("levels", ctypes.c_void_p),
+        ("offsets", ctypes.c_void_p),
+        ("fractions", ctypes.c_void_p),
+        ("windows", ctypes.c_void_p),
+        ("out", ctypes.c_void_p),
+        ("raw_stride", ctypes.c_ssize_t),
+        ("out_stride", ctypes.c_ssize_t),
+        ("band", ctypes.c_int32),
+        ("wide", ctypes.c_int32),
+        ("raw_height", ctypes.c_int32),
+        ("raw_width", ctypes.c_int32),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+    )
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """The instruction sets that the library can use on this machine, best first.
+
+    Raises BackendUnavailableError if there is no library.
+    """
+    return tuple(load_library().lut_fuse_instructions().decode().split())
+
+
+@lru_cache(maxsize=1)
+def load_library() -> ctypes.CDLL:
+    """The library. Raises BackendUnavailableError if it was not built or does not load."""
+    found = sorted(Path(__file__).parent.glob("_native*.so"))
+    if not found:
+        raise BackendUnavailableError(
+            "its library was not built; install a C++ compiler and install the package again"
+        )
+    try:
+        library = ctypes.CDLL(str(found[0]))
+    except OSError as error:
+        raise BackendUnavailableError(f"its library does not load ({error})") from error
+    if library.lut_fuse_interface() != INTERFACE:
+        raise BackendUnavailableError(
+            f"{found[0].name} belongs to another version of the package; build it again"
+        )
+    library.lut_fuse_create.restype = ctypes.c_void_p
+    library.lut_fuse_create.argtypes = (
+        ctypes.POINTER(Model),
+        ctypes.c_int,
+        ctypes.c_char_p,
+        ctypes.c_char_p,
+        ctypes.c_size_t,
+    )
+    library.lut_fuse_destroy.argtypes = (ctypes.c_void_p,)
+    library.lut_fuse_destroy.restype = None
+    library.lut_fuse_run.argtypes = (ctypes.c_void_p, ctypes.POINTER(Frame))
+    library.lut_fuse_sample.argtypes = (
+        ctypes.POINTER(Infrared),
+        ctypes.c_int,
+        ctypes.c_char_p,
+    )
+    library.lut_fuse_stage_times.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64))
+    library.lut_fuse_stage_times.restype = None
+    library.lut_fuse_is_packed.argtypes = (ctypes.c_void_p,)
+    library.lut_fuse_error_bound.argtypes = (ctypes.c_void_p,)
+    library.lut_fuse_error_bound.restype = ctypes.c_float
+    library.lut_fuse_instructions.restype = ctypes.c_char_p
+    return library
