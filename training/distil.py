@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lut_fuse_core import load_model
 from lut_fuse_core.errors import InputError
 from training import distributed
 from training.augment import AugmentConfig
@@ -48,6 +50,8 @@ class DistilLossConfig:
         bright sky or lamp is not greyed by a cold one. smoothness, monotonicity: of the lattice.
     fusion: the teacher's own terms (Text-IF's) applied to the student directly.
     quality, targets: what the metrics reward, and up to where.
+    relative: targets are differences from what the start (`start_from`) reaches on the same crops:
+        0 holds a measure without rewarding more of it.
     stability, stability_limit: see `losses.stability_term`.
     """
 
@@ -59,6 +63,7 @@ class DistilLossConfig:
     fusion: float = 0.0
     quality: QualityWeights = field(default_factory=QualityWeights)
     targets: QualityTargets = field(default_factory=QualityTargets)
+    relative: bool = False
     stability: float = 1.0
     stability_limit: float = 0.85
 
@@ -68,7 +73,8 @@ class DistilConfig:
     """Everything that `lut-fuse-train distil` can be told in YAML.
 
     name: of the model. teacher: see `teachers.open_teacher`; None learns from quality terms alone.
-    start_from: output folder of an earlier run of the same structure, whose weights are the start.
+    start_from: what has the start's weights: the output folder of an earlier run of the same
+        structure, a model file of it, or a model's name, as ``default``.
     context: False holds the context constant, so that the lattice works without it (an ablation).
     lattice_rate, encoder_rate: Adam's learning rates.
     """
@@ -99,6 +105,7 @@ class DistilJob:
         options: RunOptions,
     ) -> None:
         self.module: MMLut = student
+        self._start = deepcopy(student).requires_grad_(False) if config.loss.relative else None
         self._teacher, self._config, self._validator = teacher, config, validator
         device = torch.device(options.device)
         self._autocast = torch.autocast(
@@ -119,6 +126,7 @@ class DistilJob:
         luma, infrared = luma_of(batch.visible), batch.infrared
         fused = self._fuse(batch.visible, infrared)
         taught = self._taught(batch)
+        before = self._start(batch.visible, infrared).clamp(0, 1) if self._start else None
         terms: dict[str, Term] = {}
         if taught is not None:
             terms |= distillation_terms(fused, taught, loss.intensity, loss.structure)
@@ -131,7 +139,7 @@ class DistilJob:
             terms |= brightness_term(fused, luma, infrared, loss.brightness)
         return {
             **terms,
-            **quality_terms(fused, luma, infrared, loss.quality, loss.targets),
+            **quality_terms(fused, luma, infrared, loss.quality, loss.targets, before),
             **stability_term(
                 self._fuse,
                 fused,
@@ -175,7 +183,9 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
     session = open_session(folder, config.data, augmentation, config, options, taught=source.folder)
     student = MMLut(config.student)
     if config.start_from:
-        _load_weights(student, Path(config.start_from))
+        _load_weights(student, config.start_from)
+    elif config.loss.relative:
+        raise InputError("loss.relative compares with the start; say which by --from")
     if not config.context:
         hold_context(student)
     student.to(options.device)
@@ -271,8 +281,13 @@ def _teacher(config: DistilConfig, options: RunOptions) -> TeacherSource:
     return TeacherSource()
 
 
-def _load_weights(student: MMLut, run: Path) -> None:
+def _load_weights(student: MMLut, source: str | Path) -> None:
+    """Give a student the weights of a run (its folder) or of a model (file or name)."""
+    if not Path(source).is_dir():
+        student.take(load_model(source))
+        return
+    checkpoint = Path(source) / CHECKPOINT
     try:
-        student.load_state_dict(read_tensors(run / CHECKPOINT)["module"])
+        student.load_state_dict(read_tensors(checkpoint)["module"])
     except (KeyError, RuntimeError):
-        raise InputError(f"{run / CHECKPOINT} holds no student of this structure") from None
+        raise InputError(f"{checkpoint} holds no student of this structure") from None

@@ -62,12 +62,12 @@ class QualityTargets:
 class Term:
     """One term: its value as logged, and its weight in the loss (negative: more is better).
 
-    target: the value beyond which it earns nothing more.
+    target: the value beyond which it earns nothing more, a number or a tensor like ``value``.
     """
 
     value: Tensor
     weight: float
-    target: float | None = None
+    target: float | Tensor | None = None
 
     @property
     def contribution(self) -> Tensor:
@@ -126,14 +126,32 @@ def quality_terms(
     infrared: Tensor,
     weights: QualityWeights,
     targets: QualityTargets | None = None,
+    before: Tensor | None = None,
 ) -> dict[str, Term]:
     """What the metrics reward, measured on the 8-bit image that a user gets.
+
+    before: what the model to start from makes of the same pair; targets then are differences from
+        its measures instead of values, so that no measure need be given up for another.
 
     Rounding passes the gradient straight through. Beyond 0 and 1 a tenth of it leads back.
     """
     inside = fused.clamp(0, 1)
-    f, y, i = round_to_grey(inside + 0.1 * (fused - inside)), round_to_grey(luma), infrared
-    measures: dict[str, Callable[[], Tensor]] = {
+    measures = _measures(round_to_grey(inside + 0.1 * (fused - inside)), luma, infrared)
+    terms = {}
+    for name, weight in vars(weights).items():
+        target: float | Tensor | None = getattr(targets, name, None)
+        if weight and target is not None and before is not None:
+            with torch.no_grad():
+                target = _measures(round_to_grey(before), luma, infrared)[name]().mean() + target
+        if weight:
+            terms[name] = Term(measures[name]().mean(), -weight, target)
+    return terms
+
+
+def _measures(fused: Tensor, luma: Tensor, infrared: Tensor) -> dict[str, Callable[[], Tensor]]:
+    """The measures of a fused image in grey levels, by name, one value per image."""
+    f, y, i = fused, round_to_grey(luma), infrared
+    return {
         "mi": lambda: quality.mutual_information(f, y) + quality.mutual_information(f, i),
         "en": lambda: quality.entropy(f) * np.log2(quality.HISTOGRAM_BINS),
         "cc": lambda: quality.correlation_coefficient(f, y, i),
@@ -143,11 +161,6 @@ def quality_terms(
         "vif": lambda: (
             quality.visual_information_fidelity(f, y) + quality.visual_information_fidelity(f, i)
         ),
-    }
-    return {
-        name: Term(measure().mean(), -weight, getattr(targets, name, None))
-        for name, measure in measures.items()
-        if (weight := getattr(weights, name))
     }
 
 

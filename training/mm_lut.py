@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise, product
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lut_fuse_core.errors import InputError
 from lut_fuse_core.model import (
     INPUT_CHANNELS,
     Axis,
@@ -128,6 +129,26 @@ class MMLut(nn.Module):
         full = F.interpolate(coarse, scale_factor=stride, mode="bilinear", align_corners=False)
         return full[..., :height, :width]
 
+    @torch.no_grad()
+    def take(self, model: FusionModel) -> None:
+        """Continue from an exported model: its lattice and encoder become these weights.
+
+        Raises InputError if its structure is another than this module's configuration.
+        """
+        here = self.to_model({})
+        if (model.axes, model.gradient, _shape(model)) != (here.axes, here.gradient, _shape(here)):
+            name = model.provenance.get("name", "to start from")
+            raise InputError(
+                f"the model '{name}' has another lattice or encoder than 'student' describes; "
+                "start from one with the same axes, pool, unshuffle, width and inputs"
+            )
+        self.lattice.copy_(torch.from_numpy(model.lattice))
+        for module, block in zip(self.blocks, model.encoder.blocks, strict=True):
+            assert isinstance(module, nn.Conv2d)
+            assert module.bias is not None
+            module.weight.copy_(torch.from_numpy(block.weight))
+            module.bias.copy_(torch.from_numpy(block.bias))
+
     def to_model(self, provenance: dict[str, Any], levels: int | None = 255) -> FusionModel:
         """The core's model. levels: rounds the lattice to steps of 1/levels, None does not."""
         lattice = self.lattice.detach().float().cpu().clamp(0.0, 1.0).numpy()
@@ -164,6 +185,12 @@ def sobel(image: Tensor) -> tuple[Tensor, Tensor]:
     horizontal = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
     vertical = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
     return horizontal, vertical
+
+
+def _shape(model: FusionModel) -> tuple[Any, ...]:
+    """What tells encoders of different structure apart."""
+    encoder = {key: value for key, value in asdict(model.encoder).items() if key != "blocks"}
+    return encoder, [(block.weight.shape, block.gain is None) for block in model.encoder.blocks]
 
 
 def _conv_block(convolution: nn.Module) -> ConvBlock:

@@ -90,3 +90,16 @@ def test_a_measure_beyond_its_target_earns_nothing_more() -> None:
     )
     assert losses.total({"qabf": weak}) > losses.total({"qabf": good})
     assert losses.total({"qabf": good}) == losses.total({"qabf": better})
+
+
+def test_a_relative_target_holds_what_was_there_before_without_asking_for_more() -> None:
+    luma, infrared = images()
+    weights, targets = losses.QualityWeights(cc=1.0), losses.QualityTargets(cc=0.0)
+    # The mean correlates best with both, the visible image least, and most of it lies between.
+    best, middle, worst = (share * luma + (1 - share) * infrared for share in (0.5, 0.8, 1.0))
+    for picture, is_worse in ((best, False), (worst, True)):
+        fused = picture.clone().requires_grad_()
+        terms = losses.quality_terms(fused, luma, infrared, weights, targets, middle)
+        losses.total(terms).backward()
+        assert fused.grad is not None
+        assert bool(fused.grad.any()) == is_worse

@@ -221,6 +221,33 @@ def test_a_student_starts_from_another_of_its_structure(
     assert main([*command, "--resume"]) == 0
 
 
+def test_a_student_goes_on_from_a_model_file(
+    pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    start = distilled / "model.safetensors"
+    standing = ["--set", "lattice_rate=0", "--set", "encoder_rate=0", "--from", str(start)]
+    command = distil_command(pairs_folder, teacher, tmp_path / "run", steps=1)
+    assert main([*command, *standing]) == 0
+    before, after = (load_model(m) for m in (start, tmp_path / "run" / "model.safetensors"))
+    for name, tensor in before.tensors().items():
+        assert np.array_equal(tensor, after.tensors()[name]), name
+    assert after.provenance["config"]["start_from"] == "model.safetensors"
+    other = distil_command(pairs_folder, teacher, tmp_path / "other", steps=1)
+    capsys.readouterr()
+    assert main([*other, "--from", "default"]) == 2
+    assert "'default' has another lattice or encoder" in capsys.readouterr().err
+
+
+def test_targets_can_be_relative_to_the_start(
+    pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path
+) -> None:
+    command = distil_command(pairs_folder, teacher, tmp_path, steps=1)
+    command += ["--set", "loss.relative=true", "--set", "loss.targets.qabf=0.0"]
+    assert main(command) == 2
+    assert main([*command, "--from", str(distilled)]) == 0
+
+
 def test_half_precision_trains(pairs_folder: Path, teacher: Path, tmp_path: Path) -> None:
     command = distil_command(pairs_folder, teacher, tmp_path, steps=1)
     assert main([*command, "--precision", "bfloat16"]) == 0

@@ -25,6 +25,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="mm_net.pt, a TorchScript or ONNX file (visible and infrared in, fused image out, all "
         "0 to 1), or a folder of fused images named like the pairs",
     )
+    parser.add_argument(
+        "--from",
+        dest="start_from",
+        metavar="MODEL",
+        help="go on from a model file of the same structure, from 'default', or from the folder of "
+        "an earlier run, instead of from scratch",
+    )
     add_run_options(parser, "distil")
     parser.set_defaults(run=run)
 
@@ -34,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
     overrides = list(options.overrides)
     if options.teacher:
         overrides.append(f"teacher={options.teacher}")
+    if options.start_from:
+        overrides.append(f"start_from={options.start_from}")
     config = read_config(DistilConfig, options.config, overrides)
     outcome, taught = distil(config, options.data, run_options(options))
     if not is_chief():
