@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sysconfig
 import time
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Command:
         self.process = subprocess.Popen(
             ["bash", "-c", script],
             cwd=workspace,
-            env={**os.environ, "PYTHONPATH": _without_the_checkout()},
+            env={**os.environ, "PYTHONPATH": _python_path()},
             stdout=self.log.open("w"),
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -64,9 +65,11 @@ class Command:
         return self.process.wait(3 * TIMEOUT)
 
 
-def _without_the_checkout() -> str:
-    paths = os.environ["PYTHONPATH"].split(os.pathsep)
-    return os.pathsep.join(path for path in paths if path and Path(path) != REPOSITORY)
+def _python_path() -> str:
+    """Without this checkout; with the tests' packages, which colcon's own Python may lack."""
+    paths = [path for path in os.environ["PYTHONPATH"].split(os.pathsep) if path]
+    ours = [path for path in paths if Path(path) != REPOSITORY]
+    return os.pathsep.join([*ours, sysconfig.get_path("purelib")])
 
 
 def test_the_demo_fuses_and_ctrl_c_ends_it_cleanly(workspace):
