@@ -19,8 +19,11 @@ from lut_fuse_core.model import FloatArray
 class AugmentConfig:
     """Probability of each disturbance per pair, 0 to 1; strengths are part of the functions.
 
+    zoom: what finer sensors see, where the same scene's edges extend over more pixels.
     exposure, gamma: the visible camera's automatic exposure and tone curve.
     night: the visible image nearly black, as on a street where only infrared sees.
+    cold: a dim street over cold ground: infrared shows warm bodies before black, and the visible
+        image is dark but carries everything else.
     glare: headlights, in the visible image only.
     visible_noise, infrared_noise: sensor noise, growing in the dark; stripes of microbolometers.
     infrared_drift: gain and offset of the infrared camera.
@@ -30,9 +33,11 @@ class AugmentConfig:
     misalignment: infrared shifted by up to 2 pixels.
     """
 
+    zoom: float = 0.0
     exposure: float = 0.3
     gamma: float = 0.2
     night: float = 0.2
+    cold: float = 0.0
     glare: float = 0.1
     visible_noise: float = 0.3
     infrared_noise: float = 0.2
@@ -51,7 +56,11 @@ def augment(
     visible: FloatArray, infrared: FloatArray, config: AugmentConfig, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """A pair with each disturbance applied or not, in the order light takes; clipped to 0..1."""
-    if rng.random() < config.night:
+    if rng.random() < config.zoom:
+        visible, infrared = zoom(visible, infrared, rng)
+    if cold_ground := rng.random() < config.cold:
+        visible, infrared = cold(visible, infrared, rng)
+    elif rng.random() < config.night:
         visible = night(visible, rng)
     elif rng.random() < config.exposure:
         visible = exposure(visible, rng)
@@ -63,7 +72,7 @@ def augment(
         visible = gamma(visible, rng)
     if rng.random() < config.reversal:
         infrared = reversal(infrared)
-    if rng.random() < config.infrared_flat:
+    if not cold_ground and rng.random() < config.infrared_flat:
         infrared = infrared_flat(infrared, rng)
     if rng.random() < config.infrared_drift:
         infrared = infrared_drift(infrared, rng)
@@ -72,6 +81,23 @@ def augment(
     if rng.random() < config.misalignment:
         infrared = misalignment(infrared, rng)
     return np.clip(visible, 0, 1), np.clip(infrared, 0, 1)
+
+
+def zoom(
+    visible: FloatArray, infrared: FloatArray, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """A part of the view on as many pixels: 1 to 3 times finer, its edges as much softer."""
+    height, width = infrared.shape
+    share = 3.0 ** -rng.uniform()
+    rows, columns = max(round(height * share), 1), max(round(width * share), 1)
+    top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
+    window = np.s_[top : top + rows, left : left + columns]
+    size = (width, height)
+    finer = [
+        cv2.resize(image[window], size, interpolation=cv2.INTER_CUBIC).clip(0, 1)
+        for image in (visible, infrared)
+    ]
+    return finer[0].astype(np.float32, copy=False), finer[1].astype(np.float32, copy=False)
 
 
 def exposure(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -90,6 +116,17 @@ def night(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
         return np.power(visible, np.float32(rng.uniform(2.2, 4.5)))
     darker = np.power(visible, np.float32(rng.uniform(1.0, 2.2)))
     return darker * np.float32(2.0 ** -rng.uniform(1.0, 3.5))
+
+
+def cold(
+    visible: FloatArray, infrared: FloatArray, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Infrared black below a level of 0.3 to 0.65 and soft; visible one to two stops darker."""
+    level = np.float32(rng.uniform(0.3, 0.65))
+    warm = np.power(((infrared - level) / (1 - level)).clip(0, 1), np.float32(rng.uniform(1, 1.6)))
+    soft = cv2.GaussianBlur(warm, (0, 0), rng.uniform(0.5, 2.5)).astype(np.float32, copy=False)
+    dim = np.power(visible, np.float32(rng.uniform(1.0, 1.7)))
+    return dim * np.float32(rng.uniform(0.2, 0.6)), soft
 
 
 def glare(visible: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -87,6 +87,36 @@ def test_night_is_dark_and_reversal_reverses(
     np.testing.assert_allclose(augment.reversal(infrared) + infrared, 1, atol=1e-6)
 
 
+def test_zoom_softens_the_edges_of_both_images_alike(rng: np.random.Generator) -> None:
+    step = np.zeros((48, 48), np.float32)
+    step[:, 24:] = 1
+    columns = np.linspace(0, 1, 48, dtype=np.float32)[None].repeat(48, 0)
+    for _ in range(10):
+        visible, infrared = augment.zoom(step[..., None].repeat(3, 2), columns, rng)
+        assert visible.shape == (48, 48, 3)
+        assert visible.min() >= 0
+        assert visible.max() <= 1
+        # The same window for both: the step is where infrared passes the middle.
+        if 0.1 < visible[0, :, 0].mean() < 0.9:
+            left = int((visible[0, :, 0] < 0.5).sum())
+            np.testing.assert_allclose(infrared[0, left - 1 : left + 1].mean(), 0.5, atol=0.03)
+        assert np.diff(infrared[0]).max() <= 1 / 47 + 1e-3
+
+
+def test_over_cold_ground_infrared_is_black_and_visible_keeps_the_texture(
+    rng: np.random.Generator,
+) -> None:
+    infrared = np.full((48, 48), 0.25, np.float32)
+    infrared[12:36, 12:36] = 0.95
+    visible = rng.uniform(0.3, 0.6, (48, 48, 3)).astype(np.float32)
+    for _ in range(10):
+        dim, warm = augment.cold(visible, infrared, rng)
+        assert warm[:4, :4].max() < 0.02
+        assert warm[24, 24] > 0.7
+        assert 0.05 < dim.mean() / visible.mean() < 0.65
+        assert np.corrcoef(dim.ravel(), visible.ravel())[0, 1] > 0.95
+
+
 def test_glare_only_adds_light_and_nearly_saturates(
     pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
 ) -> None:
