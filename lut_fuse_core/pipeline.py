@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from lut_fuse_core.backends.base import usable_cores
+from lut_fuse_core.backends.base import RegisteringBackend, usable_cores
+from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.fuser import Fuser
@@ -31,7 +32,7 @@ JUMP_BACK = 1.0
 class PipelineConfig:
     """Settings of a `FusionPipeline`.
 
-    model: name or path of a model file, or a FusionModel. backend, threads: see `Fuser`.
+    model: name or path of a model file, or a FusionModel. backend, threads, gpu: see `Fuser`.
     strength: contribution of infrared, 0 to 1.
     normalization: raw infrared to 8 bits.
     registration: infrared pixels to visible pixels.
@@ -50,6 +51,7 @@ class PipelineConfig:
     model: str | FusionModel = "default"
     backend: str = "auto"
     threads: int | None = None
+    gpu: GpuOptions = DEFAULT_OPTIONS
     strength: float = 1.0
     normalization: NormalizationConfig = field(default_factory=NormalizationConfig)
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
@@ -100,11 +102,15 @@ class PipelineStatus:
 
 @dataclass(frozen=True)
 class _HeldInfrared:
-    """The last registered infrared frame: ``(H, W) uint8``, its coverage and its time."""
+    """The last infrared frame, on the visible grid of ``shape`` (H, W), and its time.
 
-    image: UInt8Array
-    coverage: UInt8Array | None
-    time: float | None
+    image, coverage: ``(H, W) uint8``; both None if the backend holds the frame and registers it.
+    """
+
+    shape: tuple[int, ...]
+    image: UInt8Array | None = None
+    coverage: UInt8Array | None = None
+    time: float | None = None
 
 
 class FusionPipeline:
@@ -115,7 +121,9 @@ class FusionPipeline:
 
     def __init__(self, config: PipelineConfig | None = None) -> None:
         self.config = config or PipelineConfig()
-        self.fuser = Fuser(self.config.model, self.config.backend, self.config.threads)
+        self.fuser = Fuser(
+            self.config.model, self.config.backend, self.config.threads, self.config.gpu
+        )
         self.status = PipelineStatus()
         self._normalizer = InfraredNormalizer(self.config.normalization)
         self._registration = Registration(self.config.registration)
@@ -198,40 +206,60 @@ class FusionPipeline:
             self._motion.remember(visible)
         if (
             held is None
-            or held.image.shape != visible.shape[:2]
+            or held.shape != visible.shape[:2]
             or not self._usable(age, fresh=infrared is not None)
         ):
             return self._visible_only(visible, out)
-        image = held.image
-        if not nearest and self._motion is not None:
-            image = self._motion.carry(image, visible)
-        fused = self.fuser.fuse(
-            visible, image, strength=self.config.strength, coverage=held.coverage, out=out
-        )
+        fused = self._fuse(visible, held, nearest, out)
         self._count("fused" if infrared is not None else "held", age)
         return fused
+
+    def _fuse(
+        self, visible: UInt8Array, held: _HeldInfrared, nearest: bool, out: UInt8Array | None
+    ) -> UInt8Array:
+        strength, backend = self.config.strength, self.fuser.backend
+        image = held.image
+        if image is None:
+            assert isinstance(backend, RegisteringBackend)
+            return backend.fuse_held(visible, strength=strength, out=out)
+        if not nearest and self._motion is not None:
+            image = self._motion.carry(image, visible)
+        return self.fuser.fuse(visible, image, strength=strength, coverage=held.coverage, out=out)
 
     def _prepare(
         self, visible: UInt8Array, infrared: RawInfrared, time: float | None
     ) -> _HeldInfrared:
         fresh = self._normalizer.take(infrared)
         warp = self._warp(infrared, visible)
-        height, width = visible.shape[:2]
-        corrected = None if time is None else time - self.clock_offset
         last = self._registered
-        if last is None or last.image.shape != (height, width):
-            # Always a copy: the caller may overwrite its frame while this one is held.
-            last = _HeldInfrared(np.empty((height, width), np.uint8), None, None)
-            fresh = True
-        coverage = last.coverage
-        if fresh:
-            coverage = warp.coverage
-            if self._normalizer.pointwise:
-                warp.sample(infrared, self._normalizer.levels(infrared), last.image, self._threads)
-            else:
-                warp(self._normalizer.normalize(infrared), last.image)
-        self._registered = _HeldInfrared(last.image, coverage, corrected)
+        if fresh or last is None or last.shape != visible.shape[:2]:
+            last = self._register(infrared, warp)
+        corrected = None if time is None else time - self.clock_offset
+        self._registered = replace(last, time=corrected)
         return self._registered
+
+    def _register(self, infrared: RawInfrared, warp: Warp) -> _HeldInfrared:
+        """A frame on the visible grid. Always a copy: the caller may overwrite its own."""
+        shape, backend = warp.visible_size[::-1], self.fuser.backend
+        pointwise = self._normalizer.pointwise
+        # Dead pixels, local contrast, mere resizing and the motion of held frames need the image.
+        if (
+            isinstance(backend, RegisteringBackend)
+            and pointwise
+            and warp.one_pass
+            and self._motion is None
+        ):
+            backend.hold(infrared, self._normalizer.levels(infrared), warp)
+            return _HeldInfrared(shape)
+        last = self._registered
+        image = last.image if last is not None and last.shape == shape else None
+        if image is None:
+            image = np.empty(shape, np.uint8)
+        if pointwise:
+            warp.sample(infrared, self._normalizer.levels(infrared), image, self._threads)
+        else:
+            warp(self._normalizer.normalize(infrared), image)
+        return _HeldInfrared(shape, image, warp.coverage)
 
     def _warp(self, infrared: RawInfrared, visible: UInt8Array) -> Warp:
         height, width = visible.shape[:2]

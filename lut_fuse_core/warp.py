@@ -101,6 +101,13 @@ class Warp:
         resized = cv2.resize(infrared, self.visible_size, dst=out, interpolation=method)
         return resized.astype(np.uint8, copy=False)
 
+    @property
+    def one_pass(self) -> bool:
+        """Whether each visible pixel is one raw pixel or lies between four: not where infrared is
+        only resized.
+        """
+        return self.remap is not None or self.infrared_size == self.visible_size
+
     def sample(
         self, raw: RawInfrared, levels: UInt8Array, out: UInt8Array, threads: int = 1
     ) -> None:
@@ -111,7 +118,7 @@ class Warp:
 
         Images that are only resized take a pass for either.
         """
-        if self.remap is None and self.infrared_size != self.visible_size:
+        if not self.one_pass:
             grey = np.empty(raw.shape, np.uint8)
             apply_table(raw, levels, grey)
             self(grey, out)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
+
+if TYPE_CHECKING:
+    from lut_fuse_core.infrared_range import RawInfrared
+    from lut_fuse_core.warp import Warp
 
 MINIMUM_SIDE = 16
 
@@ -42,6 +46,32 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class RegisteringBackend(Protocol):
+    """A backend that normalises and registers infrared on the way, so that no one else has to."""
+
+    def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
+        """Take a copy of a raw frame, to fuse with until the next one.
+
+        raw: ``(h, w) uint8 or uint16``. levels: ``(256,)`` or ``(65536,) uint8``, grey level of
+        every raw count. warp: one with `Warp.one_pass`; its coverage is used too. The array of
+        levels and the warp must not be changed afterwards.
+
+        Raises InputError for arrays that do not belong together.
+        """
+        ...
+
+    def fuse_held(
+        self, visible: UInt8Array, *, strength: float = 1.0, out: UInt8Array | None = None
+    ) -> UInt8Array:
+        """Fuse a visible image with the held frame, as `Backend.fuse` does with what
+        `Warp.sample` gives.
+
+        Raises InputError for unsuitable arrays, or if no frame of this size is held.
+        """
+        ...
+
+
+@runtime_checkable
 class StagedBackend(Protocol):
     """A backend that tells how long the stages of a frame took (`lut-fuse bench` shows them)."""
 
@@ -69,28 +99,43 @@ def check_pair(
     out: UInt8Array | None = None,
 ) -> None:
     """Raise InputError, naming shapes and types, unless these arguments suit `Backend.fuse`."""
-    for name, array, dimensions in (("visible", visible, 3), ("infrared", infrared, 2)):
-        if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != dimensions:
-            wanted = "(H, W, 3)" if dimensions == 3 else "(H, W)"
-            found = f"{getattr(array, 'shape', type(array))} {getattr(array, 'dtype', '')}".strip()
-            raise InputError(f"the {name} image must be a {wanted} uint8 array, not {found}")
+    _check_image("visible", visible, 3)
+    _check_image("infrared", infrared, 2)
     height, width = infrared.shape
     if visible.shape != (height, width, 3):
         raise InputError(
             f"the visible image is {visible.shape[1]}x{visible.shape[0]} with {visible.shape[2]} "
             f"channels, the infrared {width}x{height}; they must have the same size, RGB and grey"
         )
+    check_visible(visible, strength, out)
+    if coverage is not None and (coverage.dtype != np.uint8 or coverage.shape != (height, width)):
+        raise InputError(
+            f"coverage must be ({height}, {width}) uint8, not {coverage.shape} {coverage.dtype}"
+        )
+
+
+def check_visible(
+    visible: UInt8Array, strength: float = 1.0, out: UInt8Array | None = None
+) -> None:
+    """Raise InputError unless these suit `RegisteringBackend.fuse_held`."""
+    _check_image("visible", visible, 3)
+    height, width, channels = visible.shape
+    if channels != 3:
+        raise InputError(f"the visible image has {channels} channels; it must be RGB")
     if min(height, width) < MINIMUM_SIDE:
         raise InputError(
             f"images of {width}x{height} are too small; {MINIMUM_SIDE}x{MINIMUM_SIDE} is the least"
         )
     if not 0.0 <= strength <= 1.0:
         raise InputError(f"strength is {strength}; it must be between 0 and 1")
-    if coverage is not None and (coverage.dtype != np.uint8 or coverage.shape != (height, width)):
-        raise InputError(
-            f"coverage must be ({height}, {width}) uint8, not {coverage.shape} {coverage.dtype}"
-        )
     if out is not None and not (
         out.dtype == np.uint8 and out.shape == visible.shape and out.flags.c_contiguous
     ):
         raise InputError(f"out must be a C-contiguous {visible.shape} uint8 array")
+
+
+def _check_image(name: str, array: UInt8Array, dimensions: int) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != dimensions:
+        wanted = "(H, W, 3)" if dimensions == 3 else "(H, W)"
+        found = f"{getattr(array, 'shape', type(array))} {getattr(array, 'dtype', '')}".strip()
+        raise InputError(f"the {name} image must be a {wanted} uint8 array, not {found}")

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lut_fuse_core.backends.base import RegisteringBackend
 from lut_fuse_core.backends.gpu_options import Precision
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.infrared_range import RawInfrared
 from lut_fuse_core.model import FusionModel
+from lut_fuse_core.warp import Warp
 
 CHECK_SIZE = (75, 109)
 """Rows and columns of the pair that is compared: odd, and more than one tile of any kernel."""
@@ -89,13 +92,45 @@ def require_agreement(
     visible, infrared, coverage = check_pair_of_images()
     reference = ReferenceBackend(model)
     for options in ({}, {"strength": 0.75, "coverage": coverage}):
-        found = agreement(
+        _require(
             fuse(visible, infrared, **options),
             reference.fuse(visible, infrared, **options),  # type: ignore[arg-type]
-            precision,
+            *(precision, device),
         )
-        if not found.good:
-            raise BackendUnavailableError(
-                f"its self-check in {precision} on {device} failed: {found}; use 'native' or 'cpu' "
-                "and report this"
-            )
+
+
+def require_registration(
+    backend: RegisteringBackend, model: FusionModel, precision: Precision, device: str
+) -> None:
+    """Fuse a raw frame, twice, and compare with the reference. Arguments, errors: as above."""
+    visible, _, coverage = check_pair_of_images()
+    raw, levels, warp = check_raw_frame(coverage)
+    infrared = np.empty(visible.shape[:2], np.uint8)
+    warp.sample(raw, levels, infrared)
+    truth = ReferenceBackend(model).fuse(visible, infrared, coverage=warp.coverage)
+    backend.hold(raw, levels, warp)
+    for _ in ("registered on the way", "registered before"):
+        _require(backend.fuse_held(visible), truth, precision, device)
+
+
+def check_raw_frame(coverage: UInt8Array) -> tuple[RawInfrared, UInt8Array, Warp]:
+    """A raw 16-bit frame with the grey level of each count, and a turned view of it.
+
+    coverage: ``(H, W) uint8`` of the visible image.
+    """
+    rng = np.random.default_rng(2)
+    rows, columns = coverage.shape
+    raw = rng.integers(0, 65536, (61, 83), dtype=np.uint16)
+    y, x = np.mgrid[:rows, :columns]
+    positions = np.stack([0.8 * x - 0.1 * y - 3, 0.1 * x + 0.8 * y - 2], axis=-1)
+    warp = Warp.from_positions(positions.astype(np.float32), (83, 61), coverage)
+    return raw, (np.arange(65536) >> 8).astype(np.uint8), warp
+
+
+def _require(result: UInt8Array, truth: UInt8Array, precision: Precision, device: str) -> None:
+    found = agreement(result, truth, precision)
+    if not found.good:
+        raise BackendUnavailableError(
+            f"its self-check in {precision} on {device} failed: {found}; use 'native' or 'cpu' "
+            "and report this"
+        )

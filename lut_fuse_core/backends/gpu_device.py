@@ -5,15 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from lut_fuse_core.backends.gpu_options import Precision
 from lut_fuse_core.backends.gpu_source import (
     ENCODER_THREADS,
     PIXELS,
+    PREPARED,
     KernelPlan,
     cuda_source,
 )
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import FusionModel
+
+KERNELS = (
+    "prepare_planes",
+    "sensor_prepare_planes",
+    "encode_tiles",
+    "sensor_encode_tiles",
+    "fuse_pixels",
+)
+"""The kernels of `cuda/kernels.cu`."""
 
 TENSOR_CORES = 80
 """Least compute capability with the tensor-core instruction that fp16 uses (Ampere)."""
@@ -31,6 +44,40 @@ class GpuDevice:
     capability: int
     processors: int
     integrated: bool
+
+    def pinned(self, shape: tuple[int, ...], kind: npt.DTypeLike = np.uint8) -> npt.NDArray[Any]:
+        """An array in pinned host memory, contents undefined."""
+        count = int(np.prod(shape))
+        memory = self.cupy.cuda.alloc_pinned_memory(count * np.dtype(kind).itemsize)
+        return np.frombuffer(memory, kind, count).reshape(shape)
+
+    def beside(self, host: npt.NDArray[Any]) -> Any:
+        """What kernels take for a pinned array: one of the same shape on the device, or, where
+        memory is shared, the address of the array itself.
+
+        With unified addressing (all 64-bit systems) pinned memory has one address for both.
+        """
+        if self.integrated:
+            return np.uint64(host.ctypes.data)
+        return self.cupy.empty(host.shape, host.dtype)
+
+    def upload(self, host: npt.NDArray[Any], array: Any, stream: Any) -> None:
+        """Put the copy of a C-contiguous host array to the device on a stream; until it has run,
+        the array must stay as it is.
+        """
+        runtime = self.cupy.cuda.runtime
+        runtime.memcpyAsync(
+            *(array.data.ptr, host.ctypes.data, host.nbytes),
+            *(runtime.memcpyHostToDevice, stream.ptr),
+        )
+
+    def download(self, array: Any, host: npt.NDArray[Any], stream: Any) -> None:
+        """Put the copy to a pinned host array on a stream."""
+        runtime = self.cupy.cuda.runtime
+        runtime.memcpyAsync(
+            *(host.ctypes.data, array.data.ptr, host.nbytes),
+            *(runtime.memcpyDeviceToHost, stream.ptr),
+        )
 
     def precisions(self, wanted: Precision | None) -> tuple[Precision, ...]:
         """The precisions to try, in order. Raises BackendUnavailableError for fp16 without them."""
@@ -71,13 +118,11 @@ def open_device() -> GpuDevice:
 
 @dataclass(frozen=True)
 class GpuKernels:
-    """The compiled kernels of `cuda/kernels.cu` for one model."""
+    """The compiled `KERNELS` for one model, by name."""
 
     plan: KernelPlan
     processors: int
-    prepare_planes: Any
-    encode_tiles: Any
-    fuse_pixels: Any
+    functions: dict[str, Any]
 
 
 def compile_kernels(device: GpuDevice, model: FusionModel, plan: KernelPlan) -> GpuKernels:
@@ -89,21 +134,15 @@ def compile_kernels(device: GpuDevice, model: FusionModel, plan: KernelPlan) -> 
         code=cuda_source(model, plan), options=("--std=c++17",), backend="nvrtc"
     )
     try:
-        kernels = GpuKernels(
-            plan,
-            device.processors,
-            module.get_function("prepare_planes"),
-            module.get_function("encode_tiles"),
-            module.get_function("fuse_pixels"),
-        )
+        functions = {name: module.get_function(name) for name in KERNELS}
         if plan.lattice_in_shared:
-            kernels.fuse_pixels.max_dynamic_shared_size_bytes = lattice_bytes(model, plan)
+            functions["fuse_pixels"].max_dynamic_shared_size_bytes = lattice_bytes(model, plan)
     except Exception as error:  # NVRTC missing, a compile error, too little shared memory
         first = next((line for line in str(error).splitlines() if "error" in line), str(error))
         raise BackendUnavailableError(
             f"its kernels do not compile for {device.name} ({first})"
         ) from error
-    return kernels
+    return GpuKernels(plan, device.processors, functions)
 
 
 def lattice_bytes(model: FusionModel, plan: KernelPlan) -> int:
@@ -122,7 +161,7 @@ class Launch:
 
 def prepare_launch(rows: int, columns: int) -> Launch:
     """For `prepare_planes`: a thread per position."""
-    return Launch((-(-rows * columns // 256),), (256,))
+    return Launch((-(-rows * columns // PREPARED),), (PREPARED,))
 
 
 def encode_launch(plan: KernelPlan, rows: int, columns: int) -> Launch:

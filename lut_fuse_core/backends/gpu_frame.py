@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from lut_fuse_core.backends.base import check_pair
+from lut_fuse_core.backends.base import check_pair, check_visible
 from lut_fuse_core.backends.gpu_device import GpuDevice, GpuKernels, encode_launch, fuse_launch
+from lut_fuse_core.backends.gpu_sensor import HeldSensor
 from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice
+from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.infrared_range import RawInfrared
 from lut_fuse_core.model import FusionModel
+from lut_fuse_core.warp import Warp
 
 KEPT_GRAPHS = 8
-"""Graphs per image size: one for each strength and use of coverage; more are captured anew."""
+"""Graphs per image size: one for each `Work`; more are captured anew."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one graph does.
+
+    infrared: ``given`` registered, in 8 bits; the held ``raw`` frame; or ``kept``, what became of
+    the held frame. covered: whether coverage is given. copies: with the transfers from and to the
+    host.
+    """
+
+    infrared: Literal["given", "raw", "kept"] = "given"
+    covered: bool = False
+    strength: float = 1.0
+    copies: bool = True
 
 
 @dataclass
@@ -32,12 +51,29 @@ class GpuFrame:
     host: dict[str, UInt8Array]
     device: dict[str, Any]
     context: Any
-    graphs: dict[tuple[bool, float, bool], Any] = field(default_factory=dict)
+    graphs: dict[Work, Any] = field(default_factory=dict)
 
     @property
-    def size_arguments(self) -> tuple[np.int32, ...]:
-        """Height, width, rows, columns as the kernels take them."""
-        return tuple(map(np.int32, (self.height, self.width, self.rows, self.columns)))
+    def image_arguments(self) -> tuple[Any, ...]:
+        """The visible image, its height and width, as all kernels take them."""
+        return self.device["visible"], np.int32(self.height), np.int32(self.width)
+
+    @property
+    def grid_arguments(self) -> tuple[Any, ...]:
+        """Rows and columns of the context."""
+        return np.int32(self.rows), np.int32(self.columns)
+
+
+@dataclass(frozen=True)
+class InfraredSource:
+    """Where a kernel finds infrared: which variant of it, and its arguments for infrared."""
+
+    arguments: tuple[Any, ...]
+    raw: bool = False
+
+    def variant(self, kernel: str) -> str:
+        """The name of the kernel that takes these arguments."""
+        return f"sensor_{kernel}" if self.raw else kernel
 
 
 class ContextStage(Protocol):
@@ -47,7 +83,7 @@ class ContextStage(Protocol):
         """Allocate and build what a new image size needs."""
         ...
 
-    def launch(self, frame: GpuFrame, stream: Any) -> None:
+    def launch(self, frame: GpuFrame, infrared: InfraredSource, stream: Any) -> None:
         """Put the work from both images to the context on a stream, without waiting."""
         ...
 
@@ -64,14 +100,16 @@ class OwnEncoder:
     def prepare(self, frame: GpuFrame) -> None:
         """Nothing depends on the size."""
 
-    def launch(self, frame: GpuFrame, stream: Any) -> None:
+    def launch(self, frame: GpuFrame, infrared: InfraredSource, stream: Any) -> None:
         """See `ContextStage.launch`."""
         launch = encode_launch(self._kernels.plan, frame.rows, frame.columns)
-        images = frame.device["visible"], frame.device["infrared"]
-        self._kernels.encode_tiles(
+        self._kernels.functions[infrared.variant("encode_tiles")](
             launch.grid,
             launch.block,
-            (*images, *frame.size_arguments, self._weights, self._biases, frame.context),
+            (
+                *(*frame.image_arguments, *infrared.arguments, *frame.grid_arguments),
+                *(self._weights, self._biases, frame.context),
+            ),
         )
 
 
@@ -86,6 +124,7 @@ class GpuFuser:
         self._kernels, self._stage = kernels, stage
         self._lattice = device.cupy.asarray(pack_lattice(model, kernels.plan))
         self._frame: GpuFrame | None = None
+        self._held: HeldSensor | None = None
         device.cupy.cuda.Device().synchronize()  # tensors are copied on another stream
 
     def fuse(
@@ -100,10 +139,61 @@ class GpuFuser:
         """Fuse one pair; see `Backend.fuse`. Arrays from `frame` are not copied on the host."""
         check_pair(visible, infrared, strength, coverage, out)
         frame = self.frame(*infrared.shape)
-        for name, array in (("visible", visible), ("infrared", infrared), ("coverage", coverage)):
-            if array is not None and array is not frame.host[name]:
-                np.copyto(frame.host[name], array)
-        self.graph(frame, coverage is not None, strength).launch(stream=self.stream)
+        _fill(frame, {"visible": visible, "infrared": infrared, "coverage": coverage})
+        return self._run(frame, Work("given", coverage is not None, strength), out)
+
+    def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
+        """Take a copy of a raw frame; see `RegisteringBackend.hold`."""
+        if self._held is not None and self._held.fits(raw, warp):
+            self._held.take(raw, levels, warp)
+            return
+        self._held = None
+        if self._frame is not None:
+            self._frame.graphs.clear()  # they know the buffers of the frame before
+        self._held = HeldSensor(self.device, self.stream, raw, levels, warp)
+
+    def fuse_held(
+        self, visible: UInt8Array, *, strength: float = 1.0, out: UInt8Array | None = None
+    ) -> UInt8Array:
+        """Fuse with the held frame; see `RegisteringBackend.fuse_held`. It is registered once."""
+        check_visible(visible, strength, out)
+        held = self._held
+        height, width = visible.shape[:2]
+        if held is None or held.visible_size != (width, height):
+            raise InputError(f"no infrared frame for visible images of {width}x{height} is held")
+        frame = self.frame(height, width)
+        _fill(frame, {"visible": visible})
+        kind: Literal["raw", "kept"] = "raw" if held.pending else "kept"
+        fused = self._run(frame, Work(kind, held.coverage is not None, strength), out)
+        held.pending = False
+        return fused
+
+    def frame(self, height: int, width: int) -> GpuFrame:
+        """The buffers for an image size; those of the size before are given back."""
+        if self._frame is None or (self._frame.height, self._frame.width) != (height, width):
+            self._frame = None
+            frame = self._allocate(height, width)
+            self._stage.prepare(frame)
+            self._frame = frame
+        return self._frame
+
+    def graph(self, frame: GpuFrame, work: Work) -> Any:
+        """The frame's work as a CUDA graph."""
+        graph = frame.graphs.get(work)
+        if graph is None:
+            while len(frame.graphs) >= KEPT_GRAPHS:
+                frame.graphs.pop(next(iter(frame.graphs)))
+            # What is loaded lazily (kernels, TensorRT's tactics) must not be loaded in a capture.
+            self._launch(frame, work)
+            self.stream.synchronize()
+            with self.stream:
+                self.stream.begin_capture()
+                self._launch(frame, work)
+                graph = frame.graphs[work] = self.stream.end_capture()
+        return graph
+
+    def _run(self, frame: GpuFrame, work: Work, out: UInt8Array | None) -> UInt8Array:
+        self.graph(frame, work).launch(stream=self.stream)
         self.stream.synchronize()
         if out is None:
             return frame.host["out"].copy()
@@ -111,77 +201,71 @@ class GpuFuser:
             np.copyto(out, frame.host["out"])
         return out
 
-    def frame(self, height: int, width: int) -> GpuFrame:
-        """The buffers for an image size; those of the size before are given back."""
-        if self._frame is None or (self._frame.height, self._frame.width) != (height, width):
-            self._frame = None
-            self._frame = self._allocate(height, width)
-            self._stage.prepare(self._frame)
-        return self._frame
-
-    def graph(self, frame: GpuFrame, covered: bool, strength: float, copies: bool = True) -> Any:
-        """The frame's work as a CUDA graph. copies: with the transfers from and to the host."""
-        key = (covered, strength, copies)
-        graph = frame.graphs.get(key)
-        if graph is None:
-            while len(frame.graphs) >= KEPT_GRAPHS:
-                frame.graphs.pop(next(iter(frame.graphs)))
-            # What is loaded lazily (kernels, TensorRT's tactics) must not be loaded in a capture.
-            self._launch(frame, covered, strength, copies)
-            self.stream.synchronize()
-            with self.stream:
-                self.stream.begin_capture()
-                self._launch(frame, covered, strength, copies)
-                graph = frame.graphs[key] = self.stream.end_capture()
-        return graph
-
-    def _launch(self, frame: GpuFrame, covered: bool, strength: float, copies: bool) -> None:
-        inputs = ("visible", "infrared", "coverage") if covered else ("visible", "infrared")
-        copies = copies and not self.device.integrated
+    def _launch(self, frame: GpuFrame, work: Work) -> None:
+        copies = work.copies and not self.device.integrated
         with self.stream:
-            for name in inputs if copies else ():
-                self._copy(frame.device[name].data.ptr, frame.host[name].ctypes.data, frame, name)
-            self._stage.launch(frame, self.stream)
-            self._look_up(frame, covered, strength)
             if copies:
-                self._copy(
-                    frame.host["out"].ctypes.data, frame.device["out"].data.ptr, frame, "out"
-                )
+                self._upload(frame, work)
+            self._stage.launch(frame, self._source(frame, work), self.stream)
+            self._look_up(frame, work)
+            if copies:
+                self.device.download(frame.device["out"], frame.host["out"], self.stream)
 
-    def _look_up(self, frame: GpuFrame, covered: bool, strength: float) -> None:
+    def _upload(self, frame: GpuFrame, work: Work) -> None:
+        names = ["visible"]
+        if work.infrared == "given":
+            names += ["infrared", "coverage"] if work.covered else ["infrared"]
+        for name in names:
+            self.device.upload(frame.host[name], frame.device[name], self.stream)
+        if work.infrared == "raw":
+            assert self._held is not None
+            self.device.upload(self._held.host, self._held.raw, self.stream)
+
+    def _source(self, frame: GpuFrame, work: Work) -> InfraredSource:
+        if work.infrared == "raw":
+            assert self._held is not None
+            return InfraredSource(self._held.arguments, raw=True)
+        return InfraredSource((self._registered(frame, work),))
+
+    def _registered(self, frame: GpuFrame, work: Work) -> Any:
+        """Registered infrared on the device, once everything before the look-up has run."""
+        if work.infrared == "given":
+            return frame.device["infrared"]
+        assert self._held is not None
+        return self._held.registered
+
+    def _coverage(self, frame: GpuFrame, work: Work) -> Any:
+        if work.infrared != "given":
+            assert self._held is not None
+            return self._held.coverage
+        return frame.device["coverage"] if work.covered else None
+
+    def _look_up(self, frame: GpuFrame, work: Work) -> None:
         plan = self._kernels.plan
         launch = fuse_launch(self.model, plan, self._kernels.processors, frame.height, frame.width)
-        self._kernels.fuse_pixels(
+        self._kernels.functions["fuse_pixels"](
             launch.grid,
             launch.block,
             (
-                *(frame.device["visible"], frame.device["infrared"]),
-                *(frame.device["coverage"] if covered else None, frame.context, self._lattice),
-                *(*frame.size_arguments, np.float32(strength), frame.device["out"]),
+                *(*frame.image_arguments, self._registered(frame, work)),
+                *(self._coverage(frame, work), frame.context, *frame.grid_arguments),
+                *(self._lattice, np.float32(work.strength), frame.device["out"]),
             ),
             shared_mem=launch.shared,
         )
-
-    def _copy(self, target: int, source: int, frame: GpuFrame, name: str) -> None:
-        runtime = self.device.cupy.cuda.runtime
-        kind = runtime.memcpyDeviceToHost if name == "out" else runtime.memcpyHostToDevice
-        runtime.memcpyAsync(target, source, frame.host[name].nbytes, kind, self.stream.ptr)
 
     def _allocate(self, height: int, width: int) -> GpuFrame:
         cupy, stride = self.device.cupy, self.model.encoder.stride
         rows, columns = -(-height // stride), -(-width // stride)
         image, plane = (height, width, 3), (height, width)
         shapes = {"visible": image, "infrared": plane, "coverage": plane, "out": image}
-        host = {name: self._pinned(shape) for name, shape in shapes.items()}
-        if self.device.integrated:
-            # With unified addressing (all 64-bit systems) pinned memory has one address for both.
-            device: dict[str, Any] = {n: np.uint64(a.ctypes.data) for n, a in host.items()}
-        else:
-            device = {name: cupy.empty(shape, cupy.uint8) for name, shape in shapes.items()}
+        host = {name: self.device.pinned(shape) for name, shape in shapes.items()}
+        device = {name: self.device.beside(array) for name, array in host.items()}
         context = cupy.empty((rows, columns), cupy.float32)
         return GpuFrame(height, width, rows, columns, host, device, context)
 
-    def _pinned(self, shape: tuple[int, ...]) -> UInt8Array:
-        count = int(np.prod(shape))
-        memory = self.device.cupy.cuda.alloc_pinned_memory(count)
-        return np.frombuffer(memory, np.uint8, count).reshape(shape)
+
+def _fill(frame: GpuFrame, given: dict[str, UInt8Array | None]) -> None:
+    for name, array in given.items():
+        if array is not None and array is not frame.host[name]:
+            np.copyto(frame.host[name], array)

@@ -21,6 +21,9 @@ TILES = ((32, 16), (32, 8), (16, 16), (16, 8), (8, 8), (8, 4), (4, 4))
 """Sizes of an encoder tile (width, height) that are tried, the one with the least margin first."""
 
 ENCODER_THREADS = 256
+PREPARED = 256
+"""Positions of the encoder's input that a block of `prepare_planes` computes."""
+
 PIXELS = (32, 8)
 """Width and height of the tile of pixels that a block of `fuse_pixels` works on."""
 
@@ -117,6 +120,7 @@ def _constants(model: FusionModel, plan: KernelPlan) -> str:
         "TILE_HEIGHT": plan.tile[1],
         "ENCODER_BYTES": plan.encoder_bytes,
         "ENCODER_THREADS": ENCODER_THREADS,
+        "PREPARED": PREPARED,
         "PIXELS_WIDTH": PIXELS[0],
         "PIXELS_HEIGHT": PIXELS[1],
     }

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lut_fuse_core.backends.gpu_check import CHECK_SIZE, require_agreement
+from lut_fuse_core.backends.gpu_backend import GpuBackend
+from lut_fuse_core.backends.gpu_check import CHECK_SIZE
 from lut_fuse_core.backends.gpu_device import (
     GpuDevice,
     GpuKernels,
@@ -15,23 +16,22 @@ from lut_fuse_core.backends.gpu_device import (
     prepare_launch,
 )
 from lut_fuse_core.backends.gpu_engine import EngineKey, exported, load_or_build, open_tensorrt
-from lut_fuse_core.backends.gpu_frame import GpuFrame, GpuFuser
+from lut_fuse_core.backends.gpu_frame import GpuFrame, GpuFuser, InfraredSource
 from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions, Precision
 from lut_fuse_core.backends.gpu_source import plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FusionModel
 
 DEFAULT_SIZE = (480, 640)
 
 
-class TensorRtBackend:
+class TensorRtBackend(GpuBackend):
     """The context encoder as a TensorRT engine; look-up and colour as in the `cuda` backend.
 
     size: height and width that the engine is tuned for; it serves smaller images too, larger ones
     get an engine of their own when the first comes.
 
-    Every instance fuses a pair and compares it with `reference` before it is used. Raises
+    Every instance fuses pairs and compares them with `reference` before it is used. Raises
     BackendUnavailableError if TensorRT, CuPy, a driver or a GPU is missing, if the engine cannot be
     built, or if that comparison fails.
     """
@@ -47,36 +47,16 @@ class TensorRtBackend:
         size: tuple[int, int] = DEFAULT_SIZE,
     ) -> None:
         """Threads is accepted for uniformity; the GPU has its own."""
-        self.model = model
-        precision, folder = options.precision, options.cache_folder
-        plan_kernels(model, precision or "fp16")
+        plan_kernels(model, options.precision or "fp16")
         tensorrt = open_tensorrt()
         device = open_device()
-        reasons = []
-        for candidate in device.precisions(precision):
-            try:
-                self.fuser = _fuser(tensorrt, device, model, candidate, size, folder)
-            except BackendUnavailableError as error:
-                reasons.append(str(error))
-            else:
-                self.precision: Precision = candidate
-                return
-        raise BackendUnavailableError("; ".join(reasons))
 
-    def fuse(
-        self,
-        visible: UInt8Array,
-        infrared: UInt8Array,
-        *,
-        strength: float = 1.0,
-        coverage: UInt8Array | None = None,
-        out: UInt8Array | None = None,
-    ) -> UInt8Array:
-        """Fuse one pair; see `Backend.fuse`.
+        def make(precision: Precision) -> GpuFuser:
+            kernels = compile_kernels(device, model, plan_kernels(model, precision))
+            encoder = TensorRtEncoder(tensorrt, device, kernels, model, size, options.cache_folder)
+            return GpuFuser(device, kernels, model, encoder)
 
-        Raises BackendUnavailableError if an engine for a larger image than before cannot be built.
-        """
-        return self.fuser.fuse(visible, infrared, strength=strength, coverage=coverage, out=out)
+        super().__init__(model, device, options.precision, make)
 
 
 @dataclass
@@ -125,12 +105,12 @@ class TensorRtEncoder:
         context.set_tensor_address("planes", self._planes.data.ptr)
         context.set_tensor_address("context", frame.context.data.ptr)
 
-    def launch(self, frame: GpuFrame, stream: Any) -> None:
+    def launch(self, frame: GpuFrame, infrared: InfraredSource, stream: Any) -> None:
         """See `ContextStage.launch`. Raises BackendUnavailableError if TensorRT refuses."""
         launch = prepare_launch(frame.rows, frame.columns)
-        images = frame.device["visible"], frame.device["infrared"]
-        self._kernels.prepare_planes(
-            launch.grid, launch.block, (*images, *frame.size_arguments, self._planes)
+        images = (*frame.image_arguments, *infrared.arguments)
+        self._kernels.functions[infrared.variant("prepare_planes")](
+            launch.grid, launch.block, (*images, *frame.grid_arguments, self._planes)
         )
         if not self._engine.context.execute_async_v3(stream.ptr):
             raise BackendUnavailableError("TensorRT did not execute the encoder; its log says why")
@@ -148,25 +128,3 @@ class TensorRtEncoder:
         )
         engine = load_or_build(self._tensorrt, key, self._onnx, self._channels, self._folder)
         return _Engine(rows, columns, engine, engine.create_execution_context())
-
-
-def _fuser(
-    tensorrt: Any,
-    device: GpuDevice,
-    model: FusionModel,
-    precision: Precision,
-    size: tuple[int, int],
-    folder: Path | None,
-) -> GpuFuser:
-    kernels = compile_kernels(device, model, plan_kernels(model, precision))
-    try:
-        encoder = TensorRtEncoder(tensorrt, device, kernels, model, size, folder)
-        fuser = GpuFuser(device, kernels, model, encoder)
-        require_agreement(fuser.fuse, model, precision, device.name)
-    except BackendUnavailableError:
-        raise
-    except Exception as error:  # out of memory, a launch that fails: errors of CuPy or TensorRT
-        raise BackendUnavailableError(
-            f"its first frame failed on {device.name} ({error})"
-        ) from error
-    return fuser

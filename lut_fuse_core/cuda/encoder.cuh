@@ -69,18 +69,22 @@ static_assert(ELEMENTS * sizeof(Element) == ENCODER_BYTES, "gpu_source.py reckon
 template <int K>  // of convolution K's output; of the encoder's input for -1
 constexpr int PLACE = K == 0 ? FIRST_PLACE : K % 2 ? PLACE_A : PLACE_B;
 
-// The encoder's input for the tile and its margin.
-LUT_FUSE_DEVICE void read_tile(const Frame& frame, const Tile& tile, Element* memory) {
+// The encoder's input for the tile and its margin. Of a Sensor's pixels the block keeps those of
+// the tile itself: so each is stored by one thread.
+template <class Infrared>
+LUT_FUSE_DEVICE void read_tile(const Frame& frame, const Infrared& infrared, const Tile& tile,
+                               Element* memory) {
     using In = Region<BLOCKS>;
     for (int pixel = first_thread(); pixel < In::pixels; pixel += thread_count()) {
-        const int y = tile.top - BLOCKS + pixel / In::width;
-        const int x = tile.left - BLOCKS + pixel % In::width;
+        const int row = pixel / In::width - BLOCKS, column = pixel % In::width - BLOCKS;
+        const int y = tile.top + row, x = tile.left + column;
         const bool filled = inside(tile, y, x);
+        const bool own = row >= 0 && row < TILE_HEIGHT && column >= 0 && column < TILE_WIDTH;
         LUT_FUSE_UNROLL
         for (int channel = 0; channel < INPUT_GROUPS * 8; ++channel) {
             const bool used = filled && channel < INPUT_CHANNELS;
             memory[PLACE_A + element(In::pixels, pixel, channel)] =
-                stored(used ? encoder_input(frame, channel, y, x) : 0.0f);
+                stored(used ? encoder_input(frame, infrared, own, channel, y, x) : 0.0f);
         }
     }
 }
@@ -237,8 +241,10 @@ LUT_FUSE_DEVICE void convolve_from(const Tile& tile, Element* memory, const Weig
 }
 
 // The context of one tile. memory: ENCODER_BYTES of shared memory, aligned to 16 bytes.
-LUT_FUSE_DEVICE void encode_tile(const Frame& frame, const Tile& tile, Element* memory,
-                                 const Weight* weights, const float* biases, float* context) {
-    read_tile(frame, tile, memory);
+template <class Infrared>
+LUT_FUSE_DEVICE void encode_tile(const Frame& frame, const Infrared& infrared, const Tile& tile,
+                                 Element* memory, const Weight* weights, const float* biases,
+                                 float* context) {
+    read_tile(frame, infrared, tile, memory);
     convolve_from<0>(tile, memory, weights, biases, context);
 }

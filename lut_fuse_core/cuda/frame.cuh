@@ -11,13 +11,18 @@ struct Context {
 constexpr int LUMA_PITCH = PIXELS_WIDTH + 2;
 constexpr int LUMAS = LUMA_PITCH * (PIXELS_HEIGHT + 2);
 
-// All channels of one position of the encoder's input, planes (INPUT_CHANNELS, rows, columns).
-LUT_FUSE_DEVICE void prepare_position(const Frame& frame, int position, int rows, int columns,
-                                      Element* planes) {
-    LUT_FUSE_UNROLL
-    for (int channel = 0; channel < INPUT_CHANNELS; ++channel)
-        planes[size_t(channel) * rows * columns + position] =
-            stored(encoder_input(frame, channel, position / columns, position % columns));
+// The encoder's input, planes (INPUT_CHANNELS, rows, columns): a block's run of positions.
+template <class Infrared>
+LUT_FUSE_DEVICE void prepare_run(const Frame& frame, const Infrared& infrared, int run, int rows,
+                                 int columns, Element* planes) {
+    for (int i = first_thread(); i < PREPARED; i += thread_count()) {
+        const int position = run * PREPARED + i;
+        if (position >= rows * columns) continue;
+        LUT_FUSE_UNROLL
+        for (int channel = 0; channel < INPUT_CHANNELS; ++channel)
+            planes[size_t(channel) * rows * columns + position] = stored(encoder_input(
+                frame, infrared, true, channel, position / columns, position % columns));
+    }
 }
 
 LUT_FUSE_BOTH int pixel_tiles(int height, int width) {
@@ -26,9 +31,10 @@ LUT_FUSE_BOTH int pixel_tiles(int height, int width) {
 }
 
 // Fuses one tile of pixels. lumas: LUMAS floats of shared memory, for the tile and a pixel around.
-LUT_FUSE_DEVICE void fuse_tile(const Frame& frame, int tile, float* lumas, const NodePair* lattice,
-                               const Context& context, const unsigned char* coverage,
-                               float strength, unsigned char* out) {
+LUT_FUSE_DEVICE void fuse_tile(const Frame& frame, const Registered& infrared, int tile,
+                               float* lumas, const NodePair* lattice, const Context& context,
+                               const unsigned char* coverage, float strength,
+                               unsigned char* out) {
     const int across = (frame.width + PIXELS_WIDTH - 1) / PIXELS_WIDTH;
     const int top = tile / across * PIXELS_HEIGHT, left = tile % across * PIXELS_WIDTH;
     for (int i = first_thread(); i < LUMAS; i += thread_count())
@@ -41,7 +47,7 @@ LUT_FUSE_DEVICE void fuse_tile(const Frame& frame, int tile, float* lumas, const
         const size_t pixel = size_t(y) * frame.width + x;
         const float* centre = lumas + (row + 1) * LUMA_PITCH + column + 1;
         const float fused =
-            look_up(lattice, *centre, frame.infrared[pixel], gradient(centre, LUMA_PITCH),
+            look_up(lattice, *centre, infrared.levels[pixel], gradient(centre, LUMA_PITCH),
                     context_at(context.levels, context.rows, context.columns, y, x));
         const float share = coverage ? strength * (coverage[pixel] * (1.0f / 255.0f)) : strength;
         recolour(frame.visible + pixel * 3, *centre, fused, share, out + pixel * 3);

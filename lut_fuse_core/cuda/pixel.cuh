@@ -2,17 +2,12 @@
 // The constants in capitals come from the model (backends/gpu_source.py writes them).
 #pragma once
 
-#include "warp.cuh"
+#include "sensor.cuh"
 
 struct Frame {
-    const unsigned char* visible;   // (height, width, 3), RGB
-    const unsigned char* infrared;  // (height, width)
+    const unsigned char* visible;  // (height, width, 3), RGB
     int height, width;
 };
-
-LUT_FUSE_BOTH int clamp_index(int index, int count) {
-    return index < 0 ? 0 : index < count ? index : count - 1;
-}
 
 LUT_FUSE_BOTH float clamp(float value, float low, float high) {
     return value < low ? low : value < high ? value : high;
@@ -44,7 +39,10 @@ LUT_FUSE_BOTH float gradient(const float* centre, int pitch) {
 
 // One channel of the encoder's input at (row, column) of its grid: averaged over POOL x POOL
 // pixels, UNSHUFFLE x UNSHUFFLE neighbours as channels; the image's last row and column repeat.
-LUT_FUSE_BOTH float encoder_input(const Frame& frame, int channel, int row, int column) {
+// Infrared: Registered or Sensor. keep: whether a Sensor's pixels are stored for the look-up.
+template <class Infrared>
+LUT_FUSE_BOTH float encoder_input(const Frame& frame, const Infrared& infrared, bool keep,
+                                  int channel, int row, int column) {
     const int neighbour = channel % (UNSHUFFLE * UNSHUFFLE);
     const int source = channel / (UNSHUFFLE * UNSHUFFLE);
     const int top = (row * UNSHUFFLE + neighbour / UNSHUFFLE) * POOL;
@@ -56,7 +54,7 @@ LUT_FUSE_BOTH float encoder_input(const Frame& frame, int channel, int row, int 
                                  clamp_index(left + j, frame.width);
             const unsigned char* rgb = frame.visible + pixel * 3;
             if (source == SOURCES - 1)
-                total += frame.infrared[pixel];
+                total += infrared.level(pixel, keep);
             else
                 total += SOURCES == 2 ? luma(rgb) : float(rgb[source]);
         }

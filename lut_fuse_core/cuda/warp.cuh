@@ -10,6 +10,9 @@ typedef unsigned short Half;  // the bits of an IEEE binary16 number
 #define LUT_FUSE_BOTH __host__ __device__ __forceinline__
 #define LUT_FUSE_DEVICE __device__ __forceinline__
 #define LUT_FUSE_UNROLL _Pragma("unroll")
+// Arrays in the shared memory of a block: of a fixed size, and of the size given at the launch.
+#define LUT_FUSE_SHARED(Type, name, count) __shared__ alignas(16) Type name[count]
+#define LUT_FUSE_SHARED_AT_LAUNCH(Type, name) extern __shared__ Type name[]
 // The statement that follows is executed by each lane, with its index.
 #define EACH_LANE(lane) if (const int lane = threadIdx.x % 32; true)
 
@@ -47,6 +50,19 @@ LUT_FUSE_DEVICE float from_half(Half bits) {
 #define LUT_FUSE_BOTH inline
 #define LUT_FUSE_DEVICE inline
 #define LUT_FUSE_UNROLL
+// A kernel is a function that works on the block in blockIdx: one thread does the work of all.
+#define __global__
+#define __launch_bounds__(threads)
+struct BlockIndex {
+    int x, y;
+};
+inline BlockIndex blockIdx, gridDim;
+inline void* shared_at_launch;
+// What a GPU leaves undefined is filled with rubbish: not a number, in all precisions.
+#define LUT_FUSE_SHARED(Type, name, count) \
+    alignas(16) static Type name[count];   \
+    std::memset(name, 0xff, sizeof name)
+#define LUT_FUSE_SHARED_AT_LAUNCH(Type, name) Type* name = static_cast<Type*>(shared_at_launch)
 #define EACH_LANE(lane) for (int lane = 0; lane < 32; ++lane)
 
 template <class T>

@@ -1,31 +1,40 @@
-"""The CUDA sources compiled by a C++ compiler: what the kernels compute, without a GPU."""
+"""The CUDA kernels, one at a time, on NumPy arrays: what they compute, without a GPU."""
 
 from __future__ import annotations
 
-import ctypes
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from host_cupy import HostModule, HostStream, host_cupy
 
+from lut_fuse_core.backends.gpu_device import (
+    GpuDevice,
+    Launch,
+    compile_kernels,
+    encode_launch,
+    fuse_launch,
+    prepare_launch,
+)
+from lut_fuse_core.backends.gpu_frame import InfraredSource
+from lut_fuse_core.backends.gpu_sensor import HeldSensor
 from lut_fuse_core.backends.gpu_source import KernelPlan, cuda_source
 from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice
 from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.infrared_range import RawInfrared
 from lut_fuse_core.model import FloatArray, FusionModel
-
-_libraries: dict[str, ctypes.CDLL] = {}
-
-COMPILER = shutil.which("g++") or shutil.which("c++")
+from lut_fuse_core.warp import Warp
 
 
 class HostKernels:
     """The kernels of one plan, with a model's tensors, as functions on NumPy arrays."""
 
     def __init__(self, model: FusionModel, plan: KernelPlan, folder: Path) -> None:
-        self.model, self.plan = model, plan
-        self._library = _compiled(cuda_source(model, plan, "frame.cuh"), folder)
+        self.model, self.plan, self._folder = model, plan, folder
+        self._cupy = host_cupy(folder)
+        self.device = GpuDevice(self._cupy, "host", 87, 3, integrated=False)
+        self._kernels = compile_kernels(self.device, model, plan)
+        self._stream = HostStream(non_blocking=True)
         self.lattice = pack_lattice(model, plan)
         self.weights, self.biases = pack_encoder(model, plan)
 
@@ -36,21 +45,21 @@ class HostKernels:
 
     def context(self, visible: UInt8Array, infrared: UInt8Array) -> FloatArray:
         """The coarse context ``(rows, columns) float32``."""
-        context = np.full(self.grid(infrared), np.nan, np.float32)
-        self._call(
-            *("lut_fuse_encode", visible, infrared, *infrared.shape, *context.shape),
-            *(self.weights, self.biases, context),
-        )
-        return context
+        return self._context(visible, self._given(infrared))
 
     def planes(self, visible: UInt8Array, infrared: UInt8Array) -> Any:
         """The input of an encoder that is not ours, float16 or float32."""
-        rows, columns = self.grid(infrared)
-        channels = self.model.encoder.blocks[0].weight.shape[1]
-        kind = np.float16 if self.plan.precision == "fp16" else np.float32
-        planes = np.full((channels, rows, columns), np.nan, kind)
-        self._call("lut_fuse_prepare", visible, infrared, *infrared.shape, rows, columns, planes)
-        return planes
+        return self._planes(visible, self._given(infrared))
+
+    def registered(
+        self, stage: str, visible: UInt8Array, raw: RawInfrared, levels: UInt8Array, warp: Warp
+    ) -> tuple[UInt8Array, Any]:
+        """What a raw frame becomes in the kernel of a ``context`` or ``planes``, and its result."""
+        held = HeldSensor(self.device, self._stream, raw, levels, warp)
+        self.device.upload(held.host, held.raw, self._stream)
+        run = {"context": self._context, "planes": self._planes}[stage]
+        result = run(visible, InfraredSource(held.arguments, raw=True))
+        return held.registered.values.copy(), result
 
     def fuse(
         self,
@@ -61,42 +70,53 @@ class HostKernels:
     ) -> UInt8Array:
         """Both kernels of a frame; see `Backend.fuse`."""
         context = self.context(visible, infrared)
-        out = np.full(visible.shape, 0xA5, np.uint8)
-        self._call(
-            *("lut_fuse_pixels", visible, infrared, coverage, context, self.lattice),
-            *(*infrared.shape, *context.shape, strength, out),
+        out = self._cupy.empty(visible.shape, np.uint8)
+        launch = fuse_launch(self.model, self.plan, self.device.processors, *infrared.shape)
+        grid = map(np.int32, context.shape)
+        covered = None if coverage is None else self._cupy.asarray(coverage)
+        lattice = self._cupy.asarray(self.lattice)
+        self._run(
+            *("fuse_pixels", launch, *self._image(visible), self._cupy.asarray(infrared), covered),
+            *(self._cupy.asarray(context), *grid, lattice, np.float32(strength), out),
         )
-        return out
+        return out.values.copy()
 
     def halves(self, values: FloatArray) -> tuple[Any, FloatArray]:
         """Values rounded to half precision, and back."""
-        halves, back = np.empty(values.shape, np.float16), np.empty_like(values)
-        self._call("lut_fuse_halves", values, values.size, halves, back)
-        return halves, back
+        return HostModule(cuda_source(self.model, self.plan), self._folder).halves(values)
 
-    def _call(self, name: str, *arguments: Any) -> None:
-        converted: list[Any] = []
-        for argument in arguments:
-            if isinstance(argument, np.ndarray):
-                assert argument.flags.c_contiguous
-                converted.append(ctypes.c_void_p(argument.ctypes.data))
-            elif isinstance(argument, float):
-                converted.append(ctypes.c_float(argument))
-            else:
-                converted.append(argument)
-        getattr(self._library, name)(*converted)
+    def _given(self, infrared: UInt8Array) -> InfraredSource:
+        return InfraredSource((self._cupy.asarray(infrared),))
 
+    def _image(self, visible: UInt8Array) -> tuple[Any, ...]:
+        return (self._cupy.asarray(visible), *map(np.int32, visible.shape[:2]))
 
-def _compiled(source: str, folder: Path) -> ctypes.CDLL:
-    """The library of a source, compiled once: models that differ in numbers alone share it."""
-    if source not in _libraries:
-        assert COMPILER is not None
-        code = (Path(__file__).parent / "cuda_on_host.cpp").read_text(encoding="utf-8")
-        file = folder / f"kernels_{len(_libraries)}.cpp"
-        file.write_text(source + code, encoding="utf-8")
-        options = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-        unused = ["-Wno-unused-variable", "-Wno-unused-parameter", "-Wno-unused-but-set-variable"]
-        library = file.with_suffix(".so")
-        subprocess.run([COMPILER, *options, *unused, "-o", str(library), str(file)], check=True)
-        _libraries[source] = ctypes.CDLL(str(library))
-    return _libraries[source]
+    def _context(self, visible: UInt8Array, infrared: InfraredSource) -> FloatArray:
+        rows, columns = self.grid(visible[..., 0])
+        context = self._cupy.empty((rows, columns), np.float32)
+        tensors = self._cupy.asarray(self.weights), self._cupy.asarray(self.biases)
+        self._run(
+            *(infrared.variant("encode_tiles"), encode_launch(self.plan, rows, columns)),
+            *(*self._image(visible), *infrared.arguments),
+            *(np.int32(rows), np.int32(columns), *tensors, context),
+        )
+        return context.values.copy()
+
+    def _planes(self, visible: UInt8Array, infrared: InfraredSource) -> Any:
+        rows, columns = self.grid(visible[..., 0])
+        channels = self.model.encoder.blocks[0].weight.shape[1]
+        kind = np.float16 if self.plan.precision == "fp16" else np.float32
+        planes = self._cupy.empty((channels, rows, columns), kind)
+        self._run(
+            *(infrared.variant("prepare_planes"), prepare_launch(rows, columns)),
+            *(*self._image(visible), *infrared.arguments),
+            *(np.int32(rows), np.int32(columns), planes),
+        )
+        return planes.values.copy()
+
+    def _run(self, kernel: str, launch: Launch, *arguments: Any) -> None:
+        with self._stream:
+            self._kernels.functions[kernel](
+                launch.grid, launch.block, arguments, shared_mem=launch.shared
+            )
+        self._stream.synchronize()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cuda_on_host import COMPILER, HostKernels
+from cuda_on_host import HostKernels
+from host_cupy import COMPILER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +31,7 @@ from lut_fuse_core.model import (
     FusionModel,
     GradientSpec,
 )
+from lut_fuse_core.warp import Warp
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
 
@@ -182,6 +184,38 @@ def test_an_encoder_of_other_makers_gets_the_reference_s_input(
     truth = context.encoder_input(case.model.encoder, *pair)
     tolerance = 1e-6 if case.plan.precision == "fp32" else 2**-11
     np.testing.assert_allclose(case.planes(*pair), truth, rtol=tolerance, atol=tolerance)
+
+
+def a_view(rng: np.random.Generator, raw_size: tuple[int, int], size: tuple[int, int]) -> Warp:
+    """Somewhat turned, partly beyond the frame and beyond the horizon (not a number)."""
+    y, x = np.mgrid[: size[1], : size[0]].astype(np.float32)
+    turn, zoom = rng.uniform(-0.3, 0.3), rng.uniform(0.6, 1.4)
+    across = zoom * raw_size[0] / size[0] * x + turn * y - 3.3
+    down = zoom * raw_size[1] / size[1] * y - turn * x + 2.7
+    positions = np.stack([across, down], axis=-1)
+    positions[-2:] = np.nan
+    return Warp.from_positions(positions, raw_size, None)
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("stage", ["context", "planes"])
+def test_raw_infrared_becomes_what_the_pass_on_the_cpu_makes_of_it(
+    case: HostKernels, stage: str, kind: type
+) -> None:
+    rng = np.random.default_rng(3)
+    sizes = [((33, 17), (16, 131)), ((64, 51), (83, 61)), ((97, 75), (40, 30)), ((83, 61),) * 2]
+    for index, (raw_size, size) in enumerate(sizes):
+        raw = rng.integers(0, np.iinfo(kind).max + 1, raw_size[::-1]).astype(kind)
+        raw[5:9] = np.iinfo(kind).max
+        levels = rng.integers(0, 256, np.iinfo(kind).max + 1, dtype=np.uint8)
+        warp = Warp(size, raw_size) if index == 3 else a_view(rng, raw_size, size)
+        visible = rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+        truth = np.empty(size[::-1], np.uint8)
+        warp.sample(raw, levels, truth)
+        registered, result = case.registered(stage, visible, raw, levels, warp)
+        np.testing.assert_array_equal(registered, truth)
+        np.testing.assert_array_equal(result, getattr(case, stage)(visible, truth))
 
 
 @needs_compiler

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.infrared_range import GreyRange, RawInfrared, tone_table
 from lut_fuse_core.model import (
     AXIS_NAMES,
     INPUT_CHANNELS,
@@ -20,6 +21,8 @@ from lut_fuse_core.model import (
     GradientSpec,
 )
 from lut_fuse_core.model_file import load_model
+from lut_fuse_core.registration import Homography, Registration, RegistrationConfig
+from lut_fuse_core.warp import Warp
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
@@ -96,6 +99,23 @@ def smooth_pair(height: int, width: int, seed: int = 0) -> tuple[UInt8Array, UIn
     visible = np.clip(grey[..., None] + rng.normal(0, 20, 3), 0, 255).astype(np.uint8)
     infrared = np.clip(128 + 140 * np.cos(x / 61 - y / 39), 0, 255).astype(np.uint8)
     return visible, infrared
+
+
+def raw_frame(
+    height: int, width: int, kind: type, seed: int = 0
+) -> tuple[RawInfrared, UInt8Array, Warp]:
+    """Noise over all counts from a camera of 640x512, levels, and a view turned by three degrees
+    that sees most of the visible image.
+    """
+    rng = np.random.default_rng(seed)
+    top = np.iinfo(kind).max
+    raw = rng.integers(0, top + 1, (512, 640)).astype(kind)
+    levels = tone_table(GreyRange(0.1 * top, 0.8 * top), top + 1)
+    cosine, sine = np.cos(np.deg2rad(3)), np.sin(np.deg2rad(3))
+    scale = 0.95 * min(width / 640, height / 512)
+    matrix = np.array([[cosine, -sine, 9], [sine, cosine, -4], [0, 0, 1 / scale]])
+    registration = Registration(RegistrationConfig(Homography.from_array(matrix)))
+    return raw, levels, registration.warp((640, 512), (width, height))
 
 
 def real_pairs(count: int = 5) -> list[tuple[UInt8Array, UInt8Array]]:

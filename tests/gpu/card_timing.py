@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from card_models import SHARED, models, smooth_pair
+from card_models import SHARED, models, raw_frame, smooth_pair
 
 from lut_fuse_core.backends import create_backend
 from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_device import GpuDevice
-from lut_fuse_core.backends.gpu_frame import GpuFuser
+from lut_fuse_core.backends.gpu_frame import GpuFuser, Work
 from lut_fuse_core.backends.gpu_options import GpuOptions
 from lut_fuse_core.backends.tensorrt import TensorRtBackend
 from lut_fuse_core.errors import BackendUnavailableError
@@ -86,6 +86,7 @@ def measure(device: GpuDevice, model: FusionModel, skipped: dict[str, str]) -> I
                 skipped[variant] = str(error)
                 break
             yield _gpu_time(device, backend.fuser, variant, height, width)
+            yield _raw_time(device, backend.fuser, variant, height, width)
     for name in ("native", "cpu"):
         try:
             backend = create_backend(name, model)
@@ -105,11 +106,32 @@ def _gpu_time(
     visible, infrared = smooth_pair(height, width)
     fuser.fuse(visible, infrared)
     frame = fuser.frame(height, width)
-    graph = fuser.graph(frame, False, 1.0, copies=False)
+    graph = fuser.graph(frame, Work(copies=False))
     resident = _event_median(device, fuser.stream, lambda: graph.launch(stream=fuser.stream))
     arrays = frame.host["visible"], frame.host["infrared"], frame.host["out"]
     host = _host_median(lambda: fuser.fuse(arrays[0], arrays[1], out=arrays[2]))
     return CardTime(variant, width, height, resident, host)
+
+
+def _raw_time(
+    device: GpuDevice, fuser: GpuFuser, variant: str, height: int, width: int
+) -> CardTime:
+    """The same from raw 16-bit infrared of 640x512 that is normalised and registered."""
+    held = raw_frame(height, width, np.uint16)
+    fuser.hold(*held)
+    frame = fuser.frame(height, width)
+    np.copyto(frame.host["visible"], smooth_pair(height, width)[0])
+    visible, out = frame.host["visible"], frame.host["out"]
+    fuser.fuse_held(visible, out=out)
+    graph = fuser.graph(frame, Work("raw", held[2].coverage is not None, copies=False))
+    resident = _event_median(device, fuser.stream, lambda: graph.launch(stream=fuser.stream))
+
+    def from_the_host() -> None:
+        fuser.hold(*held)
+        fuser.fuse_held(visible, out=out)
+
+    host = _host_median(from_the_host)
+    return CardTime(f"{variant}, raw infrared", width, height, resident, host)
 
 
 def measure_published(skipped: dict[str, str]) -> Iterator[CardTime]:

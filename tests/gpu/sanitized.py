@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from card_models import models, random_pair
+import numpy as np
+from card_models import models, random_pair, raw_frame
 
 from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_options import GpuOptions
@@ -22,4 +23,6 @@ for name, model in models().items():
             visible, infrared = random_pair(*size)
             backend.fuse(visible, infrared, coverage=infrared)
             backend.fuse(visible, infrared)
+            backend.hold(*raw_frame(*size, np.uint16))
+            backend.fuse_held(visible)
         print(f"{name}: {options}", flush=True)

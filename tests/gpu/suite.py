@@ -88,7 +88,8 @@ def host_step() -> Step:
     """The same sources through a C++ compiler, against the reference."""
     if shutil.which("g++") is None and shutil.which("c++") is None:
         return show(Step("sources on the host", "skipped", 0.0, "there is no C++ compiler"))
-    files = ["tests/core/test_cuda_source.py", "tests/core/test_gpu_backends.py"]
+    names = ("cuda_source", "gpu_backends", "gpu_fuser")
+    files = [f"tests/core/test_{name}.py" for name in names]
     return pytest_step("sources on the host", *files, needs=("hypothesis", "onnxruntime"))
 
 

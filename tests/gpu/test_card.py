@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from card_models import models, random_pair, real_pairs, rough, smooth_pair
+from card_models import models, random_pair, raw_frame, real_pairs, rough, smooth_pair
 
 from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_check import agreement
 from lut_fuse_core.backends.gpu_device import open_device
 from lut_fuse_core.backends.gpu_engine import open_tensorrt
+from lut_fuse_core.backends.gpu_frame import Work
 from lut_fuse_core.backends.gpu_options import GpuOptions
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.backends.tensorrt import TensorRtBackend
@@ -112,6 +114,37 @@ def test_the_result_may_replace_the_visible_image(default: GpuBackend) -> None:
     np.testing.assert_array_equal(visible, expected)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size", [(16, 16), (99, 131), (480, 640), (719, 1279)])
+def test_raw_infrared_is_normalised_and_registered(
+    default: GpuBackend, kind: type, size: tuple[int, int]
+) -> None:
+    raw, levels, warp = raw_frame(*size, kind)
+    infrared = np.empty(size, np.uint8)
+    warp.sample(raw, levels, infrared)
+    default.hold(raw, levels, warp)
+    for seed in range(3):  # the second image and the third find the frame registered
+        visible = random_pair(*size, seed)[0]
+        truth = ReferenceBackend(default.model).fuse(visible, infrared, coverage=warp.coverage)
+        found = agreement(default.fuse_held(visible), truth, default.precision)
+        assert found.good, found
+    held = default.fuser._held
+    assert held is not None
+    np.testing.assert_array_equal(DEVICE.cupy.asnumpy(held.registered), infrared)
+
+
+def test_repeated_raw_frames_give_the_same_bits(default: GpuBackend) -> None:
+    raw, levels, warp = raw_frame(479, 641, np.uint16)
+    visible = random_pair(479, 641)[0]
+    default.hold(raw, levels, warp)
+    expected = default.fuse_held(visible)
+    for turn in range(100):
+        # New levels and maps with the same contents are uploaded again.
+        again = (raw, levels.copy(), replace(warp)) if turn % 2 else (raw, levels, warp)
+        default.hold(*again)
+        assert np.array_equal(default.fuse_held(visible), expected)
+
+
 @pytest.mark.parametrize("poison", [0x00, 0xA5, 0xFF])
 def test_every_byte_of_the_result_is_written(default: GpuBackend, poison: int) -> None:
     pair = random_pair(99, 131)
@@ -158,6 +191,6 @@ def test_the_graph_without_copies_computes_the_same(default: GpuBackend) -> None
     frame = default.fuser.frame(120, 160)
     frame.device["out"].fill(0)
     DEVICE.cupy.cuda.Device().synchronize()
-    default.fuser.graph(frame, False, 1.0, copies=False).launch(stream=default.fuser.stream)
+    default.fuser.graph(frame, Work(copies=False)).launch(stream=default.fuser.stream)
     default.fuser.stream.synchronize()
     np.testing.assert_array_equal(DEVICE.cupy.asnumpy(frame.device["out"]), expected)

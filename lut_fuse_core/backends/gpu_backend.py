@@ -1,0 +1,91 @@
+"""What the `cuda` and the `tensorrt` backend have in common."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from lut_fuse_core.backends.gpu_check import require_agreement, require_registration
+from lut_fuse_core.backends.gpu_device import GpuDevice
+from lut_fuse_core.backends.gpu_frame import GpuFuser
+from lut_fuse_core.backends.gpu_options import Precision
+from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.infrared_range import RawInfrared
+from lut_fuse_core.model import FusionModel
+from lut_fuse_core.warp import Warp
+
+_log = logging.getLogger(__name__)
+
+
+class GpuBackend:
+    """A backend around a `GpuFuser` that has been held against the reference.
+
+    precision: what it computes in. Raises BackendUnavailableError, see `checked_fuser`.
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        model: FusionModel,
+        device: GpuDevice,
+        wanted: Precision | None,
+        make: Callable[[Precision], GpuFuser],
+    ) -> None:
+        self.model, self.device = model, device
+        self.precision, self.fuser = checked_fuser(self.name, model, device, wanted, make)
+
+    def fuse(
+        self,
+        visible: UInt8Array,
+        infrared: UInt8Array,
+        *,
+        strength: float = 1.0,
+        coverage: UInt8Array | None = None,
+        out: UInt8Array | None = None,
+    ) -> UInt8Array:
+        """Fuse one pair; see `Backend.fuse`.
+
+        Raises BackendUnavailableError if a larger image than before needs what cannot be had.
+        """
+        return self.fuser.fuse(visible, infrared, strength=strength, coverage=coverage, out=out)
+
+    def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
+        """Take a copy of a raw frame; see `RegisteringBackend.hold`."""
+        self.fuser.hold(raw, levels, warp)
+
+    def fuse_held(
+        self, visible: UInt8Array, *, strength: float = 1.0, out: UInt8Array | None = None
+    ) -> UInt8Array:
+        """Fuse with the held frame; see `RegisteringBackend.fuse_held`. Raises as `fuse` does."""
+        return self.fuser.fuse_held(visible, strength=strength, out=out)
+
+
+def checked_fuser(
+    name: str,
+    model: FusionModel,
+    device: GpuDevice,
+    wanted: Precision | None,
+    make: Callable[[Precision], GpuFuser],
+) -> tuple[Precision, GpuFuser]:
+    """The first precision in which the GPU computes what the reference does, and its fuser.
+
+    wanted: None for `GpuDevice.precisions`. Logs a warning where it is not the first of them.
+    Raises BackendUnavailableError with the reason of each if there is none.
+    """
+    reasons: list[str] = []
+    for precision in device.precisions(wanted):
+        try:
+            fuser = make(precision)
+            require_agreement(fuser.fuse, model, precision, device.name)
+            require_registration(fuser, model, precision, device.name)
+        except BackendUnavailableError as error:
+            reasons.append(str(error))
+        except Exception as error:  # out of memory, a launch that fails: CuPy's, TensorRT's own
+            reasons.append(f"its first frame in {precision} failed on {device.name} ({error})")
+        else:
+            if reasons:
+                _log.warning("'%s' fuses in %s: %s", name, precision, "; ".join(reasons))
+            return precision, fuser
+    raise BackendUnavailableError("; ".join(reasons))
