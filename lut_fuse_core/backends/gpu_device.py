@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ KERNELS = (
     "fuse_pixels",
 )
 """The kernels of `cuda/kernels.cu`."""
+
+DEVICE_FILES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0")
+"""There is at least one of them where there is an NVIDIA GPU with a driver: desktops, Jetson."""
 
 TENSOR_CORES = 80
 """Least compute capability with the tensor-core instruction that fp16 uses (Ampere)."""
@@ -89,6 +93,11 @@ class GpuDevice:
                 f"{TENSOR_CORES / 10:.1f}; ask for fp32"
             )
         return ("fp32",)
+
+
+def gpu_is_there() -> bool:
+    """Whether this machine has an NVIDIA GPU, whatever is missing to use it."""
+    return any(Path(file).exists() for file in DEVICE_FILES)
 
 
 def open_device() -> GpuDevice:

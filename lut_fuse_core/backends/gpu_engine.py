@@ -48,12 +48,15 @@ class EngineKey:
     @property
     def file_name(self) -> str:
         """A file name that holds all of it."""
-        gpu = re.sub(r"[^A-Za-z0-9]+", "-", self.gpu).strip("-").lower()
-        version = re.sub(r"[^A-Za-z0-9.]+", "-", self.tensorrt)
         return (
-            f"encoder-{gpu}-sm{self.capability}-trt{version}-{self.precision}"
-            f"-{self.columns}x{self.rows}-{self.onnx_hash[:16]}.engine"
+            f"encoder-{file_part(self.gpu)}-sm{self.capability}-trt{file_part(self.tensorrt)}"
+            f"-{self.precision}-{self.columns}x{self.rows}-{self.onnx_hash[:16]}.engine"
         )
+
+
+def file_part(text: str) -> str:
+    """Text as part of a file name, for any file system."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-").lower()
 
 
 def cache_folder() -> Path:
@@ -73,7 +76,7 @@ def open_tensorrt() -> Any:
     """The tensorrt module. Raises BackendUnavailableError if it is missing or too old."""
     try:
         import tensorrt
-    except ImportError as error:
+    except (ImportError, OSError, RuntimeError) as error:  # the module, or libraries it loads
         raise BackendUnavailableError(
             f"it needs TensorRT's Python module ({error}); on a Jetson run 'sudo apt install "
             "python3-libnvinfer', elsewhere 'pip install tensorrt'"

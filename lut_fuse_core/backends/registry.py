@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from dataclasses import dataclass
 
 from lut_fuse_core.backends.base import Backend
@@ -17,14 +18,13 @@ _CLASSES = {
     "cpu": "lut_fuse_core.backends.cpu:CpuBackend",
     "reference": "lut_fuse_core.backends.reference:ReferenceBackend",
 }
-"""Fastest first: ``auto`` takes the first that works.
-
-`cuda` comes before `tensorrt` because TensorRT builds an engine before its first frame.
-"""
+"""Fastest first; which of the first two is faster ``auto`` measures."""
 
 _GPU = ("cuda", "tensorrt")
 
 BACKEND_NAMES = ("auto", *_CLASSES)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,7 @@ def create_backend(
         raise InputError(f"no backend '{name}'; choose one of {', '.join(BACKEND_NAMES)}")
     if name != "auto":
         return _create(name, model, threads, gpu)
-    reasons = []
-    for candidate in _CLASSES:
-        try:
-            return _create(candidate, model, threads, gpu)
-        except BackendUnavailableError as error:
-            reasons.append(f"{candidate}: {error}")
-    raise BackendUnavailableError("no backend runs here: " + "; ".join(reasons))
+    return _automatic(model, threads, gpu)
 
 
 def backend_statuses(model: FusionModel) -> list[BackendStatus]:
@@ -73,6 +67,29 @@ def backend_statuses(model: FusionModel) -> list[BackendStatus]:
         else:
             statuses.append(BackendStatus(name, True))
     return statuses
+
+
+def _automatic(model: FusionModel, threads: int | None, gpu: GpuOptions) -> Backend:
+    """The fastest backend that works; leaving a GPU unused is worth a warning."""
+    from lut_fuse_core.backends.gpu_choice import faster_backend
+    from lut_fuse_core.backends.gpu_device import gpu_is_there
+
+    try:
+        return faster_backend(model, gpu, lambda name: _create(name, model, threads, gpu))
+    except BackendUnavailableError as error:
+        reasons = [f"GPU: {error}"]
+    level = logging.WARNING if gpu_is_there() else logging.INFO
+    for name in _CLASSES:
+        if name in _GPU:
+            continue
+        try:
+            backend = _create(name, model, threads, gpu)
+        except BackendUnavailableError as error:
+            reasons.append(f"{name}: {error}")
+        else:
+            _log.log(level, "'%s' is taken: %s", name, "; ".join(reasons))
+            return backend
+    raise BackendUnavailableError("no backend runs here: " + "; ".join(reasons))
 
 
 def _create(name: str, model: FusionModel, threads: int | None, gpu: GpuOptions) -> Backend:

@@ -88,7 +88,7 @@ def host_step() -> Step:
     """The same sources through a C++ compiler, against the reference."""
     if shutil.which("g++") is None and shutil.which("c++") is None:
         return show(Step("sources on the host", "skipped", 0.0, "there is no C++ compiler"))
-    names = ("cuda_source", "gpu_backends", "gpu_fuser")
+    names = ("cuda_source", "gpu_backends", "gpu_choice", "gpu_fuser")
     files = [f"tests/core/test_{name}.py" for name in names]
     return pytest_step("sources on the host", *files, needs=("hypothesis", "onnxruntime"))
 

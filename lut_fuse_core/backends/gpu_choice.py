@@ -1,0 +1,126 @@
+"""Which GPU backend `auto` takes: the one that fuses a frame sooner here, measured once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.backends.base import Backend
+from lut_fuse_core.backends.gpu_device import GpuDevice, open_device
+from lut_fuse_core.backends.gpu_engine import cache_folder, exported, file_part, open_tensorrt
+from lut_fuse_core.backends.gpu_options import GpuOptions
+from lut_fuse_core.backends.gpu_source import cuda_source, plan_kernels
+from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.model import FusionModel
+
+NAMES = ("cuda", "tensorrt")
+MEASURED_SIZE = (480, 640)
+WARM_UP, CALLS = 10, 50
+
+Create = Callable[[str], Backend]
+
+_log = logging.getLogger(__name__)
+
+
+def faster_backend(
+    model: FusionModel,
+    options: GpuOptions,
+    create: Create,
+    measure: Callable[[Any], float] | None = None,
+) -> Backend:
+    """The GPU backend that takes less time for a frame; which one is remembered beside the engines.
+
+    create: makes a backend by name or raises BackendUnavailableError. measure: seconds per frame of
+    a backend; None for `seconds_per_frame`.
+
+    What is taken is logged; that one of both cannot be used although it is installed, as a warning.
+    Raises BackendUnavailableError with the reasons if neither can be used.
+    """
+    device = open_device()
+    try:
+        tensorrt = open_tensorrt()
+    except BackendUnavailableError as error:
+        _log.info("'cuda' is taken without a comparison: 'tensorrt' cannot run: %s", error)
+        return create("cuda")
+    path = _record_path(device, model, tensorrt.__version__, options)
+    taken = _recorded(path)
+    if taken is not None:
+        _log.info("'%s' is taken, as measured before (%s)", taken, path)
+        backends = _created((taken, *(name for name in NAMES if name != taken)), create, only=1)
+    else:
+        backends = _created(NAMES, create, only=2)
+    if len(backends) == 1:
+        return backends[0]
+    times = [(measure or seconds_per_frame)(backend) for backend in backends]
+    fastest = backends[times.index(min(times))]
+    found = {backend.name: seconds for backend, seconds in zip(backends, times, strict=True)}
+    shown = ", ".join(f"'{name}' takes {seconds * 1e3:.3f} ms" for name, seconds in found.items())
+    _log.warning("measured once, and kept in %s: %s; '%s' is taken", path, shown, fastest.name)
+    _record(path, {"taken": fastest.name, "seconds": found, "size": MEASURED_SIZE})
+    return fastest
+
+
+def seconds_per_frame(backend: Any) -> float:
+    """Median time of a frame from and to pinned memory. backend: a `GpuBackend`."""
+    host = backend.fuser.frame(*MEASURED_SIZE).host
+    times = []
+    for call in range(WARM_UP + CALLS):
+        start = time.perf_counter()
+        backend.fuse(host["visible"], host["infrared"], out=host["out"])
+        if call >= WARM_UP:
+            times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def _created(names: tuple[str, ...], create: Create, only: int) -> list[Backend]:
+    """The first ``only`` backends that can be made; warns of each that cannot."""
+    backends: list[Backend] = []
+    reasons: list[str] = []
+    for name in names:
+        if len(backends) == only:
+            break
+        try:
+            backends.append(create(name))
+        except BackendUnavailableError as error:
+            reasons.append(f"{name}: {error}")
+    if not backends:
+        raise BackendUnavailableError("; ".join(reasons))
+    for reason in reasons:
+        _log.warning("'%s' is taken, for one cannot be used: %s", backends[0].name, reason)
+    return backends
+
+
+def _record_path(device: GpuDevice, model: FusionModel, tensorrt: str, options: GpuOptions) -> Path:
+    """Where the choice is kept: under a name that holds all that the times depend on."""
+    precision = options.precision or "auto"
+    kernels = cuda_source(model, plan_kernels(model, options.precision or "fp16"))
+    _, encoder = exported(model.encoder, options.precision or "fp16")
+    digest = hashlib.sha256((kernels + encoder).encode()).hexdigest()
+    return (options.cache_folder or cache_folder()) / (
+        f"choice-{file_part(device.name)}-sm{device.capability}-trt{file_part(tensorrt)}"
+        f"-{precision}-{digest[:16]}.json"
+    )
+
+
+def _recorded(path: Path) -> str | None:
+    try:
+        taken = json.loads(path.read_text(encoding="utf-8"))["taken"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return taken if taken in NAMES else None
+
+
+def _record(path: Path, facts: dict[str, Any]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        _log.warning("the choice cannot be kept in %s (%s)", path.parent, error)
