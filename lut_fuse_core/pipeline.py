@@ -157,7 +157,8 @@ class FusionPipeline:
         """Change where infrared lands; the remap is computed at the next frame."""
         self.config = replace(self.config, registration=registration)
         self._registration.config = registration
-        self._held = None
+        # A frame that repeats the last one lands in the new place, too.
+        self._held = self._registered = None
 
     def set_distance(self, distance: float) -> None:
         """Change the distance in metres at which the images of two calibrated cameras coincide."""

@@ -17,6 +17,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
+from lut_fuse_core.camera import CameraRig
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.pipeline import FusionPipeline
 from lut_fuse_ros.declaration import declare_parameters, on_change
@@ -60,6 +61,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         self.mismatches: set[str] = set()
         self._infos: list[Any] = []
         self._registration_timer: Any = None
+        self._rig: CameraRig | None = None
         refuse_impossible_transitions(self)
         on_change(self, lambda: self.parameters, self._accept)
         self.diagnostics = Diagnostics(self)
@@ -126,6 +128,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
             self._subscribe_info("infrared", self._infrared_info),
         ]
         if self.registration is not None:
+            self._rig = None
             self._registration_timer = self.create_timer(REGISTRATION_PERIOD, self._register)
         return result
 
@@ -224,15 +227,17 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
     def _register(self) -> None:
         """Look whether the rig became known or changed."""
         rig = self.registration.rig()
-        if rig is None or self.worker is None or self.pipeline is None:
+        worker = self.worker
+        if rig is None or worker is None or rig == self._rig:
             return
-        if rig != self.pipeline.config.registration.transform:
-            self._request(
-                lambda pipeline: pipeline.set_registration(
-                    replace(pipeline.config.registration, transform=rig)
-                )
-            )
-        self.worker.registered = True
+        self._rig = rig
+
+        def register(pipeline: FusionPipeline) -> None:
+            pipeline.set_registration(replace(pipeline.config.registration, transform=rig))
+            # Only now, in the worker's thread: no frame goes out with infrared unregistered.
+            worker.registered = True
+
+        worker.request(register)
 
     async def _calibrate(self, _: Any, response: Any) -> Any:
         """Find the homography from live pairs; the executor goes on meanwhile."""

@@ -118,6 +118,18 @@ def test_the_remap_is_computed_only_when_something_changes() -> None:
     assert rig.status.remaps == 2
 
 
+def test_a_repeated_frame_moves_with_a_new_registration() -> None:
+    rig = pipeline()
+    half = WARM.copy()
+    half[:, :40] = 0
+    for _ in range(3):
+        before = rig.process(VISIBLE, half)
+    rig.set_registration(RegistrationConfig(Homography(((1, 0, -20), (0, 1, 0), (0, 0, 1)))))
+    after = rig.process(VISIBLE, half)
+    assert before[32, 50, 0] == 200
+    assert after[32, 25, 0] == 200
+
+
 def test_normalization_changes_at_run_time() -> None:
     raw = np.full((64, 80), 1500, np.uint16)
     rig = pipeline(normalization=NormalizationConfig(mode="range", low=1000, high=2000))

@@ -139,7 +139,7 @@ class Rig:
             if result:
                 return result
             time.sleep(0.005)
-        raise AssertionError(f"{what}: not within {timeout} s")
+        raise AssertionError(f"{what}: not within {timeout} s; {self.report()}")
 
     def fused(self, stamp: int, timeout: float = TIMEOUT) -> Image:
         """The fused image with this stamp."""
