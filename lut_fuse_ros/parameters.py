@@ -58,6 +58,7 @@ KINDS = {str: "string", bool: "boolean", int: "whole number", float: "decimal nu
 
 QOS = ("sensor_data", "reliable")
 TRANSPORTS = ("raw", "compressed")
+PRECISIONS = ("auto", "fp16", "fp32")
 
 
 def _parameter(name: str, default: Value, description: str, **facts: Any) -> Any:
@@ -109,6 +110,19 @@ class NodeParameters:
         "auto",
         "How the model is executed; 'auto' takes the fastest that works here. One that cannot run "
         "is replaced by 'auto', with a warning. `lut-fuse backends` lists them.",
+    )
+    gpu_precision: str = _parameter(
+        "gpu.precision",
+        "auto",
+        "Arithmetic of the GPU backends; 'auto' takes fp16 where the GPU has it and it agrees with "
+        "the reference.",
+        choices=PRECISIONS,
+    )
+    gpu_cache: str = _parameter(
+        "gpu.cache",
+        "",
+        "Folder for TensorRT engines and the measured choice of 'auto'; empty takes "
+        "$LUT_FUSE_CACHE or lut_fuse in the user's cache folder.",
     )
     threads: int = _parameter(
         "threads",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import cv2
 import numpy as np
 
 from lut_fuse_core.backends.base import usable_cores
+from lut_fuse_core.backends.gpu_options import GpuOptions
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
 from lut_fuse_core.registration import RegistrationConfig
@@ -41,6 +43,7 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
         ),
         max_infrared_age=_infrared_age(parameters),
         held=cast(Any, parameters.sync_held_infrared),
+        gpu=_gpu_options(parameters),
         clock="report" if parameters.sync_estimate_offset else "fixed",
     )
     try:
@@ -51,6 +54,12 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
             f"backend '{parameters.backend}' cannot run here ({error}); "
             f"'{pipeline.fuser.backend.name}' is used instead"
         )
+
+
+def _gpu_options(parameters: NodeParameters) -> GpuOptions:
+    precision = None if parameters.gpu_precision == "auto" else parameters.gpu_precision
+    folder = Path(parameters.gpu_cache).expanduser() if parameters.gpu_cache else None
+    return GpuOptions(cast(Any, precision), folder)
 
 
 def warm_up(pipeline: FusionPipeline) -> None:
