@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from copy import copy
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -79,5 +80,7 @@ class Output:
                 np.copyto(canvas, samples)
             self._image.publish(Image(header=header, data=self._data, **fields))
         if self.camera_info is not None:
-            self.camera_info.header = header
-            self._info.publish(self.camera_info)
+            # A copy: the message as it came in also tells the registration the camera's frame.
+            info = copy(self.camera_info)
+            info.header = header
+            self._info.publish(info)

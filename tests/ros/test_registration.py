@@ -84,11 +84,22 @@ class TestTf(NodeTest):
         transform.transform.rotation.w = 1.0
         infrared_info = self.rig.node.create_publisher(CameraInfo, "infrared/camera_info", 10)
 
-        def registered():
-            broadcaster.sendTransform(transform)
+        def described():
             self.rig.info.publish(camera_info("visible_frame", 60.0))
             # Twice the focal length: infrared sees the middle of the visible image only.
             infrared_info.publish(camera_info("infrared_frame", 120.0))
+            self.rig.fuse()
+
+        self.rig.wait_for_report(
+            lambda r: "no transform" in r["message"], "camera_info is ignored", meanwhile=described
+        )
+        # The fused image's camera_info carries the frame of the images, which is another one here;
+        # the transform is still looked up between the frames that the cameras' own name.
+        self.rig.fuse()
+        assert self.rig.infos[-1].header.frame_id == "camera_optical_frame"
+
+        def registered():
+            broadcaster.sendTransform(transform)
             image = pixels_of(self.rig.fuse()).astype(int)
             return [image] if np.ptp(image) else []
 
