@@ -20,6 +20,7 @@ from std_srvs.srv import Trigger
 from lut_fuse_core.camera import CameraRig
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.pipeline import FusionPipeline
+from lut_fuse_ros.core_log import CoreLog
 from lut_fuse_ros.declaration import declare_parameters, on_change
 from lut_fuse_ros.diagnostics import Diagnostics
 from lut_fuse_ros.live_calibration import LiveCalibration, outcome
@@ -70,6 +71,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         self.create_service(Trigger, "~/calibrate", self._calibrate, callback_group=alone)
         if self.parameters.autostart:
             self._starter = self.create_timer(0.0, self._autostart)
+        self._core_log = CoreLog(self.get_logger())
 
     # --- life cycle -------------------------------------------------------------------------
 
@@ -158,6 +160,11 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         """Stop whatever runs, before the process ends."""
         self._halt()
         self._release()
+
+    def destroy_node(self) -> None:
+        """See `rclpy.node.Node.destroy_node`."""
+        self._core_log.close()
+        super().destroy_node()
 
     def _halt(self) -> None:
         if self._registration_timer is not None:

@@ -1,0 +1,91 @@
+"""What the core logs reaches the operator through the node's log."""
+
+import logging
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
+
+
+import rclpy
+import rclpy.lifecycle
+import rclpy.logging
+
+from lut_fuse_ros.core_log import CoreLog
+from lut_fuse_ros.fusion_node import FusionNode
+
+CORE = logging.getLogger("lut_fuse_core")
+ENGINE = logging.getLogger("lut_fuse_core.backends.gpu_engine")
+# Loggers made after launch was imported, as here but not in a node, keep records to themselves.
+ENGINE.propagate = True
+
+
+@pytest.fixture
+def make_node():
+    rclpy.init()
+    nodes = []
+
+    def make(namespace: str = "/") -> FusionNode:
+        nodes.append(FusionNode(namespace=namespace))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+    rclpy.shutdown()
+
+
+def lines(captured) -> list[str]:
+    return (captured.out + captured.err).splitlines()
+
+
+def test_records_keep_their_severity(make_node, capfd):
+    make_node()
+    for _ in range(2):  # rclpy refuses a second severity from the same place
+        for level in ("info", "warning", "error", "critical"):
+            getattr(ENGINE, level)("%d %% of an engine, %s", 50, level)
+    found = [line for line in lines(capfd.readouterr()) if "of an engine" in line]
+    severities = [("INFO", "info"), ("WARN", "warning"), ("ERROR", "error"), ("FATAL", "critical")]
+    for line, (severity, word) in zip(found, severities * 2, strict=True):
+        assert line.startswith(f"[{severity}]")
+        assert line.endswith(f"[fusion_node]: 50 % of an engine, {word}")
+
+
+def test_the_ros_log_level_decides_about_details(make_node, capfd):
+    node = make_node()
+    ENGINE.debug("hidden")
+    node.get_logger().set_level(rclpy.logging.LoggingSeverity.DEBUG)
+    ENGINE.debug("shown")
+    node.get_logger().set_level(rclpy.logging.LoggingSeverity.INFO)
+    text = "\n".join(lines(capfd.readouterr()))
+    assert "[fusion_node]: shown" in text
+    assert "hidden" not in text
+
+
+def test_a_traceback_comes_along(make_node, capfd):
+    make_node()
+    try:
+        raise OSError("no room")
+    except OSError:
+        ENGINE.exception("the engine is not kept")
+    text = "\n".join(lines(capfd.readouterr()))
+    assert "the engine is not kept" in text
+    assert "OSError: no room" in text
+
+
+def test_the_choice_of_the_backend_is_in_the_log(make_node, capfd):
+    node = make_node()
+    assert node.trigger_configure() == rclpy.lifecycle.TransitionCallbackReturn.SUCCESS
+    backend = node.pipeline.fuser.backend.name
+    assert f"[fusion_node]: '{backend}' is taken" in "\n".join(lines(capfd.readouterr()))
+
+
+def test_a_node_that_is_destroyed_hears_no_more_and_others_go_on(make_node, capfd):
+    first, second = make_node("/first"), make_node("/second")
+    first.destroy_node()
+    ENGINE.info("still building")
+    (line,) = (line for line in lines(capfd.readouterr()) if "still building" in line)
+    assert "[second.fusion_node]" in line
+    second.destroy_node()
+    assert not any(isinstance(handler, CoreLog) for handler in CORE.handlers)
+    assert CORE.level == logging.NOTSET
