@@ -54,32 +54,35 @@ def correction(parameters: Float64Array, shape: tuple[int, int]) -> Float64Array
     return np.linalg.inv(centred) @ core @ centred
 
 
-def fit_blocks(blocks: Blocks, free: int = 8, selected: Float64Array | None = None) -> Fit:
+def fit_blocks(blocks: Blocks, free: int = 8) -> Fit:
     """Climb to the parameters where the blocks correlate best in sum.
 
     A block on a straight edge says nothing about shifts along it, and one without any match says
     nothing at all: their surfaces are ridges or flat, and so they pull nowhere. That is why the
     surfaces are summed, rather than one best shift taken from each.
 
-    free: 4 for a similarity, 8 for a homography. selected: ``(N,)`` weights of the blocks.
+    free: 4 for a similarity, 8 for a homography.
     """
-    weights = np.ones(len(blocks)) if selected is None else selected.astype(np.float64)
     parameters: Float64Array = np.zeros(8)
     for blur in BLURS:
         size = (2 * int(3 * blur) + 1,) * 2
         smooth = np.stack([cv2.GaussianBlur(s * s, size, blur) for s in blocks.surfaces])
         for _ in range(STEPS):
-            step = _newton_step(blocks, smooth, parameters, weights, free)
+            step = _newton_step(blocks, smooth, parameters, free)
             before = _displacements(parameters, blocks)
             moved = float(np.abs(_displacements(parameters + step, blocks) - before).max())
             parameters = parameters + step * min(1.0, LONGEST_STEP / max(moved, 1e-9))
             if moved < SETTLED:
                 break
+    return Fit(parameters, agreement_at(blocks, parameters))
+
+
+def agreement_at(blocks: Blocks, parameters: Float64Array) -> float:
+    """Mean likeness of the blocks, 0 to 1, when moved by the parameters."""
     displacements = _displacements(parameters, blocks)
     values = _sample(blocks.surfaces, displacements, blocks.radius)
     inside = (np.abs(displacements) < blocks.radius).all(axis=1)
-    agreement = float((values * inside * weights).sum() / max(weights.sum(), 1e-9))
-    return Fit(parameters, agreement)
+    return float((values * inside).sum() / max(len(blocks), 1))
 
 
 def _displacements(parameters: Float64Array, blocks: Blocks) -> Float64Array:
@@ -89,11 +92,11 @@ def _displacements(parameters: Float64Array, blocks: Blocks) -> Float64Array:
 
 
 def _newton_step(
-    blocks: Blocks, smooth: FloatArray, parameters: Float64Array, weights: Float64Array, free: int
+    blocks: Blocks, smooth: FloatArray, parameters: Float64Array, free: int
 ) -> Float64Array:
     displacements = _displacements(parameters, blocks)
     gradients, curvatures = _slopes(smooth, displacements, blocks.radius)
-    inside = weights * (np.abs(displacements) < blocks.radius - 1).all(axis=1)
+    inside = (np.abs(displacements) < blocks.radius - 1).all(axis=1)
     jacobian = np.empty((len(blocks), 2, 8))
     for index in range(8):
         nudge = np.zeros(8)

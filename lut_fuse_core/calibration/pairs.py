@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from lut_fuse_core.calibration.blocks import Blocks, correlate_blocks
-from lut_fuse_core.calibration.fit import correction, fit_blocks
+from lut_fuse_core.calibration.fit import agreement_at, correction, fit_blocks
+from lut_fuse_core.calibration.information import inform_blocks
 from lut_fuse_core.calibration.oriented import ChannelSettings, grey_levels
 from lut_fuse_core.calibration.search import GreyPair, corners, map_points, search
+from lut_fuse_core.calibration.views import bring_together
 from lut_fuse_core.camera import Float64Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
@@ -19,6 +21,9 @@ from lut_fuse_core.registration import Homography
 
 SEARCH_PAIRS = 3
 """Pairs that the global search looks at; more add time, not certainty."""
+
+FINE_SIDE = 640
+"""Longest infrared side of the last steps, pixels."""
 
 LEAST_BLOCKS = 20
 LEAST_SIDE = 64
@@ -29,15 +34,15 @@ FINE = ChannelSettings(channels=6, sigma=1.0, pool=2.5, high_pass=5.0)
 LEAST_AGREEMENT = 0.15
 """Mean correlation of the blocks. Wrong places reach 0.1, seldom 0.14."""
 
-LEAST_LEAD = 1.15
+LEAST_LEAD = 1.25
 """Ratio by which the best place must beat the second best."""
 
 LARGEST_LEAD = 10.0
 """Stands for: there is no second place."""
 
-TOLERANCE = 0.0025
-"""Share of the visible width by which the corners may be in doubt. Both halves of the evidence
-share the errors of the model (parallax, lenses), so the true error is larger than their distance.
+TOLERANCE = 0.0035
+"""Share of the visible width by which the corners may be in doubt. All parts of the evidence share
+the errors of the model (parallax, lenses), so the true error may be larger than their distance.
 """
 
 
@@ -47,15 +52,22 @@ class Quality:
 
     agreement: mean correlation of edges, 0 to 1; chance gives about 0.08.
     lead: score of this place over that of the next best one, 1 for a tie.
-    uncertainty: visible pixels by which the infrared corners move between fits to two halves of
-        the evidence. blocks: pieces of image compared. pairs: how many pairs.
+    halves, measures: visible pixels by which the infrared corners are uncertain, judged by fits to
+        two halves of the image, and to edges alone and mutual information alone.
+    blocks: pieces of image compared. pairs: how many pairs.
     """
 
     agreement: float
     lead: float
-    uncertainty: float
+    halves: float
+    measures: float
     blocks: int
     pairs: int
+
+    @property
+    def uncertainty(self) -> float:
+        """Visible pixels by which the infrared corners are uncertain."""
+        return max(self.halves, self.measures)
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,9 @@ class PairsCalibration:
             "reason": self.reason,
             "agreement": round(self.quality.agreement, 4),
             "lead": round(self.quality.lead, 3),
-            "corner_uncertainty_px": round(self.quality.uncertainty, 2),
+            "corner_uncertainty_px": _finite(self.quality.uncertainty),
+            "between_halves_px": _finite(self.quality.halves),
+            "between_measures_px": _finite(self.quality.measures),
             "blocks": self.quality.blocks,
             "pairs": self.quality.pairs,
         }
@@ -110,14 +124,23 @@ def calibrate_from_pairs(
         return _refused(grey, "the images show too little structure to compare")
     matrix = ranked[0][1]
     lead = ranked[0][0] / ranked[1][0] if len(ranked) > 1 else LARGEST_LEAD
-    for radius in (10, 6):
-        matrix, blocks, agreement = _improve(grey, matrix, 640, radius, FINE, 8)
-        tell(0.9)
-    if len(blocks) < LEAST_BLOCKS:
-        return _refused(grey, "too little of the images overlaps or has structure")
-    uncertainty = _disagreement(blocks, matrix, grey[0][1].shape)
+    matrix, _, _ = _improve(grey, matrix, FINE_SIDE, 10, FINE, 8)
+    for share, radius in ((0.85, 8), (0.93, 6)):
+        tell(share)
+        views = bring_together(grey, matrix, FINE_SIDE)
+        edges, information = correlate_blocks(views, radius, FINE), inform_blocks(views, radius)
+        if len(edges) < LEAST_BLOCKS:
+            return _refused(grey, "too little of the images overlaps or has structure")
+        around, fit = matrix, fit_blocks(edges + information)
+        matrix = _moved(around, edges, fit.parameters)
+    halves, measures = _disagreements(edges, information, around, grey[0][1].shape)
     quality = Quality(
-        agreement, min(float(lead), LARGEST_LEAD), uncertainty, len(blocks), len(pairs)
+        agreement_at(edges, fit.parameters),
+        min(float(lead), LARGEST_LEAD),
+        halves,
+        measures,
+        len(edges),
+        len(pairs),
     )
     tell(1.0)
     return PairsCalibration(
@@ -147,7 +170,7 @@ def _improve(
     settings: ChannelSettings,
     free: int,
 ) -> tuple[Float64Array, Blocks, float]:
-    blocks = correlate_blocks(pairs, matrix, side, radius, settings)
+    blocks = correlate_blocks(bring_together(pairs, matrix, side), radius, settings)
     if len(blocks) < LEAST_BLOCKS:
         return matrix, blocks, 0.0
     fit = fit_blocks(blocks, free)
@@ -183,20 +206,25 @@ def _rank(
     return ranked
 
 
-def _disagreement(blocks: Blocks, matrix: Float64Array, shape: tuple[int, ...]) -> float:
-    """Half the distance, in visible pixels, between the corners from two halves of the blocks."""
+def _disagreements(
+    edges: Blocks, information: Blocks, matrix: Float64Array, shape: tuple[int, ...]
+) -> tuple[float, float]:
+    """Half the distance, in visible pixels, between the corners from two parts of the evidence:
+    from two halves of the image, and from edges and information.
+    """
+    both = edges + information
     # Neighbouring blocks overlap by half, so every second pair of them makes independent halves.
-    cell = 2 * (blocks.centres[1:, 0] - blocks.centres[:-1, 0]).clip(min=0)
-    step = float(np.min(cell[cell > 0])) if (cell > 0).any() else 1.0
-    parity = np.floor(blocks.centres / step).sum(axis=1) + blocks.pairs
-    places = [
-        map_points(
-            _moved(matrix, blocks, fit_blocks(blocks, 8, parity % 2 == half).parameters),
-            corners(shape),
+    side = 2 * float(np.diff(np.unique(both.centres[:, 0])).min(initial=np.inf))
+    even = (np.floor(both.centres / side).sum(axis=1) + both.pairs) % 2 == 0
+
+    def disagreement(one: Blocks, other: Blocks) -> float:
+        here, there = (
+            map_points(_moved(matrix, both, fit_blocks(part).parameters), corners(shape))
+            for part in (one, other)
         )
-        for half in (0, 1)
-    ]
-    return float(np.linalg.norm(places[0] - places[1], axis=1).mean() / 2)
+        return float(np.linalg.norm(here - there, axis=1).mean() / 2)
+
+    return disagreement(both.part(even), both.part(~even)), disagreement(edges, information)
 
 
 def _doubt(quality: Quality, width: int, tolerance: float) -> str:
@@ -215,10 +243,15 @@ def _doubt(quality: Quality, width: int, tolerance: float) -> str:
     return ""
 
 
+def _finite(pixels: float) -> float | None:
+    # JSON has no infinity.
+    return round(pixels, 2) if np.isfinite(pixels) else None
+
+
 def _refused(pairs: Sequence[GreyPair], reason: str) -> PairsCalibration:
     visible, infrared = pairs[0]
     scale = np.diag([*(np.array(visible.shape[::-1]) / infrared.shape[::-1]), 1.0])
-    quality = Quality(0.0, 1.0, float("inf"), 0, len(pairs))
+    quality = Quality(0.0, 1.0, float("inf"), float("inf"), 0, len(pairs))
     return PairsCalibration(_homography(pairs[0], scale), quality, reason)
 
 

@@ -208,6 +208,9 @@ def summarise_unaligned(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "median_corner_error": float(np.median(errors)),
         "within_15_or_refused": float((len(rows) - len(errors) + (errors <= 15).sum()) / len(rows)),
         "worst_accepted": float(errors.max()),
+        "median_between_measures": float(
+            np.median([2 * row["between_measures_px"] for row in accepted])
+        ),
         "median_inside_error": float(np.median([row["inside_error"] for row in accepted])),
         "wrong_place_accepted": int((errors > 150).sum()),
     }
