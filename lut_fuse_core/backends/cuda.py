@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from lut_fuse_core.backends.gpu_backend import GpuBackend
 from lut_fuse_core.backends.gpu_device import compile_kernels, open_device
 from lut_fuse_core.backends.gpu_frame import GpuFuser, OwnEncoder
-from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions, Precision
+from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions, Precision, of_kernels
 from lut_fuse_core.backends.gpu_source import plan_kernels
 from lut_fuse_core.model import FusionModel
+
+_log = logging.getLogger(__name__)
 
 
 class CudaBackend(GpuBackend):
@@ -34,12 +38,18 @@ class CudaBackend(GpuBackend):
         """Threads is accepted for uniformity; the GPU has its own."""
 
         # What the model rules out is the better reason on a machine without a GPU, too.
-        plan_kernels(model, options.precision or "fp16", lattice_in_shared=lattice_in_shared)
+        wanted = options.precision
+        plan_kernels(model, of_kernels(wanted or "fp16"), lattice_in_shared=lattice_in_shared)
         device = open_device()
+        if wanted == "int8":
+            _log.warning("'cuda' has no int8, only 'tensorrt' has; it takes fp16 instead")
+            wanted = None
 
         def make(precision: Precision) -> GpuFuser:
-            plan = plan_kernels(model, precision, tile=tile, lattice_in_shared=lattice_in_shared)
+            plan = plan_kernels(
+                model, of_kernels(precision), tile=tile, lattice_in_shared=lattice_in_shared
+            )
             kernels = compile_kernels(device, model, plan)
             return GpuFuser(device, kernels, model, OwnEncoder(device, kernels, model))
 
-        super().__init__(model, device, options.precision, make)
+        super().__init__(model, device, wanted, make)

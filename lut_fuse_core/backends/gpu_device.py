@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.backends.gpu_options import Precision
+from lut_fuse_core.backends.gpu_options import Precision, of_kernels
 from lut_fuse_core.backends.gpu_source import (
     ENCODER_THREADS,
     PIXELS,
@@ -84,12 +84,12 @@ class GpuDevice:
         )
 
     def precisions(self, wanted: Precision | None) -> tuple[Precision, ...]:
-        """The precisions to try, in order. Raises BackendUnavailableError for fp16 without them."""
+        """The precisions to try, in order. Raises BackendUnavailableError for one it lacks."""
         if self.capability >= TENSOR_CORES:
             return ("fp16", "fp32") if wanted is None else (wanted,)
-        if wanted == "fp16":
+        if wanted is not None and of_kernels(wanted) == "fp16":
             raise BackendUnavailableError(
-                f"{self.name} has compute capability {self.capability / 10:.1f}; fp16 needs "
+                f"{self.name} has compute capability {self.capability / 10:.1f}; {wanted} needs "
                 f"{TENSOR_CORES / 10:.1f}; ask for fp32"
             )
         return ("fp32",)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lut_fuse_core.backends.gpu_options import Precision
+from lut_fuse_core.backends.gpu_options import KernelPrecision
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import LUMA_WEIGHTS
 from lut_fuse_core.model import INPUT_CHANNELS, FusionModel
@@ -37,7 +37,7 @@ class KernelPlan:
     lattice_in_shared: whether each block copies the lattice to shared memory.
     """
 
-    precision: Precision
+    precision: KernelPrecision
     tile: tuple[int, int]
     input_groups: int
     hidden_groups: int
@@ -47,7 +47,7 @@ class KernelPlan:
 
 def plan_kernels(
     model: FusionModel,
-    precision: Precision,
+    precision: KernelPrecision,
     *,
     tile: tuple[int, int] | None = None,
     lattice_in_shared: bool = False,
@@ -77,7 +77,11 @@ def plan_kernels(
 
 
 def encoder_bytes(
-    blocks: int, input_groups: int, hidden_groups: int, tile: tuple[int, int], precision: Precision
+    blocks: int,
+    input_groups: int,
+    hidden_groups: int,
+    tile: tuple[int, int],
+    precision: KernelPrecision,
 ) -> int:
     """Shared memory of the fused convolutions for one tile; see `cuda/encoder.cuh`."""
 

@@ -105,6 +105,11 @@ class HostStream:
 _streams: dict[int, HostStream] = {}
 
 
+def stream_at(pointer: int) -> HostStream:
+    """The stream with this `ptr`."""
+    return _streams[pointer]
+
+
 def forbid_in_capture(what: str) -> None:
     """Raise if a graph is being captured."""
     assert HostStream.capturing is None, f"{what} is not allowed in a capture"
