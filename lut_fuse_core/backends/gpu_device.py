@@ -83,6 +83,24 @@ class GpuDevice:
             *(runtime.memcpyDeviceToHost, stream.ptr),
         )
 
+    def texture(self, texels: npt.NDArray[np.float16]) -> Any:
+        """A three-dimensional texture of two numbers, interpolated between texels.
+
+        texels: ``(depth, height, 2 * width) float16``.
+        """
+        texture, runtime = self.cupy.cuda.texture, self.cupy.cuda.runtime
+        depth, height, width = texels.shape
+        kind = texture.ChannelFormatDescriptor(16, 16, 0, 0, runtime.cudaChannelFormatKindFloat)
+        array = texture.CUDAarray(kind, width // 2, height, depth)
+        array.copy_from(texels)
+        resource = texture.ResourceDescriptor(runtime.cudaResourceTypeArray, cuArr=array)
+        reading = texture.TextureDescriptor(
+            (runtime.cudaAddressModeClamp,) * 3,
+            runtime.cudaFilterModeLinear,
+            runtime.cudaReadModeElementType,
+        )
+        return texture.TextureObject(resource, reading)
+
     def precisions(self, wanted: Precision | None) -> tuple[Precision, ...]:
         """The precisions to try, in order. Raises BackendUnavailableError for one it lacks."""
         if self.capability >= TENSOR_CORES:
@@ -144,7 +162,7 @@ def compile_kernels(device: GpuDevice, model: FusionModel, plan: KernelPlan) -> 
     )
     try:
         functions = {name: module.get_function(name) for name in KERNELS}
-        if plan.lattice_in_shared:
+        if plan.lattice == "shared":
             functions["fuse_pixels"].max_dynamic_shared_size_bytes = lattice_bytes(model, plan)
     except Exception as error:  # NVRTC missing, a compile error, too little shared memory
         first = next((line for line in str(error).splitlines() if "error" in line), str(error))
@@ -187,7 +205,7 @@ def fuse_launch(
     """
     tiles = -(-height // PIXELS[1]) * -(-width // PIXELS[0])
     block = (PIXELS[0] * PIXELS[1],)
-    if not plan.lattice_in_shared:
+    if plan.lattice != "shared":
         return Launch((tiles,), block)
     size = lattice_bytes(model, plan)
     return Launch((min(tiles, processors * max(1, 160 * 1024 // size)),), block, size)

@@ -10,7 +10,7 @@ import numpy as np
 from lut_fuse_core.backends.base import check_pair, check_visible
 from lut_fuse_core.backends.gpu_device import GpuDevice, GpuKernels, encode_launch, fuse_launch
 from lut_fuse_core.backends.gpu_sensor import HeldSensor
-from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice
+from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice, pack_texture
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import RawInfrared
@@ -122,7 +122,11 @@ class GpuFuser:
         self.device, self.model = device, model
         self.stream = device.cupy.cuda.Stream(non_blocking=True)
         self._kernels, self._stage = kernels, stage
-        self._lattice = device.cupy.asarray(pack_lattice(model, kernels.plan))
+        self._lattice = (
+            device.texture(pack_texture(model))
+            if kernels.plan.lattice == "texture"
+            else device.cupy.asarray(pack_lattice(model, kernels.plan))
+        )
         self._frame: GpuFrame | None = None
         self._held: HeldSensor | None = None
         device.cupy.cuda.Device().synchronize()  # tensors are copied on another stream

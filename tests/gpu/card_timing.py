@@ -29,10 +29,13 @@ COPY_BYTES = 1 << 29
 
 VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "cuda fp16": (CudaBackend, {"options": GpuOptions("fp16")}),
-    "cuda fp16, lattice in shared memory": (
-        CudaBackend,
-        {"options": GpuOptions("fp16"), "lattice_in_shared": True},
-    ),
+    **{
+        f"cuda fp16, lattice in {place}": (
+            CudaBackend,
+            {"options": GpuOptions("fp16"), "lattice": lattice},
+        )
+        for lattice, place in (("shared", "shared memory"), ("texture", "a texture"))
+    },
     **{
         f"cuda fp16, tile {w}x{h}": (CudaBackend, {"options": GpuOptions("fp16"), "tile": (w, h)})
         for w, h in ((32, 8), (16, 16), (16, 8))

@@ -35,10 +35,8 @@ GpuBackend = CudaBackend | TensorRtBackend
 VARIANTS: dict[str, dict[str, Any]] = {
     "cuda fp16": {"options": GpuOptions("fp16")},
     "cuda fp32": {"options": GpuOptions("fp32")},
-    "cuda fp16, lattice in shared memory": {
-        "options": GpuOptions("fp16"),
-        "lattice_in_shared": True,
-    },
+    "cuda fp16, lattice in shared memory": {"options": GpuOptions("fp16"), "lattice": "shared"},
+    "cuda fp16, lattice in a texture": {"options": GpuOptions("fp16"), "lattice": "texture"},
     "cuda fp16, small tiles": {"options": GpuOptions("fp16"), "tile": (8, 8)},
     "tensorrt fp16": {"options": GpuOptions("fp16")},
     "tensorrt fp32": {"options": GpuOptions("fp32")},
