@@ -181,6 +181,8 @@ def _build(tensorrt: Any, logger: Any, key: EngineKey, onnx: bytes, channels: in
         raise BackendUnavailableError(f"TensorRT cannot read the exported encoder ({errors})")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, WORKSPACE)
+    if key.precision == "fp32":  # by default TensorRT rounds to 10 bits what tensor cores multiply
+        config.clear_flag(tensorrt.BuilderFlag.TF32)
     for flag in BUILDER_FLAGS[key.precision] if weakly_typed else ():
         config.set_flag(getattr(tensorrt.BuilderFlag, flag))
     profile = builder.create_optimization_profile()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -191,10 +192,18 @@ class GpuFuser:
             self._launch(frame, work)
             self.stream.synchronize()
             with self.stream:
-                self.stream.begin_capture()
-                self._launch(frame, work)
-                graph = frame.graphs[work] = self.stream.end_capture()
+                graph = frame.graphs[work] = self._captured(frame, work)
         return graph
+
+    def _captured(self, frame: GpuFrame, work: Work) -> Any:
+        self.stream.begin_capture()
+        try:
+            self._launch(frame, work)
+        except BaseException:
+            with suppress(Exception):  # a stream that goes on capturing is of no use to anyone
+                self.stream.end_capture()
+            raise
+        return self.stream.end_capture()
 
     def _run(self, frame: GpuFrame, work: Work, out: UInt8Array | None) -> UInt8Array:
         self.graph(frame, work).launch(stream=self.stream)

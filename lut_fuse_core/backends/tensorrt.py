@@ -108,7 +108,10 @@ class TensorRtEncoder:
                 max(frame.rows, self._engine.rows), max(frame.columns, self._engine.columns)
             )
         context = self._engine.context
-        context.set_input_shape("planes", (1, channels, frame.rows, frame.columns))
+        if not context.set_input_shape("planes", (1, channels, frame.rows, frame.columns)):
+            raise BackendUnavailableError(
+                f"TensorRT's engine does not take images of {frame.width}x{frame.height}"
+            )
         context.set_tensor_address("planes", self._planes.data.ptr)
         context.set_tensor_address("context", frame.context.data.ptr)
 

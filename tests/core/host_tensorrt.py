@@ -31,6 +31,7 @@ class _NewNetworkFlag(IntEnum):
 class _OldFlag(IntEnum):
     FP16 = 0
     INT8 = 1
+    TF32 = 7
 
 
 class _NewFlag(IntEnum):
@@ -82,8 +83,11 @@ class _Builder:
         return SimpleNamespace(onnx=b"")
 
     def create_builder_config(self) -> Any:
-        config = SimpleNamespace(flags=set(), profile=None, set_memory_pool_limit=lambda *_: None)
+        config = SimpleNamespace(
+            flags={"TF32"}, profile=None, set_memory_pool_limit=lambda *_: None
+        )
         config.set_flag = lambda flag: config.flags.add(self._module.BuilderFlag(flag).name)
+        config.clear_flag = lambda flag: config.flags.discard(self._module.BuilderFlag(flag).name)
         config.add_optimization_profile = lambda profile: setattr(config, "profile", profile) or 0
         return config
 
@@ -94,7 +98,7 @@ class _Builder:
     def build_serialized_network(self, network: Any, config: Any) -> Any:
         marks = {"INT8": b"QuantizeLinear", "FP16": b"Cast"}
         needed = {flag for flag, mark in marks.items() if mark in network.onnx}
-        if self._module.__version__ == OLD and config.flags != needed:
+        if self._module.__version__ == OLD and config.flags - {"TF32"} != needed:
             return None
         self._module.built.append(sorted(config.flags))
         facts = (self._module.__version__, network.onnx, config.profile.shapes["planes"])

@@ -179,6 +179,24 @@ def test_graphs_are_kept_for_the_options_used_last(backend: CudaBackend) -> None
     assert backend.fuser.graph(frame, Work(strength=1.0)) is frame.graphs[Work(strength=1.0)]
 
 
+def test_a_capture_that_fails_ends_and_the_next_one_works(
+    backend: CudaBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = a_pair()
+    encoder = type(backend.fuser._stage)
+
+    def refused(*_: object) -> None:
+        if HostStream.capturing is not None:
+            raise RuntimeError("not in a capture")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(encoder, "launch", refused)
+        with pytest.raises(RuntimeError, match="not in a capture"):
+            backend.fuse(*pair, strength=0.8)
+    truth = ReferenceBackend(backend.model).fuse(*pair, strength=0.8)
+    assert near(backend.fuse(*pair, strength=0.8), truth)
+
+
 def sixteen_bit(seed: int) -> RawInfrared:
     """A frame of a stream: a slope that drifts, some noise, a hot spot."""
     rng = np.random.default_rng(seed)

@@ -80,6 +80,18 @@ def test_pairs_are_fused_within_the_bound_of_the_precision(
         assert found.good, found
 
 
+def test_single_precision_is_not_rounded_for_tensor_cores(make: Make, module: Any) -> None:
+    make("fp32")
+    assert module.built == [[]]
+
+
+def test_a_shape_that_the_engine_refuses_is_an_error(make: Make) -> None:
+    backend = make("fp16")
+    backend.fuser._stage._engine.rows = 1000  # type: ignore[attr-defined]
+    with pytest.raises(BackendUnavailableError, match="does not take images of 96x200"):
+        backend.fuse(*a_pair(0, (200, 96)))
+
+
 def test_int8_changes_what_fp16_gives_but_little(make: Make) -> None:
     half, rounded = (make(precision).fuse(*a_pair()).astype(int) for precision in ("fp16", "int8"))
     assert 0 < np.abs(half - rounded).mean() < 0.5
