@@ -13,7 +13,8 @@ from pathlib import Path
 from lut_fuse_core.backends.gpu_source import cuda_source, plan_kernels
 from lut_fuse_core.model_file import load_model
 
-VARIANTS = (("fp16", False), ("fp16", True), ("fp32", False))  # precision, lattice in shared memory
+VARIANTS = (("fp16", "cache"), ("fp16", "shared"), ("fp16", "texture"), ("fp32", "cache"))
+"""Precision, and where the lattice is read."""
 CARDS = (87, 90, 110)  # Orin, Hopper, Thor
 
 
@@ -26,8 +27,8 @@ def main():
     if not compilers:
         sys.exit("gpu-compile: neither nvcc nor CuPy is there; install the CUDA toolkit")
     model = load_model("default")
-    for precision, in_shared in VARIANTS:
-        source = cuda_source(model, plan_kernels(model, precision, lattice_in_shared=in_shared))
+    for precision, lattice in VARIANTS:
+        source = cuda_source(model, plan_kernels(model, precision, lattice=lattice))
         if "nvcc" in compilers:
             compile_with_nvcc(source)
         if nvrtc:

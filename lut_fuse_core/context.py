@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+
 import numpy as np
 
 from lut_fuse_core.features import UInt8Array, luma
@@ -38,14 +41,20 @@ def encoder_input(encoder: ContextEncoder, visible: UInt8Array, infrared: UInt8A
 
 def run_blocks(encoder: ContextEncoder, planes: FloatArray) -> FloatArray:
     """The convolutions: ``(C, h, w) float32`` to the coarse context ``(h, w)``, 0..255."""
-    hidden = first = _activate(encoder, encoder.blocks[0], planes)
-    for block in encoder.blocks[1:-1]:
-        hidden = _activate(encoder, block, hidden)
-    if encoder.skip:
-        hidden = hidden + first
-    logits = _convolve(encoder.blocks[-1], hidden)[0]
+    (last,) = deque(convolution_inputs(encoder, planes), maxlen=1)
+    logits = _convolve(encoder.blocks[-1], last)[0]
     # Below -80 the sigmoid is 0 in grey levels; its exponential would overflow further down.
     return np.float32(255.0) / (np.float32(1.0) + np.exp(-np.maximum(logits, np.float32(-80.0))))
+
+
+def convolution_inputs(encoder: ContextEncoder, planes: FloatArray) -> Iterator[FloatArray]:
+    """What each convolution gets, ``(C, h, w) float32``, from the first to the last."""
+    yield planes
+    hidden = first = _activate(encoder, encoder.blocks[0], planes)
+    for block in encoder.blocks[1:-1]:
+        yield hidden
+        hidden = _activate(encoder, block, hidden)
+    yield hidden + first if encoder.skip else hidden
 
 
 def upsample(coarse: FloatArray, stride: int, shape: tuple[int, ...]) -> FloatArray:

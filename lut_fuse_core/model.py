@@ -84,12 +84,15 @@ class ConvBlock:
     """One 3x3 convolution with zero padding: weight ``(out, in, 3, 3)``, bias ``(out,)``, float32.
 
     gain, offset: the affine part ``(out,)`` of the instance normalisation that follows, or None.
+    input_range: magnitude that what it convolves hardly exceeds on real pairs, which int8 needs;
+        None if it was not measured.
     """
 
     weight: FloatArray
     bias: FloatArray
     gain: FloatArray | None = None
     offset: FloatArray | None = None
+    input_range: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         weight = self.weight
@@ -104,6 +107,10 @@ class ConvBlock:
                 )
         if (self.gain is None) != (self.offset is None):
             raise ModelError("an encoder block has a gain or an offset but not both")
+        if self.input_range is not None and not 0 < self.input_range < np.inf:
+            raise ModelError(
+                f"an encoder block's input range is {self.input_range}; it must be positive"
+            )
 
 
 @dataclass(frozen=True)
@@ -161,6 +168,11 @@ class ContextEncoder:
     def stride(self) -> int:
         """Side in pixels of the square that one context value stands for."""
         return self.pool * self.unshuffle
+
+    @property
+    def ranges_known(self) -> bool:
+        """Whether the range of every convolution's input was measured."""
+        return all(block.input_range is not None for block in self.blocks)
 
     @property
     def per_frame(self) -> bool:

@@ -25,6 +25,7 @@ from lut_fuse_core.model import (
 
 FORMAT_VERSION = 1
 HEADER_KEY = "lut_fuse"
+RANGES_KEY = "input_ranges"
 MODELS_FOLDER = Path(__file__).parent / "models"
 
 
@@ -43,6 +44,10 @@ def save_model(model: FusionModel, path: str | Path) -> None:
         "provenance": model.provenance,
         "sha256": tensor_hash(tensors),
     }
+    if (
+        model.encoder.ranges_known
+    ):  # beside the encoder's settings, where older versions overlook it
+        header[RANGES_KEY] = [block.input_range for block in model.encoder.blocks]
     with atomic_write(path) as temporary:
         temporary.write_bytes(serialise(tensors, metadata={HEADER_KEY: json.dumps(header)}))
 
@@ -117,12 +122,16 @@ def _read(path: Path) -> tuple[dict[str, FloatArray], dict[str, Any]]:
 
 def _assemble(tensors: dict[str, FloatArray], header: dict[str, Any]) -> FusionModel:
     count = sum(1 for name in tensors if name.endswith(".weight"))
+    ranges = header.get(RANGES_KEY) or [None] * count
+    if len(ranges) != count:
+        raise ModelError(f"it has {len(ranges)} input ranges for {count} convolutions")
     blocks = tuple(
         ConvBlock(
             tensors[f"encoder.{index}.weight"],
             tensors[f"encoder.{index}.bias"],
             tensors.get(f"encoder.{index}.gain"),
             tensors.get(f"encoder.{index}.offset"),
+            input_range=None if ranges[index] is None else float(ranges[index]),
         )
         for index in range(count)
     )

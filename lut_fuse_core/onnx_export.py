@@ -1,153 +1,141 @@
 """The context encoder as an ONNX model, for runtimes that execute convolutions.
 
-The graph is written with `protobuf`, which ONNX Runtime brings along, from the few message fields
-it needs (onnx.proto, IR version 8). The `onnx` package would do the same for 30 MB more on every
-robot; the tests hold these bytes against its checker.
+In int8 the convolutions between the first and the last take 8-bit numbers: QuantizeLinear and
+DequantizeLinear say so, on what a convolution gets and on its weights. That is how runtimes since
+TensorRT 8 are told, and the only way in TensorRT 11. The first convolution, which gets the image,
+and the last, whose sum becomes the context, stay in float16.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from typing import Literal
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from lut_fuse_core.context import INSTANCE_NORM_EPSILON
-from lut_fuse_core.model import ContextEncoder, FloatArray
+from lut_fuse_core.errors import ModelError
+from lut_fuse_core.model import ContextEncoder, ConvBlock, FloatArray
+from lut_fuse_core.onnx_graph import FLOAT, HALF, OnnxGraph
 
-IR_VERSION = 8
-OPSET = 17
+Arithmetic = Literal["float32", "float16", "int8"]
 
-_FLOAT_TENSOR, _HALF_TENSOR = 1, 10
-_ATTRIBUTE_TYPES = {"f": 1, "i": 2, "ints": 7}
-
-_FIELDS: dict[str, dict[str, tuple[int, str]]] = {
-    "Model": {"ir_version": (1, "int64"), "producer_name": (2, "string"),
-              "graph": (7, "Graph"), "opset_import": (8, "Opset*")},
-    "Opset": {"domain": (1, "string"), "version": (2, "int64")},
-    "Graph": {"node": (1, "Node*"), "name": (2, "string"), "initializer": (5, "Tensor*"),
-              "input": (11, "Value*"), "output": (12, "Value*")},
-    "Node": {"input": (1, "string*"), "output": (2, "string*"), "op_type": (4, "string"),
-             "attribute": (5, "Attribute*")},
-    "Attribute": {"name": (1, "string"), "f": (2, "float"), "i": (3, "int64"),
-                  "ints": (8, "int64*"), "type": (20, "int32")},
-    "Tensor": {"dims": (1, "int64*"), "data_type": (2, "int32"), "name": (8, "string"),
-               "raw_data": (9, "bytes")},
-    "Value": {"name": (1, "string"), "type": (2, "Type")},
-    "Type": {"tensor_type": (1, "TensorType")},
-    "TensorType": {"elem_type": (1, "int32"), "shape": (2, "Shape")},
-    "Shape": {"dim": (1, "Dimension*")},
-    "Dimension": {"dim_value": (1, "int64"), "dim_param": (2, "string")},
-}  # fmt: skip
-"""Message: field: (number, type); a star marks a repeated field."""
+INT8_TOP = 127
+"""The end of a range as a number of 8 bits; symmetric, so that zero stays zero."""
 
 
-def encoder_to_onnx(encoder: ContextEncoder, *, half: bool = False) -> bytes:
+def encoder_to_onnx(encoder: ContextEncoder, arithmetic: Arithmetic = "float32") -> bytes:
     """The convolutions of a context encoder as a serialised ONNX model.
 
-    half: with input, weights and convolutions in float16, for runtimes that take types literally.
+    Input ``planes``: ``(1, C, h, w)``, what `context.encoder_input` returns, any h and w; float32
+    for float32, float16 for the others.
+    Output ``context``: ``(1, 1, h, w) float32``, grey levels 0..255.
 
-    Input ``planes``: ``(1, C, h, w) float32`` (``half``: float16), what `context.encoder_input`
-    returns, any h and w. Output ``context``: ``(1, 1, h, w) float32``, grey levels 0..255.
+    Raises ModelError in int8 if the ranges that it needs are unknown, or nothing would be in int8.
     """
-    graph = _message("Graph", name="context_encoder")
-    channels = encoder.blocks[0].weight.shape[1]
-    graph.input.append(_value("planes", channels, _HALF_TENSOR if half else _FLOAT_TENSOR))
-    graph.output.append(_value("context", 1, _FLOAT_TENSOR))
-    hidden = first = _block(graph, encoder, 0, "planes")
-    for index in range(1, len(encoder.blocks) - 1):
-        hidden = _block(graph, encoder, index, hidden)
-    if encoder.skip:
-        hidden = _node(graph, "Add", [hidden, first])
-    logits = _convolution(graph, encoder, len(encoder.blocks) - 1, hidden)
-    if half:
-        for tensor in graph.initializer:
-            _halve(tensor)
-        logits = _node(graph, "Cast", [logits], to=_FLOAT_TENSOR)
-    shares = _node(graph, "Sigmoid", [logits])
-    top = _tensor(graph, "grey_levels", np.array([255.0], np.float32))
-    _node(graph, "Mul", [shares, top], output="context")
-    model = _message(
-        "Model", ir_version=IR_VERSION, producer_name="lut_fuse", graph=graph,
-        opset_import=[_message("Opset", version=OPSET)],
-    )  # fmt: skip
-    return bytes(model.SerializeToString(deterministic=True))
+    graph = OnnxGraph("context_encoder")
+    writer = _Int8Encoder if arithmetic == "int8" else _FloatEncoder
+    writer(graph, encoder, HALF if arithmetic != "float32" else FLOAT).write()
+    return graph.file()
 
 
-def _block(graph: Any, encoder: ContextEncoder, index: int, source: str) -> str:
-    block = encoder.blocks[index]
-    hidden = _convolution(graph, encoder, index, source)
-    hidden = _node(graph, "LeakyRelu", [hidden], alpha=float(encoder.slope))
-    if block.gain is None or block.offset is None:
+class _FloatEncoder:
+    """Writes all of an encoder in one floating-point type."""
+
+    def __init__(self, graph: OnnxGraph, encoder: ContextEncoder, element: int) -> None:
+        self.graph, self.encoder, self.element = graph, encoder, element
+
+    def write(self) -> None:
+        """Add everything from ``planes`` to ``context``."""
+        graph, blocks = self.graph, self.encoder.blocks
+        planes = graph.input("planes", blocks[0].weight.shape[1], self.element)
+        hidden = first = self.activated(0, planes)
+        for index in range(1, len(blocks) - 1):
+            hidden = self.hidden(index, hidden)
+        if self.encoder.skip:
+            hidden = graph.node("Add", [hidden, first])
+        logits = self.convolved(len(blocks) - 1, hidden)
+        if self.element != FLOAT:
+            logits = graph.node("Cast", [logits], to=FLOAT)
+        shares = graph.node("Sigmoid", [logits])
+        top = graph.tensor("grey_levels", np.array([255.0], np.float32))
+        graph.node("Mul", [shares, top], graph.output("context", 1, FLOAT))
+
+    def hidden(self, index: int, source: str) -> str:
+        """A convolution between the first and the last, with all that follows it."""
+        return self.activated(index, source)
+
+    def activated(self, index: int, source: str) -> str:
+        """Any convolution but the last, with all that follows it."""
+        return self.after(index, self.convolved(index, source))
+
+    def after(self, index: int, hidden: str) -> str:
+        """What follows a convolution: LeakyReLU, instance normalisation."""
+        block = self.encoder.blocks[index]
+        hidden = self.graph.node("LeakyRelu", [hidden], alpha=float(self.encoder.slope))
+        if block.gain is None or block.offset is None:
+            return hidden
+        inputs = [hidden, *(self.constant(f"{part}_{index}", getattr(block, part))
+                            for part in ("gain", "offset"))]  # fmt: skip
+        return self.graph.node("InstanceNormalization", inputs, epsilon=INSTANCE_NORM_EPSILON)
+
+    def convolved(self, index: int, source: str) -> str:
+        """A convolution and nothing else."""
+        block = self.encoder.blocks[index]
+        weight = self.constant(f"weight_{index}", block.weight)
+        bias = self.constant(f"bias_{index}", block.bias)
+        return self.graph.node("Conv", [source, weight, bias], pads=[1, 1, 1, 1])
+
+    def constant(self, name: str, array: FloatArray) -> str:
+        """A tensor in the type of the encoder."""
+        return self.graph.tensor(name, array.astype("<f2" if self.element == HALF else "<f4"))
+
+
+class _Int8Encoder(_FloatEncoder):
+    """Writes the convolutions between the first and the last in int8, the others in float16.
+
+    Scales are float32: older parsers read them as that, whatever their type. So what is quantised
+    is float32, too, as networks that are strongly typed want it.
+    """
+
+    def __init__(self, graph: OnnxGraph, encoder: ContextEncoder, element: int) -> None:
+        super().__init__(graph, encoder, element)
+        if len(encoder.blocks) < 3:
+            raise ModelError(
+                "its context encoder has two convolutions, of which none would be int8"
+            )
+        if not encoder.ranges_known:
+            raise ModelError(
+                "it does not say how large the numbers in its context encoder get; 'lut-fuse model "
+                "ranges MODEL PAIRS -o FILE' finds that out from a folder of your pairs"
+            )
+
+    def hidden(self, index: int, source: str) -> str:
+        """See `_FloatEncoder.hidden`."""
+        graph, block = self.graph, self.encoder.blocks[index]
+        if index == 1:
+            source = graph.node("Cast", [source], to=FLOAT)
+        values = self.quantised(f"input_{index}", source, np.array(block.input_range, np.float32))
+        weight = graph.tensor(f"weight_{index}", block.weight)
+        weight = self.quantised(f"weight_{index}", weight, _weight_range(block))
+        bias = graph.tensor(f"bias_{index}", block.bias)
+        hidden = graph.node("Conv", [values, weight, bias], pads=[1, 1, 1, 1])
+        hidden = self.after(index, hidden)
+        if index == len(self.encoder.blocks) - 2:
+            hidden = graph.node("Cast", [hidden], to=HALF)
         return hidden
-    gain = _tensor(graph, f"gain_{index}", block.gain)
-    offset = _tensor(graph, f"offset_{index}", block.offset)
-    return _node(
-        graph, "InstanceNormalization", [hidden, gain, offset], epsilon=INSTANCE_NORM_EPSILON
-    )
+
+    def quantised(self, name: str, source: str, top: FloatArray) -> str:
+        """A tensor rounded to 8 bits, as a float32 tensor.
+
+        top: its range, or one for each index of its first axis.
+        """
+        scale = self.graph.tensor(f"{name}_scale", (top / INT8_TOP).astype(np.float32))
+        zero = self.graph.tensor(f"{name}_zero", np.zeros(top.shape, np.int8))
+        integers = self.graph.node("QuantizeLinear", [source, scale, zero], axis=0)
+        return self.graph.node("DequantizeLinear", [integers, scale, zero], axis=0)
 
 
-def _convolution(graph: Any, encoder: ContextEncoder, index: int, source: str) -> str:
-    block = encoder.blocks[index]
-    weight = _tensor(graph, f"weight_{index}", block.weight)
-    bias = _tensor(graph, f"bias_{index}", block.bias)
-    return _node(graph, "Conv", [source, weight, bias], pads=[1, 1, 1, 1])
-
-
-def _node(
-    graph: Any, operator: str, inputs: list[str], output: str = "", **attributes: float | list[int]
-) -> str:
-    name = output or f"value_{len(graph.node)}"
-    node = graph.node.add(op_type=operator, input=inputs, output=[name])
-    for key, value in attributes.items():
-        field = "ints" if isinstance(value, list) else "i" if isinstance(value, int) else "f"
-        node.attribute.add(name=key, type=_ATTRIBUTE_TYPES[field], **{field: value})
-    return name
-
-
-def _tensor(graph: Any, name: str, array: FloatArray) -> str:
-    data = np.ascontiguousarray(array, dtype="<f4").tobytes()
-    graph.initializer.add(name=name, dims=array.shape, data_type=_FLOAT_TENSOR, raw_data=data)
-    return name
-
-
-def _halve(tensor: Any) -> None:
-    values = np.frombuffer(tensor.raw_data, "<f4")
-    tensor.raw_data, tensor.data_type = values.astype("<f2").tobytes(), _HALF_TENSOR
-
-
-def _value(name: str, channels: int, element: int) -> Any:
-    sizes: list[dict[str, Any]] = [
-        {"dim_value": 1}, {"dim_value": channels}, {"dim_param": "height"}, {"dim_param": "width"}
-    ]  # fmt: skip
-    shape = _message("Shape", dim=[_message("Dimension", **size) for size in sizes])
-    tensor = _message("TensorType", elem_type=element, shape=shape)
-    return _message("Value", name=name, type=_message("Type", tensor_type=tensor))
-
-
-def _message(kind: str, **fields: Any) -> Any:
-    return _message_types()[kind](**fields)
-
-
-@cache
-def _message_types() -> dict[str, Any]:
-    """Message classes for `_FIELDS`, in a pool of their own beside a loaded `onnx` package."""
-    scalar = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="encoder.proto", package="encoder")
-    for kind, fields in _FIELDS.items():
-        message = file.message_type.add(name=kind)
-        for name, (number, type_name) in fields.items():
-            base = type_name.rstrip("*")
-            label = scalar.LABEL_REPEATED if type_name.endswith("*") else scalar.LABEL_OPTIONAL
-            if base in _FIELDS:
-                field = message.field.add(type=scalar.TYPE_MESSAGE, type_name=f".encoder.{base}")
-            else:
-                field = message.field.add(type=getattr(scalar, f"TYPE_{base.upper()}"))
-            field.name, field.number, field.label = name, number, label
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        kind: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"encoder.{kind}"))
-        for kind in _FIELDS
-    }
+def _weight_range(block: ConvBlock) -> FloatArray:
+    """The largest weight of each output channel; 1 for a channel of zeros."""
+    largest = np.abs(block.weight).max(axis=(1, 2, 3))
+    return np.where(largest > 0, largest, np.float32(1)).astype(np.float32)

@@ -58,7 +58,7 @@ KINDS = {str: "string", bool: "boolean", int: "whole number", float: "decimal nu
 
 QOS = ("sensor_data", "reliable")
 TRANSPORTS = ("raw", "compressed")
-PRECISIONS = ("auto", "fp16", "fp32")
+PRECISIONS = ("auto", "fp16", "fp32", "int8")
 
 
 def _parameter(name: str, default: Value, description: str, **facts: Any) -> Any:
@@ -115,7 +115,7 @@ class NodeParameters:
         "gpu.precision",
         "auto",
         "Arithmetic of the GPU backends; 'auto' takes fp16 where the GPU has it and it agrees with "
-        "the reference.",
+        "the reference. 'int8' is for the convolutions of 'tensorrt'; 'cuda' takes fp16 instead.",
         choices=PRECISIONS,
     )
     gpu_cache: str = _parameter(

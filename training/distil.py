@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lut_fuse_core import load_model
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.input_ranges import chosen_pairs
 from training import distributed
 from training.augment import AugmentConfig
 from training.batches import Batch
@@ -36,7 +37,7 @@ from training.losses import (
 )
 from training.mm_lut import MMLut, MMLutConfig, luma_of
 from training.options import LogConfig, RunOptions, ScheduleConfig
-from training.pairs import DataConfig
+from training.pairs import DataConfig, PairSource
 from training.session import open_session, provenance
 from training.teachers import Teacher, TeacherSource, open_teacher
 from training.validate import Scores, Validator
@@ -199,7 +200,7 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
         facts = provenance(config.name, folder, session.pairs, config, options)
         facts["steps"], facts["seconds"] = outcome.steps, round(outcome.seconds)
         facts["validation"], facts["teacher_validation"] = outcome.scores, taught
-        _finish(student, options.out, facts)
+        _finish(student, options.out, facts, session.pairs.training)
     distributed.stop()
     return outcome, taught
 
@@ -245,9 +246,11 @@ def hold_context(student: MMLut) -> None:
         parameter.requires_grad_(False).zero_()
 
 
-def _finish(student: MMLut, out: Path, facts: dict[str, Any]) -> None:
+def _finish(student: MMLut, out: Path, facts: dict[str, Any], pairs: PairSource) -> None:
     _forget_places(facts)
-    differences = asdict(export_model(student, out, facts))
+    some = (pairs[index] for index in chosen_pairs(len(pairs)))
+    images = ((pair.visible, pair.infrared) for pair in some)
+    differences = asdict(export_model(student, out, facts, images))
     report = {**facts, "export": differences}
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends.reference import fuse_float
 from lut_fuse_core.errors import LutFuseError
 from lut_fuse_core.features import UInt8Array, luma
+from lut_fuse_core.input_ranges import with_input_ranges
 from lut_fuse_core.model import FusionModel
 from lut_fuse_core.onnx_export import encoder_to_onnx
 from training.mm_lut import MMLut
@@ -36,12 +38,20 @@ class ExportReport:
     context_difference: float
 
 
-def export_model(module: MMLut, out: Path, provenance: dict[str, Any]) -> ExportReport:
+def export_model(
+    module: MMLut,
+    out: Path,
+    provenance: dict[str, Any],
+    pairs: Iterable[tuple[UInt8Array, UInt8Array]] | None = None,
+) -> ExportReport:
     """Write ``model.safetensors`` and ``encoder.onnx`` and check both as read back.
+
+    pairs: visible RGB and infrared, to find the ranges on that int8 needs; None to leave them out.
 
     Raises LutFuseError if they do not compute what the module does.
     """
-    save_model(module.to_model(provenance), out / MODEL)
+    trained = module.to_model(provenance)
+    save_model(with_input_ranges(trained, pairs) if pairs is not None else trained, out / MODEL)
     model = load_model(out / MODEL)
     with atomic_write(out / ENCODER) as temporary:
         temporary.write_bytes(encoder_to_onnx(model.encoder))

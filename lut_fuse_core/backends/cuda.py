@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+
 from lut_fuse_core.backends.gpu_backend import GpuBackend
 from lut_fuse_core.backends.gpu_device import compile_kernels, open_device
 from lut_fuse_core.backends.gpu_frame import GpuFuser, OwnEncoder
-from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions, Precision
-from lut_fuse_core.backends.gpu_source import plan_kernels
+from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions, Precision, of_kernels
+from lut_fuse_core.backends.gpu_source import LatticePlace, plan_kernels
 from lut_fuse_core.model import FusionModel
+
+_log = logging.getLogger(__name__)
 
 
 class CudaBackend(GpuBackend):
     """Encoder on tensor cores (fp16) or in single precision (fp32), look-up and colour on the GPU.
 
-    tile: size of an encoder tile, lattice_in_shared: where the look-up reads; see `KernelPlan`.
+    tile: size of an encoder tile, lattice: where the look-up reads; see `KernelPlan`.
 
     Every instance fuses pairs and compares them with `reference` before it is used. Raises
     BackendUnavailableError if CuPy, a driver or a GPU is missing, if the model does not fit, or if
@@ -29,17 +33,21 @@ class CudaBackend(GpuBackend):
         *,
         options: GpuOptions = DEFAULT_OPTIONS,
         tile: tuple[int, int] | None = None,
-        lattice_in_shared: bool = False,
+        lattice: LatticePlace = "cache",
     ) -> None:
         """Threads is accepted for uniformity; the GPU has its own."""
 
         # What the model rules out is the better reason on a machine without a GPU, too.
-        plan_kernels(model, options.precision or "fp16", lattice_in_shared=lattice_in_shared)
+        wanted = options.precision
+        plan_kernels(model, of_kernels(wanted or "fp16"), lattice=lattice)
         device = open_device()
+        if wanted == "int8":
+            _log.warning("'cuda' has no int8, only 'tensorrt' has; it takes fp16 instead")
+            wanted = None
 
         def make(precision: Precision) -> GpuFuser:
-            plan = plan_kernels(model, precision, tile=tile, lattice_in_shared=lattice_in_shared)
+            plan = plan_kernels(model, of_kernels(precision), tile=tile, lattice=lattice)
             kernels = compile_kernels(device, model, plan)
             return GpuFuser(device, kernels, model, OwnEncoder(device, kernels, model))
 
-        super().__init__(model, device, options.precision, make)
+        super().__init__(model, device, wanted, make)

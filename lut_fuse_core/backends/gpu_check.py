@@ -36,6 +36,14 @@ class Bound:
 BOUNDS: dict[Precision, Bound] = {
     "fp32": Bound(near=1, share=0.9999, far=2),
     "fp16": Bound(near=2, share=0.999, far=None),
+    "int8": Bound(near=4, share=0.99, far=None),
+}
+
+_REPORT = "use 'native' or 'cpu' and report this"
+ADVICE: dict[Precision, str] = {
+    "fp32": _REPORT,
+    "fp16": _REPORT,
+    "int8": "ask for fp16, or run 'lut-fuse model ranges' with pairs of more kinds",
 }
 
 
@@ -131,6 +139,5 @@ def _require(result: UInt8Array, truth: UInt8Array, precision: Precision, device
     found = agreement(result, truth, precision)
     if not found.good:
         raise BackendUnavailableError(
-            f"its self-check in {precision} on {device} failed: {found}; use 'native' or 'cpu' "
-            "and report this"
+            f"its self-check in {precision} on {device} failed: {found}; {ADVICE[precision]}"
         )

@@ -15,7 +15,7 @@ from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends.base import Backend
 from lut_fuse_core.backends.gpu_device import GpuDevice, open_device
 from lut_fuse_core.backends.gpu_engine import cache_folder, exported, file_part, open_tensorrt
-from lut_fuse_core.backends.gpu_options import GpuOptions
+from lut_fuse_core.backends.gpu_options import GpuOptions, of_kernels
 from lut_fuse_core.backends.gpu_source import cuda_source, plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import FusionModel
@@ -49,7 +49,11 @@ def faster_backend(
     except BackendUnavailableError as error:
         _log.info("'cuda' is taken without a comparison: 'tensorrt' cannot run: %s", error)
         return create("cuda")
-    path = _record_path(device, model, tensorrt.__version__, options)
+    try:
+        path = _record_path(device, model, tensorrt.__version__, options)
+    except BackendUnavailableError as error:
+        _log.warning("'cuda' is taken without a comparison: 'tensorrt' cannot run: %s", error)
+        return create("cuda")
     taken = _recorded(path)
     if taken is not None:
         _log.info("'%s' is taken, as measured before (%s)", taken, path)
@@ -98,14 +102,17 @@ def _created(names: tuple[str, ...], create: Create, only: int) -> list[Backend]
 
 
 def _record_path(device: GpuDevice, model: FusionModel, tensorrt: str, options: GpuOptions) -> Path:
-    """Where the choice is kept: under a name that holds all that the times depend on."""
-    precision = options.precision or "auto"
-    kernels = cuda_source(model, plan_kernels(model, options.precision or "fp16"))
-    _, encoder = exported(model.encoder, options.precision or "fp16")
+    """Where the choice is kept: under a name that holds all that the times depend on.
+
+    Raises BackendUnavailableError if TensorRT cannot serve the model in the precision asked for.
+    """
+    precision = options.precision or "fp16"
+    kernels = cuda_source(model, plan_kernels(model, of_kernels(precision)))
+    _, encoder = exported(model.encoder, precision)
     digest = hashlib.sha256((kernels + encoder).encode()).hexdigest()
     return (options.cache_folder or cache_folder()) / (
         f"choice-{file_part(device.name)}-sm{device.capability}-trt{file_part(tensorrt)}"
-        f"-{precision}-{digest[:16]}.json"
+        f"-{options.precision or 'auto'}-{digest[:16]}.json"
     )
 
 

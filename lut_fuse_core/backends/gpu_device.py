@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.backends.gpu_options import Precision
+from lut_fuse_core.backends.gpu_options import Precision, of_kernels
 from lut_fuse_core.backends.gpu_source import (
     ENCODER_THREADS,
     PIXELS,
@@ -83,13 +83,31 @@ class GpuDevice:
             *(runtime.memcpyDeviceToHost, stream.ptr),
         )
 
+    def texture(self, texels: npt.NDArray[np.float16]) -> Any:
+        """A three-dimensional texture of two numbers, interpolated between texels.
+
+        texels: ``(depth, height, 2 * width) float16``.
+        """
+        texture, runtime = self.cupy.cuda.texture, self.cupy.cuda.runtime
+        depth, height, width = texels.shape
+        kind = texture.ChannelFormatDescriptor(16, 16, 0, 0, runtime.cudaChannelFormatKindFloat)
+        array = texture.CUDAarray(kind, width // 2, height, depth)
+        array.copy_from(texels)
+        resource = texture.ResourceDescriptor(runtime.cudaResourceTypeArray, cuArr=array)
+        reading = texture.TextureDescriptor(
+            (runtime.cudaAddressModeClamp,) * 3,
+            runtime.cudaFilterModeLinear,
+            runtime.cudaReadModeElementType,
+        )
+        return texture.TextureObject(resource, reading)
+
     def precisions(self, wanted: Precision | None) -> tuple[Precision, ...]:
-        """The precisions to try, in order. Raises BackendUnavailableError for fp16 without them."""
+        """The precisions to try, in order. Raises BackendUnavailableError for one it lacks."""
         if self.capability >= TENSOR_CORES:
             return ("fp16", "fp32") if wanted is None else (wanted,)
-        if wanted == "fp16":
+        if wanted is not None and of_kernels(wanted) == "fp16":
             raise BackendUnavailableError(
-                f"{self.name} has compute capability {self.capability / 10:.1f}; fp16 needs "
+                f"{self.name} has compute capability {self.capability / 10:.1f}; {wanted} needs "
                 f"{TENSOR_CORES / 10:.1f}; ask for fp32"
             )
         return ("fp32",)
@@ -144,7 +162,7 @@ def compile_kernels(device: GpuDevice, model: FusionModel, plan: KernelPlan) -> 
     )
     try:
         functions = {name: module.get_function(name) for name in KERNELS}
-        if plan.lattice_in_shared:
+        if plan.lattice == "shared":
             functions["fuse_pixels"].max_dynamic_shared_size_bytes = lattice_bytes(model, plan)
     except Exception as error:  # NVRTC missing, a compile error, too little shared memory
         first = next((line for line in str(error).splitlines() if "error" in line), str(error))
@@ -187,7 +205,7 @@ def fuse_launch(
     """
     tiles = -(-height // PIXELS[1]) * -(-width // PIXELS[0])
     block = (PIXELS[0] * PIXELS[1],)
-    if not plan.lattice_in_shared:
+    if plan.lattice != "shared":
         return Launch((tiles,), block)
     size = lattice_bytes(model, plan)
     return Launch((min(tiles, processors * max(1, 160 * 1024 // size)),), block, size)

@@ -15,12 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.backends.gpu_device import GpuDevice
 from lut_fuse_core.backends.gpu_options import Precision
-from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.errors import BackendUnavailableError, ModelError
 from lut_fuse_core.model import ContextEncoder
-from lut_fuse_core.onnx_export import encoder_to_onnx
+from lut_fuse_core.onnx_export import Arithmetic, encoder_to_onnx
 
 OLDEST_TENSORRT = (8, 5)
+ARITHMETIC: dict[Precision, Arithmetic] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
+"""What the ONNX file is written in. Networks that are not strongly typed also need a flag."""
+BUILDER_FLAGS: dict[Precision, tuple[str, ...]] = {
+    "fp32": (),
+    "fp16": ("FP16",),
+    "int8": ("FP16", "INT8"),
+}
+"""Members of tensorrt.BuilderFlag that allow a precision, where networks are not strongly typed."""
 LEAST_SIDE = 1
 """Least rows and columns of the encoder's grid that an engine accepts."""
 WORKSPACE = 256 << 20
@@ -67,8 +76,14 @@ def cache_folder() -> Path:
 
 
 def exported(encoder: ContextEncoder, precision: Precision) -> tuple[bytes, str]:
-    """The encoder as ONNX in this precision, and its SHA-256."""
-    onnx = encoder_to_onnx(encoder, half=precision == "fp16")
+    """The encoder as ONNX in this precision, and its SHA-256.
+
+    Raises BackendUnavailableError for int8 if the model does not have the ranges that it needs.
+    """
+    try:
+        onnx = encoder_to_onnx(encoder, ARITHMETIC[precision])
+    except ModelError as error:
+        raise BackendUnavailableError(f"{precision} cannot serve this model: {error}") from error
     return onnx, hashlib.sha256(onnx).hexdigest()
 
 
@@ -93,6 +108,33 @@ def version_of(text: str) -> tuple[int, int]:
     """Major and minor version: (10, 3) of ``10.3.0.post1``."""
     numbers = re.findall(r"\d+", text)
     return int(numbers[0]), int(numbers[1])
+
+
+class EncoderEngines:
+    """The engines of one encoder in one precision, for any size. channels: of its input."""
+
+    def __init__(
+        self,
+        tensorrt: Any,
+        device: GpuDevice,
+        encoder: ContextEncoder,
+        precision: Precision,
+        folder: Path | None,
+    ) -> None:
+        """folder: None for `cache_folder`. Raises as `exported` does."""
+        self._tensorrt, self._device, self._folder = tensorrt, device, folder
+        self._precision = precision
+        self._onnx, self._hash = exported(encoder, precision)
+        self.channels = int(encoder.blocks[0].weight.shape[1])
+
+    def open(self, rows: int, columns: int) -> Any:
+        """An engine for grids up to this one; raises as `load_or_build` does."""
+        device, version = self._device, self._tensorrt.__version__
+        key = EngineKey(
+            *(device.name, device.capability, version, self._precision),
+            *(rows, columns, self._hash),
+        )
+        return load_or_build(self._tensorrt, key, self._onnx, self.channels, self._folder)
 
 
 def load_or_build(
@@ -139,8 +181,10 @@ def _build(tensorrt: Any, logger: Any, key: EngineKey, onnx: bytes, channels: in
         raise BackendUnavailableError(f"TensorRT cannot read the exported encoder ({errors})")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, WORKSPACE)
-    if weakly_typed and key.precision == "fp16":
-        config.set_flag(tensorrt.BuilderFlag.FP16)
+    if key.precision == "fp32":  # by default TensorRT rounds to 10 bits what tensor cores multiply
+        config.clear_flag(tensorrt.BuilderFlag.TF32)
+    for flag in BUILDER_FLAGS[key.precision] if weakly_typed else ():
+        config.set_flag(getattr(tensorrt.BuilderFlag, flag))
     profile = builder.create_optimization_profile()
     least, most = (
         (1, channels, rows, columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 from lut_fuse_core.backends.base import check_pair, check_visible
 from lut_fuse_core.backends.gpu_device import GpuDevice, GpuKernels, encode_launch, fuse_launch
 from lut_fuse_core.backends.gpu_sensor import HeldSensor
-from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice
+from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice, pack_texture
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import RawInfrared
@@ -122,7 +123,11 @@ class GpuFuser:
         self.device, self.model = device, model
         self.stream = device.cupy.cuda.Stream(non_blocking=True)
         self._kernels, self._stage = kernels, stage
-        self._lattice = device.cupy.asarray(pack_lattice(model, kernels.plan))
+        self._lattice = (
+            device.texture(pack_texture(model))
+            if kernels.plan.lattice == "texture"
+            else device.cupy.asarray(pack_lattice(model, kernels.plan))
+        )
         self._frame: GpuFrame | None = None
         self._held: HeldSensor | None = None
         device.cupy.cuda.Device().synchronize()  # tensors are copied on another stream
@@ -187,10 +192,18 @@ class GpuFuser:
             self._launch(frame, work)
             self.stream.synchronize()
             with self.stream:
-                self.stream.begin_capture()
-                self._launch(frame, work)
-                graph = frame.graphs[work] = self.stream.end_capture()
+                graph = frame.graphs[work] = self._captured(frame, work)
         return graph
+
+    def _captured(self, frame: GpuFrame, work: Work) -> Any:
+        self.stream.begin_capture()
+        try:
+            self._launch(frame, work)
+        except BaseException:
+            with suppress(Exception):  # a stream that goes on capturing is of no use to anyone
+                self.stream.end_capture()
+            raise
+        return self.stream.end_capture()
 
     def _run(self, frame: GpuFrame, work: Work, out: UInt8Array | None) -> UInt8Array:
         self.graph(frame, work).launch(stream=self.stream)

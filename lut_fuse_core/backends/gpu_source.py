@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
-from lut_fuse_core.backends.gpu_options import Precision
+from lut_fuse_core.backends.gpu_options import KernelPrecision
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import LUMA_WEIGHTS
 from lut_fuse_core.model import INPUT_CHANNELS, FusionModel
@@ -27,6 +28,12 @@ PREPARED = 256
 PIXELS = (32, 8)
 """Width and height of the tile of pixels that a block of `fuse_pixels` works on."""
 
+LatticePlace = Literal["cache", "shared", "texture"]
+LATTICE_PLACES: tuple[LatticePlace, ...] = get_args(LatticePlace)
+"""Where the look-up reads: memory through the L1 cache; a copy that each block makes in its shared
+memory; or a texture, whose hardware interpolates along three axes, with weights of 8 bits.
+"""
+
 
 @dataclass(frozen=True)
 class KernelPlan:
@@ -34,29 +41,33 @@ class KernelPlan:
 
     tile: width and height of an encoder tile. input_groups, hidden_groups: channels over 8, rounded
     up, of the encoder's input and of its widest hidden convolution. encoder_bytes: shared memory.
-    lattice_in_shared: whether each block copies the lattice to shared memory.
+    lattice: where the look-up reads; see `LatticePlace`.
     """
 
-    precision: Precision
+    precision: KernelPrecision
     tile: tuple[int, int]
     input_groups: int
     hidden_groups: int
     encoder_bytes: int
-    lattice_in_shared: bool = False
+    lattice: LatticePlace = "cache"
 
 
 def plan_kernels(
     model: FusionModel,
-    precision: Precision,
+    precision: KernelPrecision,
     *,
     tile: tuple[int, int] | None = None,
-    lattice_in_shared: bool = False,
+    lattice: LatticePlace = "cache",
 ) -> KernelPlan:
     """The plan for a model; tile: None for the largest that fits into shared memory.
 
-    Raises BackendUnavailableError if the model needs each frame's statistics, or if its encoder is
-    too wide for the shared memory of a block.
+    Raises BackendUnavailableError if the model needs each frame's statistics, if its encoder is too
+    wide for the shared memory of a block, or for a texture in fp32.
     """
+    if lattice == "texture" and precision == "fp32":
+        raise BackendUnavailableError(
+            "a texture interpolates with weights of 8 bits, which is too coarse for fp32"
+        )
     if not model.time_stable:
         raise BackendUnavailableError(
             "this model normalises with each frame's own statistics; 'cpu' can do that"
@@ -67,9 +78,7 @@ def plan_kernels(
     for candidate in (tile,) if tile else TILES:
         size = encoder_bytes(len(blocks), input_groups, hidden_groups, candidate, precision)
         if size <= SHARED_MEMORY:
-            return KernelPlan(
-                precision, candidate, input_groups, hidden_groups, size, lattice_in_shared
-            )
+            return KernelPlan(precision, candidate, input_groups, hidden_groups, size, lattice)
     raise BackendUnavailableError(
         f"the context encoder ({len(blocks)} convolutions of up to {hidden_groups * 8} channels) "
         f"does not fit into the GPU's shared memory in {precision}; use 'native' or 'cpu'"
@@ -77,7 +86,11 @@ def plan_kernels(
 
 
 def encoder_bytes(
-    blocks: int, input_groups: int, hidden_groups: int, tile: tuple[int, int], precision: Precision
+    blocks: int,
+    input_groups: int,
+    hidden_groups: int,
+    tile: tuple[int, int],
+    precision: KernelPrecision,
 ) -> int:
     """Shared memory of the fused convolutions for one tile; see `cuda/encoder.cuh`."""
 
@@ -124,7 +137,7 @@ def _constants(model: FusionModel, plan: KernelPlan) -> str:
         "PIXELS_WIDTH": PIXELS[0],
         "PIXELS_HEIGHT": PIXELS[1],
     }
-    if plan.lattice_in_shared:
+    if plan.lattice == "shared":
         integers["LATTICE_NODES"] = model.lattice.size
     booleans = {
         "GRADIENT_L1": gradient.norm == "l1",
@@ -141,7 +154,7 @@ def _constants(model: FusionModel, plan: KernelPlan) -> str:
     }
     lines = [
         f"#define HALF_PRECISION {int(plan.precision == 'fp16')}",
-        f"#define LATTICE_IN_SHARED {int(plan.lattice_in_shared)}",
+        *(f"#define LATTICE_IN_{p.upper()} {int(plan.lattice == p)}" for p in LATTICE_PLACES[1:]),
         *(f"constexpr int {name} = {value};" for name, value in integers.items()),
         *(f"constexpr bool {name} = {str(value).lower()};" for name, value in booleans.items()),
         *(f"constexpr float {name} = {_literal(value)};" for name, value in floats.items()),

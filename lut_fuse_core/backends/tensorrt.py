@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lut_fuse_core.backends.gpu_backend import GpuBackend
@@ -15,9 +14,9 @@ from lut_fuse_core.backends.gpu_device import (
     open_device,
     prepare_launch,
 )
-from lut_fuse_core.backends.gpu_engine import EngineKey, exported, load_or_build, open_tensorrt
+from lut_fuse_core.backends.gpu_engine import EncoderEngines, exported, open_tensorrt
 from lut_fuse_core.backends.gpu_frame import GpuFrame, GpuFuser, InfraredSource
-from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions, Precision
+from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions, Precision, of_kernels
 from lut_fuse_core.backends.gpu_source import plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import FusionModel
@@ -33,7 +32,7 @@ class TensorRtBackend(GpuBackend):
 
     Every instance fuses pairs and compares them with `reference` before it is used. Raises
     BackendUnavailableError if TensorRT, CuPy, a driver or a GPU is missing, if the engine cannot be
-    built, or if that comparison fails.
+    built, if that comparison fails, or for int8 with a model that was not made ready for it.
     """
 
     name = "tensorrt"
@@ -47,16 +46,32 @@ class TensorRtBackend(GpuBackend):
         size: tuple[int, int] = DEFAULT_SIZE,
     ) -> None:
         """Threads is accepted for uniformity; the GPU has its own."""
-        plan_kernels(model, options.precision or "fp16")
+        # What the model rules out is the better reason on a machine without TensorRT, too.
+        wanted = options.precision or "fp16"
+        plan_kernels(model, of_kernels(wanted))
+        exported(model.encoder, wanted)
         tensorrt = open_tensorrt()
         device = open_device()
 
         def make(precision: Precision) -> GpuFuser:
-            kernels = compile_kernels(device, model, plan_kernels(model, precision))
-            encoder = TensorRtEncoder(tensorrt, device, kernels, model, size, options.cache_folder)
+            plan = plan_kernels(model, of_kernels(precision))
+            kernels = compile_kernels(device, model, plan)
+            engines = EncoderEngines(
+                tensorrt, device, model.encoder, precision, options.cache_folder
+            )
+            encoder = TensorRtEncoder(engines, device, kernels, _grid(model, size))
             return GpuFuser(device, kernels, model, encoder)
 
         super().__init__(model, device, options.precision, make)
+
+
+def _grid(model: FusionModel, size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the encoder's grid for images of a size, and for the self-check."""
+    rows, columns = (
+        -(-max(side, check) // model.encoder.stride)
+        for side, check in zip(size, CHECK_SIZE, strict=True)
+    )
+    return rows, columns
 
 
 @dataclass
@@ -72,36 +87,31 @@ class TensorRtEncoder:
 
     def __init__(
         self,
-        tensorrt: Any,
+        engines: EncoderEngines,
         device: GpuDevice,
         kernels: GpuKernels,
-        model: FusionModel,
-        size: tuple[int, int],
-        folder: Path | None,
+        grid: tuple[int, int],
     ) -> None:
-        self._tensorrt, self._device = tensorrt, device
-        self._kernels, self._folder = kernels, folder
-        self._precision = kernels.plan.precision
-        self._channels = int(model.encoder.blocks[0].weight.shape[1])
-        self._onnx, self._hash = exported(model.encoder, self._precision)
-        stride = model.encoder.stride
-        rows, columns = (
-            -(-max(side, check) // stride) for side, check in zip(size, CHECK_SIZE, strict=True)
-        )
-        self._engine = self._open(rows, columns)
+        """grid: rows and columns that the first engine is tuned for."""
+        self._engines, self._device, self._kernels = engines, device, kernels
+        self._engine = self._open(*grid)
         self._planes: Any = None
 
     def prepare(self, frame: GpuFrame) -> None:
         """The encoder's input, and an engine if this size is larger than any before."""
         cupy = self._device.cupy
-        kind = cupy.float16 if self._precision == "fp16" else cupy.float32
-        self._planes = cupy.empty((self._channels, frame.rows, frame.columns), kind)
+        kind = cupy.float16 if self._kernels.plan.precision == "fp16" else cupy.float32
+        channels = self._engines.channels
+        self._planes = cupy.empty((channels, frame.rows, frame.columns), kind)
         if frame.rows > self._engine.rows or frame.columns > self._engine.columns:
             self._engine = self._open(
                 max(frame.rows, self._engine.rows), max(frame.columns, self._engine.columns)
             )
         context = self._engine.context
-        context.set_input_shape("planes", (1, self._channels, frame.rows, frame.columns))
+        if not context.set_input_shape("planes", (1, channels, frame.rows, frame.columns)):
+            raise BackendUnavailableError(
+                f"TensorRT's engine does not take images of {frame.width}x{frame.height}"
+            )
         context.set_tensor_address("planes", self._planes.data.ptr)
         context.set_tensor_address("context", frame.context.data.ptr)
 
@@ -116,15 +126,5 @@ class TensorRtEncoder:
             raise BackendUnavailableError("TensorRT did not execute the encoder; its log says why")
 
     def _open(self, rows: int, columns: int) -> _Engine:
-        device = self._device
-        key = EngineKey(
-            device.name,
-            device.capability,
-            self._tensorrt.__version__,
-            self._precision,
-            rows,
-            columns,
-            self._hash,
-        )
-        engine = load_or_build(self._tensorrt, key, self._onnx, self._channels, self._folder)
+        engine = self._engines.open(rows, columns)
         return _Engine(rows, columns, engine, engine.create_execution_context())

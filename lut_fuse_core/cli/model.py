@@ -1,15 +1,22 @@
-"""`lut-fuse model`: look into model files, import the published ones, export to other formats."""
+"""`lut-fuse model`: look into model files, import and export them, make them ready for int8."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
+from lut_fuse_core.dataset import PairFiles, find_dataset
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.evaluation import file_normalizer, load_pair
 from lut_fuse_core.extensions import load_extension
+from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.input_ranges import chosen_pairs, with_input_ranges
 from lut_fuse_core.model_export import export_model, summary
 from lut_fuse_core.model_file import load_model, model_path, save_model
 
@@ -25,6 +32,15 @@ Write a model's parts for other programs into a folder:
   encoder.onnx   the context encoder, for ONNX Runtime, TensorRT and the like
   lattice.npy    the table, float32, axes: luma, infrared, gradient, context
   model.json     axes, gradient and encoder input: what is needed to use the other two
+"""
+
+_RANGES_DESCRIPTION = """\
+Make a model ready for int8 (backend 'tensorrt', gpu.precision int8): find how large the numbers in
+its context encoder get on pairs of images, and write the model with these ranges. Nothing else in
+it changes. Newly trained models have the ranges of the pairs they were trained on; do this where
+your cameras show something else.
+
+PAIRS is a folder as for 'lut-fuse evaluate'; of a data set with splits, train is taken.
 """
 
 
@@ -59,6 +75,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     exporter.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     exporter.set_defaults(run=run_export)
 
+    ranges = actions.add_parser(
+        "ranges",
+        help="make a model ready for int8, with a folder of your pairs",
+        description=_RANGES_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    ranges.add_argument("model", metavar="NAME|FILE")
+    ranges.add_argument("pairs", type=Path, metavar="PAIRS")
+    ranges.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors")
+    ranges.set_defaults(run=run_ranges)
+
 
 def run_info(options: argparse.Namespace) -> int:
     """Show a model. Raises ModelError if it cannot be used."""
@@ -85,6 +112,29 @@ def run_export(options: argparse.Namespace) -> int:
     for path in export_model(load_model(options.model), options.output):
         print(f"lut-fuse: wrote {path}", file=sys.stderr)
     return 0
+
+
+def run_ranges(options: argparse.Namespace) -> int:
+    """Write a model with input ranges. Raises ModelError, InputError for what cannot be used."""
+    if not options.output.parent.is_dir():
+        raise InputError(f"there is no folder {options.output.parent} to write to")
+    model = load_model(options.model)
+    pairs = find_dataset(options.pairs, splits=("train", "val", "test")).pairs
+    chosen = [pairs[index] for index in chosen_pairs(len(pairs))]
+    save_model(with_input_ranges(model, _readable(chosen)), options.output)
+    print(f"lut-fuse: wrote {options.output}", file=sys.stderr)
+    return 0
+
+
+def _readable(pairs: list[PairFiles]) -> Iterator[tuple[UInt8Array, UInt8Array]]:
+    """The pairs that can be read; says which cannot."""
+    normalizer = file_normalizer()
+    for files in tqdm(pairs, "measuring", unit=" pairs", disable=None, leave=False):
+        normalizer.reset()
+        try:
+            yield load_pair(files, normalizer)
+        except InputError as error:
+            tqdm.write(f"lut-fuse: {files.name} is left out: {error}", file=sys.stderr)
 
 
 def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:

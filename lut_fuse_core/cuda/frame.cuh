@@ -32,7 +32,7 @@ LUT_FUSE_BOTH int pixel_tiles(int height, int width) {
 
 // Fuses one tile of pixels. lumas: LUMAS floats of shared memory, for the tile and a pixel around.
 LUT_FUSE_DEVICE void fuse_tile(const Frame& frame, const Registered& infrared, int tile,
-                               float* lumas, const NodePair* lattice, const Context& context,
+                               float* lumas, Lattice lattice, const Context& context,
                                const unsigned char* coverage, float strength,
                                unsigned char* out) {
     const int across = (frame.width + PIXELS_WIDTH - 1) / PIXELS_WIDTH;

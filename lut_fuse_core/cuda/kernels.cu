@@ -64,10 +64,10 @@ extern "C" __global__ void __launch_bounds__(PIXELS_WIDTH * PIXELS_HEIGHT)
 fuse_pixels(const unsigned char* __restrict__ visible, int height, int width,
             const unsigned char* __restrict__ infrared, const unsigned char* __restrict__ coverage,
             const float* __restrict__ context, int rows, int columns,
-            const NodePair* __restrict__ lattice, float strength,
+            Lattice lattice, float strength,
             unsigned char* __restrict__ out) {
     LUT_FUSE_SHARED(float, lumas, LUMAS);
-    const NodePair* nodes = lattice;
+    Lattice nodes = lattice;
 #if LATTICE_IN_SHARED
     LUT_FUSE_SHARED_AT_LAUNCH(NodePair, copy);
     for (int node = first_thread(); node < LATTICE_NODES; node += thread_count())

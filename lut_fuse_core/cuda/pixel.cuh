@@ -98,17 +98,40 @@ struct Cell {
     float fraction;
 };
 
-// Equations 3 and 4: where a feature lies on an axis.
+// Equations 3 and 4: where a feature lies on an axis, in nodes.
+template <class Axis>
+LUT_FUSE_BOTH float position_of(float feature) {
+    return clamp((feature - Axis::low) * Axis::per_step, 0.0f, float(Axis::nodes - 1));
+}
+
 template <class Axis>
 LUT_FUSE_BOTH Cell cell_of(float feature) {
-    const float position =
-        clamp((feature - Axis::low) * Axis::per_step, 0.0f, float(Axis::nodes - 1));
+    const float position = position_of<Axis>(feature);
     const int index = clamp_index(int(position), Axis::nodes - 1);
     return {index, position - index};
 }
 
-// Equation 5 as nested linear interpolation: fused luma in 0 to 255, not clipped.
-LUT_FUSE_DEVICE float look_up(const NodePair* lattice, float luma, float infrared, float gradient,
+// Equation 5: fused luma in 0 to 255, not clipped.
+#if LATTICE_IN_TEXTURE
+
+// The hardware interpolates between nodes of luma, infrared and gradient; the nodes of the context
+// are slabs of the texture, which no coordinate leaves: at the last node of gradient the weight of
+// the next is zero.
+typedef Texture Lattice;
+LUT_FUSE_DEVICE float look_up(Lattice lattice, float luma, float infrared, float gradient,
+                              float context) {
+    const Cell c = cell_of<ContextAxis>(context);
+    const Texel pair = interpolated(
+        lattice, position_of<LumaAxis>(luma) + 0.5f, position_of<InfraredAxis>(infrared) + 0.5f,
+        c.index * GradientAxis::nodes + position_of<GradientAxis>(gradient) + 0.5f);
+    return 255.0f * (pair.low + (pair.high - pair.low) * c.fraction);
+}
+
+#else
+
+// Nested linear interpolation.
+typedef const NodePair* __restrict__ Lattice;
+LUT_FUSE_DEVICE float look_up(Lattice lattice, float luma, float infrared, float gradient,
                               float context) {
     constexpr int gradient_stride = ContextAxis::nodes;
     constexpr int infrared_stride = GradientAxis::nodes * gradient_stride;
@@ -133,6 +156,8 @@ LUT_FUSE_DEVICE float look_up(const NodePair* lattice, float luma, float infrare
     }
     return 255.0f * (along_luma[0] + (along_luma[1] - along_luma[0]) * l.fraction);
 }
+
+#endif
 
 // The pixel's colour with its luma changed as far as `share` (strength times coverage) says.
 LUT_FUSE_BOTH void recolour(const unsigned char* rgb, float luma, float fused, float share,

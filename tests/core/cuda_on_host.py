@@ -19,7 +19,7 @@ from lut_fuse_core.backends.gpu_device import (
 from lut_fuse_core.backends.gpu_frame import InfraredSource
 from lut_fuse_core.backends.gpu_sensor import HeldSensor
 from lut_fuse_core.backends.gpu_source import KernelPlan, cuda_source
-from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice
+from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice, pack_texture
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import RawInfrared
 from lut_fuse_core.model import FloatArray, FusionModel
@@ -74,7 +74,11 @@ class HostKernels:
         launch = fuse_launch(self.model, self.plan, self.device.processors, *infrared.shape)
         grid = map(np.int32, context.shape)
         covered = None if coverage is None else self._cupy.asarray(coverage)
-        lattice = self._cupy.asarray(self.lattice)
+        lattice = (
+            self.device.texture(pack_texture(self.model))
+            if self.plan.lattice == "texture"
+            else self._cupy.asarray(self.lattice)
+        )
         self._run(
             *("fuse_pixels", launch, *self._image(visible), self._cupy.asarray(infrared), covered),
             *(self._cupy.asarray(context), *grid, lattice, np.float32(strength), out),

@@ -56,6 +56,33 @@ class HostArray:
 _never_freed: list[Any] = []
 
 
+class HostTextureArray:
+    """CuPy's CUDAarray, of two halves."""
+
+    def __init__(self, bits: tuple[int, ...], width: int, height: int, depth: int) -> None:
+        assert bits == (16, 16, 0, 0, 2), "a float array of two times 16 bits"
+        self.shape = (depth, height, width)
+
+    def copy_from(self, values: np.ndarray) -> None:
+        """As CuPy's, but at once."""
+        depth, height, width = self.shape
+        assert values.shape == (depth, height, 2 * width)
+        assert values.dtype == np.float16
+        self.values = np.array(values, order="C")
+
+
+class HostTexture:
+    """CuPy's TextureObject, clamped and linear: what `HostTexture` in warp.cuh is."""
+
+    def __init__(self, array: HostTextureArray, modes: tuple[Any, ...]) -> None:
+        assert modes == ((1, 1, 1), 1, 0), "clamped, linear, elements as they are"
+        self.array = array
+        depth, height, width = array.shape
+        sizes = np.array([width, height, depth, 0], np.int32).tobytes()
+        address = np.array([array.values.ctypes.data], np.uint64).tobytes()
+        self.content = np.frombuffer(address + sizes, np.uint8).copy()
+
+
 class HostStream:
     """Work that waits for `synchronize`, or is recorded in a capture."""
 
@@ -105,6 +132,11 @@ class HostStream:
 _streams: dict[int, HostStream] = {}
 
 
+def stream_at(pointer: int) -> HostStream:
+    """The stream with this `ptr`."""
+    return _streams[pointer]
+
+
 def forbid_in_capture(what: str) -> None:
     """Raise if a graph is being captured."""
     assert HostStream.capturing is None, f"{what} is not allowed in a capture"
@@ -144,8 +176,21 @@ def host_cupy(folder: Path, *, integrated: bool = False) -> Any:
         getDeviceProperties=lambda _: properties,
     )
     device = SimpleNamespace(synchronize=lambda: forbid_in_capture("synchronize"))
+    runtime.cudaChannelFormatKindFloat, runtime.cudaFilterModeLinear = 2, 1
+    runtime.cudaReadModeElementType = runtime.cudaResourceTypeArray = 0
+    runtime.cudaAddressModeClamp = 1
     cuda = SimpleNamespace(
-        Stream=HostStream, Device=lambda: device, alloc_pinned_memory=pinned, runtime=runtime
+        texture=SimpleNamespace(
+            ChannelFormatDescriptor=lambda *bits: bits,
+            CUDAarray=HostTextureArray,
+            ResourceDescriptor=lambda kind, cuArr: {0: cuArr}[kind],  # noqa: N803
+            TextureDescriptor=lambda *modes: modes,
+            TextureObject=HostTexture,
+        ),
+        Stream=HostStream,
+        Device=lambda: device,
+        alloc_pinned_memory=pinned,
+        runtime=runtime,
     )
     kinds = {
         name: getattr(np, name) for name in ("uint8", "uint16", "uint32", "float16", "float32")
@@ -213,7 +258,13 @@ class HostKernel:
 
 def _converted(parameter: str, argument: Any) -> Any:
     """An argument for ctypes, if CuPy would pass the same bits as the kernel expects."""
+    if isinstance(argument, HostTexture):
+        assert parameter == "Lattice lattice"
+        return ctypes.c_void_p(argument.content.ctypes.data)
     kind = re.sub(r"const |\*| __restrict__|\w+$", "", parameter).strip()
+    if kind == "Lattice":
+        assert isinstance(argument, HostArray)
+        return ctypes.c_void_p(argument.data.ptr)
     if "*" not in parameter:
         wanted = {"int": np.int32, "float": np.float32}[kind]
         assert type(argument) is wanted, f"'{parameter}' gets {type(argument)}"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lut_fuse_core import context
 from lut_fuse_core.backends.gpu_check import agreement, check_pair_of_images
 from lut_fuse_core.backends.gpu_options import Precision
-from lut_fuse_core.backends.gpu_source import plan_kernels
+from lut_fuse_core.backends.gpu_source import LatticePlace, plan_kernels
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
@@ -31,6 +31,7 @@ from lut_fuse_core.model import (
     FusionModel,
     GradientSpec,
 )
+from lut_fuse_core.model_file import load_model
 from lut_fuse_core.warp import Warp
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
@@ -216,6 +217,28 @@ def test_raw_infrared_becomes_what_the_pass_on_the_cpu_makes_of_it(
         registered, result = case.registered(stage, visible, raw, levels, warp)
         np.testing.assert_array_equal(registered, truth)
         np.testing.assert_array_equal(result, getattr(case, stage)(visible, truth))
+
+
+@needs_compiler
+@pytest.mark.parametrize("model", [DEFAULT, roughened(DEFAULT), load_model("default")])
+@pytest.mark.parametrize("lattice", ["shared", "texture"])
+def test_the_lattice_may_be_read_from_elsewhere(
+    model: FusionModel,
+    lattice: LatticePlace,
+    tmp_path: Path,
+    pair: tuple[UInt8Array, UInt8Array],
+) -> None:
+    kernels = HostKernels(model, plan_kernels(model, "fp16", lattice=lattice), tmp_path)
+    found = agreement(kernels.fuse(*pair), ReferenceBackend(model).fuse(*pair), "fp16")
+    assert found.good, found
+    usual = HostKernels(model, plan_kernels(model, "fp16"), tmp_path).fuse(*pair)
+    difference = np.abs(kernels.fuse(*pair).astype(int) - usual)
+    assert difference.max() <= (1 if lattice == "texture" else 0)
+
+
+def test_a_texture_is_not_for_single_precision() -> None:
+    with pytest.raises(BackendUnavailableError, match="weights of 8 bits"):
+        plan_kernels(DEFAULT, "fp32", lattice="texture")
 
 
 @needs_compiler

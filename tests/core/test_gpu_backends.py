@@ -219,7 +219,7 @@ def test_the_grids_cover_every_pixel_and_position(
     size: tuple[int, int], in_shared: bool, make_model: MakeModel
 ) -> None:
     model = make_model(channels=8, unshuffle=2)
-    plan = plan_kernels(model, "fp16", lattice_in_shared=in_shared)
+    plan = plan_kernels(model, "fp16", lattice="shared" if in_shared else "cache")
     rows, columns = -(-size[0] // 2), -(-size[1] // 2)
     encode = encode_launch(plan, rows, columns)
     assert columns <= encode.grid[0] * plan.tile[0] < columns + plan.tile[0]

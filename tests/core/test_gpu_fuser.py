@@ -14,6 +14,7 @@ from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_check import check_raw_frame
 from lut_fuse_core.backends.gpu_frame import KEPT_GRAPHS, Work
 from lut_fuse_core.backends.gpu_options import GpuOptions
+from lut_fuse_core.backends.gpu_source import LatticePlace
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
@@ -84,6 +85,13 @@ def test_pairs_are_fused_whatever_came_before(backend: CudaBackend) -> None:
         assert near(backend.fuse(*pair), reference.fuse(*pair))
         truth = reference.fuse(*pair, strength=0.3, coverage=coverage)
         assert near(backend.fuse(*pair, strength=0.3, coverage=coverage), truth)
+
+
+@pytest.mark.parametrize("lattice", ["shared", "texture"])
+def test_the_lattice_may_lie_elsewhere(backend: CudaBackend, lattice: LatticePlace) -> None:
+    other = CudaBackend(backend.model, options=GpuOptions("fp16"), lattice=lattice)
+    truth = ReferenceBackend(backend.model).fuse(*a_pair())
+    assert np.mean(np.abs(other.fuse(*a_pair()).astype(int) - truth) <= 2) > 0.999
 
 
 def test_a_held_raw_frame_is_normalised_and_registered(backend: CudaBackend) -> None:
@@ -169,6 +177,24 @@ def test_graphs_are_kept_for_the_options_used_last(backend: CudaBackend) -> None
     frame = backend.fuser.frame(*SIZE)
     assert len(frame.graphs) == KEPT_GRAPHS
     assert backend.fuser.graph(frame, Work(strength=1.0)) is frame.graphs[Work(strength=1.0)]
+
+
+def test_a_capture_that_fails_ends_and_the_next_one_works(
+    backend: CudaBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = a_pair()
+    encoder = type(backend.fuser._stage)
+
+    def refused(*_: object) -> None:
+        if HostStream.capturing is not None:
+            raise RuntimeError("not in a capture")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(encoder, "launch", refused)
+        with pytest.raises(RuntimeError, match="not in a capture"):
+            backend.fuse(*pair, strength=0.8)
+    truth = ReferenceBackend(backend.model).fuse(*pair, strength=0.8)
+    assert near(backend.fuse(*pair, strength=0.8), truth)
 
 
 def sixteen_bit(seed: int) -> RawInfrared:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import bare_machine  # noqa: F401
 import numpy as np
 
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import GreyRange, RawInfrared, tone_table
+from lut_fuse_core.input_ranges import with_input_ranges
 from lut_fuse_core.model import (
     AXIS_NAMES,
     INPUT_CHANNELS,
@@ -21,11 +24,11 @@ from lut_fuse_core.model import (
     GradientSpec,
 )
 from lut_fuse_core.model_file import load_model
-from lut_fuse_core.registration import Homography, Registration, RegistrationConfig
 from lut_fuse_core.warp import Warp
 
 ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared"
+SHARED = Path(os.environ.get("LUT_FUSE_SHARED", ROOT.parent / "shared"))
+"""Reference data; LUT_FUSE_SHARED says where on a machine to which only a checkout travels."""
 
 
 def smooth_model(
@@ -67,11 +70,10 @@ def rough(model: FusionModel) -> FusionModel:
 
 
 def models() -> dict[str, FusionModel]:
-    """The default model and others that need other paths through the kernels."""
-    like_default = smooth_model((8, 8, 8, 8), unshuffle=2)
-    return {
-        "default": load_model("default"),
-        "width 8": like_default,
+    """The default model and others that need other paths through the kernels, ready for int8."""
+    pairs = [kind(96, 128) for kind in (random_pair, smooth_pair)]
+    others = {
+        "width 8": smooth_model((8, 8, 8, 8), unshuffle=2),
         "width 16": smooth_model((16, 16, 16, 16), unshuffle=2, pool=2),
         "colour, no skip": smooth_model(
             (7, 5, 9),
@@ -82,6 +84,8 @@ def models() -> dict[str, FusionModel]:
         ),
         "two convolutions": smooth_model((4,)),
     }
+    ready = {name: with_input_ranges(model, pairs) for name, model in others.items()}
+    return {"default": load_model("default"), **ready}
 
 
 def random_pair(height: int, width: int, seed: int = 0) -> tuple[UInt8Array, UInt8Array]:
@@ -111,21 +115,27 @@ def raw_frame(
     top = np.iinfo(kind).max
     raw = rng.integers(0, top + 1, (512, 640)).astype(kind)
     levels = tone_table(GreyRange(0.1 * top, 0.8 * top), top + 1)
-    cosine, sine = np.cos(np.deg2rad(3)), np.sin(np.deg2rad(3))
-    scale = 0.95 * min(width / 640, height / 512)
-    matrix = np.array([[cosine, -sine, 9], [sine, cosine, -4], [0, 0, 1 / scale]])
-    registration = Registration(RegistrationConfig(Homography.from_array(matrix)))
-    return raw, levels, registration.warp((640, 512), (width, height))
+    turn = np.exp(1j * np.deg2rad(3)) / (0.95 * min(width / 640, height / 512))
+    row, column = np.mgrid[:height, :width]
+    place = (column + 1j * row) * turn - (9 - 4j)
+    positions = np.stack([place.real, place.imag], axis=-1).astype(np.float32)
+    far = np.minimum(positions, (639, 511) - positions).min(axis=-1)  # from the frame's border
+    coverage = np.clip(far * 16, 0, 255).astype(np.uint8)
+    return raw, levels, Warp.from_positions(positions, (640, 512), coverage)
 
 
 def real_pairs(count: int = 5) -> list[tuple[UInt8Array, UInt8Array]]:
-    """Pairs of photographs from the data beside the checkout; none if they are not there."""
-    import cv2
+    """Pairs of photographs from the data beside the checkout; none if they cannot be had."""
+    folder = SHARED / "data" / "roadscene" / "train"
+    try:
+        import cv2
 
-    pairs = []
-    for path in sorted((SHARED / "data" / "roadscene" / "train" / "visible").glob("*"))[:count]:
-        visible = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        infrared = cv2.imread(str(path.parents[1] / "infrared" / path.name), cv2.IMREAD_GRAYSCALE)
-        if visible is not None and infrared is not None:
-            pairs.append((np.ascontiguousarray(visible[..., ::-1]), infrared))
-    return pairs
+        return [
+            (
+                np.ascontiguousarray(cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1]),
+                cv2.imread(str(folder / "infrared" / path.name), cv2.IMREAD_GRAYSCALE),
+            )
+            for path in sorted((folder / "visible").glob("*"))[:count]
+        ]
+    except ImportError:
+        return []

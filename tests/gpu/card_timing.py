@@ -29,10 +29,13 @@ COPY_BYTES = 1 << 29
 
 VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "cuda fp16": (CudaBackend, {"options": GpuOptions("fp16")}),
-    "cuda fp16, lattice in shared memory": (
-        CudaBackend,
-        {"options": GpuOptions("fp16"), "lattice_in_shared": True},
-    ),
+    **{
+        f"cuda fp16, lattice in {place}": (
+            CudaBackend,
+            {"options": GpuOptions("fp16"), "lattice": lattice},
+        )
+        for lattice, place in (("shared", "shared memory"), ("texture", "a texture"))
+    },
     **{
         f"cuda fp16, tile {w}x{h}": (CudaBackend, {"options": GpuOptions("fp16"), "tile": (w, h)})
         for w, h in ((32, 8), (16, 16), (16, 8))
@@ -40,6 +43,7 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "cuda fp32": (CudaBackend, {"options": GpuOptions("fp32")}),
     "tensorrt fp16": (TensorRtBackend, {"options": GpuOptions("fp16")}),
     "tensorrt fp32": (TensorRtBackend, {"options": GpuOptions("fp32")}),
+    "tensorrt int8": (TensorRtBackend, {"options": GpuOptions("int8")}),
 }
 
 
@@ -249,16 +253,13 @@ def _host_median(work: Callable[[], object], seconds: float = 0.5) -> float:
     return float(np.median(times))
 
 
-def measure_all(device: GpuDevice) -> dict[str, Any]:
-    """All of it as JSON-serialisable facts: ``times``, ``floor``, ``skipped``."""
-    skipped: dict[str, str] = {}
+def measure_all(device: GpuDevice, facts: dict[str, Any]) -> None:
+    """Put ``floor``, ``skipped`` and ``times`` into the facts, JSON-serialisable, one by one."""
     model = models()["default"]
-    floor = measure_floor(device)
-    times = [*measure_published(skipped), *measure(device, model, skipped)]
-    stride = model.encoder.stride
+    floor, stride = measure_floor(device), model.encoder.stride
     floors = {f"{w}x{h}": floor.of(w, h, 4 * -(-h // stride) * -(-w // stride)) for h, w in SIZES}
-    return {
-        "times": [asdict(entry) for entry in times],
-        "floor": {**asdict(floor), "frame": floors},
-        "skipped": skipped,
-    }
+    facts["floor"] = {**asdict(floor), "frame": floors}
+    facts["skipped"], facts["times"] = {}, []
+    for measured in (measure_published, partial(measure, device, model)):
+        for entry in measured(facts["skipped"]):
+            facts["times"].append(asdict(entry))

@@ -13,7 +13,8 @@ from lut_fuse_core.backends.gpu_options import GpuOptions
 OPTIONS: tuple[dict[str, Any], ...] = (
     {"options": GpuOptions("fp16")},
     {"options": GpuOptions("fp32")},
-    {"options": GpuOptions("fp16"), "lattice_in_shared": True},
+    {"options": GpuOptions("fp16"), "lattice": "shared"},
+    {"options": GpuOptions("fp16"), "lattice": "texture"},
 )
 
 for name, model in models().items():

@@ -1,9 +1,10 @@
 """Everything about the GPU in one command: `python tests/gpu/suite.py`.
 
-Compiles the CUDA sources for three cards, compares them with the reference on the host, runs the
-tests on the card, looks for memory errors and races with compute-sanitizer, times all backends and
-the published method, and writes `docs/gpu_measurements.md` and `.json`. What is missing on this
-machine is skipped and listed with the reason.
+Runs the tests on the card, times all backends and the published method, looks for memory errors and
+races with compute-sanitizer, compiles the CUDA sources for three cards, compares them with the
+reference on the host, and writes `docs/gpu_measurements.md` and `.json`, anew after every step: a
+card is often lent for minutes, and what needs it comes first. What is missing on this machine, or
+finds no time, is skipped and listed with the reason.
 
 Exit status: 0 if all that ran passed on a card, 1 if anything failed, 3 if there is no card here
 and so nothing of what needs one was run.
@@ -20,12 +21,17 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+import bare_machine  # noqa: E402
 
 from lut_fuse_core.atomic import atomic_write  # noqa: E402
 from lut_fuse_core.backends.gpu_device import GpuDevice, open_device  # noqa: E402
@@ -35,6 +41,10 @@ NO_CARD = 3
 SANITIZER_TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
 SANITIZER_SECONDS = 60
 SANITIZER_FOUND = 86
+LEAST_SECONDS = 5
+TESTS_SECONDS = 300
+SECONDS = 570
+"""Less than the ten minutes that a whole run may take."""
 
 Outcome = Literal["passed", "failed", "skipped"]
 
@@ -55,112 +65,150 @@ def main() -> int:
     parser.add_argument(
         "--output", type=Path, default=ROOT / "docs", help="folder for table and JSON (docs)"
     )
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help=f"for all steps together ({SECONDS})"
+    )
     options = parser.parse_args()
+    end = time.perf_counter() + options.seconds
     try:
         device: GpuDevice | None = open_device()
         reason = ""
     except BackendUnavailableError as error:
         device, reason = None, str(error)
-    steps = [compile_step(), host_step()]
+    steps: list[Step] = []
     facts: dict[str, Any] = {}
-    if device is None:
-        names = ["tests on the card", *(f"compute-sanitizer {t}" for t in SANITIZER_TOOLS)]
-        steps += [show(Step(n, "skipped", 0.0, reason)) for n in (*names, "times on the card")]
-    else:
-        steps.append(pytest_step("tests on the card", "tests/gpu/test_card.py"))
-        steps += [sanitizer_step(tool) for tool in SANITIZER_TOOLS]
-        timing, facts = timing_step(device)
-        steps.append(timing)
-    write_report(options.output, device, steps, facts)
+    for name, work in planned(device, facts).items():
+        left = end - time.perf_counter()
+        if work is None:
+            step = Step(name, "skipped", 0.0, reason)
+        elif left < LEAST_SECONDS:
+            step = Step(name, "skipped", 0.0, "no time was left")
+        else:
+            step = work(left)
+        print(f"{step.outcome:8} {name} ({step.seconds:.0f} s) {step.note}", file=sys.stderr)
+        steps.append(step)
+        write_report(options.output, device, steps, facts)
     if any(step.outcome == "failed" for step in steps):
         return 1
     return 0 if device else NO_CARD
 
 
-def compile_step() -> Step:
+Work = Callable[[float], Step]
+"""Takes the seconds that are left."""
+
+
+def planned(device: GpuDevice | None, facts: dict[str, Any]) -> dict[str, Work | None]:
+    """All steps in their order; None for what needs a card where there is none.
+
+    facts: the times are put here.
+    """
+    card: dict[str, Work] = {
+        "tests on the card": lambda left: pytest_step(
+            "tests on the card", min(left, TESTS_SECONDS), "tests/gpu/test_card.py"
+        ),
+        "times on the card": lambda _: timing_step(device, facts),
+    }
+    for tool in SANITIZER_TOOLS:
+        card[f"compute-sanitizer {tool}"] = partial(sanitizer_step, tool)
+    return {
+        **{name: work if device else None for name, work in card.items()},
+        "compilation": compile_step,
+        "sources on the host": host_step,
+    }
+
+
+def compile_step(left: float) -> Step:
     """The CUDA sources, for the cards we build for, with nvcc and NVRTC, whichever is there."""
     if shutil.which("nvcc") is None and importlib.util.find_spec("cupy") is None:
-        return show(Step("compilation", "skipped", 0.0, "neither nvcc nor CuPy is there"))
-    return command_step("compilation", [sys.executable, str(ROOT / ".ci" / "gpu_compile.py")], 240)
+        return Step("compilation", "skipped", 0.0, "neither nvcc nor CuPy is there")
+    command = [sys.executable, str(ROOT / ".ci" / "gpu_compile.py")]
+    return command_step("compilation", command, left, may_be_slow=True)
 
 
-def host_step() -> Step:
+def host_step(left: float) -> Step:
     """The same sources through a C++ compiler, against the reference."""
+    name = "sources on the host"
     if shutil.which("g++") is None and shutil.which("c++") is None:
-        return show(Step("sources on the host", "skipped", 0.0, "there is no C++ compiler"))
-    names = ("cuda_source", "gpu_backends", "gpu_choice", "gpu_fuser")
-    files = [f"tests/core/test_{name}.py" for name in names]
-    return pytest_step("sources on the host", *files, needs=("hypothesis", "onnxruntime"))
-
-
-def pytest_step(name: str, *files: str, needs: tuple[str, ...] = ()) -> Step:
-    """Tests in a process of their own; its last line is the note."""
-    for module in ("pytest", *needs):
+        return Step(name, "skipped", 0.0, "there is no C++ compiler")
+    for module in ("hypothesis", "onnxruntime"):
         if importlib.util.find_spec(module) is None:
-            return show(Step(name, "skipped", 0.0, f"the module {module} is missing"))
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
-    return command_step(name, command, 240)
+            return Step(name, "skipped", 0.0, f"the module {module} is missing")
+    names = ("cuda_source", "gpu_backends", "gpu_choice", "gpu_fuser", "gpu_tensorrt")
+    return pytest_step(name, left, *(f"tests/core/test_{n}.py" for n in names), may_be_slow=True)
 
 
-def sanitizer_step(tool: str) -> Step:
+def pytest_step(name: str, left: float, *files: str, may_be_slow: bool = False) -> Step:
+    """Tests in a process of their own; its last line is the note."""
+    if importlib.util.find_spec("pytest") is None:
+        return Step(name, "skipped", 0.0, "the module pytest is missing")
+    plugins = ["-p", "no:cacheprovider", "-p", "bare_machine"]
+    command = [sys.executable, "-m", "pytest", *plugins, *files]
+    return command_step(name, command, left, may_be_slow)
+
+
+def sanitizer_step(tool: str, left: float) -> Step:
     """A few frames of every variant under compute-sanitizer."""
     name = f"compute-sanitizer {tool}"
     if shutil.which("compute-sanitizer") is None:
-        return show(Step(name, "skipped", 0.0, "compute-sanitizer is not on the PATH"))
+        return Step(name, "skipped", 0.0, "compute-sanitizer is not on the PATH")
     command = [
         *("compute-sanitizer", "--tool", tool, "--error-exitcode", str(SANITIZER_FOUND)),
         *(sys.executable, str(Path(__file__).parent / "sanitized.py")),
     ]
-    return command_step(name, command, SANITIZER_SECONDS, not_supported="not supported")
+    seconds = min(left, SANITIZER_SECONDS)
+    return command_step(name, command, seconds, may_be_slow=True, not_supported="not supported")
 
 
 def command_step(
-    name: str, command: list[str], seconds: float, not_supported: str | None = None
+    name: str,
+    command: list[str],
+    seconds: float,
+    may_be_slow: bool = False,
+    not_supported: str | None = None,
 ) -> Step:
     """A command; it passes if it returns 0.
 
-    not_supported: words in the output of a failure that mean that it cannot run on this machine;
-    such a command may also be too slow for the suite.
+    may_be_slow: whether it counts as skipped, not as failed, if it does not end in time.
+    not_supported: words in the output of a failure that mean that it cannot run on this machine.
     """
     start = time.perf_counter()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    # What was on the path before stays there: on a lent machine it may hold what was brought along.
+    inherited = [folder for folder in (os.environ.get("PYTHONPATH"),) if folder]
+    path = os.pathsep.join([str(ROOT), str(Path(__file__).parent), *inherited])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     try:
         done = subprocess.run(
             command, cwd=ROOT, env=environment, timeout=seconds, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        outcome: Outcome = "skipped" if not_supported else "failed"
-        return show(Step(name, outcome, seconds, f"not finished after {seconds:.0f} s"))
+    except subprocess.TimeoutExpired as stopped:
+        outcome: Outcome = "skipped" if may_be_slow else "failed"
+        if isinstance(stopped.stdout, bytes):
+            print(stopped.stdout.decode(errors="replace")[-4000:], file=sys.stderr)
+        return Step(name, outcome, seconds, f"not finished after {seconds:.0f} s")
     took = time.perf_counter() - start
     lines = done.stdout.strip().splitlines() or [""]
     if done.returncode == 0:
-        return show(Step(name, "passed", took, lines[-1].strip("= ")))
+        return Step(name, "passed", took, lines[-1].strip("= "))
     if not_supported and not_supported in done.stdout:
         line = next(line for line in lines if not_supported in line)
-        return show(Step(name, "skipped", took, line.strip("= ")))
-    print("\n".join(lines[-40:]), file=sys.stderr)
-    return show(Step(name, "failed", took, lines[-1].strip("= ")))
+        return Step(name, "skipped", took, line.strip("= "))
+    print("\n".join(lines[-60:]), file=sys.stderr)
+    return Step(name, "failed", took, lines[-1].strip("= "))
 
 
-def timing_step(device: GpuDevice) -> tuple[Step, dict[str, Any]]:
-    """Times in this process."""
-    from card_timing import measure_all
-
-    start = time.perf_counter()
+def timing_step(device: GpuDevice | None, facts: dict[str, Any]) -> Step:
+    """Times in this process; what was measured before something failed is kept."""
+    assert device is not None
+    name, start = "times on the card", time.perf_counter()
     try:
-        facts = measure_all(device)
+        from card_timing import measure_all
+
+        measure_all(device, facts)
     except Exception as error:  # whatever the card says; the rest of the report must be written
-        took = time.perf_counter() - start
-        return show(Step("times on the card", "failed", took, str(error))), {}
-    note = "; ".join(f"{name} skipped: {why}" for name, why in facts["skipped"].items())
-    return show(Step("times on the card", "passed", time.perf_counter() - start, note)), facts
-
-
-def show(step: Step) -> Step:
-    """Print a step on stderr as soon as it is known."""
-    print(f"{step.outcome:8} {step.name} ({step.seconds:.0f} s) {step.note}", file=sys.stderr)
-    return step
+        traceback.print_exc()
+        return Step(name, "failed", time.perf_counter() - start, f"{type(error).__name__}: {error}")
+    return Step(name, "passed", time.perf_counter() - start)
 
 
 def write_report(
@@ -177,6 +225,8 @@ def write_report(
         "steps": [asdict(step) for step in steps],
         **facts,
     }
+    if device is not None:
+        record["replaced"] = bare_machine.REPLACED
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (
         ("gpu_measurements.json", json.dumps(record, indent=1) + "\n"),
@@ -184,7 +234,6 @@ def write_report(
     ):
         with atomic_write(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-        print(f"wrote {folder / name}", file=sys.stderr)
 
 
 def markdown(record: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.backends.tensorrt import TensorRtBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.infrared_range import RawInfrared
 from lut_fuse_core.model import FusionModel
+from lut_fuse_core.warp import Warp
 
 try:
     DEVICE = open_device()
@@ -32,13 +35,12 @@ GpuBackend = CudaBackend | TensorRtBackend
 VARIANTS: dict[str, dict[str, Any]] = {
     "cuda fp16": {"options": GpuOptions("fp16")},
     "cuda fp32": {"options": GpuOptions("fp32")},
-    "cuda fp16, lattice in shared memory": {
-        "options": GpuOptions("fp16"),
-        "lattice_in_shared": True,
-    },
+    "cuda fp16, lattice in shared memory": {"options": GpuOptions("fp16"), "lattice": "shared"},
+    "cuda fp16, lattice in a texture": {"options": GpuOptions("fp16"), "lattice": "texture"},
     "cuda fp16, small tiles": {"options": GpuOptions("fp16"), "tile": (8, 8)},
     "tensorrt fp16": {"options": GpuOptions("fp16")},
     "tensorrt fp32": {"options": GpuOptions("fp32")},
+    "tensorrt int8": {"options": GpuOptions("int8")},
 }
 _created: dict[tuple[str, int], GpuBackend] = {}
 
@@ -52,6 +54,8 @@ def create(variant: str, model: FusionModel) -> GpuBackend:
                 open_tensorrt()
             except BackendUnavailableError as unavailable:
                 pytest.skip(str(unavailable))
+            if variant.endswith("int8") and len(model.encoder.blocks) < 3:
+                pytest.skip("nothing of two convolutions is in int8")
             _created[key] = TensorRtBackend(model, **VARIANTS[variant])
         else:
             _created[key] = CudaBackend(model, **VARIANTS[variant])
@@ -114,14 +118,23 @@ def test_the_result_may_replace_the_visible_image(default: GpuBackend) -> None:
     np.testing.assert_array_equal(visible, expected)
 
 
+@cache
+def registered_frame(
+    size: tuple[int, int], kind: type
+) -> tuple[RawInfrared, UInt8Array, Warp, UInt8Array]:
+    """A raw frame, and what it becomes; computed once, for without Numba that takes seconds."""
+    raw, levels, warp = raw_frame(*size, kind)
+    infrared = np.empty(size, np.uint8)
+    warp.sample(raw, levels, infrared)
+    return raw, levels, warp, infrared
+
+
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("size", [(16, 16), (99, 131), (480, 640), (719, 1279)])
 def test_raw_infrared_is_normalised_and_registered(
     default: GpuBackend, kind: type, size: tuple[int, int]
 ) -> None:
-    raw, levels, warp = raw_frame(*size, kind)
-    infrared = np.empty(size, np.uint8)
-    warp.sample(raw, levels, infrared)
+    raw, levels, warp, infrared = registered_frame(size, kind)
     default.hold(raw, levels, warp)
     for seed in range(3):  # the second image and the third find the frame registered
         visible = random_pair(*size, seed)[0]

@@ -67,6 +67,7 @@ def test_a_distilled_model_runs_in_the_core(distilled: Path, rng: np.random.Gene
     assert model.provenance["steps"] == 6
     assert model.provenance["config"]["student"]["width"] == 4
     assert (distilled / "encoder.onnx").stat().st_size > 100
+    assert model.encoder.ranges_known  # ready for int8
     visible = rng.integers(0, 256, (48, 56, 3), np.uint8)
     fused = Fuser(model, "reference").fuse(visible, visible[..., 0])
     assert fused.shape == visible.shape
