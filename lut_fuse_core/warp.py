@@ -148,13 +148,14 @@ class Warp:
         adjacent: npt.NDArray[Any] = raw
         if raw.strides[1] != raw.itemsize:
             adjacent = np.ascontiguousarray(raw)
+        table = np.ascontiguousarray(levels)
         maps: tuple[int | None, ...] = (None, None, None)
         if self.remap is not None:
             each = (self.remap.offsets, self.remap.fractions, self.remap.windows)
             maps = tuple(array.ctypes.data for array in each)
         described = Infrared(
             adjacent.ctypes.data,
-            levels.ctypes.data,
+            table.ctypes.data,
             *maps,
             out.ctypes.data,
             adjacent.strides[0],

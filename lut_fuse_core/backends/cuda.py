@@ -46,7 +46,13 @@ class CudaBackend(GpuBackend):
             wanted = None
 
         def make(precision: Precision) -> GpuFuser:
-            plan = plan_kernels(model, of_kernels(precision), tile=tile, lattice=lattice)
+            plan = plan_kernels(
+                model,
+                of_kernels(precision),
+                tile=tile,
+                lattice=lattice,
+                processors=device.processors,
+            )
             kernels = compile_kernels(device, model, plan)
             return GpuFuser(device, kernels, model, OwnEncoder(device, kernels, model))
 

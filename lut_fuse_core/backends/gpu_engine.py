@@ -185,6 +185,7 @@ def _build(tensorrt: Any, logger: Any, key: EngineKey, onnx: bytes, channels: in
         config.clear_flag(tensorrt.BuilderFlag.TF32)
     for flag in BUILDER_FLAGS[key.precision] if weakly_typed else ():
         config.set_flag(getattr(tensorrt.BuilderFlag, flag))
+    use_own_kernels_only(tensorrt.TacticSource, config)
     profile = builder.create_optimization_profile()
     least, most = (
         (1, channels, rows, columns)
@@ -196,6 +197,19 @@ def _build(tensorrt: Any, logger: Any, key: EngineKey, onnx: bytes, channels: in
     if plan is None:
         raise BackendUnavailableError("TensorRT cannot build the encoder; its log says why")
     return bytes(plan)
+
+
+def use_own_kernels_only(sources: Any, config: Any) -> None:
+    """Build without cuDNN and cuBLAS: five small convolutions gain nothing from them, and an engine
+    that uses them loads only where they are installed.
+
+    sources: tensorrt.TacticSource, whose members differ between the versions.
+    """
+    wanted = config.get_tactic_sources()
+    for name in ("CUDNN", "CUBLAS", "CUBLAS_LT"):
+        if hasattr(sources, name):
+            wanted &= ~(1 << int(getattr(sources, name)))
+    config.set_tactic_sources(wanted)
 
 
 def network_flags(kinds: Any) -> tuple[int, bool]:

@@ -75,7 +75,8 @@ class HeldSensor:
         return (self.raw, wide, rows, columns, self._levels, *maps, self.registered)
 
     def _upload(self, pairs: list[tuple[npt.NDArray[Any], Any]]) -> None:
-        for host, array in pairs:
+        adjacent = [(np.ascontiguousarray(host), array) for host, array in pairs]
+        for host, array in adjacent:
             self._device.upload(host, array, self._stream)
         self._stream.synchronize()  # until then memory that is not pinned may still be read
 
@@ -85,7 +86,7 @@ def _maps(warp: Warp) -> tuple[npt.NDArray[Any], ...]:
     if warp.remap is None:
         return ()
     offsets = np.ascontiguousarray(warp.remap.offsets).view(np.uint32)[..., 0]
-    return offsets, np.ascontiguousarray(warp.remap.fractions)
+    return offsets, warp.remap.fractions
 
 
 def _check(raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:

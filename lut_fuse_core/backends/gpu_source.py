@@ -18,8 +18,15 @@ CUDA_FOLDER = Path(__file__).parents[1] / "cuda"
 SHARED_MEMORY = 48 * 1024
 """Bytes of shared memory that a block has on every GPU without asking for more."""
 
-TILES = ((32, 16), (32, 8), (16, 16), (16, 8), (8, 8), (8, 4), (4, 4))
+TILES = ((32, 16), (16, 16), (32, 8), (16, 8), (8, 8), (8, 4), (4, 4))
 """Sizes of an encoder tile (width, height) that are tried, the one with the least margin first."""
+
+MANY_PROCESSORS = 40
+"""From so many multiprocessors on the largest tile is too large: an image has too few of them.
+Jetsons have 8 to 20. On 132, half the tile took 28 instead of 32 microseconds at 640x480, and 40
+instead of 62 where raw infrared is registered on the way; at 1280x1024 76 instead of 70, and 102
+instead of 125.
+"""
 
 ENCODER_THREADS = 256
 PREPARED = 256
@@ -58,8 +65,12 @@ def plan_kernels(
     *,
     tile: tuple[int, int] | None = None,
     lattice: LatticePlace = "cache",
+    processors: int = 1,
 ) -> KernelPlan:
-    """The plan for a model; tile: None for the largest that fits into shared memory.
+    """The plan for a model on a GPU of so many multiprocessors.
+
+    tile: None for the one of `TILES` with the least margin that fits into shared memory and leaves
+    no multiprocessor without work, see `MANY_PROCESSORS`.
 
     Raises BackendUnavailableError if the model needs each frame's statistics, if its encoder is too
     wide for the shared memory of a block, or for a texture in fp32.
@@ -75,7 +86,8 @@ def plan_kernels(
     blocks = model.encoder.blocks
     input_groups = -(-blocks[0].weight.shape[1] // 8)
     hidden_groups = -(-max(block.weight.shape[0] for block in blocks[:-1]) // 8)
-    for candidate in (tile,) if tile else TILES:
+    few = processors < MANY_PROCESSORS
+    for candidate in (tile,) if tile else TILES if few else TILES[1:]:
         size = encoder_bytes(len(blocks), input_groups, hidden_groups, candidate, precision)
         if size <= SHARED_MEMORY:
             return KernelPlan(precision, candidate, input_groups, hidden_groups, size, lattice)

@@ -38,12 +38,30 @@ class _NewFlag(IntEnum):
     TF32 = 7
 
 
+class _OldSource(IntEnum):
+    CUBLAS = 0
+    CUBLAS_LT = 1
+    CUDNN = 2
+    EDGE_MASK_CONVOLUTIONS = 3
+    JIT_CONVOLUTIONS = 4
+
+
+class _NewSource(IntEnum):
+    EDGE_MASK_CONVOLUTIONS = 3
+    JIT_CONVOLUTIONS = 4
+
+
+MISSING = 0b111
+"""Sources of kernels that are libraries of their own: on this machine there are none of them."""
+
+
 def host_tensorrt(version: str) -> Any:
     """The stand-in for the module. built: how many engines were built."""
     module = SimpleNamespace(
         __version__=version,
         NetworkDefinitionCreationFlag=_OldNetworkFlag if version == OLD else _NewNetworkFlag,
         BuilderFlag=_OldFlag if version == OLD else _NewFlag,
+        TacticSource=_OldSource if version == OLD else _NewSource,
         MemoryPoolType=SimpleNamespace(WORKSPACE="workspace"),
         built=[],
     )
@@ -84,8 +102,13 @@ class _Builder:
 
     def create_builder_config(self) -> Any:
         config = SimpleNamespace(
-            flags={"TF32"}, profile=None, set_memory_pool_limit=lambda *_: None
+            flags={"TF32"},
+            profile=None,
+            sources=sum(1 << source for source in self._module.TacticSource),
+            set_memory_pool_limit=lambda *_: None,
         )
+        config.get_tactic_sources = lambda: config.sources
+        config.set_tactic_sources = lambda sources: setattr(config, "sources", sources) or True
         config.set_flag = lambda flag: config.flags.add(self._module.BuilderFlag(flag).name)
         config.clear_flag = lambda flag: config.flags.discard(self._module.BuilderFlag(flag).name)
         config.add_optimization_profile = lambda profile: setattr(config, "profile", profile) or 0
@@ -99,6 +122,8 @@ class _Builder:
         marks = {"INT8": b"QuantizeLinear", "FP16": b"Cast"}
         needed = {flag for flag, mark in marks.items() if mark in network.onnx}
         if self._module.__version__ == OLD and config.flags - {"TF32"} != needed:
+            return None
+        if config.sources & MISSING:
             return None
         self._module.built.append(sorted(config.flags))
         facts = (self._module.__version__, network.onnx, config.profile.shapes["planes"])

@@ -165,4 +165,5 @@ def test_a_gpu_that_stays_unused_is_worth_a_warning(
     backend = create_backend("auto", model, 1)
     (record,) = (r for r in caplog.records if r.name == registry.__name__)
     assert record.levelno == (logging.WARNING if there else logging.INFO)
-    assert record.getMessage() == f"'{backend.name}' is taken: GPU: the driver is asleep"
+    reason = f"'{backend.name}' is taken: GPU: the driver is asleep"
+    assert record.getMessage().startswith(reason)  # why a faster backend is missing may follow

@@ -105,6 +105,17 @@ def test_rows_of_the_raw_image_may_lie_anywhere(way) -> None:
         np.testing.assert_array_equal(out, plain)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_levels_may_lie_apart_in_memory(way) -> None:
+    raw = raw_frame((80, 60), np.uint8)
+    both = warp((80, 60), (64, 51))
+    levels = np.random.default_rng(1).integers(0, 256, 65536).astype(np.uint8)[::256]
+    out, expected = (np.empty((51, 64), np.uint8) for _ in range(2))
+    WAYS[way](both, raw, levels, out)
+    WAYS[way](both, raw, levels.copy(), expected)
+    np.testing.assert_array_equal(out, expected)
+
+
 def test_the_number_of_threads_changes_nothing() -> None:
     if len(WAYS) == 1:
         pytest.skip("the native library was not built")

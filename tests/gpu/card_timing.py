@@ -38,7 +38,7 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     },
     **{
         f"cuda fp16, tile {w}x{h}": (CudaBackend, {"options": GpuOptions("fp16"), "tile": (w, h)})
-        for w, h in ((32, 8), (16, 16), (16, 8))
+        for w, h in ((32, 16), (32, 8), (16, 16), (16, 8))
     },
     "cuda fp32": (CudaBackend, {"options": GpuOptions("fp32")}),
     "tensorrt fp16": (TensorRtBackend, {"options": GpuOptions("fp16")}),
