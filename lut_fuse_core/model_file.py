@@ -44,9 +44,8 @@ def save_model(model: FusionModel, path: str | Path) -> None:
         "provenance": model.provenance,
         "sha256": tensor_hash(tensors),
     }
-    if (
-        model.encoder.ranges_known
-    ):  # beside the encoder's settings, where older versions overlook it
+    if model.encoder.ranges_known:
+        # Beside the encoder's settings, where older versions overlook it.
         header[RANGES_KEY] = [block.input_range for block in model.encoder.blocks]
     with atomic_write(path) as temporary:
         temporary.write_bytes(serialise(tensors, metadata={HEADER_KEY: json.dumps(header)}))

@@ -102,3 +102,14 @@ def test_a_real_unaligned_pair_is_registered(shared: Path) -> None:
     result = calibrate_from_pairs([(read_visible(folder / "visible" / f"{name}.jpg"), infrared)])
     assert result.accepted, result.reason
     assert corner_error(result, true, infrared.shape) < 15
+
+
+def test_a_real_pair_on_which_both_measures_disagree_is_refused(shared: Path) -> None:
+    folder = shared / "data" / "roadscene" / "unaligned"
+    name = "FLIR_07206"
+    infrared = read_infrared(folder / "infrared" / f"{name}.png").astype(np.uint8)
+    result = calibrate_from_pairs([(read_visible(folder / "visible" / f"{name}.jpg"), infrared)])
+    # Edges agree well and in both halves of the image: by themselves they would be believed.
+    assert result.quality.agreement > 0.2
+    assert result.quality.halves < 4 < result.quality.measures
+    assert not result.accepted
