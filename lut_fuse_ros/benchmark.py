@@ -132,7 +132,9 @@ def measure(options: argparse.Namespace) -> Report:
     camera_arguments = ["-p", f"width:={options.width}", "-p", f"height:={options.height}"]
     camera_arguments += ["-p", f"rate:={float(options.rate)}", *reliable]
     qos = "reliable" if options.reliable else "sensor_data"
-    node_arguments = [argument for name in options.parameter for argument in ("-p", name)]
+    # Only what shows both counts as received; a -p of the user comes later and wins.
+    node_arguments = ["-p", "fallback.policy:=nothing"]
+    node_arguments += [argument for name in options.parameter for argument in ("-p", name)]
     for side in ("visible", "infrared", "output"):
         node_arguments += ["-p", f"{side}.qos:={qos}"]
     receiver = Receiver(
