@@ -5,6 +5,7 @@ the distribution (59 on Ubuntu 22.04) and without the network.
 """
 
 import re
+import sys
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -50,6 +51,15 @@ native = Extension(
     language="c++",
     optional=True,
 )
+
+# Found by `ros2 run` in a folder that colcon makes (setup.cfg). pip, which builds through
+# setuptools.build_meta, would put names as general as these on the PATH.
+nodes = [
+    "fusion_node = lut_fuse_ros.fusion_node:main",
+    "synthetic_cameras = lut_fuse_ros.synthetic_cameras:main",
+    "benchmark = lut_fuse_ros.benchmark:main",
+]
+built_by_pip = "setuptools.build_meta" in sys.modules
 
 setup(
     name=PACKAGE,
@@ -101,9 +111,7 @@ setup(
         "console_scripts": [
             "lut-fuse = lut_fuse_core.cli:main",
             "lut-fuse-train = training.__main__:main",
-            "fusion_node = lut_fuse_ros.fusion_node:main",
-            "synthetic_cameras = lut_fuse_ros.synthetic_cameras:main",
-            "benchmark = lut_fuse_ros.benchmark:main",
+            *([] if built_by_pip else nodes),
         ],
         "lut_fuse.extensions": [
             "import_published = training.published:import_published",

@@ -11,6 +11,8 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from lut_fuse_ros.middleware import room_for_images
+
 SHARE = Path(get_package_share_directory("lut_fuse_ros"))
 
 ARGUMENTS = {
@@ -69,6 +71,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 arguments=["-d", str(SHARE / "config" / "lut_fuse.rviz")],
                 remappings=_remappings(given, "/"),
                 parameters=[{"use_sim_time": given["use_sim_time"].lower() == "true"}],
+                additional_env=room_for_images(context.environment),
             )
         )
     return nodes

@@ -29,6 +29,7 @@ from lut_fuse_core.backends.base import usable_cores
 from lut_fuse_core.errors import InputError
 from lut_fuse_ros.job import NANOSECONDS, stamp_of
 from lut_fuse_ros.meters import summarise
+from lut_fuse_ros.middleware import room_for_images
 from lut_fuse_ros.qos import profile
 
 START_TIMEOUT = 120.0
@@ -131,7 +132,9 @@ def measure(options: argparse.Namespace) -> Report:
     camera_arguments = ["-p", f"width:={options.width}", "-p", f"height:={options.height}"]
     camera_arguments += ["-p", f"rate:={float(options.rate)}", *reliable]
     qos = "reliable" if options.reliable else "sensor_data"
-    node_arguments = [argument for name in options.parameter for argument in ("-p", name)]
+    # Only what shows both counts as received; a -p of the user comes later and wins.
+    node_arguments = ["-p", "fallback.policy:=nothing"]
+    node_arguments += [argument for name in options.parameter for argument in ("-p", name)]
     for side in ("visible", "infrared", "output"):
         node_arguments += ["-p", f"{side}.qos:={qos}"]
     receiver = Receiver(
@@ -275,6 +278,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0, 1 if nothing could be measured."""
     given: Any = rclpy.utilities.remove_ros_args(args=arguments or sys.argv)[1:]
     options = _parser().parse_args(given)
+    os.environ.update(room_for_images())
     rclpy.init(args=["--ros-args", "--log-level", "warn"])
     try:
         report = measure(options)

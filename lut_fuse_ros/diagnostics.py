@@ -9,6 +9,7 @@ from diagnostic_updater import Updater
 
 from lut_fuse_ros.health import Level, Situation, assess
 from lut_fuse_ros.meters import LatencySummary, Statistics
+from lut_fuse_ros.receive_buffers import lost_datagrams
 
 if TYPE_CHECKING:
     from lut_fuse_ros.fusion_node import FusionNode
@@ -23,6 +24,7 @@ class Diagnostics:
         self._node = node
         self._before: dict[str, int] = {}
         self._measured: Statistics | None = None
+        self._lost = self._lost_before = lost_datagrams()
         # With the whole name, two nodes in two namespaces can be told apart.
         if not node.has_parameter("diagnostic_updater.use_fqn"):
             node.declare_parameter("diagnostic_updater.use_fqn", True)
@@ -34,6 +36,7 @@ class Diagnostics:
     def _report(self, status: Any) -> Any:
         node, statistics, now = self._node, self._node.statistics, time.monotonic()
         processing, age = statistics.latencies()
+        self._lost_before, self._lost = self._lost, lost_datagrams()
         situation = self._situation(now, age)
         level, message = assess(situation)
         status.summary(LEVELS[level], message)
@@ -51,6 +54,7 @@ class Diagnostics:
         self._add_pipeline(status)
         for name, total in statistics.totals().items():
             status.add(name, str(total))
+        status.add("datagrams lost", str(self._lost))
         status.add("last error", statistics.last_error)
         return status
 
@@ -89,6 +93,8 @@ class Diagnostics:
             watched=output is not None and output.wanted,
             last_error=statistics.last_error,
             notes=tuple(self._notes()),
+            # A socket that is closed takes its count with it.
+            lost_datagrams=max(self._lost - self._lost_before, 0),
             recent=self._recent(statistics),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -25,6 +26,7 @@ from lut_fuse_ros.declaration import declare_parameters, on_change
 from lut_fuse_ros.diagnostics import Diagnostics
 from lut_fuse_ros.live_calibration import LiveCalibration, outcome
 from lut_fuse_ros.meters import Statistics
+from lut_fuse_ros.middleware import room_for_images
 from lut_fuse_ros.output import Output
 from lut_fuse_ros.pairing import Pairing
 from lut_fuse_ros.parameters import NodeParameters
@@ -309,6 +311,7 @@ def _spin(executor: SingleThreadedExecutor, node: FusionNode) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until it is interrupted. Returns the exit status: 2 for bad parameters."""
+    os.environ.update(room_for_images())
     rclpy.init(args=arguments)
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:

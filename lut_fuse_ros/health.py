@@ -32,7 +32,8 @@ class Situation:
     infrared_silence: seconds since the last image. fallback: the policy, if it applies.
     infrared_offset: seconds by which infrared stamps are ahead. latency_p99, max_latency: seconds.
     watched: whether somebody subscribes. notes: standing warnings (backend replaced, quality of
-    service). recent: counters since the last report.
+    service). lost_datagrams: in front of a full receive buffer, and recent: counters, both since
+    the last report.
     """
 
     state: str
@@ -48,6 +49,7 @@ class Situation:
     watched: bool = True
     last_error: str = ""
     notes: tuple[str, ...] = ()
+    lost_datagrams: int = 0
     recent: Mapping[str, int] = field(default_factory=dict)
 
     def lately(self, name: str) -> int:
@@ -90,6 +92,11 @@ def _warnings(situation: Situation) -> Iterator[str]:
         failures = situation.lately("failed") + situation.lately("malformed")
         if failures:
             yield f"{failures} bad messages: {situation.last_error}"
+    if situation.lost_datagrams:
+        yield (
+            f"{situation.lost_datagrams} datagrams found the receive buffer full, so images are "
+            "lost or late: raise net.core.rmem_max (see 'Large images')"
+        )
     dropped = _share(situation, "dropped", "pairs")
     if dropped > DROPPED_SHARE:
         yield (

@@ -79,6 +79,10 @@ class Output:
             if not np.may_share_memory(canvas, samples):
                 np.copyto(canvas, samples)
             self._image.publish(Image(header=header, data=self._data, **fields))
+        self.publish_info(header)
+
+    def publish_info(self, header: Any) -> None:
+        """Send the camera_info alone, as a camera does whether or not its images are wanted."""
         if self.camera_info is not None:
             # A copy: the message as it came in also tells the registration the camera's frame.
             info = copy(self.camera_info)

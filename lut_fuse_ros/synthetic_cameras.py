@@ -5,6 +5,7 @@ For the demo and the benchmark: any ROS machine can show the node at work withou
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from array import array
@@ -21,6 +22,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from tqdm import tqdm
 
 from lut_fuse_core.synthetic import SceneConfig, SceneFrame, StreetScene
+from lut_fuse_ros.middleware import room_for_images
 from lut_fuse_ros.qos import profile
 
 FIELD_OF_VIEW = 1.1
@@ -119,6 +121,7 @@ def _camera_info(width: int, height: int) -> CameraInfo:
 
 def main(arguments: list[str] | None = None) -> int:
     """Play until interrupted. Returns the exit status."""
+    os.environ.update(room_for_images())
     rclpy.init(args=arguments)
     try:
         node = SyntheticCameras()
@@ -128,6 +131,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        # On Humble an interrupt in the middle of publishing surfaces as an error of rcl.
+        if rclpy.ok():
+            raise
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         rclpy.try_shutdown()

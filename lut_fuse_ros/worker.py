@@ -83,6 +83,8 @@ class Worker:
                 self._make_changes()
                 if self._output.wanted or self._calibrating:
                     self._handle(job)
+                else:
+                    self._output.publish_info(job.visible.header)
             except InputError as error:
                 self._failed("failed", error)
             except Exception as error:

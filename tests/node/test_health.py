@@ -74,6 +74,7 @@ def test_nobody_listening_is_no_fault():
             Level.WARN,
             "50 % of the frames find no partner",
         ),
+        ({"lost_datagrams": 7}, Level.WARN, "7 datagrams found the receive buffer full"),
         ({"latency_p99": 0.25}, Level.WARN, "latency is 250 ms"),
         ({"recent": changed_counts(zero_stamps=1)}, Level.WARN, "does not stamp"),
         ({"recent": changed_counts(clock_jumps=1)}, Level.WARN, "clock was set"),

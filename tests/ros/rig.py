@@ -126,6 +126,15 @@ class Rig:
             Image, "fused/image", self.images.append, BEST_EFFORT
         )
 
+    def stop_listening(self) -> None:
+        """Until the node knows that nobody wants the fused image."""
+        self.node.destroy_subscription(self._consumer)
+        self.wait_for_report(
+            lambda report: report["published rate (Hz)"] == "0.0",
+            "the node still fuses",
+            meanwhile=self.send_pair,
+        )
+
     def listen_compressed(self) -> None:
         self.node.create_subscription(
             CompressedImage, "fused/image/compressed", self.compressed.append, BEST_EFFORT

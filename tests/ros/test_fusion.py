@@ -68,6 +68,17 @@ class TestPairs(NodeTest):
         assert stamp_ns(found) in {stamp_ns(image) for image in self.rig.images}
         assert found.header.frame_id == "camera_optical_frame"
 
+    def test_camera_info_flows_while_nobody_wants_the_image(self):
+        self.rig.fuse()
+        self.rig.info.publish(CameraInfo(width=WIDTH, height=HEIGHT))
+        self.rig.stop_listening()
+        try:
+            self.rig.infos.clear()
+            stamp = self.rig.send_pair()
+            self.rig.wait(lambda: stamp in map(stamp_ns, self.rig.infos), "no camera_info")
+        finally:
+            self.rig.listen()
+
     def test_the_compressed_image_shows_the_same(self):
         self.rig.listen_compressed()
         self.rig.wait(lambda: self.rig.fuse() and self.rig.compressed, "no compressed image")
