@@ -86,14 +86,16 @@ def stretched(raw: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
 
 def conditions(folder: Path) -> None:
-    """Visible, infrared and fused at night with headlights, in fog, and by day."""
+    """Visible, infrared and fused: headlights at night, fog, day, and a camera facing the sun."""
     night = StreetScene(SceneConfig(seed=5)).frame(40)
     day = StreetScene(SceneConfig(seed=5, day=True)).frame(40)
     fog = (0.22 * day.visible.astype(np.float32) + 0.78 * 205).astype(np.uint8)
+    overexposed = np.minimum(2.6 * day.visible.astype(np.float32), 255).astype(np.uint8)
     for name, visible, frame in (
         ("night", night.visible, night),
         ("fog", fog, day),
         ("day", day.visible, day),
+        ("glare", overexposed, day),
     ):
         pipeline = FusionPipeline()
         grey = InfraredNormalizer()(frame.infrared).copy()
