@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import cv2
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from lut_fuse_core.calibration.blocks import Blocks, Surface, collect
 from lut_fuse_core.calibration.views import View, Views
@@ -50,8 +51,8 @@ def _informed(views: Views, view: View, radius: int) -> Iterator[Surface]:
         rows = slice(max(0, row - radius), min(height, row + block + radius))
         columns = slice(max(0, column - radius), min(width, column + block + radius))
         inner = np.s_[row : row + block, column : column + block]
-        here = _ranked(visible[inner], visible[inner][seen[inner]])
-        there = _ranked(infrared[rows, columns], infrared[rows, columns])
+        around = infrared[rows, columns]
+        here, there = _ranked(visible[inner], visible[inner][seen[inner]]), _ranked(around, around)
         surface = _shared(
             here, seen[inner], there, row - rows.start, column - columns.start, radius, LEVELS
         )
@@ -69,7 +70,7 @@ def _ranked(image: FloatArray, sample: FloatArray) -> UInt8Array:
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _shared(
     here: UInt8Array,
-    seen: UInt8Array,
+    seen: npt.NDArray[np.bool_],
     there: UInt8Array,
     top: int,
     left: int,
