@@ -30,7 +30,7 @@ def flat_pair() -> tuple[np.ndarray, np.ndarray]:
 
 def result(reason: str) -> PairsCalibration:
     homography = Homography(((1.0, 0.0, 3.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
-    return PairsCalibration(homography, Quality(0.3, 2.0, 0.5, 100, 1), reason)
+    return PairsCalibration(homography, Quality(0.3, 2.0, 0.5, 0.4, 100, 1), reason)
 
 
 def test_pairs_are_copied_because_their_messages_are_reused():
