@@ -26,6 +26,7 @@ from training.losses import (
     FusionWeights,
     QualityTargets,
     QualityWeights,
+    Start,
     Term,
     Terms,
     brightness_term,
@@ -53,6 +54,7 @@ class DistilLossConfig:
     quality, targets: what the metrics reward, and up to where.
     relative: targets are differences from what the start (`start_from`) reaches on the same crops,
         each crop by itself: 0 holds a measure without rewarding more of it.
+    dark_level, dark_targets: with relative, other targets for dark crops, see `losses.Start`.
     stability, stability_limit: see `losses.stability_term`.
     """
 
@@ -65,6 +67,8 @@ class DistilLossConfig:
     quality: QualityWeights = field(default_factory=QualityWeights)
     targets: QualityTargets = field(default_factory=QualityTargets)
     relative: bool = False
+    dark_level: float = 0.0
+    dark_targets: QualityTargets = field(default_factory=QualityTargets)
     stability: float = 1.0
     stability_limit: float = 0.85
 
@@ -127,7 +131,10 @@ class DistilJob:
         luma, infrared = luma_of(batch.visible), batch.infrared
         fused = self._fuse(batch.visible, infrared)
         taught = self._taught(batch)
-        before = self._start(batch.visible, infrared).clamp(0, 1) if self._start else None
+        start = None
+        if self._start is not None:
+            before = self._start(batch.visible, infrared).clamp(0, 1)
+            start = Start(before, loss.dark_level, loss.dark_targets)
         terms: dict[str, Term] = {}
         if taught is not None:
             terms |= distillation_terms(fused, taught, loss.intensity, loss.structure)
@@ -138,7 +145,7 @@ class DistilJob:
             terms |= brightness_term(fused, luma, infrared, loss.brightness)
         return {
             **terms,
-            **quality_terms(fused, luma, infrared, loss.quality, loss.targets, before),
+            **quality_terms(fused, luma, infrared, loss.quality, loss.targets, start),
             **stability_term(
                 self._fuse,
                 fused,

@@ -68,6 +68,28 @@ class QualityTargets:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What a student that goes on from a model is compared with.
+
+    fused: what that model makes of the same pairs.
+    dark_level, dark_targets: pairs whose mean luma (0 to 1) lies below the level have these targets
+        where they are given: at night other losses are worth a gain than in daylight.
+    """
+
+    fused: Tensor
+    dark_level: float = 0.0
+    dark_targets: QualityTargets = QualityTargets()
+
+    def targets(self, name: str, reached: Tensor, target: float, luma: Tensor) -> Tensor:
+        """The target of one measure for each pair, from what the start reached."""
+        dark = getattr(self.dark_targets, name)
+        if dark is None:
+            return reached + target
+        is_dark = luma.mean((1, 2, 3)) < self.dark_level
+        return reached + torch.where(is_dark, dark, target)
+
+
+@dataclass(frozen=True)
 class Term:
     """One term: its value, whose mean is logged, and its weight in the loss (negative: more is
     better).
@@ -136,13 +158,12 @@ def quality_terms(
     infrared: Tensor,
     weights: QualityWeights,
     targets: QualityTargets | None = None,
-    before: Tensor | None = None,
+    start: Start | None = None,
 ) -> dict[str, Term]:
     """What the metrics reward, measured on the 8-bit image that a user gets.
 
-    before: what the model to start from makes of the same pairs; targets then are differences from
-        its measures instead of values, image by image, so that no measure need be given up for
-        another, and none in daylight for what it gains at night.
+    start: targets then are differences from its measures instead of values, image by image, so
+        that no measure need be given up for another, and none in daylight for a gain at night.
 
     Rounding passes the gradient straight through. Beyond 0 and 1 a tenth of it leads back.
     """
@@ -151,10 +172,11 @@ def quality_terms(
     terms = {}
     for name, weight in vars(weights).items():
         target: float | None = getattr(targets, name, None)
-        if weight and target is not None and before is not None:
+        if weight and target is not None and start is not None:
             with torch.no_grad():
-                reached = _measures(round_to_grey(before), luma, infrared)[name]()
-            terms[name] = Term(measures[name](), -weight, reached + target)
+                reached = _measures(round_to_grey(start.fused), luma, infrared)[name]()
+            due = start.targets(name, reached, target, luma)
+            terms[name] = Term(measures[name](), -weight, due)
         elif weight:
             terms[name] = Term(measures[name]().mean(), -weight, target)
     return terms

@@ -101,7 +101,8 @@ def test_a_relative_target_holds_what_was_there_before_without_asking_for_more()
     best, middle, worst = (share * luma + (1 - share) * infrared for share in (0.5, 0.8, 1.0))
     for picture, is_worse in ((best, False), (worst, True)):
         fused = picture.clone().requires_grad_()
-        terms = losses.quality_terms(fused, luma, infrared, weights, targets, middle)
+        start = losses.Start(middle)
+        terms = losses.quality_terms(fused, luma, infrared, weights, targets, start)
         losses.total(terms).backward()
         assert fused.grad is not None
         assert bool(fused.grad.any()) == is_worse
@@ -111,7 +112,22 @@ def test_what_one_image_gains_over_the_start_does_not_pay_for_what_another_loses
     luma, infrared = images()
     weights, targets = losses.QualityWeights(cc=1.0), losses.QualityTargets(cc=0.0)
     best, middle, worst = (share * luma + (1 - share) * infrared for share in (0.5, 0.8, 1.0))
-    held = losses.quality_terms(middle, luma, infrared, weights, targets, middle)
+    start = losses.Start(middle)
+    held = losses.quality_terms(middle, luma, infrared, weights, targets, start)
     mixed = torch.cat([best[:1], worst[1:]])
-    traded = losses.quality_terms(mixed, luma, infrared, weights, targets, middle)
+    traded = losses.quality_terms(mixed, luma, infrared, weights, targets, start)
     assert losses.total(traded) > losses.total(held)
+
+
+def test_dark_images_have_targets_of_their_own() -> None:
+    luma, infrared = images()
+    luma = torch.cat([luma[:1], 0.2 * luma[:1]])
+    infrared = infrared[:1].repeat(2, 1, 1, 1)
+    weights, targets = losses.QualityWeights(cc=1.0), losses.QualityTargets(cc=0.0)
+    before, better = (share * luma + (1 - share) * infrared for share in (0.8, 0.7))
+    start = losses.Start(before, dark_level=0.3, dark_targets=losses.QualityTargets(cc=0.2))
+    fused = better.clone().requires_grad_()
+    terms = losses.quality_terms(fused, luma, infrared, weights, targets, start)
+    losses.total(terms).backward()
+    assert fused.grad is not None
+    assert [bool(image.any()) for image in fused.grad] == [False, True]
