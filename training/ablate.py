@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.checkpoint import CHECKPOINT
-from training.distil import DistilConfig, distil
+from training.distil import DistilConfig, DistilLossConfig, distil
 from training.export import MODEL
 from training.options import RunOptions
 from training.table import Table, by_model, measure
+from training.teacher import TeacherLossConfig, loss_behind
 
 NO_GRADIENT = 1e6
 """End of a gradient axis (grey levels) so far off that every gradient counts as none."""
@@ -28,17 +29,24 @@ class Variant:
     config: DistilConfig
 
 
-def variants(full: DistilConfig) -> Iterator[Variant]:
+def variants(full: DistilConfig, taught_by: TeacherLossConfig) -> Iterator[Variant]:
     """The method without each of its parts, and whole.
 
     Without LAE: no gradient axis (its nodes stay, so that the file size is equal, but without
     effect). Without CSE: constant context. Without EMDS: no teacher and no regularisation of the
-    lattice; the student learns from the teacher's own loss terms instead.
+    lattice; the student learns from what its teacher has learned from (``taught_by``) instead,
+    and from nothing else, so that the difference to the whole is the distillation alone.
     """
-    loss = full.loss
     flat = replace(full.student, gradient_range=NO_GRADIENT)
-    alone = replace(
-        loss, intensity=0.0, structure=0.0, smoothness=0.0, monotonicity=0.0, fusion=1.0
+    alone = DistilLossConfig(
+        intensity=0.0,
+        structure=0.0,
+        smoothness=0.0,
+        monotonicity=0.0,
+        fusion=taught_by.fusion,
+        quality=taught_by.quality,
+        stability=taught_by.stability,
+        stability_limit=taught_by.stability_limit,
     )
     yield Variant("without-lae", False, True, True, replace(full, student=flat))
     yield Variant("without-cse", True, False, True, replace(full, context=False))
@@ -53,7 +61,7 @@ def ablate(config: DistilConfig, folder: Path, test: Path, options: RunOptions) 
 
     Raises InputError and LutFuseError as `distil` does.
     """
-    chosen = list(variants(config))
+    chosen = list(variants(config, loss_behind(config.teacher or "")))
     for variant in chosen:
         out = options.out / variant.name
         if options.resume and (out / MODEL).is_file():
@@ -73,6 +81,6 @@ def ablate(config: DistilConfig, folder: Path, test: Path, options: RunOptions) 
         tuple(measure(methods, test, options.quiet)),
         (
             "Without LAE: no gradient axis. Without CSE: constant context. Without EMDS: no "
-            "teacher, no regularisation; the teacher's own loss terms instead.",
+            "teacher, no regularisation; the teacher's own loss instead.",
         ),
     )

@@ -36,6 +36,14 @@ def read_config(kind: type[T], path: str | Path | None, overrides: Sequence[str]
     return _build(kind, values, "")
 
 
+def from_plain(kind: type[T], values: dict[str, Any]) -> T:
+    """The configuration that `to_plain` made these values of; what they lack has its default.
+
+    Raises InputError, naming the key, as `read_config` does.
+    """
+    return _build(kind, values, "")
+
+
 def to_plain(config: Any) -> dict[str, Any]:
     """A configuration as nested dictionaries of plain values, as YAML and JSON take it."""
     return typing.cast("dict[str, Any]", _plain(dataclasses.asdict(config)))

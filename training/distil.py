@@ -24,8 +24,10 @@ from training.config import read_config, to_plain
 from training.export import ExportReport, export_model
 from training.loop import Outcome, train
 from training.losses import (
+    FusionWeights,
     QualityTargets,
     QualityWeights,
+    Start,
     Term,
     Terms,
     brightness_term,
@@ -49,10 +51,11 @@ class DistilLossConfig:
 
     intensity, structure: to the teacher (EMDS). brightness: to the brighter camera, so that a
         bright sky or lamp is not greyed by a cold one. smoothness, monotonicity: of the lattice.
-    fusion: the teacher's own terms (Text-IF's) applied to the student directly.
+    fusion: the teacher's own terms (the Text-IF family) applied to the student directly.
     quality, targets: what the metrics reward, and up to where.
-    relative: targets are differences from what the start (`start_from`) reaches on the same crops:
-        0 holds a measure without rewarding more of it.
+    relative: targets are differences from what the start (`start_from`) reaches on the same crops,
+        each crop by itself: 0 holds a measure without rewarding more of it.
+    dark_level, dark_targets: with relative, other targets for dark crops, see `losses.Start`.
     stability, stability_limit: see `losses.stability_term`.
     """
 
@@ -61,10 +64,12 @@ class DistilLossConfig:
     brightness: float = 0.0
     smoothness: float = 0.5
     monotonicity: float = 5.0
-    fusion: float = 0.0
+    fusion: FusionWeights = field(default_factory=FusionWeights)
     quality: QualityWeights = field(default_factory=QualityWeights)
     targets: QualityTargets = field(default_factory=QualityTargets)
     relative: bool = False
+    dark_level: float = 0.0
+    dark_targets: QualityTargets = field(default_factory=QualityTargets)
     stability: float = 1.0
     stability_limit: float = 0.85
 
@@ -127,20 +132,21 @@ class DistilJob:
         luma, infrared = luma_of(batch.visible), batch.infrared
         fused = self._fuse(batch.visible, infrared)
         taught = self._taught(batch)
-        before = self._start(batch.visible, infrared).clamp(0, 1) if self._start else None
+        start = None
+        if self._start is not None:
+            before = self._start(batch.visible, infrared).clamp(0, 1)
+            start = Start(before, loss.dark_level, loss.dark_targets)
         terms: dict[str, Term] = {}
         if taught is not None:
             terms |= distillation_terms(fused, taught, loss.intensity, loss.structure)
-        if loss.fusion:
-            terms |= {
-                f"fusion_{name}": term
-                for name, term in fusion_terms(fused, luma, infrared, *[loss.fusion] * 3).items()
-            }
+        if any(vars(loss.fusion).values()):
+            own = fusion_terms(fused, luma, infrared, loss.fusion)
+            terms |= {f"fusion_{name}": term for name, term in own.items()}
         if loss.brightness:
             terms |= brightness_term(fused, luma, infrared, loss.brightness)
         return {
             **terms,
-            **quality_terms(fused, luma, infrared, loss.quality, loss.targets, before),
+            **quality_terms(fused, luma, infrared, loss.quality, loss.targets, start),
             **stability_term(
                 self._fuse,
                 fused,

@@ -32,7 +32,7 @@ class Journal:
     def step(self, step: int, progress: float, seconds: float, terms: Terms) -> None:
         """A step was taken: its terms, the share of the budget used, seconds since the start."""
         for name, term in terms.items():
-            self._recent[name].append(float(term.value.item()))
+            self._recent[name].append(float(term.value.mean().item()))
         means = {name: float(np.mean(values)) for name, values in self._recent.items()}
         self._advance(step, progress, means)
         if step % self._every == 0:

@@ -24,6 +24,15 @@ NOISE_RANGE = (0.004, 0.015)
 
 
 @dataclass(frozen=True)
+class FusionWeights:
+    """Weights of `fusion_terms`; if all are 0, the terms are left out."""
+
+    intensity: float = 0.0
+    gradient: float = 0.0
+    structure: float = 0.0
+
+
+@dataclass(frozen=True)
 class QualityWeights:
     """Weights of what the published metrics reward; 0 leaves a term out (and saves its time).
 
@@ -59,8 +68,31 @@ class QualityTargets:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What a student that goes on from a model is compared with.
+
+    fused: what that model makes of the same pairs.
+    dark_level, dark_targets: pairs whose mean luma (0 to 1) lies below the level have these targets
+        where they are given: at night other losses are worth a gain than in daylight.
+    """
+
+    fused: Tensor
+    dark_level: float = 0.0
+    dark_targets: QualityTargets = QualityTargets()
+
+    def targets(self, name: str, reached: Tensor, target: float, luma: Tensor) -> Tensor:
+        """The target of one measure for each pair, from what the start reached."""
+        dark = getattr(self.dark_targets, name)
+        if dark is None:
+            return reached + target
+        is_dark = luma.mean((1, 2, 3)) < self.dark_level
+        return reached + torch.where(is_dark, dark, target)
+
+
+@dataclass(frozen=True)
 class Term:
-    """One term: its value as logged, and its weight in the loss (negative: more is better).
+    """One term: its value, whose mean is logged, and its weight in the loss (negative: more is
+    better).
 
     target: the value beyond which it earns nothing more, a number or a tensor like ``value``.
     """
@@ -73,7 +105,7 @@ class Term:
     def contribution(self) -> Tensor:
         """What the term adds to the loss."""
         value = self.value if self.target is None else self.value.clamp(max=self.target)
-        return self.weight * value
+        return self.weight * value.mean()
 
 
 Terms = Mapping[str, Term]
@@ -85,7 +117,7 @@ def total(terms: Terms) -> Tensor:
 
 
 def fusion_terms(
-    fused: Tensor, luma: Tensor, infrared: Tensor, intensity: float, gradient: float, ssim: float
+    fused: Tensor, luma: Tensor, infrared: Tensor, weights: FusionWeights
 ) -> dict[str, Term]:
     """The Text-IF family: brightest intensity, strongest gradient, structure of both (paper, 3.4).
 
@@ -96,9 +128,9 @@ def fusion_terms(
         fused, infrared, DISTILLATION_SSIM
     )
     return {
-        **brightness_term(fused, luma, infrared, intensity),
-        "gradient": Term((_strength(fused) - strongest).abs().mean(), gradient),
-        "structure": Term(1 - structure.mean() / 2, ssim),
+        **brightness_term(fused, luma, infrared, weights.intensity),
+        "gradient": Term((_strength(fused) - strongest).abs().mean(), weights.gradient),
+        "structure": Term(1 - structure.mean() / 2, weights.structure),
     }
 
 
@@ -126,12 +158,12 @@ def quality_terms(
     infrared: Tensor,
     weights: QualityWeights,
     targets: QualityTargets | None = None,
-    before: Tensor | None = None,
+    start: Start | None = None,
 ) -> dict[str, Term]:
     """What the metrics reward, measured on the 8-bit image that a user gets.
 
-    before: what the model to start from makes of the same pair; targets then are differences from
-        its measures instead of values, so that no measure need be given up for another.
+    start: targets then are differences from its measures instead of values, image by image, so
+        that no measure need be given up for another, and none in daylight for a gain at night.
 
     Rounding passes the gradient straight through. Beyond 0 and 1 a tenth of it leads back.
     """
@@ -139,11 +171,13 @@ def quality_terms(
     measures = _measures(round_to_grey(inside + 0.1 * (fused - inside)), luma, infrared)
     terms = {}
     for name, weight in vars(weights).items():
-        target: float | Tensor | None = getattr(targets, name, None)
-        if weight and target is not None and before is not None:
+        target: float | None = getattr(targets, name, None)
+        if weight and target is not None and start is not None:
             with torch.no_grad():
-                target = _measures(round_to_grey(before), luma, infrared)[name]().mean() + target
-        if weight:
+                reached = _measures(round_to_grey(start.fused), luma, infrared)[name]()
+            due = start.targets(name, reached, target, luma)
+            terms[name] = Term(measures[name](), -weight, due)
+        elif weight:
             terms[name] = Term(measures[name]().mean(), -weight, target)
     return terms
 

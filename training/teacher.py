@@ -11,12 +11,22 @@ import numpy as np
 import torch
 from torch import nn
 
+from lut_fuse_core.errors import InputError
 from training import distributed
 from training.augment import AugmentConfig
 from training.batches import Batch
 from training.board import Board
+from training.checkpoint import read_tensors
+from training.config import from_plain
 from training.loop import Outcome, train
-from training.losses import QualityWeights, Terms, fusion_terms, quality_terms, stability_term
+from training.losses import (
+    FusionWeights,
+    QualityWeights,
+    Terms,
+    fusion_terms,
+    quality_terms,
+    stability_term,
+)
 from training.mm_lut import luma_of
 from training.mm_net import MMNet, MMNetConfig, load_mm_net, save_mm_net
 from training.options import LogConfig, RunOptions, ScheduleConfig
@@ -39,6 +49,11 @@ class TeacherLossConfig:
     quality: QualityWeights = field(default_factory=QualityWeights)
     stability: float = 1.0
     stability_limit: float = 0.85
+
+    @property
+    def fusion(self) -> FusionWeights:
+        """The Text-IF family's share of it."""
+        return FusionWeights(self.intensity, self.gradient, self.structure)
 
 
 @dataclass(frozen=True)
@@ -81,7 +96,7 @@ class TeacherJob:
         luma, infrared = luma_of(batch.visible), batch.infrared
         fused = self._fuse(batch.visible, infrared)
         return {
-            **fusion_terms(fused, luma, infrared, loss.intensity, loss.gradient, loss.structure),
+            **fusion_terms(fused, luma, infrared, loss.fusion),
             **quality_terms(fused, luma, infrared, loss.quality),
             **stability_term(
                 self._fuse,
@@ -124,3 +139,16 @@ def train_teacher(config: TeacherConfig, folder: Path, options: RunOptions) -> O
         (options.out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     distributed.stop()
     return outcome
+
+
+def loss_behind(teacher: str | Path) -> TeacherLossConfig:
+    """What a teacher learned from: as written in an mm_net.pt, the plain family for any other.
+
+    Raises InputError if an mm_net.pt is from a version whose loss had other terms.
+    """
+    try:
+        content = read_tensors(teacher)
+    except InputError:
+        return TeacherLossConfig()
+    loss = content.get("provenance", {}).get("config", {}).get("loss", {})
+    return from_plain(TeacherLossConfig, loss)

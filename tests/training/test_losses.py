@@ -8,6 +8,8 @@ import torch
 from training import losses
 from training.mm_lut import MMLut, MMLutConfig
 
+EVENLY = losses.FusionWeights(1.0, 1.0, 1.0)
+
 
 def images(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     noise = torch.rand(2, 2, 48, 48, generator=torch.Generator().manual_seed(seed))
@@ -24,8 +26,8 @@ def test_a_student_equal_to_its_teacher_has_no_distillation_loss() -> None:
 
 def test_the_brightest_picture_has_no_intensity_loss() -> None:
     luma, infrared = images()
-    brightest = losses.fusion_terms(torch.maximum(luma, infrared), luma, infrared, 1.0, 1.0, 1.0)
-    darkest = losses.fusion_terms(torch.minimum(luma, infrared), luma, infrared, 1.0, 1.0, 1.0)
+    brightest = losses.fusion_terms(torch.maximum(luma, infrared), luma, infrared, EVENLY)
+    darkest = losses.fusion_terms(torch.minimum(luma, infrared), luma, infrared, EVENLY)
     assert brightest["brightness"].value == 0
     assert darkest["brightness"].value > 0.2
 
@@ -33,8 +35,8 @@ def test_the_brightest_picture_has_no_intensity_loss() -> None:
 def test_a_blurred_picture_loses_gradient() -> None:
     luma, _ = images()
     blurred = torch.nn.functional.avg_pool2d(luma, 5, 1, 2)
-    sharp_term = losses.fusion_terms(luma, luma, luma, 1.0, 1.0, 1.0)["gradient"].value
-    blurred_term = losses.fusion_terms(blurred, luma, luma, 1.0, 1.0, 1.0)["gradient"].value
+    sharp_term = losses.fusion_terms(luma, luma, luma, EVENLY)["gradient"].value
+    blurred_term = losses.fusion_terms(blurred, luma, luma, EVENLY)["gradient"].value
     assert sharp_term == 0
     assert blurred_term > 0.5
 
@@ -99,7 +101,33 @@ def test_a_relative_target_holds_what_was_there_before_without_asking_for_more()
     best, middle, worst = (share * luma + (1 - share) * infrared for share in (0.5, 0.8, 1.0))
     for picture, is_worse in ((best, False), (worst, True)):
         fused = picture.clone().requires_grad_()
-        terms = losses.quality_terms(fused, luma, infrared, weights, targets, middle)
+        start = losses.Start(middle)
+        terms = losses.quality_terms(fused, luma, infrared, weights, targets, start)
         losses.total(terms).backward()
         assert fused.grad is not None
         assert bool(fused.grad.any()) == is_worse
+
+
+def test_what_one_image_gains_over_the_start_does_not_pay_for_what_another_loses() -> None:
+    luma, infrared = images()
+    weights, targets = losses.QualityWeights(cc=1.0), losses.QualityTargets(cc=0.0)
+    best, middle, worst = (share * luma + (1 - share) * infrared for share in (0.5, 0.8, 1.0))
+    start = losses.Start(middle)
+    held = losses.quality_terms(middle, luma, infrared, weights, targets, start)
+    mixed = torch.cat([best[:1], worst[1:]])
+    traded = losses.quality_terms(mixed, luma, infrared, weights, targets, start)
+    assert losses.total(traded) > losses.total(held)
+
+
+def test_dark_images_have_targets_of_their_own() -> None:
+    luma, infrared = images()
+    luma = torch.cat([luma[:1], 0.2 * luma[:1]])
+    infrared = infrared[:1].repeat(2, 1, 1, 1)
+    weights, targets = losses.QualityWeights(cc=1.0), losses.QualityTargets(cc=0.0)
+    before, better = (share * luma + (1 - share) * infrared for share in (0.8, 0.7))
+    start = losses.Start(before, dark_level=0.3, dark_targets=losses.QualityTargets(cc=0.2))
+    fused = better.clone().requires_grad_()
+    terms = losses.quality_terms(fused, luma, infrared, weights, targets, start)
+    losses.total(terms).backward()
+    assert fused.grad is not None
+    assert [bool(image.any()) for image in fused.grad] == [False, True]

@@ -12,10 +12,12 @@ import torch
 
 from lut_fuse_core import Fuser, load_model
 from training.__main__ import main
+from training.ablate import variants
 from training.batches import Batch
 from training.checkpoint import CHECKPOINT, read_tensors
-from training.distil import DistilJob
-from training.losses import Terms
+from training.distil import DistilConfig, DistilJob
+from training.losses import FusionWeights, QualityWeights, Terms
+from training.teacher import TeacherLossConfig, loss_behind
 
 TINY = [
     "--set", "data.crop=48", "--set", "data.batch=2", "--set", "data.validation_share=0.3",
@@ -201,6 +203,31 @@ def test_ablate_trains_every_variant_and_prints_the_papers_table(
     constant = load_model(tmp_path / "without-cse" / "model.safetensors").encoder
     assert not constant.blocks[-1].weight.any()
     assert load_model(tmp_path / "without-lae" / "model.safetensors").axes[2].high > 1e5
+
+
+def test_without_emds_a_student_learns_from_what_its_teacher_learned_from(
+    pairs_folder: Path, teacher: Path, tmp_path: Path
+) -> None:
+    own = ["--set", "loss.intensity=7", "--set", "loss.quality.cc=2", "--set", "loss.stability=0.5"]
+    command = ["teacher", "--data", str(pairs_folder), "--out", str(tmp_path), "--steps", "1"]
+    assert main([*command, *TINY, *TINY_NET, *own]) == 0
+    full = DistilConfig(teacher=str(tmp_path / "mm_net.pt"))
+    alone = next(
+        variant.config
+        for variant in variants(full, loss_behind(tmp_path / "mm_net.pt"))
+        if not variant.emds
+    )
+    assert alone.teacher is None
+    assert alone.loss.fusion == FusionWeights(7.0, 1.0, 1.0)
+    assert alone.loss.quality == QualityWeights(cc=2.0)
+    assert alone.loss.stability == 0.5
+    assert not any((alone.loss.intensity, alone.loss.structure, alone.loss.smoothness))
+
+
+def test_what_is_behind_a_foreign_teacher_counts_as_the_plain_text_if_family(
+    tmp_path: Path,
+) -> None:
+    assert loss_behind(tmp_path) == TeacherLossConfig()
 
 
 def test_a_changed_configuration_does_not_resume(
