@@ -107,7 +107,8 @@ def _record_path(device: GpuDevice, model: FusionModel, tensorrt: str, options: 
     Raises BackendUnavailableError if TensorRT cannot serve the model in the precision asked for.
     """
     precision = options.precision or "fp16"
-    kernels = cuda_source(model, plan_kernels(model, of_kernels(precision)))
+    plan = plan_kernels(model, of_kernels(precision), processors=device.processors)
+    kernels = cuda_source(model, plan)
     _, encoder = exported(model.encoder, precision)
     digest = hashlib.sha256((kernels + encoder).encode()).hexdigest()
     return (options.cache_folder or cache_folder()) / (

@@ -15,8 +15,8 @@ from lut_fuse_core.calibration.views import View, Views
 from lut_fuse_core.camera import Float64Array
 from lut_fuse_core.model import FloatArray
 
-Surface = tuple[tuple[float, float], FloatArray]
-"""Column and row of the middle of a block, working infrared pixels, and its surface."""
+Surface = tuple[tuple[int, int], FloatArray]
+"""Row and column of the first pixel of a block, working infrared pixels, and its surface."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class Blocks:
 
 
 def collect(views: Views, radius: int, found: Sequence[list[Surface]]) -> Blocks:
-    """Blocks from what was found in each view: places and surfaces of ``2 radius + 1`` a side."""
-    edge = 2 * radius + 1
+    """Blocks from what was found in each view; surfaces have ``2 radius + 1`` a side."""
+    edge, middle = 2 * radius + 1, (views.block - 1) / 2
     flat = [entry for entries in found for entry in entries]
     return Blocks(
-        np.array([place for place, _ in flat], np.float64).reshape(-1, 2),
+        np.array([place[::-1] for place, _ in flat], np.float64).reshape(-1, 2) + middle,
         np.array([surface for _, surface in flat], np.float32).reshape(-1, edge, edge),
         np.repeat(np.arange(len(found)), [len(entries) for entries in found]),
         views.shape,
@@ -96,9 +96,7 @@ def _correlated(
             continue
         reach = block + 2 * radius
         window = padded[row : row + reach, column : column + reach]
-        middle = (block - 1) / 2
-        place = (column + middle, row + middle)
-        yield place, _surface(window, template, floor * block * block)
+        yield (row, column), _surface(window, template, floor * block * block)
 
 
 def _surface(window: FloatArray, template: FloatArray, floor: float) -> FloatArray:

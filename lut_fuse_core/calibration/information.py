@@ -54,11 +54,9 @@ def _informed(views: Views, view: View, radius: int) -> Iterator[Surface]:
         around = infrared[rows, columns]
         here, there = _ranked(visible[inner], visible[inner][seen[inner]]), _ranked(around, around)
         surface = _shared(
-            here, seen[inner], there, row - rows.start, column - columns.start, radius, LEVELS
+            here, seen[inner], there, row - rows.start, column - columns.start, radius
         )
-        middle = (block - 1) / 2
-        above_chance = GAIN * (surface - np.median(surface))
-        yield (column + middle, row + middle), np.maximum(above_chance, 0)
+        yield (row, column), GAIN * np.maximum(surface - np.median(surface), 0)
 
 
 def _ranked(image: FloatArray, sample: FloatArray) -> UInt8Array:
@@ -75,7 +73,6 @@ def _shared(
     top: int,
     left: int,
     radius: int,
-    levels: int,
 ) -> FloatArray:
     """Normalised mutual information for every displacement of a block within its window.
 
@@ -84,7 +81,7 @@ def _shared(
     """
     edge = 2 * radius + 1
     out = np.zeros((edge, edge), np.float32)
-    joint = np.empty((levels, levels), np.float64)
+    joint = np.empty((LEVELS, LEVELS), np.float64)
     for i in range(edge):
         for j in range(edge):
             y, x = top + i - radius, left + j - radius

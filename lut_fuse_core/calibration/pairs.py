@@ -13,7 +13,7 @@ from lut_fuse_core.calibration.fit import agreement_at, correction, fit_blocks
 from lut_fuse_core.calibration.information import inform_blocks
 from lut_fuse_core.calibration.oriented import ChannelSettings, grey_levels
 from lut_fuse_core.calibration.search import GreyPair, corners, map_points, search
-from lut_fuse_core.calibration.views import bring_together
+from lut_fuse_core.calibration.views import Views, bring_together
 from lut_fuse_core.camera import Float64Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
@@ -133,7 +133,7 @@ def calibrate_from_pairs(
             return _refused(grey, "too little of the images overlaps or has structure")
         around, fit = matrix, fit_blocks(edges + information)
         matrix = _moved(around, edges, fit.parameters)
-    halves, measures = _disagreements(edges, information, around, grey[0][1].shape)
+    halves, measures = _disagreements(edges, information, views, around, grey[0][1].shape)
     quality = Quality(
         agreement_at(edges, fit.parameters),
         min(float(lead), LARGEST_LEAD),
@@ -207,15 +207,14 @@ def _rank(
 
 
 def _disagreements(
-    edges: Blocks, information: Blocks, matrix: Float64Array, shape: tuple[int, ...]
+    edges: Blocks, information: Blocks, views: Views, matrix: Float64Array, shape: tuple[int, ...]
 ) -> tuple[float, float]:
     """Half the distance, in visible pixels, between the corners from two parts of the evidence:
     from two halves of the image, and from edges and information.
     """
     both = edges + information
     # Neighbouring blocks overlap by half, so every second pair of them makes independent halves.
-    side = 2 * float(np.diff(np.unique(both.centres[:, 0])).min(initial=np.inf))
-    even = (np.floor(both.centres / side).sum(axis=1) + both.pairs) % 2 == 0
+    even = (np.floor(both.centres / views.block).sum(axis=1) + both.pairs) % 2 == 0
 
     def disagreement(one: Blocks, other: Blocks) -> float:
         here, there = (

@@ -11,6 +11,7 @@ import pytest
 from lut_fuse_core.calibration.blocks import Blocks, correlate_blocks
 from lut_fuse_core.calibration.information import inform_blocks
 from lut_fuse_core.calibration.oriented import ChannelSettings
+from lut_fuse_core.calibration.pairs import _disagreements
 from lut_fuse_core.calibration.views import Views, bring_together
 
 SHIFT = np.array([3, -2])
@@ -85,3 +86,11 @@ def test_only_blocks_that_the_visible_image_fills_are_compared() -> None:
     views = bring_together([(visible, visible)], right_half, 200)
     assert inform_blocks(views, RADIUS).centres[:, 0].min() > 100
     assert edges(views).centres[:, 0].min() > 100
+
+
+def test_a_view_of_a_single_column_of_blocks_still_has_two_halves() -> None:
+    visible = texture()
+    views = bring_together([(visible[:, :22].copy(), visible)], np.eye(3), 200)
+    found, told = edges(views), information(views)
+    assert len(np.unique(told.centres[:, 0])) == 1
+    assert np.isfinite(_disagreements(found, told, views, np.eye(3), visible.shape)).all()

@@ -136,6 +136,15 @@ def test_a_choice_holds_for_one_tensorrt_and_one_precision(
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_a_choice_holds_for_the_kernels_that_this_card_gets(
+    choose: Callable[[Machine], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(Machine(1.0, 2.0))
+    large = GpuDevice(None, "Orin (nvgpu)", 87, 132, integrated=True)  # takes another tile
+    monkeypatch.setattr(gpu_choice, "open_device", lambda: large)
+    assert choose(Machine(2.0, 1.0)) == "tensorrt"
+
+
 def test_without_tensorrt_nothing_is_measured(
     choose: Callable[[Machine], str],
     monkeypatch: pytest.MonkeyPatch,
