@@ -54,8 +54,11 @@ class DistilLossConfig:
     fusion: the teacher's own terms (the Text-IF family) applied to the student directly.
     quality, targets: what the metrics reward, and up to where.
     relative: targets are differences from what the start (`start_from`) reaches on the same crops,
-        each crop by itself: 0 holds a measure without rewarding more of it.
+        each crop by itself: 0 holds a measure without rewarding more of it. relative_to: another
+        method instead of the start, for a student of another structure or from scratch.
     dark_level, dark_targets: with relative, other targets for dark crops, see `losses.Start`.
+    rival, lead: with relative, a method that the student is to be better than on every crop, by
+        at least this share of each measure. (A method is whatever can be a teacher but a folder.)
     stability, stability_limit: see `losses.stability_term`.
     """
 
@@ -68,8 +71,11 @@ class DistilLossConfig:
     quality: QualityWeights = field(default_factory=QualityWeights)
     targets: QualityTargets = field(default_factory=QualityTargets)
     relative: bool = False
+    relative_to: str | None = None
     dark_level: float = 0.0
     dark_targets: QualityTargets = field(default_factory=QualityTargets)
+    rival: str | None = None
+    lead: float = 0.02
     stability: float = 1.0
     stability_limit: float = 0.85
 
@@ -111,7 +117,13 @@ class DistilJob:
         options: RunOptions,
     ) -> None:
         self.module: MMLut = student
-        self._start = deepcopy(student).requires_grad_(False) if config.loss.relative else None
+        loss = config.loss
+        self._rival = _method(loss.rival, options) if loss.rival else None
+        self._start: Teacher | None = None
+        if loss.relative_to:
+            self._start = _method(loss.relative_to, options)
+        elif loss.relative:
+            self._start = deepcopy(student).requires_grad_(False)
         self._teacher, self._config, self._validator = teacher, config, validator
         device = torch.device(options.device)
         self._autocast = torch.autocast(
@@ -134,8 +146,13 @@ class DistilJob:
         taught = self._taught(batch)
         start = None
         if self._start is not None:
-            before = self._start(batch.visible, infrared).clamp(0, 1)
-            start = Start(before, loss.dark_level, loss.dark_targets)
+            start = Start(
+                self._fused_by(self._start, batch),
+                loss.dark_level,
+                loss.dark_targets,
+                self._fused_by(self._rival, batch) if self._rival is not None else None,
+                loss.lead,
+            )
         terms: dict[str, Term] = {}
         if taught is not None:
             terms |= distillation_terms(fused, taught, loss.intensity, loss.structure)
@@ -164,10 +181,11 @@ class DistilJob:
         return self._validator(self._fuse, board, step)
 
     def _taught(self, batch: Batch) -> Tensor | None:
-        if self._teacher is None:
-            return batch.taught
+        return batch.taught if self._teacher is None else self._fused_by(self._teacher, batch)
+
+    def _fused_by(self, network: Teacher, batch: Batch) -> Tensor:
         with torch.no_grad(), self._autocast:
-            return self._teacher(batch.visible, batch.infrared).float().clamp(0, 1)
+            return network(batch.visible, batch.infrared).float().clamp(0, 1)
 
     def _fuse(self, visible: Tensor, infrared: Tensor) -> Tensor:
         with self._autocast:
@@ -191,8 +209,10 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
     student = MMLut(config.student)
     if config.start_from:
         _load_weights(student, config.start_from)
-    elif config.loss.relative:
+    elif config.loss.relative and not config.loss.relative_to:
         raise InputError("loss.relative compares with the start; say which by --from")
+    if (config.loss.relative_to or config.loss.rival) and not config.loss.relative:
+        raise InputError("loss.relative_to and loss.rival need loss.relative: true")
     if not config.context:
         hold_context(student)
     student.to(options.device)
@@ -263,9 +283,11 @@ def _finish(student: MMLut, out: Path, facts: dict[str, Any], pairs: PairSource)
 
 def _forget_places(facts: dict[str, Any]) -> None:
     """A model that travels says nothing about where files lay on the machine that trained it."""
-    for key in ("teacher", "start_from"):
-        if facts["config"].get(key):
-            facts["config"][key] = Path(facts["config"][key]).name
+    config, loss = facts["config"], facts["config"]["loss"]
+    names = ((config, "teacher"), (config, "start_from"), (loss, "relative_to"), (loss, "rival"))
+    for part, key in names:
+        if part.get(key):
+            part[key] = Path(part[key]).name
 
 
 def _blend(student: MMLut, run: Path, share: float) -> None:
@@ -288,6 +310,14 @@ def _teacher(config: DistilConfig, options: RunOptions) -> TeacherSource:
             "to learn from the quality terms alone"
         )
     return TeacherSource()
+
+
+def _method(path: str, options: RunOptions) -> Teacher:
+    """A method that fuses any crop. Raises InputError for a folder of images."""
+    network = open_teacher(path, options.device).network
+    if network is None:
+        raise InputError(f"{path} is a folder; what is compared with must be able to fuse any crop")
+    return network
 
 
 def _load_weights(student: MMLut, source: str | Path) -> None:

@@ -74,19 +74,30 @@ class Start:
     fused: what that model makes of the same pairs.
     dark_level, dark_targets: pairs whose mean luma (0 to 1) lies below the level have these targets
         where they are given: at night other losses are worth a gain than in daylight.
+    rival: what another method makes of the same pairs, None without one. On every pair the student
+        is to be better than it by the share ``lead``, whatever its targets are.
     """
 
     fused: Tensor
     dark_level: float = 0.0
     dark_targets: QualityTargets = QualityTargets()
+    rival: Tensor | None = None
+    lead: float = 0.0
 
-    def targets(self, name: str, reached: Tensor, target: float, luma: Tensor) -> Tensor:
-        """The target of one measure for each pair, from what the start reached."""
-        dark = getattr(self.dark_targets, name)
-        if dark is None:
-            return reached + target
-        is_dark = luma.mean((1, 2, 3)) < self.dark_level
-        return reached + torch.where(is_dark, dark, target)
+    def aims(self, name: str, luma: Tensor, infrared: Tensor, target: float) -> Tensor:
+        """What one measure is to reach on each pair, ``(B,)``."""
+        with torch.no_grad():
+            reached = _measures(round_to_grey(self.fused), luma, infrared)[name]()
+            dark = getattr(self.dark_targets, name)
+            if dark is None:
+                aims = reached + target
+            else:
+                is_dark = luma.mean((1, 2, 3)) < self.dark_level
+                aims = reached + torch.where(is_dark, dark, target)
+            if self.rival is not None:
+                beaten = _measures(round_to_grey(self.rival), luma, infrared)[name]()
+                aims = torch.maximum(aims, beaten + self.lead * beaten.abs())
+        return aims
 
 
 @dataclass(frozen=True)
@@ -173,10 +184,8 @@ def quality_terms(
     for name, weight in vars(weights).items():
         target: float | None = getattr(targets, name, None)
         if weight and target is not None and start is not None:
-            with torch.no_grad():
-                reached = _measures(round_to_grey(start.fused), luma, infrared)[name]()
-            due = start.targets(name, reached, target, luma)
-            terms[name] = Term(measures[name](), -weight, due)
+            aims = start.aims(name, luma, infrared, target)
+            terms[name] = Term(measures[name](), -weight, aims)
         elif weight:
             terms[name] = Term(measures[name]().mean(), -weight, target)
     return terms

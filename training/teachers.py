@@ -1,4 +1,4 @@
-"""Any teacher behind one protocol: our MM-Net, TorchScript, ONNX, or a folder of fused images.
+"""Any teacher behind one protocol: our MM-Net, an MM-LUT, TorchScript, ONNX, or a folder of images.
 
 A teacher maps ``(B, 3, H, W)`` RGB and ``(B, 1, H, W)`` infrared, float in [0, 1], to the fused
 luma ``(B, 1, H, W)``. Foreign networks may take the visible image as RGB or as luma and may return
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lut_fuse_core import Fuser
 from lut_fuse_core.errors import InputError
 from training.mm_lut import luma_of
 from training.mm_net import load_mm_net
@@ -39,7 +40,8 @@ class TeacherSource:
 
 
 def open_teacher(path: str | Path, device: str) -> TeacherSource:
-    """The teacher at a path: folder of images, .onnx, TorchScript, or mm_net.pt of a teacher run.
+    """The teacher at a path: a folder of images, .onnx, TorchScript, a model file (.safetensors), or
+    mm_net.pt of a teacher run.
 
     Raises InputError if it is none of these, or does not fuse a pair of images.
     """
@@ -50,6 +52,8 @@ def open_teacher(path: str | Path, device: str) -> TeacherSource:
         raise InputError(f"no teacher {path}; give a model file or a folder of fused images")
     if path.suffix == ".onnx":
         return TeacherSource(_settle(_onnx(path), path, "cpu"))
+    if path.suffix == ".safetensors":
+        return TeacherSource(_ModelFile(path))
     if _is_torchscript(path):
         script = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
         return TeacherSource(_settle(script, path, device))
@@ -57,6 +61,22 @@ def open_teacher(path: str | Path, device: str) -> TeacherSource:
     for parameter in net.parameters():
         parameter.requires_grad_(False)
     return TeacherSource(net)
+
+
+class _ModelFile:
+    """Another MM-LUT, executed by the core: image by image, on the CPU, in whole grey levels."""
+
+    def __init__(self, path: Path) -> None:
+        self._fuser = Fuser(path)
+
+    def __call__(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        rgb = (visible * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        grey = (infrared[:, 0] * 255).round().byte().cpu().numpy()
+        fused = [
+            torch.from_numpy(self._fuser.fuse(v, i)) for v, i in zip(rgb, grey, strict=True)
+        ]
+        taught = torch.stack(fused).permute(0, 3, 1, 2).to(visible.device)
+        return luma_of(taught / 255)
 
 
 class _Settled:

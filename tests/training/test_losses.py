@@ -131,3 +131,18 @@ def test_dark_images_have_targets_of_their_own() -> None:
     losses.total(terms).backward()
     assert fused.grad is not None
     assert [bool(image.any()) for image in fused.grad] == [False, True]
+
+
+def test_a_rival_is_to_be_beaten_on_every_image_by_a_share() -> None:
+    luma, infrared = images()
+    weights, targets = losses.QualityWeights(cc=1.0), losses.QualityTargets(cc=-0.1)
+    mixes = (share * luma + (1 - share) * infrared for share in (0.55, 0.7, 0.9))
+    best, student, worst = mixes
+    rival = torch.cat([best[:1], worst[1:]])  # ahead on the first image only
+    for lead, images_pulled in ((0.0, [True, False]), (1.0, [True, True])):
+        start = losses.Start(student, rival=rival, lead=lead)
+        fused = student.clone().requires_grad_()
+        terms = losses.quality_terms(fused, luma, infrared, weights, targets, start)
+        losses.total(terms).backward()
+        assert fused.grad is not None
+        assert [bool(image.any()) for image in fused.grad] == images_pulled

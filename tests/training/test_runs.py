@@ -276,6 +276,24 @@ def test_targets_can_be_relative_to_the_start(
     assert main([*command, "--from", str(distilled)]) == 0
 
 
+def test_a_student_can_be_held_against_a_rival(
+    pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    command = distil_command(pairs_folder, teacher, tmp_path / "run", steps=1)
+    command += ["--from", str(distilled), "--set", "loss.targets.qabf=0.0"]
+    rival = distilled / "model.safetensors"
+    assert main([*command, "--set", f"loss.rival={rival}"]) == 2
+    assert "loss.relative" in capsys.readouterr().err
+    command += ["--set", "loss.relative=true"]
+    assert main([*command, "--set", f"loss.rival={pairs_folder}"]) == 2
+    assert "is a folder" in capsys.readouterr().err
+    command += ["--set", f"loss.rival={rival}", "--set", f"loss.relative_to={teacher}"]
+    assert main(command) == 0
+    loss = load_model(tmp_path / "run" / "model.safetensors").provenance["config"]["loss"]
+    assert (loss["relative_to"], loss["rival"]) == ("mm_net.pt", "model.safetensors")
+
+
 def test_half_precision_trains(pairs_folder: Path, teacher: Path, tmp_path: Path) -> None:
     command = distil_command(pairs_folder, teacher, tmp_path, steps=1)
     assert main([*command, "--precision", "bfloat16"]) == 0

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lut_fuse_core import save_model
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.model import ContextEncoder, ConvBlock
 from lut_fuse_core.onnx_export import encoder_to_onnx
-from training.mm_lut import MMLutConfig, luma_of
+from training.mm_lut import MMLut, MMLutConfig, luma_of
 from training.quantise import quantise
 from training.teachers import open_teacher
 
@@ -93,6 +94,18 @@ def test_an_onnx_teacher_fuses(tmp_path: Path, pair: tuple[Tensor, Tensor]) -> N
     assert network is not None
     expected = luma_of(torch.maximum(pair[0], pair[1].expand(-1, 3, -1, -1)))
     torch.testing.assert_close(network(*pair), expected)
+
+
+def test_a_model_file_teaches_what_the_core_makes_of_it(
+    tmp_path: Path, pair: tuple[Tensor, Tensor]
+) -> None:
+    visible, infrared = ((image * 255).round() / 255 for image in pair)
+    student = MMLut(MMLutConfig(nodes=(5, 5, 3, 3), width=4, gradient_norm="l2"))
+    save_model(student.to_model({}), tmp_path / "model.safetensors")
+    network = open_teacher(tmp_path / "model.safetensors", "cpu").network
+    assert network is not None
+    expected = (visible + student(visible, infrared) - luma_of(visible)).clamp(0, 1)
+    torch.testing.assert_close(network(visible, infrared), luma_of(expected), atol=0.006, rtol=0)
 
 
 def test_a_missing_teacher_is_named(tmp_path: Path) -> None:
