@@ -40,8 +40,8 @@ class TeacherSource:
 
 
 def open_teacher(path: str | Path, device: str) -> TeacherSource:
-    """The teacher at a path: a folder of images, .onnx, TorchScript, a model file (.safetensors), or
-    mm_net.pt of a teacher run.
+    """The teacher at a path: a folder of images, .onnx, TorchScript, a model file (.safetensors)
+    or mm_net.pt of a teacher run.
 
     Raises InputError if it is none of these, or does not fuse a pair of images.
     """
@@ -72,9 +72,7 @@ class _ModelFile:
     def __call__(self, visible: Tensor, infrared: Tensor) -> Tensor:
         rgb = (visible * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         grey = (infrared[:, 0] * 255).round().byte().cpu().numpy()
-        fused = [
-            torch.from_numpy(self._fuser.fuse(v, i)) for v, i in zip(rgb, grey, strict=True)
-        ]
+        fused = [torch.from_numpy(self._fuser.fuse(v, i)) for v, i in zip(rgb, grey, strict=True)]
         taught = torch.stack(fused).permute(0, 3, 1, 2).to(visible.device)
         return luma_of(taught / 255)
 

@@ -3,7 +3,8 @@
 python tests/experiments/trade_off.py RoadScene/train default published.safetensors ...
 
 Each model fuses the validation pairs as they are, as a camera of twice the resolution would see
-them, and darkened over cold ground. With --plot FILE the models become points of two trade-offs.
+them, at night and darkened over cold ground, and made-up night streets, whose ground is warm. With
+--plot FILE the models become points of two trade-offs.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ import numpy as np
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.metrics import PairEvaluator
-from training.pairs import Pair, in_validation, load_pair, training_part
+from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
+from training.pairs import Pair, in_validation, load_pair, to_grey, training_part
 
 METRICS = ("MI", "EN", "CC", "SSIM", "Qabf", "SCD", "VIF")
 SHARE = 0.1
 COLD_LEVEL, DIM = 0.5, 0.35
+NIGHT = 3.0
+STREETS, LATER = 6, 40
 TRADE_OFFS = (
-    ("as they are", "Qabf", "as they are", "SSIM"),
-    ("as they are", "Qabf", "dim, over cold ground", "EN"),
+    ("as they are", "SSIM", "night streets", "Qabf"),
+    ("night streets", "MI", "night streets", "CC"),
 )
 
 
@@ -54,9 +58,26 @@ def dim_over_cold_ground(pair: Pair) -> Pair:
     return Pair(pair.name, visible, infrared)
 
 
+def night(pair: Pair) -> Pair:
+    """Shadows black, lamps as bright as they were."""
+    pair = finer(pair)
+    visible = np.rint(255 * (pair.visible / 255) ** NIGHT).astype(np.uint8)
+    return Pair(pair.name, visible, pair.infrared)
+
+
+def streets() -> list[Pair]:
+    """Frames of made-up night streets."""
+    pairs = []
+    for seed in range(1, STREETS + 1):
+        frame = StreetScene(SceneConfig(seed=seed)).frame(LATER * (seed % 2))
+        pairs.append(Pair(f"street {seed}", frame.visible, to_grey(frame.infrared)))
+    return pairs
+
+
 VARIANTS: dict[str, Callable[[Pair], Pair]] = {
     "as they are": lambda pair: pair,
     "twice finer": finer,
+    "night": night,
     "dim, over cold ground": dim_over_cold_ground,
 }
 
@@ -94,16 +115,17 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = [f for f in training_part(arguments.data).pairs if in_validation(f.name, SHARE)]
     pairs = [load_pair(files) for files in chosen]
+    cases = {name: [variant(pair) for pair in pairs] for name, variant in VARIANTS.items()}
+    cases["night streets"] = streets()
     results: dict[str, dict[str, dict[str, float]]] = {}
     for entry in arguments.models:
         label, _, file = entry.rpartition("=")
         fuser = Fuser(file)
         results[label or Path(file).stem] = {
-            name: scores(fuser, [variant(pair) for pair in pairs])
-            for name, variant in VARIANTS.items()
+            name: scores(fuser, shown) for name, shown in cases.items()
         }
-    for name in VARIANTS:
-        print(f"\n| {len(pairs)} pairs, {name} | {' | '.join(METRICS)} |")
+    for name, shown in cases.items():
+        print(f"\n| {len(shown)} pairs, {name} | {' | '.join(METRICS)} |")
         print(f"| --- |{' --- |' * len(METRICS)}")
         for model, by_variant in results.items():
             numbers = " | ".join(f"{by_variant[name][metric]:.3f}" for metric in METRICS)
