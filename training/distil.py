@@ -199,6 +199,7 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
     Raises InputError for unusable data, teacher or options, LutFuseError if training diverges or
     the export does not check.
     """
+    _check_comparison(config)
     source = _teacher(config, options)
     if source.folder is not None and config.data.synthetic_share:
         raise InputError(
@@ -209,10 +210,6 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
     student = MMLut(config.student)
     if config.start_from:
         _load_weights(student, config.start_from)
-    elif config.loss.relative and not config.loss.relative_to:
-        raise InputError("loss.relative compares with the start; say which by --from")
-    if (config.loss.relative_to or config.loss.rival) and not config.loss.relative:
-        raise InputError("loss.relative_to and loss.rival need loss.relative: true")
     if not config.context:
         hold_context(student)
     student.to(options.device)
@@ -299,6 +296,15 @@ def _blend(student: MMLut, run: Path, share: float) -> None:
     with torch.no_grad():
         for mine, theirs in zip(student.parameters(), other.parameters(), strict=True):
             mine.lerp_(theirs, share)
+
+
+def _check_comparison(config: DistilConfig) -> None:
+    """Raises InputError, before anything is read, where it is not said with what to compare."""
+    loss = config.loss
+    if loss.relative and not (config.start_from or loss.relative_to):
+        raise InputError("loss.relative compares with the start; say which by --from")
+    if (loss.relative_to or loss.rival) and not loss.relative:
+        raise InputError("loss.relative_to and loss.rival need loss.relative: true")
 
 
 def _teacher(config: DistilConfig, options: RunOptions) -> TeacherSource:
