@@ -86,16 +86,17 @@ class Start:
 
     def aims(self, name: str, luma: Tensor, infrared: Tensor, target: float) -> Tensor:
         """What one measure is to reach on each pair, ``(B,)``."""
+
+        def measured(fused: Tensor) -> Tensor:
+            return _measures(round_to_grey(fused), luma, infrared)[name]()
+
+        dark = getattr(self.dark_targets, name)
+        is_dark = luma.mean((1, 2, 3)) < self.dark_level
         with torch.no_grad():
-            reached = _measures(round_to_grey(self.fused), luma, infrared)[name]()
-            dark = getattr(self.dark_targets, name)
-            if dark is None:
-                aims = reached + target
-            else:
-                is_dark = luma.mean((1, 2, 3)) < self.dark_level
-                aims = reached + torch.where(is_dark, dark, target)
+            due = torch.where(is_dark, target if dark is None else dark, target)
+            aims = measured(self.fused) + due
             if self.rival is not None:
-                beaten = _measures(round_to_grey(self.rival), luma, infrared)[name]()
+                beaten = measured(self.rival)
                 aims = torch.maximum(aims, beaten + self.lead * beaten.abs())
         return aims
 

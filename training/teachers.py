@@ -64,7 +64,7 @@ def open_teacher(path: str | Path, device: str) -> TeacherSource:
 
 
 class _ModelFile:
-    """Another MM-LUT, executed by the core: image by image, on the CPU, in whole grey levels."""
+    """Another MM-LUT, executed by the core: image by image, in whole grey levels."""
 
     def __init__(self, path: Path) -> None:
         self._fuser = Fuser(path)
