@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from lut_fuse_core.backends.gpu_source import cuda_source, plan_kernels
@@ -26,7 +27,7 @@ def main():
     compilers = [name for name in ("nvcc",) if shutil.which(name)] + ["NVRTC"] * bool(nvrtc)
     if not compilers:
         sys.exit("gpu-compile: neither nvcc nor CuPy is there; install the CUDA toolkit")
-    model = load_model("default")
+    model = replace(load_model("default"), dark=None)  # which changes no source
     for precision, lattice in VARIANTS:
         source = cuda_source(model, plan_kernels(model, precision, lattice=lattice))
         if "nvcc" in compilers:

@@ -8,10 +8,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.model import FloatArray, GradientSpec
+from lut_fuse_core.model import DarkScene, FloatArray, GradientSpec
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of R, G, B in the luma: ITU-R BT.601, full range."""
+
+AMBIENT_GRID = 64
+"""The ambient level is measured at so many rows and columns, spread evenly over the frame."""
+
+AMBIENT_CEILING = 96
+"""Grey levels beyond which a pixel counts no more, so that lamps do not make a night bright."""
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -27,6 +33,31 @@ def luma(visible: UInt8Array) -> FloatArray:
         + np.float32(LUMA_WEIGHTS[1]) * green
         + np.float32(LUMA_WEIGHTS[2]) * blue
     )
+
+
+def ambient(visible: UInt8Array) -> float:
+    """How bright the scene is: mean over the frame of the luma, cut off at `AMBIENT_CEILING`.
+
+    visible: ``(H, W, 3) uint8``, RGB. Returns grey levels, 0 to `AMBIENT_CEILING`. Thousandths of
+    grey levels are added up as whole numbers, so that every backend finds the same.
+    """
+    thousandths = ambient_samples(visible).astype(np.int32) @ np.array([299, 587, 114], np.int32)
+    return float(np.minimum(thousandths, 1000 * AMBIENT_CEILING).mean()) / 1000
+
+
+def ambient_samples(visible: UInt8Array) -> UInt8Array:
+    """The pixels that tell the ambient level: ``(AMBIENT_GRID**2, 3) uint8`` of ``(H, W, 3)``."""
+    centres = 2 * np.arange(AMBIENT_GRID) + 1
+    rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
+    return visible[rows[:, None], columns].reshape(-1, 3)
+
+
+def darkness(visible: UInt8Array, dark: DarkScene | None) -> float:
+    """How dark the scene is for a model: 0 to 1, always 0 for one that makes no difference.
+
+    visible: ``(H, W, 3) uint8``, RGB.
+    """
+    return 0.0 if dark is None else dark.darkness(ambient(visible))
 
 
 def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:

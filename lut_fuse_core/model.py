@@ -80,6 +80,34 @@ class GradientSpec:
 
 
 @dataclass(frozen=True)
+class DarkScene:
+    """What a model does differently where the whole scene is dark.
+
+    A lit wall by night has the levels of a wall in shadow by day, but asks for another fusion. So a
+    model may have a second lattice; the ambient level of the frame (`features.ambient`) tells which
+    one serves.
+
+    lattice: like `FusionModel.lattice`, for scenes at ``low`` and below.
+    low, high: ambient levels in grey levels. At ``high`` and above the model's own lattice serves,
+        in between a mixture of both, linear in the level.
+    """
+
+    lattice: FloatArray
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high < np.inf:
+            raise ModelError(
+                f"scenes are dark from {self.high} down to {self.low}; the levels must increase"
+            )
+
+    def darkness(self, ambient: float) -> float:
+        """How dark a scene of this ambient level is: 0 (not at all) to 1."""
+        return float(np.clip((self.high - ambient) / (self.high - self.low), 0.0, 1.0))
+
+
+@dataclass(frozen=True)
 class ConvBlock:
     """One 3x3 convolution with zero padding: weight ``(out, in, 3, 3)``, bias ``(out,)``, float32.
 
@@ -187,6 +215,7 @@ class FusionModel:
     lattice: ``(luma, infrared, gradient, context) float32``, fused luma in [0, 1] at each node
         (published lattices exceed that range; clipping comes last, on RGB).
     axes: the four axes in that order.
+    dark: what differs in dark scenes; None for nothing.
     provenance: JSON-serialisable facts on where the model comes from (``name``, ``license``, ...).
 
     Raises ModelError if the parts do not fit together or hold a number that is not finite.
@@ -197,6 +226,7 @@ class FusionModel:
     gradient: GradientSpec
     encoder: ContextEncoder
     provenance: dict[str, Any] = field(default_factory=dict)
+    dark: DarkScene | None = None
 
     def __post_init__(self) -> None:
         if tuple(axis.name for axis in self.axes) != AXIS_NAMES:
@@ -204,6 +234,10 @@ class FusionModel:
         expected = tuple(axis.nodes for axis in self.axes)
         if self.lattice.shape != expected:
             raise ModelError(f"the lattice has shape {self.lattice.shape}; its axes say {expected}")
+        if self.dark is not None and self.dark.lattice.shape != expected:
+            raise ModelError(
+                f"the lattice for dark scenes has shape {self.dark.lattice.shape}, not {expected}"
+            )
         for name, tensor in self.tensors().items():
             if tensor.dtype != np.float32:
                 raise ModelError(f"tensor '{name}' is {tensor.dtype}; it must be float32")
@@ -214,7 +248,8 @@ class FusionModel:
 
     @property
     def time_stable(self) -> bool:
-        """Whether equal neighbourhoods give equal fused pixels in every frame."""
+        """Whether equal neighbourhoods give equal fused pixels in every frame as dark as this one:
+        nothing but its ambient level (`DarkScene`) is taken from the whole frame."""
         return self.gradient.scaling == "fixed" and not self.encoder.per_frame
 
     @property
@@ -222,9 +257,20 @@ class FusionModel:
         """The model's name from its provenance, or ``unnamed``."""
         return str(self.provenance.get("name", "unnamed"))
 
+    def lattice_in(self, darkness: float) -> FloatArray:
+        """The lattice that serves a scene of this darkness (`DarkScene.darkness`), 0 to 1.
+
+        Returns ``(luma, infrared, gradient, context) float32``, as `lattice`.
+        """
+        if self.dark is None or darkness == 0.0:
+            return self.lattice
+        return self.lattice + np.float32(darkness) * (self.dark.lattice - self.lattice)
+
     def tensors(self) -> dict[str, FloatArray]:
         """All arrays by their name in the model file."""
         named = {"lattice": self.lattice}
+        if self.dark is not None:
+            named["dark.lattice"] = self.dark.lattice
         for index, block in enumerate(self.encoder.blocks):
             for part in ("weight", "bias", "gain", "offset"):
                 array = getattr(block, part)

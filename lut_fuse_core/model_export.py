@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lut_fuse_core.atomic import atomic_write
-from lut_fuse_core.model import FusionModel
+from lut_fuse_core.model import FloatArray, FusionModel
 from lut_fuse_core.model_file import tensor_hash
 from lut_fuse_core.onnx_export import encoder_to_onnx
 
@@ -19,13 +19,14 @@ from lut_fuse_core.onnx_export import encoder_to_onnx
 def summary(model: FusionModel) -> dict[str, Any]:
     """JSON-serialisable facts: everything that is needed to use the model's tensors."""
     encoder = {key: value for key, value in asdict(model.encoder).items() if key != "blocks"}
-    tensors = model.tensors()
+    tensors, dark = model.tensors(), model.dark
     return {
         "name": model.name,
         "time_stable": model.time_stable,
         "numbers": sum(tensor.size for tensor in tensors.values()),
         "axes": [asdict(axis) for axis in model.axes],
         "gradient": asdict(model.gradient),
+        "dark": None if dark is None else {"low": dark.low, "high": dark.high},
         "encoder": {
             **encoder,
             "stride": model.encoder.stride,
@@ -39,20 +40,27 @@ def summary(model: FusionModel) -> dict[str, Any]:
 
 
 def export_model(model: FusionModel, folder: str | Path) -> list[Path]:
-    """Write ``encoder.onnx``, ``lattice.npy`` and ``model.json``; returns their paths.
+    """Write ``encoder.onnx``, ``lattice.npy`` and ``model.json``, and ``dark_lattice.npy`` if there
+    is one; returns their paths.
 
     The folder is made if need be. Raises OSError if it cannot be written.
     """
-    lattice = io.BytesIO()
-    np.save(lattice, model.lattice)
     contents = {
         "encoder.onnx": encoder_to_onnx(model.encoder),
-        "lattice.npy": lattice.getvalue(),
+        "lattice.npy": _npy(model.lattice),
         "model.json": json.dumps(summary(model), indent=2).encode(),
     }
+    if model.dark is not None:
+        contents["dark_lattice.npy"] = _npy(model.dark.lattice)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         with atomic_write(target / name) as temporary:
             temporary.write_bytes(content)
     return [target / name for name in contents]
+
+
+def _npy(array: FloatArray) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()

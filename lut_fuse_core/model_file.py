@@ -18,12 +18,15 @@ from lut_fuse_core.model import (
     Axis,
     ContextEncoder,
     ConvBlock,
+    DarkScene,
     FloatArray,
     FusionModel,
     GradientSpec,
 )
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: a model may have another lattice for dark scenes. Files of models without stay at 1."""
+
 HEADER_KEY = "lut_fuse"
 RANGES_KEY = "input_ranges"
 MODELS_FOLDER = Path(__file__).parent / "models"
@@ -37,13 +40,15 @@ def save_model(model: FusionModel, path: str | Path) -> None:
     tensors = {name: np.ascontiguousarray(array) for name, array in model.tensors().items()}
     encoder = {k: v for k, v in asdict(model.encoder).items() if k != "blocks"}
     header = {
-        "format": FORMAT_VERSION,
+        "format": 1 if model.dark is None else FORMAT_VERSION,
         "axes": [asdict(axis) for axis in model.axes],
         "gradient": asdict(model.gradient),
         "encoder": encoder,
         "provenance": model.provenance,
         "sha256": tensor_hash(tensors),
     }
+    if model.dark is not None:
+        header["dark"] = {"low": model.dark.low, "high": model.dark.high}
     if model.encoder.ranges_known:
         # Beside the encoder's settings, where older versions overlook it.
         header[RANGES_KEY] = [block.input_range for block in model.encoder.blocks]
@@ -135,10 +140,12 @@ def _assemble(tensors: dict[str, FloatArray], header: dict[str, Any]) -> FusionM
         for index in range(count)
     )
     luma, infrared, gradient, context = (Axis(**axis) for axis in header["axes"])
+    dark = header.get("dark")
     return FusionModel(
         lattice=tensors["lattice"],
         axes=(luma, infrared, gradient, context),
         gradient=GradientSpec(**header["gradient"]),
         encoder=ContextEncoder(blocks=blocks, **header["encoder"]),
         provenance=dict(header["provenance"]),
+        dark=None if dark is None else DarkScene(tensors["dark.lattice"], **dark),
     )

@@ -12,6 +12,7 @@ from lut_fuse_core.model import (
     Axis,
     ContextEncoder,
     ConvBlock,
+    DarkScene,
     FusionModel,
     GradientSpec,
 )
@@ -24,11 +25,14 @@ def random_model(
     gradient: GradientSpec | None = None,
     channels: int = 4,
     per_frame: bool = False,
+    dark: bool = False,
     **encoder: Any,
 ) -> FusionModel:
     """A valid model with random lattice and encoder.
 
     per_frame: with the instance normalisation and gradient scaling of the published model.
+    dark: with another lattice for dark scenes, as which random images and half as bright ones count
+        in part.
     encoder: fields of `ContextEncoder` but its blocks.
     """
     rng = np.random.default_rng(seed)
@@ -52,4 +56,5 @@ def random_model(
         gradient=gradient,
         encoder=ContextEncoder(blocks=tuple(blocks), **encoder),
         provenance={"name": "random"},
+        dark=DarkScene(rng.random(nodes).astype(np.float32), 20.0, 90.0) if dark else None,
     )

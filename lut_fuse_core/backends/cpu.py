@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import onnxruntime
 
+from lut_fuse_core import features
 from lut_fuse_core.backends import cpu_kernel
 from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair, usable_cores
 from lut_fuse_core.features import UInt8Array
@@ -33,13 +34,13 @@ class CpuBackend:
         self.model = model
         self._bands = _Bands(threads or usable_cores())
         self._session = _session(model, self._bands.threads)
-        lattice = np.array(model.lattice, order="C")
-        self._lattice = lattice.reshape(-1)
+        self._darkness = 0.0
+        self._lattice = np.array(model.lattice, order="C")
         self._axes = (
             np.array([axis.low for axis in model.axes], np.float32),
             np.array([1.0 / axis.step for axis in model.axes], np.float32),
             np.array([axis.nodes for axis in model.axes], np.int32),
-            np.array(lattice.strides, np.int32) // lattice.itemsize,
+            np.array(self._lattice.strides, np.int32) // self._lattice.itemsize,
         )
         self._stages: dict[str, float] = {}
         side = MINIMUM_SIDE
@@ -69,9 +70,10 @@ class CpuBackend:
         result = np.empty_like(visible) if out is None or in_place else out
         gradient = self.model.gradient
         scale, offset = self._gradient_scaling(visible)
+        self._enter(features.darkness(visible, self.model.dark))
         arguments = (
             *(visible, infrared, coarse, np.ascontiguousarray(coverage)),
-            *(self.model.encoder.stride, self._lattice, *self._axes),
+            *(self.model.encoder.stride, self._lattice.reshape(-1), *self._axes),
             *(gradient.norm == "l1", gradient.border == "replicate", scale, offset),
             np.float32(strength / 255),
         )
@@ -93,6 +95,12 @@ class CpuBackend:
     def stage_times(self) -> dict[str, float]:
         """Milliseconds per stage of the latest frame; see `StagedBackend`."""
         return dict(self._stages)
+
+    def _enter(self, darkness: float) -> None:
+        """Have the lattice ready for a scene of this darkness."""
+        if darkness != self._darkness:
+            self._lattice = np.ascontiguousarray(self.model.lattice_in(darkness))
+            self._darkness = darkness
 
     def _encoder_input(self, visible: UInt8Array, infrared: UInt8Array) -> FloatArray:
         encoder = self.model.encoder

@@ -92,17 +92,21 @@ def check_pair_of_images(seed: int = 0) -> tuple[UInt8Array, UInt8Array, UInt8Ar
 def require_agreement(
     fuse: Callable[..., UInt8Array], model: FusionModel, precision: Precision, device: str
 ) -> None:
-    """Fuse a pair with and without coverage and compare with the reference.
+    """Fuse a pair with and without coverage, and a darker one, and compare with the reference.
 
     fuse: as `Backend.fuse`. device: for the message.
     Raises BackendUnavailableError with the numbers if the bound of this precision does not hold.
     """
     visible, infrared, coverage = check_pair_of_images()
     reference = ReferenceBackend(model)
-    for options in ({}, {"strength": 0.75, "coverage": coverage}):
+    for scene, options in (
+        (visible, {}),
+        (visible, {"strength": 0.75, "coverage": coverage}),
+        (visible // 2, {}),
+    ):
         _require(
-            fuse(visible, infrared, **options),
-            reference.fuse(visible, infrared, **options),  # type: ignore[arg-type]
+            fuse(scene, infrared, **options),
+            reference.fuse(scene, infrared, **options),  # type: ignore[arg-type]
             *(precision, device),
         )
 

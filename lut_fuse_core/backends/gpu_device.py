@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lut_fuse_core.backends.gpu_options import Precision, of_kernels
 from lut_fuse_core.backends.gpu_source import (
     ENCODER_THREADS,
+    MIXED,
     PIXELS,
     PREPARED,
     KernelPlan,
@@ -21,6 +22,7 @@ from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import FusionModel
 
 KERNELS = (
+    "mix_lattice",
     "prepare_planes",
     "sensor_prepare_planes",
     "encode_tiles",
@@ -184,6 +186,11 @@ class Launch:
     grid: tuple[int, ...]
     block: tuple[int, ...]
     shared: int = 0
+
+
+def mix_launch(nodes: int) -> Launch:
+    """For `mix_lattice`: a thread per node."""
+    return Launch((-(-nodes // MIXED),), (MIXED,))
 
 
 def prepare_launch(rows: int, columns: int) -> Launch:

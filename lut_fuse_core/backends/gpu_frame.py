@@ -10,8 +10,9 @@ import numpy as np
 
 from lut_fuse_core.backends.base import check_pair, check_visible
 from lut_fuse_core.backends.gpu_device import GpuDevice, GpuKernels, encode_launch, fuse_launch
+from lut_fuse_core.backends.gpu_lattice import GpuLattice
 from lut_fuse_core.backends.gpu_sensor import HeldSensor
-from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice, pack_texture
+from lut_fuse_core.backends.gpu_tensors import pack_encoder
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import RawInfrared
@@ -123,11 +124,7 @@ class GpuFuser:
         self.device, self.model = device, model
         self.stream = device.cupy.cuda.Stream(non_blocking=True)
         self._kernels, self._stage = kernels, stage
-        self._lattice = (
-            device.texture(pack_texture(model))
-            if kernels.plan.lattice == "texture"
-            else device.cupy.asarray(pack_lattice(model, kernels.plan))
-        )
+        self._lattice = GpuLattice(device, kernels, model)
         self._frame: GpuFrame | None = None
         self._held: HeldSensor | None = None
         device.cupy.cuda.Device().synchronize()  # tensors are copied on another stream
@@ -219,6 +216,7 @@ class GpuFuser:
         with self.stream:
             if copies:
                 self._upload(frame, work)
+            self._lattice.enter(frame.image_arguments)
             self._stage.launch(frame, self._source(frame, work), self.stream)
             self._look_up(frame, work)
             if copies:
@@ -262,7 +260,7 @@ class GpuFuser:
             (
                 *(*frame.image_arguments, self._registered(frame, work)),
                 *(self._coverage(frame, work), frame.context, *frame.grid_arguments),
-                *(self._lattice, np.float32(work.strength), frame.device["out"]),
+                *(self._lattice.array, np.float32(work.strength), frame.device["out"]),
             ),
             shared_mem=launch.shared,
         )

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from lut_fuse_core.backends.gpu_options import KernelPrecision
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.features import LUMA_WEIGHTS
+from lut_fuse_core.features import AMBIENT_CEILING, AMBIENT_GRID, LUMA_WEIGHTS
 from lut_fuse_core.model import INPUT_CHANNELS, FusionModel
 
 CUDA_FOLDER = Path(__file__).parents[1] / "cuda"
@@ -31,6 +31,9 @@ instead of 125.
 ENCODER_THREADS = 256
 PREPARED = 256
 """Positions of the encoder's input that a block of `prepare_planes` computes."""
+
+MIXED = 1024
+"""Nodes of the lattice that a block of `mix_lattice` computes."""
 
 PIXELS = (32, 8)
 """Width and height of the tile of pixels that a block of `fuse_pixels` works on."""
@@ -73,12 +76,14 @@ def plan_kernels(
     no multiprocessor without work, see `MANY_PROCESSORS`.
 
     Raises BackendUnavailableError if the model needs each frame's statistics, if its encoder is too
-    wide for the shared memory of a block, or for a texture in fp32.
+    wide for the shared memory of a block, or for a texture in fp32 or that depends on the scene.
     """
     if lattice == "texture" and precision == "fp32":
         raise BackendUnavailableError(
             "a texture interpolates with weights of 8 bits, which is too coarse for fp32"
         )
+    if lattice == "texture" and model.dark is not None:
+        raise BackendUnavailableError("a texture cannot be mixed anew for the scene of each frame")
     if not model.time_stable:
         raise BackendUnavailableError(
             "this model normalises with each frame's own statistics; 'cpu' can do that"
@@ -146,6 +151,9 @@ def _constants(model: FusionModel, plan: KernelPlan) -> str:
         "ENCODER_BYTES": plan.encoder_bytes,
         "ENCODER_THREADS": ENCODER_THREADS,
         "PREPARED": PREPARED,
+        "MIXED": MIXED,
+        "AMBIENT_GRID": AMBIENT_GRID,
+        "AMBIENT_CEILING": AMBIENT_CEILING,
         "PIXELS_WIDTH": PIXELS[0],
         "PIXELS_HEIGHT": PIXELS[1],
     }

@@ -137,7 +137,7 @@ def _create(
         kept.append(np.ascontiguousarray(array))
         return kept[-1].ctypes.data
 
-    encoder, gradient = model.encoder, model.gradient
+    encoder, gradient, dark = model.encoder, model.gradient, model.dark
     blocks = (Block * len(encoder.blocks))(
         *(
             Block(*block.weight.shape[:2], pointer(block.weight), pointer(block.bias))
@@ -147,6 +147,8 @@ def _create(
     described = Model(
         (Axis * 4)(*(Axis(axis.nodes, axis.low, axis.high) for axis in model.axes)),
         pointer(model.lattice),
+        None if dark is None else pointer(dark.lattice),
+        *((0.0, 0.0) if dark is None else (dark.low, dark.high)),
         gradient.norm == "l2",
         gradient.border == "replicate",
         gradient.scale,

@@ -6,6 +6,18 @@
 // it on the way, and leave it registered for fuse_pixels.
 
 #include "frame.cuh"
+#include "scene.cuh"
+
+// Before the look-up, if the model has another lattice for dark scenes. Each block finds out how
+// dark the scene is by itself: that takes less time than to wait for another kernel.
+extern "C" __global__ void __launch_bounds__(MIXED)
+mix_lattice(const unsigned char* __restrict__ visible, int height, int width,
+            const float* __restrict__ bright, const float* __restrict__ dark, int nodes, float low,
+            float high, NodePair* __restrict__ mixed) {
+    LUT_FUSE_SHARED(int, sum, 1);
+    const float darkness = darkness_of({visible, height, width}, sum, low, high);
+    mix_run(bright, dark, blockIdx.x, nodes, darkness, mixed);
+}
 
 // Everything before an encoder that is not ours: its input, (INPUT_CHANNELS, rows, columns).
 extern "C" __global__ void __launch_bounds__(PREPARED)

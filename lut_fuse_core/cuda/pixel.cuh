@@ -80,6 +80,9 @@ LUT_FUSE_BOTH float context_at(const float* coarse, int rows, int columns, int y
 // A node of the lattice together with the next one along the context axis: one load for both.
 #if HALF_PRECISION
 typedef unsigned NodePair;
+LUT_FUSE_DEVICE NodePair paired(float low, float high) {
+    return pack(to_half(low), to_half(high));
+}
 LUT_FUSE_DEVICE float between(NodePair pair, float fraction) {
     const float low = from_half(low_half(pair)), high = from_half(high_half(pair));
     return low + (high - low) * fraction;
@@ -88,6 +91,7 @@ LUT_FUSE_DEVICE float between(NodePair pair, float fraction) {
 struct alignas(8) NodePair {
     float low, high;
 };
+LUT_FUSE_DEVICE NodePair paired(float low, float high) { return {low, high}; }
 LUT_FUSE_DEVICE float between(NodePair pair, float fraction) {
     return pair.low + (pair.high - pair.low) * fraction;
 }

@@ -29,6 +29,7 @@ LUT_FUSE_DEVICE int warp_count() { return blockDim.x / 32; }
 LUT_FUSE_DEVICE int first_thread() { return threadIdx.x; }
 LUT_FUSE_DEVICE int thread_count() { return blockDim.x; }
 LUT_FUSE_DEVICE void wait_for_block() { __syncthreads(); }
+LUT_FUSE_DEVICE void add_in_block(int* sum, int value) { atomicAdd(sum, value); }
 
 LUT_FUSE_DEVICE Half to_half(float value) {
     Half bits;
@@ -95,6 +96,7 @@ inline int warp_count() { return 1; }
 inline int first_thread() { return 0; }
 inline int thread_count() { return 1; }
 inline void wait_for_block() {}
+inline void add_in_block(int* sum, int value) { *sum += value; }
 
 inline unsigned bits_of(float value) {
     unsigned bits;

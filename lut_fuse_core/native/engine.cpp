@@ -51,6 +51,7 @@ Engine::Engine(const LutFuseModel& model, int threads, const Kernels& kernels)
 void Engine::fuse(const LutFuseFrame& frame) {
     if (frame.height != height_ || frame.width != width_) prepare(frame.height, frame.width);
     frame_ = &frame;
+    model_.enter(frame);
     look_up_ = model_.look_up;
     look_up_.strength = frame.strength;
     look_up_.strength_q15 = static_cast<int16_t>(std::lround(frame.strength * 32767.0f));

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 2
+#define LUT_FUSE_INTERFACE 3
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -28,6 +28,8 @@ typedef struct {
 typedef struct {
     LutFuseAxis axes[4]; /* luma, infrared, gradient, context */
     const float *lattice;
+    const float *dark_lattice; /* NULL if dark scenes are like others */
+    float dark_low, dark_high;
     int32_t gradient_l2, border_replicate;
     float gradient_scale;
     int32_t rgb_inputs, pool, unshuffle, skip, block_count;

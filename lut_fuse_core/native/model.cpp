@@ -63,6 +63,21 @@ int bits_for(int cells) {
     return bits;
 }
 
+// Ambient level in grey levels; see features.ambient.
+float ambient(const LutFuseFrame& frame) {
+    constexpr int kGrid = 64, kCeiling = 96000;
+    int total = 0;
+    for (int i = 0; i < kGrid; ++i) {
+        const int y = (2 * i + 1) * frame.height / (2 * kGrid);
+        const uint8_t* row = frame.visible + y * frame.visible_stride;
+        for (int j = 0; j < kGrid; ++j) {
+            const uint8_t* rgb = row + (2 * j + 1) * frame.width / (2 * kGrid) * 3;
+            total += std::min(299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2], kCeiling);
+        }
+    }
+    return static_cast<float>(total / 1000.0 / (kGrid * kGrid));
+}
+
 float range(const LutFuseAxis& axis) { return axis.high - axis.low; }
 
 // The map of a feature with `unit` steps per grey level of the axis; false if it cannot be one.
@@ -105,11 +120,30 @@ Model::Model(const LutFuseModel& model)
                                  axis.nodes, static_cast<int>(size)};
         size *= axis.nodes;
     }
-    lattice_.assign(model.lattice, model.lattice + size);
+    bright_.assign(model.lattice, model.lattice + size);
+    if (model.dark_lattice) {
+        dark_.assign(model.dark_lattice, model.dark_lattice + size);
+        dark_low_ = model.dark_low;
+        dark_high_ = model.dark_high;
+    }
+    lattice_ = bright_;
     look_up.lattice = lattice_.data();
     look_up.gradient_l2 = model.gradient_l2;
     look_up.gradient_scale = model.gradient_scale;
-    if (map_axes(model)) pack(model);
+    if (map_axes(model)) plan_packing(model);
+    if (packed) pack();
+}
+
+void Model::enter(const LutFuseFrame& frame) {
+    if (dark_.empty()) return;
+    const float darkness =
+        std::clamp((dark_high_ - ambient(frame)) / (dark_high_ - dark_low_), 0.0f, 1.0f);
+    if (darkness == darkness_) return;
+    darkness_ = darkness;
+    for (size_t i = 0; i < lattice_.size(); ++i) {
+        lattice_[i] = bright_[i] + darkness * (dark_[i] - bright_[i]);
+    }
+    if (packed) pack();
 }
 
 bool Model::map_axes(const LutFuseModel& model) {
@@ -137,57 +171,73 @@ bool Model::map_axes(const LutFuseModel& model) {
            map_axis(model.axes[2], unit, look_up.axis[2]);
 }
 
-void Model::pack(const LutFuseModel& model) {
-    const auto [low, high] = std::minmax_element(lattice_.begin(), lattice_.end());
-    const float level = std::max(255.0f * (*high - *low) / 255.0f, 1e-3f);  // grey levels
-    const float offset = 255.0f * *low;
-    if (level > 1.9f || std::fabs(offset) > 250.0f) return;
+// How nodes become bytes, whatever the darkness: what holds for both lattices holds in between.
+void Model::plan_packing(const LutFuseModel& model) {
+    auto [low, high] = std::minmax({*std::min_element(bright_.begin(), bright_.end()),
+                                    *std::max_element(bright_.begin(), bright_.end())});
+    for (const float node : dark_) {
+        low = std::min(low, node);
+        high = std::max(high, node);
+    }
+    level_ = std::max(255.0f * (high - low) / 255.0f, 1e-3f);
+    offset_ = 255.0f * low;
+    if (level_ > 1.9f || std::fabs(offset_) > 250.0f) return;
 
     int byte_axis = 0;
-    error_bound = bound(model, 0, level);
-    for (int i = 1; i < 4; ++i) {
-        const float other = bound(model, i, level);
-        if (other < error_bound) {
+    for (int i = 0; i < 4; ++i) {
+        float other = bound(model, bright_, i, level_);
+        if (!dark_.empty()) other = std::max(other, bound(model, dark_, i, level_));
+        if (i == 0 || other < error_bound) {
             byte_axis = i;
             error_bound = other;
         }
     }
     if (error_bound > kMostError) return;
+    packed = true;
     for (int i = 0, bit = 0; i < 4; ++i) look_up.order[i == byte_axis ? 0 : ++bit] = i;
     // The packed result is 127 times the quantised lattice.
-    look_up.fused_factor = static_cast<int16_t>(std::lround(level * 64.0f / 127.0f * 32768.0f));
-    look_up.fused_offset = static_cast<int16_t>(std::lround(offset * 64.0f));
+    look_up.fused_factor = static_cast<int16_t>(std::lround(level_ * 64.0f / 127.0f * 32768.0f));
+    look_up.fused_offset = static_cast<int16_t>(std::lround(offset_ * 64.0f));
 
-    const int* order = look_up.order;
+    size_t cells = 16;
+    for (const FloatAxis& axis : look_up.float_axis) cells *= axis.nodes - 1;
+    nodes_.resize(lattice_.size());
+    cells_.resize(cells);
+    look_up.cells = cells_.data();
+}
+
+void Model::pack() {
+    const float scale = 255.0f / level_, shift = 0.5f - offset_ / level_;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+        nodes_[i] = static_cast<uint8_t>(lattice_[i] * scale + shift);
+    }
     const FloatAxis* axes = look_up.float_axis;
-    const auto quantised = [&](int node) {
-        return static_cast<uint8_t>(std::lround((255.0f * lattice_[node] - offset) / level));
-    };
+    int corners[16];
+    for (int corner = 0; corner < 16; ++corner) {
+        corners[corner] = 0;
+        for (int bit = 0; bit < 4; ++bit) {
+            if (corner >> bit & 1) corners[corner] += axes[look_up.order[bit]].stride;
+        }
+    }
+    uint8_t* cell = cells_.data();
     for (int a = 0; a < axes[0].nodes - 1; ++a) {
         for (int b = 0; b < axes[1].nodes - 1; ++b) {
             for (int c = 0; c < axes[2].nodes - 1; ++c) {
                 for (int d = 0; d < axes[3].nodes - 1; ++d) {
                     const int node = a * axes[0].stride + b * axes[1].stride +
                                      c * axes[2].stride + d * axes[3].stride;
-                    for (int corner = 0; corner < 16; ++corner) {
-                        int at = node;
-                        for (int bit = 0; bit < 4; ++bit) {
-                            if (corner >> bit & 1) at += axes[order[bit]].stride;
-                        }
-                        cells_.push_back(quantised(at));
-                    }
+                    for (const int corner : corners) *cell++ = nodes_[node + corner];
                 }
             }
         }
     }
-    look_up.cells = cells_.data();
-    packed = true;
 }
 
 // Largest distance in grey levels between the packed look-up and the exact one before rounding:
 // half a quantisation step, plus each axis's error of position times the lattice's largest change
 // along that axis within a cell.
-float Model::bound(const LutFuseModel& model, int byte_axis, float level) const {
+float Model::bound(const LutFuseModel& model, const std::vector<float>& lattice, int byte_axis,
+                   float level) const {
     // Errors of the features in grey levels of their axis: see luma_of and gradient.
     const float luma = 2.0f / 256.0f;
     const float fine = luma + 0.5f / static_cast<float>(1 << look_up.gradient_bits);
@@ -204,7 +254,7 @@ float Model::bound(const LutFuseModel& model, int byte_axis, float level) const 
         for (int b = 0; b < axes[1].nodes - 1; ++b) {
             for (int c = 0; c < axes[2].nodes - 1; ++c) {
                 for (int d = 0; d < axes[3].nodes - 1; ++d) {
-                    const float* cell = lattice_.data() + a * axes[0].stride +
+                    const float* cell = lattice.data() + a * axes[0].stride +
                                         b * axes[1].stride + c * axes[2].stride +
                                         d * axes[3].stride;
                     float sum = 0.0f;

@@ -17,9 +17,10 @@ from lut_fuse_core.backends.gpu_device import (
     prepare_launch,
 )
 from lut_fuse_core.backends.gpu_frame import InfraredSource
+from lut_fuse_core.backends.gpu_lattice import GpuLattice
 from lut_fuse_core.backends.gpu_sensor import HeldSensor
 from lut_fuse_core.backends.gpu_source import KernelPlan, cuda_source
-from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice, pack_texture
+from lut_fuse_core.backends.gpu_tensors import pack_encoder
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import RawInfrared
 from lut_fuse_core.model import FloatArray, FusionModel
@@ -35,7 +36,7 @@ class HostKernels:
         self.device = GpuDevice(self._cupy, "host", 87, 3, integrated=False)
         self._kernels = compile_kernels(self.device, model, plan)
         self._stream = HostStream(non_blocking=True)
-        self.lattice = pack_lattice(model, plan)
+        self._lattice = GpuLattice(self.device, self._kernels, model)
         self.weights, self.biases = pack_encoder(model, plan)
 
     def grid(self, infrared: UInt8Array) -> tuple[int, int]:
@@ -74,14 +75,12 @@ class HostKernels:
         launch = fuse_launch(self.model, self.plan, self.device.processors, *infrared.shape)
         grid = map(np.int32, context.shape)
         covered = None if coverage is None else self._cupy.asarray(coverage)
-        lattice = (
-            self.device.texture(pack_texture(self.model))
-            if self.plan.lattice == "texture"
-            else self._cupy.asarray(self.lattice)
-        )
+        image = self._image(visible)
+        with self._stream:
+            self._lattice.enter(image)
         self._run(
-            *("fuse_pixels", launch, *self._image(visible), self._cupy.asarray(infrared), covered),
-            *(self._cupy.asarray(context), *grid, lattice, np.float32(strength), out),
+            *("fuse_pixels", launch, *image, self._cupy.asarray(infrared), covered),
+            *(self._cupy.asarray(context), *grid, self._lattice.array, np.float32(strength), out),
         )
         return out.values.copy()
 

@@ -25,6 +25,7 @@ MODELS = {
     "stride 6, no skip": random_model(3, unshuffle=2, pool=3, skip=False),
     "l2, zero border": random_model(4, gradient=GradientSpec("l2", "zero", "fixed", 0.5), pool=8),
     "as published": random_model(5, per_frame=True, inputs="rgb_infrared", input_scale=1.0),
+    "dark scenes": random_model(7, unshuffle=2, dark=True),
     "two nodes per axis": random_model(6, nodes=(2, 2, 2, 2), pool=2),
 }
 BACKENDS = {name: CpuBackend(model, 2) for name, model in MODELS.items()}

@@ -27,6 +27,7 @@ from lut_fuse_core.model import (
     Axis,
     ContextEncoder,
     ConvBlock,
+    DarkScene,
     FloatArray,
     FusionModel,
     GradientSpec,
@@ -81,10 +82,18 @@ def roughened(model: FusionModel) -> FusionModel:
     return replace(model, lattice=rng.uniform(-0.1, 1.1, model.lattice.shape).astype(np.float32))
 
 
+def with_dark_scenes(model: FusionModel) -> FusionModel:
+    """With another lattice for dark scenes, between levels that the tests' pairs come to lie at."""
+    dark = roughened(model).lattice * np.float32(0.5) + model.lattice * np.float32(0.5)
+    return replace(model, dark=DarkScene(dark, 30, 110))
+
+
 DEFAULT = make_model(0, (8, 8, 8, 8), unshuffle=2)
 MODELS: dict[str, tuple[FusionModel, Precision]] = {
     "default, fp32": (DEFAULT, "fp32"),
     "default, fp16": (DEFAULT, "fp16"),
+    "dark scenes, fp32": (with_dark_scenes(DEFAULT), "fp32"),
+    "dark scenes, fp16": (with_dark_scenes(DEFAULT), "fp16"),
     "two groups of channels, fp16": (make_model(1, (16, 12, 16, 16), 2, pool=2), "fp16"),
     "colour, no skip, odd pool, fp32": (
         make_model(

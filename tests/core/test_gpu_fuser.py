@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared import NormalizationConfig
 from lut_fuse_core.infrared_range import RawInfrared
-from lut_fuse_core.model import FusionModel
+from lut_fuse_core.model import DarkScene, FusionModel
 from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
 from lut_fuse_core.registration import Homography, RegistrationConfig
 from lut_fuse_core.warp import Warp
@@ -35,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kernels")
 
 
-@pytest.fixture(params=["copied", "shared memory"])
+@pytest.fixture(params=["copied", "shared memory", "dark scenes"])
 def backend(
     request: pytest.FixtureRequest,
     model: FusionModel,
@@ -44,6 +45,8 @@ def backend(
 ) -> CudaBackend:
     stand_in = host_cupy(folder, integrated=request.param == "shared memory")
     monkeypatch.setitem(__import__("sys").modules, "cupy", stand_in)
+    if request.param == "dark scenes":
+        model = replace(model, dark=DarkScene(model.lattice[::-1].copy(), 30, 110))
     return CudaBackend(model, options=GpuOptions("fp32"))
 
 
@@ -89,8 +92,9 @@ def test_pairs_are_fused_whatever_came_before(backend: CudaBackend) -> None:
 
 @pytest.mark.parametrize("lattice", ["shared", "texture"])
 def test_the_lattice_may_lie_elsewhere(backend: CudaBackend, lattice: LatticePlace) -> None:
-    other = CudaBackend(backend.model, options=GpuOptions("fp16"), lattice=lattice)
-    truth = ReferenceBackend(backend.model).fuse(*a_pair())
+    model = replace(backend.model, dark=None)
+    other = CudaBackend(model, options=GpuOptions("fp16"), lattice=lattice)
+    truth = ReferenceBackend(model).fuse(*a_pair())
     assert np.mean(np.abs(other.fuse(*a_pair()).astype(int) - truth) <= 2) > 0.999
 
 

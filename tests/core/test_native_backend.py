@@ -24,6 +24,7 @@ from lut_fuse_core.model import (
     Axis,
     ContextEncoder,
     ConvBlock,
+    DarkScene,
     EncoderInput,
     FusionModel,
     GradientSpec,
@@ -103,6 +104,11 @@ def difference(first: UInt8Array, second: UInt8Array) -> int:
     return int(np.abs(first.astype(np.int16) - second.astype(np.int16)).max())
 
 
+def with_dark_scenes(model: FusionModel, other: FusionModel) -> FusionModel:
+    """The other's lattice for dark scenes, as which the tests' pairs count in part."""
+    return replace(model, dark=DarkScene(other.lattice, 20, 110))
+
+
 MODELS = {
     "stride 8": random_model(),
     "stride 4": random_model(1, pool=2, widths=(8, 8, 8, 8)),
@@ -118,6 +124,10 @@ MODELS = {
     "wide gradient": random_model(11, ranges=((0, 255), (0, 255), (0, 255), (0, 255))),
     "inner ranges": random_model(12, ranges=((16, 235), (20.5, 256), (4, 50), (-9, 300))),
     "many nodes": random_model(13, (17, 17, 9, 9), roughness=0.005),
+    "dark scenes": with_dark_scenes(random_model(15), random_model(16)),
+    "dark scenes beyond white": with_dark_scenes(
+        _BRIGHT := random_model(15), replace(_BRIGHT, lattice=_BRIGHT.lattice * np.float32(1.2))
+    ),
     "lattice beyond white": replace(
         _DIM := random_model(14), lattice=_DIM.lattice * np.float32(1.3) - np.float32(0.1)
     ),
@@ -125,6 +135,9 @@ MODELS = {
 
 FLOAT_MODELS = {
     "rough lattice": random_model(20, roughness=0.5),
+    "rough lattice in dark scenes": with_dark_scenes(
+        random_model(17), random_model(18, roughness=0.5)
+    ),
     "published nodes": random_model(21, (17, 17, 17, 17)),
     "published nodes, rough, l2": random_model(
         22, (17, 17, 17, 17), roughness=0.5, gradient=GradientSpec(norm="l2", border="zero")

@@ -32,8 +32,7 @@ class Int8Model:
     """Fuses as the `tensorrt` backend does in int8."""
 
     def __init__(self, model: FusionModel) -> None:
-        halves = model.lattice.astype(np.float16).astype(np.float32)
-        self.model = replace(model, lattice=halves)
+        self.model = model
         self.session = onnxruntime.InferenceSession(
             encoder_to_onnx(model.encoder, "int8"), providers=["CPUExecutionProvider"]
         )
@@ -45,6 +44,9 @@ class Int8Model:
         (coarse,) = self.session.run(None, {"planes": planes[None]})
         scene = context.upsample(coarse[0, 0], model.encoder.stride, infrared.shape)
         edges = features.gradient(luma, model.gradient)
+        darkness = features.darkness(visible, model.dark)
+        halves = model.lattice_in(darkness).astype(np.float16).astype(np.float32)
+        model = replace(model, lattice=halves, dark=None)
         fused = lattice.look_up(model, luma, infrared.astype(np.float32), edges, scene)
         coloured = features.replace_luma(visible, luma, fused)
         return np.clip(np.rint(coloured), 0, 255).astype(np.uint8)

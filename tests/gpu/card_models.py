@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import bare_machine  # noqa: F401
 import numpy as np
@@ -19,6 +20,7 @@ from lut_fuse_core.model import (
     Axis,
     ContextEncoder,
     ConvBlock,
+    DarkScene,
     EncoderInput,
     FusionModel,
     GradientSpec,
@@ -69,6 +71,11 @@ def rough(model: FusionModel) -> FusionModel:
     return replace(model, lattice=lattice.astype(np.float32))
 
 
+def fitting(model: FusionModel, options: dict[str, Any]) -> FusionModel:
+    """The model itself, or, for a texture, without what a texture cannot do: dark scenes."""
+    return replace(model, dark=None) if options.get("lattice") == "texture" else model
+
+
 def models() -> dict[str, FusionModel]:
     """The default model and others that need other paths through the kernels, ready for int8."""
     pairs = [kind(96, 128) for kind in (random_pair, smooth_pair)]
@@ -84,6 +91,9 @@ def models() -> dict[str, FusionModel]:
         ),
         "two convolutions": smooth_model((4,)),
     }
+    usual = others["width 8"]
+    # Levels that the pairs come to lie between.
+    others["dark scenes"] = replace(usual, dark=DarkScene(rough(usual).lattice / 2, 30, 110))
     ready = {name: with_input_ranges(model, pairs) for name, model in others.items()}
     return {"default": load_model("default"), **ready}
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from card_models import SHARED, models, raw_frame, smooth_pair
+from card_models import SHARED, fitting, models, raw_frame, smooth_pair
 
 from lut_fuse_core.backends import create_backend
 from lut_fuse_core.backends.cuda import CudaBackend
@@ -85,7 +85,7 @@ def measure(device: GpuDevice, model: FusionModel, skipped: dict[str, str]) -> I
         for height, width in SIZES:
             try:
                 extra = {"size": (height, width)} if kind is TensorRtBackend else {}
-                backend = kind(model, **options, **extra)
+                backend = kind(fitting(model, options), **options, **extra)
             except BackendUnavailableError as error:
                 skipped[variant] = str(error)
                 break

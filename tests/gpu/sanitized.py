@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from card_models import models, random_pair, raw_frame
+from card_models import fitting, models, random_pair, raw_frame
 
 from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_options import GpuOptions
@@ -19,7 +19,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
 
 for name, model in models().items():
     for options in OPTIONS:
-        backend = CudaBackend(model, **options)
+        backend = CudaBackend(fitting(model, options), **options)
         for size in ((16, 16), (67, 101)):
             visible, infrared = random_pair(*size)
             backend.fuse(visible, infrared, coverage=infrared)

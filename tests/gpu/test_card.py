@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from card_models import models, random_pair, raw_frame, real_pairs, rough, smooth_pair
+from card_models import fitting, models, random_pair, raw_frame, real_pairs, rough, smooth_pair
 
 from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_check import agreement
@@ -58,7 +58,7 @@ def create(variant: str, model: FusionModel) -> GpuBackend:
                 pytest.skip("nothing of two convolutions is in int8")
             _created[key] = TensorRtBackend(model, **VARIANTS[variant])
         else:
-            _created[key] = CudaBackend(model, **VARIANTS[variant])
+            _created[key] = CudaBackend(fitting(model, VARIANTS[variant]), **VARIANTS[variant])
     return _created[key]
 
 

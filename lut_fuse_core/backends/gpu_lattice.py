@@ -1,0 +1,49 @@
+"""The lattice on the GPU: as the look-up reads it, and right for the scene of every frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lut_fuse_core.backends.gpu_device import GpuDevice, GpuKernels, mix_launch
+from lut_fuse_core.backends.gpu_tensors import pack_lattice, pack_texture
+from lut_fuse_core.model import FusionModel
+
+
+class GpuLattice:
+    """A model's lattice; where dark scenes have one of their own, mixed anew for each frame.
+
+    array: what `fuse_pixels` takes.
+    """
+
+    def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
+        self._kernels, self._dark = kernels, model.dark
+        self.array: Any
+        if kernels.plan.lattice == "texture":
+            self.array = device.texture(pack_texture(model))
+            return
+        self.array = device.cupy.asarray(pack_lattice(model, kernels.plan))
+        if model.dark is not None:
+            self._bright_nodes, self._dark_nodes = (
+                device.cupy.asarray(np.ravel(lattice))
+                for lattice in (model.lattice, model.dark.lattice)
+            )
+
+    def enter(self, image: tuple[Any, ...]) -> None:
+        """Put what makes the lattice right for the scene of a visible image on the current stream.
+
+        image: as all kernels take it, see `GpuFrame.image_arguments`.
+        """
+        if self._dark is None:
+            return
+        nodes = self._bright_nodes.shape[0]
+        launch = mix_launch(nodes)
+        self._kernels.functions["mix_lattice"](
+            launch.grid,
+            launch.block,
+            (
+                *(*image, self._bright_nodes, self._dark_nodes, np.int32(nodes)),
+                *(np.float32(self._dark.low), np.float32(self._dark.high), self.array),
+            ),
+        )
