@@ -1,11 +1,14 @@
 """What robots do to cameras: each function disturbs one pair the way one cause in the field does.
 
 Images are ``(H, W, 3)`` visible RGB and ``(H, W)`` infrared, float32, 0 to 1; functions return new
-arrays and leave clipping to `augment`. All randomness comes from the generator passed in.
+arrays and leave clipping to `augment`. What happens to each pixel of the visible image by itself is
+a `Curve`, since it happens to the rest of the scene as well as to the crop. All randomness comes
+from the generator passed in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -13,6 +16,9 @@ import numpy as np
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.model import FloatArray
+
+Curve = Callable[[FloatArray], FloatArray]
+"""What becomes of each value of the visible image, ``float32`` of any shape."""
 
 
 @dataclass(frozen=True)
@@ -53,23 +59,34 @@ class AugmentConfig:
 
 
 def augment(
-    visible: FloatArray, infrared: FloatArray, config: AugmentConfig, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
-    """A pair with each disturbance applied or not, in the order light takes; clipped to 0..1."""
+    visible: FloatArray,
+    infrared: FloatArray,
+    scene: FloatArray,
+    config: AugmentConfig,
+    rng: np.random.Generator,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """A pair with each disturbance applied or not, in the order light takes; clipped to 0..1.
+
+    scene: pixels of the whole visible image, ``(N, 3)``, of which ``visible`` is a crop. They are
+        returned in the light that the crop is in, without noise and glare.
+    """
     if rng.random() < config.zoom:
         visible, infrared = zoom(visible, infrared, rng)
+    light = _tone(1.0)
     if cold_ground := rng.random() < config.cold:
-        visible, infrared = cold(visible, infrared, rng)
+        infrared, light = cold(infrared, rng), dim(rng)
     elif rng.random() < config.night:
-        visible = night(visible, rng)
+        light = night(rng)
     elif rng.random() < config.exposure:
-        visible = exposure(visible, rng)
+        light = exposure(rng)
+    visible, scene = light(visible), light(scene)
     if rng.random() < config.glare:
         visible = glare(visible, rng)
     if rng.random() < config.visible_noise:
         visible = visible_noise(visible, rng)
     if rng.random() < config.gamma:
-        visible = gamma(visible, rng)
+        curve = gamma(rng)
+        visible, scene = curve(visible), curve(scene)
     if rng.random() < config.reversal:
         infrared = reversal(infrared)
     if not cold_ground and rng.random() < config.infrared_flat:
@@ -80,7 +97,7 @@ def augment(
         infrared = infrared_noise(infrared, rng)
     if rng.random() < config.misalignment:
         infrared = misalignment(infrared, rng)
-    return np.clip(visible, 0, 1), np.clip(infrared, 0, 1)
+    return np.clip(visible, 0, 1), np.clip(infrared, 0, 1), np.clip(scene, 0, 1)
 
 
 def zoom(
@@ -100,33 +117,37 @@ def zoom(
     return finer[0].astype(np.float32, copy=False), finer[1].astype(np.float32, copy=False)
 
 
-def exposure(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
+def exposure(rng: np.random.Generator) -> Curve:
     """Between half and 1.6 times as bright; highlights saturate."""
-    return visible * np.float32(2.0 ** rng.uniform(-1.0, 0.7))
+    return _tone(1.0, 2.0 ** rng.uniform(-1.0, 0.7))
 
 
-def gamma(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
+def gamma(rng: np.random.Generator) -> Curve:
     """Another tone curve: exponent 0.6 to 1.7."""
-    return np.power(np.clip(visible, 0, 1), np.float32(2.0 ** rng.uniform(-0.75, 0.75)))
+    return _tone(2.0 ** rng.uniform(-0.75, 0.75))
 
 
-def night(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
+def night(rng: np.random.Generator) -> Curve:
     """Shadows go black: either all is darker by one to four stops, or lamps stay as bright."""
     if rng.random() < 0.5:
-        return np.power(visible, np.float32(rng.uniform(2.2, 4.5)))
-    darker = np.power(visible, np.float32(rng.uniform(1.0, 2.2)))
-    return darker * np.float32(2.0 ** -rng.uniform(1.0, 3.5))
+        return _tone(rng.uniform(2.2, 4.5))
+    return _tone(rng.uniform(1.0, 2.2), 2.0 ** -rng.uniform(1.0, 3.5))
 
 
-def cold(
-    visible: FloatArray, infrared: FloatArray, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
-    """Infrared black below a level of 0.3 to 0.65 and soft; visible one to two stops darker."""
+def dim(rng: np.random.Generator) -> Curve:
+    """One to two stops darker, all texture kept."""
+    return _tone(rng.uniform(1.0, 1.7), rng.uniform(0.2, 0.6))
+
+
+def _tone(exponent: float, gain: float = 1.0) -> Curve:
+    return lambda values: np.power(values.clip(0, 1), np.float32(exponent)) * np.float32(gain)
+
+
+def cold(infrared: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Black below a level of 0.3 to 0.65, and soft."""
     level = np.float32(rng.uniform(0.3, 0.65))
     warm = np.power(((infrared - level) / (1 - level)).clip(0, 1), np.float32(rng.uniform(1, 1.6)))
-    soft = cv2.GaussianBlur(warm, (0, 0), rng.uniform(0.5, 2.5)).astype(np.float32, copy=False)
-    dim = np.power(visible, np.float32(rng.uniform(1.0, 1.7)))
-    return dim * np.float32(rng.uniform(0.2, 0.6)), soft
+    return cv2.GaussianBlur(warm, (0, 0), rng.uniform(0.5, 2.5)).astype(np.float32, copy=False)
 
 
 def glare(visible: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -12,8 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lut_fuse_core.features import AMBIENT_CEILING, LUMA_WEIGHTS, ambient_samples
 from lut_fuse_core.model import FloatArray
 from training.augment import AugmentConfig, augment
+from training.mm_lut import ambient_of
 from training.pairs import DataConfig, Pair, PairSource, crop_pair
 
 BATCH_STREAM, LOSS_STREAM = 0, 1
@@ -26,17 +28,21 @@ UNAUGMENTED = AugmentConfig(**dict.fromkeys(AugmentConfig.__dataclass_fields__, 
 class Batch:
     """visible ``(B, 3, H, W)`` RGB, infrared ``(B, 1, H, W)``, float32 in [0, 1].
 
+    ambient: level of the whole scene, of which these are crops, ``(B,)`` in [0, 1].
     taught: luma that a teacher made of these crops, ``(B, 1, H, W)``, if it comes from a folder.
     """
 
     visible: Tensor
     infrared: Tensor
+    ambient: Tensor
     taught: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
         taught = None if self.taught is None else self.taught.to(device)
-        return Batch(self.visible.to(device), self.infrared.to(device), taught)
+        return Batch(
+            self.visible.to(device), self.infrared.to(device), self.ambient.to(device), taught
+        )
 
 
 Scene = Callable[[np.random.Generator], Pair]
@@ -83,10 +89,11 @@ class BatchSource:
         rng = self.generator(step, BATCH_STREAM)
         first = (step * self._world + self._rank) * self._data.batch
         samples = [self._sample(first + k, rng) for k in range(self._data.batch)]
-        visible, infrared, taught = zip(*samples, strict=True)
+        visible, infrared, ambient, taught = zip(*samples, strict=True)
         return Batch(
             _stack(visible).permute(0, 3, 1, 2).contiguous(),
             _stack(infrared)[:, None],
+            _stack(ambient),
             None if taught[0] is None else _stack(taught)[:, None],
         )
 
@@ -97,10 +104,12 @@ class BatchSource:
         )
         pair = crop_pair(source, self._data.crop, rng)
         visible, infrared = _unit(pair.visible), _unit(pair.infrared)
+        scene = _unit(ambient_samples(source.visible))
         if pair.taught is not None:
-            return visible, infrared, _unit(pair.taught)
+            return visible, infrared, _ambient(scene), _unit(pair.taught)
         augmentation = UNAUGMENTED if synthetic else self._augmentation
-        return *augment(visible, infrared, augmentation, rng), None
+        visible, infrared, scene = augment(visible, infrared, scene, augmentation, rng)
+        return visible, infrared, _ambient(scene), None
 
     def _shuffled(self, position: int) -> int:
         epoch, place = divmod(position, len(self._pairs))
@@ -110,11 +119,19 @@ class BatchSource:
 
 def whole_images(pair: Pair) -> Batch:
     """A whole pair as a batch of one."""
+    visible = torch.from_numpy(_unit(pair.visible)).permute(2, 0, 1)[None]
     return Batch(
-        torch.from_numpy(_unit(pair.visible)).permute(2, 0, 1)[None],
+        visible,
         torch.from_numpy(_unit(pair.infrared))[None, None],
+        ambient_of(visible),
         None if pair.taught is None else torch.from_numpy(_unit(pair.taught))[None, None],
     )
+
+
+def _ambient(samples: FloatArray) -> FloatArray:
+    """Ambient level of a scene (`features.ambient`) from its samples, in [0, 1]."""
+    luma = samples @ np.array(LUMA_WEIGHTS, np.float32)
+    return np.minimum(luma, np.float32(AMBIENT_CEILING / 255)).mean()
 
 
 def _unit(image: npt.NDArray[Any]) -> FloatArray:

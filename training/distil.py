@@ -56,7 +56,8 @@ class DistilLossConfig:
     relative: targets are differences from what the start (`start_from`) reaches on the same crops,
         each crop by itself: 0 holds a measure without rewarding more of it. relative_to: another
         method instead of the start, for a student of another structure or from scratch.
-    dark_level, dark_targets: with relative, other targets for dark crops, see `losses.Start`.
+    dark_level, dark_targets: with relative, other targets for crops of scenes whose ambient level
+        (`Batch.ambient`) lies below, see `losses.Start`.
     rival, lead: with relative, a method that the student is to be better than on every crop, by
         at least this share of each measure. (A method is whatever can be a teacher but a folder.)
     stability, stability_limit: see `losses.stability_term`.
@@ -132,7 +133,7 @@ class DistilJob:
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Lattice and encoder, each at its rate."""
-        groups = [{"params": [self.module.lattice], "lr": self._config.lattice_rate}]
+        groups = [{"params": self.module.lattices, "lr": self._config.lattice_rate}]
         if self._config.context:
             encoder = list(self.module.blocks.parameters())
             groups.append({"params": encoder, "lr": self._config.encoder_rate})
@@ -142,13 +143,13 @@ class DistilJob:
         """EMDS, the quality measures, and stability under noise."""
         loss = self._config.loss
         luma, infrared = luma_of(batch.visible), batch.infrared
-        fused = self._fuse(batch.visible, infrared)
+        fused = self._fuse(batch.visible, infrared, batch.ambient)
         taught = self._taught(batch)
         start = None
         if self._start is not None:
             start = Start(
                 self._fused_by(self._start, batch),
-                loss.dark_level,
+                batch.ambient < loss.dark_level,
                 loss.dark_targets,
                 self._fused_by(self._rival, batch) if self._rival is not None else None,
                 loss.lead,
@@ -165,7 +166,9 @@ class DistilJob:
             **terms,
             **quality_terms(fused, luma, infrared, loss.quality, loss.targets, start),
             **stability_term(
-                self._fuse,
+                lambda visible, infrared: self._fuse(
+                    visible, infrared, batch.ambient[: len(visible)]
+                ),
                 fused,
                 batch.visible,
                 infrared,
@@ -173,7 +176,7 @@ class DistilJob:
                 loss.stability_limit,
                 rng,
             ),
-            **lattice_terms(self.module.lattice, loss.smoothness, loss.monotonicity),
+            **lattice_terms(self.module.lattices, loss.smoothness, loss.monotonicity),
         }
 
     def validate(self, board: Board, step: int) -> Scores:
@@ -184,12 +187,14 @@ class DistilJob:
         return batch.taught if self._teacher is None else self._fused_by(self._teacher, batch)
 
     def _fused_by(self, network: Teacher, batch: Batch) -> Tensor:
+        # Only an MM-LUT knows that crops are parts of a scene.
+        scene = (batch.ambient,) if isinstance(network, MMLut) else ()
         with torch.no_grad(), self._autocast:
-            return network(batch.visible, batch.infrared).float().clamp(0, 1)
+            return network(batch.visible, batch.infrared, *scene).float().clamp(0, 1)
 
-    def _fuse(self, visible: Tensor, infrared: Tensor) -> Tensor:
+    def _fuse(self, visible: Tensor, infrared: Tensor, ambient: Tensor | None = None) -> Tensor:
         with self._autocast:
-            return self.module(visible, infrared).float()
+            return self.module(visible, infrared, ambient).float()
 
 
 def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Outcome, Scores]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,13 @@ def export_model(
 
 
 def _test_pairs() -> list[tuple[UInt8Array, UInt8Array]]:
-    """Noise, which visits every cell of the lattice, and a smooth picture of odd size."""
+    """Noise, which visits every cell of the lattice, dark noise, a smooth picture of odd size."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[0:77, 0:101]
     smooth = np.stack([rows * 3 % 256, columns * 2 % 256, (rows + columns) % 256], -1)
     return [
         (rng.integers(0, 256, (96, 96, 3), np.uint8), rng.integers(0, 256, (96, 96), np.uint8)),
+        (rng.integers(0, 100, (96, 96, 3), np.uint8), rng.integers(0, 256, (96, 96), np.uint8)),
         (smooth.astype(np.uint8), (columns * 5 % 256).astype(np.uint8)),
     ]
 
@@ -84,14 +86,14 @@ def _luma_difference(
     module: MMLut, model: FusionModel, visible: UInt8Array, infrared: UInt8Array
 ) -> float:
     device = next(module.parameters()).device
-    # The file holds the lattice clipped to what can be shown; the module may exceed it.
-    unclipped = module.lattice.data
-    module.lattice.data = unclipped.clamp(0, 1)
+    # The file holds lattices clipped to what can be shown; the module may exceed it.
+    module = deepcopy(module)
+    for lattice in module.lattices:
+        lattice.clamp_(0, 1)
     fused = module(
         (torch.from_numpy(visible).permute(2, 0, 1)[None].float() / 255).to(device),
         (torch.from_numpy(infrared)[None, None].float() / 255).to(device),
     )
-    module.lattice.data = unclipped
     expected = luma(visible) + (
         fuse_float(model, visible, infrared) - visible.astype(np.float32)
     ).mean(2)

@@ -5,7 +5,7 @@ Images are luma ``(B, 1, H, W)``, float, 0 to 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,14 +72,14 @@ class Start:
     """What a student that goes on from a model is compared with.
 
     fused: what that model makes of the same pairs.
-    dark_level, dark_targets: pairs whose mean luma (0 to 1) lies below the level have these targets
-        where they are given: at night other losses are worth a gain than in daylight.
+    dark, dark_targets: pairs of dark scenes, ``(B,) bool``, have these targets where they are
+        given: at night other losses are worth a gain than in daylight. None: no pair is dark.
     rival: what another method makes of the same pairs, None without one. On every pair the student
         is to be better than it by the share ``lead``, whatever its targets are.
     """
 
     fused: Tensor
-    dark_level: float = 0.0
+    dark: Tensor | None = None
     dark_targets: QualityTargets = QualityTargets()
     rival: Tensor | None = None
     lead: float = 0.0
@@ -90,11 +90,12 @@ class Start:
         def measured(fused: Tensor) -> Tensor:
             return _measures(round_to_grey(fused), luma, infrared)[name]()
 
-        dark = getattr(self.dark_targets, name)
-        is_dark = luma.mean((1, 2, 3)) < self.dark_level
+        due_in_dark = getattr(self.dark_targets, name)
         with torch.no_grad():
-            due = torch.where(is_dark, target if dark is None else dark, target)
-            aims = measured(self.fused) + due
+            before = measured(self.fused)
+            aims = before + target
+            if self.dark is not None and due_in_dark is not None:
+                aims = torch.where(self.dark, before + due_in_dark, aims)
             if self.rival is not None:
                 beaten = measured(self.rival)
                 aims = torch.maximum(aims, beaten + self.lead * beaten.abs())
@@ -239,13 +240,18 @@ def stability_term(
     return {"stability": Term(excess, weight)}
 
 
-def lattice_terms(lattice: Tensor, smoothness: float, monotonicity: float) -> dict[str, Term]:
-    """A lattice without kinks, and never darker where an input is brighter (paper, section 3.3).
+def lattice_terms(
+    lattices: Iterable[Tensor], smoothness: float, monotonicity: float
+) -> dict[str, Term]:
+    """Lattices without kinks, and never darker where an input is brighter (paper, section 3.3).
 
     Kinks show as banding and amplify noise; falling values show as inverted detail.
     """
-    bends = [lattice.diff(n=2, dim=d).square().mean() for d in range(4) if lattice.shape[d] > 2]
-    falls = [F.relu(-lattice.diff(dim=d)).mean() for d in (0, 1)]
+    bends, falls = [], []
+    for lattice in lattices:
+        along = [d for d in range(4) if lattice.shape[d] > 2]
+        bends += [lattice.diff(n=2, dim=d).square().mean() for d in along]
+        falls += [F.relu(-lattice.diff(dim=d)).mean() for d in (0, 1)]
     return {
         "smoothness": Term(100 * torch.stack(bends).sum(), smoothness),
         "monotonicity": Term(torch.stack(falls).sum(), monotonicity),

@@ -12,12 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.features import AMBIENT_CEILING, AMBIENT_GRID
 from lut_fuse_core.model import (
     INPUT_CHANNELS,
     Axis,
     ContextEncoder,
     ConvBlock,
+    DarkScene,
     EncoderInput,
+    FloatArray,
     FusionModel,
     GradientSpec,
 )
@@ -29,12 +32,15 @@ class MMLutConfig:
 
     nodes: nodes on the luma, infrared, gradient and context axis.
     gradient_range: grey levels at which the gradient axis ends.
+    dark: ambient levels, in grey levels, at which a second lattice serves alone, and not at all;
+        see `DarkScene`. None for a model without.
     width, pool, unshuffle, skip, inputs: the context encoder, see `ContextEncoder`.
     """
 
     nodes: tuple[int, int, int, int] = (17, 17, 5, 5)
     gradient_range: float = 64.0
     gradient_norm: str = "l1"
+    dark: tuple[float, float] | None = None
     width: int = 16
     blocks: int = 5
     pool: int = 4
@@ -57,8 +63,9 @@ class MMLutConfig:
 class MMLut(nn.Module):
     """Learnable lattice and context encoder (paper, section 3.2).
 
-    ``forward(visible, infrared)`` takes ``(B, 3, H, W)`` RGB and ``(B, 1, H, W)``, float in [0, 1],
-    and returns the fused luma ``(B, 1, H, W)``, not clipped.
+    ``forward(visible, infrared, ambient)`` takes ``(B, 3, H, W)`` RGB and ``(B, 1, H, W)``, float
+    in [0, 1], and returns the fused luma ``(B, 1, H, W)``, not clipped. ambient: of the scenes that
+    the images are cut from, ``(B,)`` in [0, 1]; None if they are whole.
     """
 
     def __init__(self, config: MMLutConfig) -> None:
@@ -67,19 +74,35 @@ class MMLut(nn.Module):
         self.axes = config.axes()
         self.gradient_spec = GradientSpec(norm=config.gradient_norm)  # type: ignore[arg-type]
         self.lattice = nn.Parameter(_initial_lattice(self.axes))
+        if config.dark:
+            self.dark_lattice = nn.Parameter(_initial_lattice(self.axes))
         channels = INPUT_CHANNELS[config.inputs] * config.unshuffle**2
         widths = [channels, *[config.width] * (config.blocks - 1), 1]
         self.blocks = nn.ModuleList(
             nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(widths)
         )
 
-    def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
+    @property
+    def lattices(self) -> list[nn.Parameter]:
+        """The lattice, and that of dark scenes if there is one."""
+        return [self.lattice, self.dark_lattice] if self.config.dark else [self.lattice]
+
+    def forward(self, visible: Tensor, infrared: Tensor, ambient: Tensor | None = None) -> Tensor:
         """Fused luma of a batch of pairs."""
         luma = luma_of(visible)
-        return self.look_up(luma, infrared, self.gradient(luma), self.context(visible, infrared))
+        return self.look_up(
+            luma,
+            infrared,
+            self.gradient(luma),
+            self.context(visible, infrared),
+            ambient_of(visible) if ambient is None else ambient,
+        )
 
-    def look_up(self, luma: Tensor, infrared: Tensor, gradient: Tensor, context: Tensor) -> Tensor:
-        """Interpolate the lattice at four features, each ``(B, 1, H, W)`` in [0, 1] grey."""
+    def look_up(
+        self, luma: Tensor, infrared: Tensor, gradient: Tensor, context: Tensor, ambient: Tensor
+    ) -> Tensor:
+        """Interpolate the lattice at four features, each ``(B, 1, H, W)`` in [0, 1] grey, in scenes
+        of the ambient levels ``(B,)`` in [0, 1]."""
         features = (luma, infrared, gradient, context)
         strides = torch.tensor(self.lattice.stride())
         base: Any = 0
@@ -91,6 +114,13 @@ class MMLut(nn.Module):
             fractions.append(position - index)
             base = base + index.long() * stride
         flat = self.lattice.reshape(-1)
+        if self.config.dark:
+            low, high = self.config.dark
+            darkness = ((high - 255 * ambient) / (high - low)).clamp(0, 1).to(flat)
+            dark = self.dark_lattice.reshape(-1)
+            scene = torch.arange(len(luma), device=luma.device) * flat.numel()
+            flat = torch.lerp(flat[None], dark[None], darkness[:, None]).reshape(-1)
+            base = base + scene[:, None, None, None]
         fused: Any = 0.0
         for corner in product((0, 1), repeat=4):
             offset = int(sum(c * int(s) for c, s in zip(corner, strides, strict=True)))
@@ -136,13 +166,21 @@ class MMLut(nn.Module):
         Raises InputError if its structure is another than this module's configuration.
         """
         here = self.to_model({})
-        if (model.axes, model.gradient, _shape(model)) != (here.axes, here.gradient, _shape(here)):
+        same = (model.axes, model.gradient, _shape(model)) == (
+            here.axes,
+            here.gradient,
+            _shape(here),
+        )
+        if not same or (model.dark is not None and not self.config.dark):
             name = model.provenance.get("name", "to start from")
             raise InputError(
                 f"the model '{name}' has another lattice or encoder than 'student' describes; "
-                "start from one with the same axes, pool, unshuffle, width and inputs"
+                "start from one with the same axes, pool, unshuffle, width, inputs and dark"
             )
         self.lattice.copy_(torch.from_numpy(model.lattice))
+        if self.config.dark:
+            dark = model.lattice if model.dark is None else model.dark.lattice
+            self.dark_lattice.copy_(torch.from_numpy(dark))
         for module, block in zip(self.blocks, model.encoder.blocks, strict=True):
             assert isinstance(module, nn.Conv2d)
             assert module.bias is not None
@@ -151,13 +189,13 @@ class MMLut(nn.Module):
 
     def to_model(self, provenance: dict[str, Any], levels: int | None = 255) -> FusionModel:
         """The core's model. levels: rounds the lattice to steps of 1/levels, None does not."""
-        lattice = self.lattice.detach().float().cpu().clamp(0.0, 1.0).numpy()
-        if levels is not None:
-            lattice = np.rint(lattice * levels) / np.float32(levels)
+        dark = None
+        if self.config.dark:
+            dark = DarkScene(_in_levels(self.dark_lattice, levels), *self.config.dark)
         blocks = tuple(_conv_block(block) for block in self.blocks)
         config = self.config
         return FusionModel(
-            lattice=lattice.astype(np.float32),
+            lattice=_in_levels(self.lattice, levels),
             axes=self.axes,
             gradient=self.gradient_spec,
             encoder=ContextEncoder(
@@ -169,12 +207,21 @@ class MMLut(nn.Module):
                 skip=config.skip,
             ),
             provenance=provenance,
+            dark=dark,
         )
 
 
 def luma_of(visible: Tensor) -> Tensor:
     """BT.601 luma of ``(B, 3, H, W)`` RGB, ``(B, 1, H, W)``."""
     return 0.299 * visible[:, :1] + 0.587 * visible[:, 1:2] + 0.114 * visible[:, 2:]
+
+
+def ambient_of(visible: Tensor) -> Tensor:
+    """Ambient level of whole images ``(B, 3, H, W)``, ``(B,)`` in [0, 1], as `features.ambient`."""
+    centres = 2 * torch.arange(AMBIENT_GRID, device=visible.device) + 1
+    rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in visible.shape[-2:])
+    seen = luma_of(visible[:, :, rows[:, None], columns])
+    return seen.clamp(0, AMBIENT_CEILING / 255).mean((1, 2, 3))
 
 
 def sobel(image: Tensor) -> tuple[Tensor, Tensor]:
@@ -191,6 +238,13 @@ def _shape(model: FusionModel) -> tuple[Any, ...]:
     """What tells encoders of different structure apart."""
     encoder = {key: value for key, value in asdict(model.encoder).items() if key != "blocks"}
     return encoder, [(block.weight.shape, block.gain is None) for block in model.encoder.blocks]
+
+
+def _in_levels(lattice: Tensor, levels: int | None) -> FloatArray:
+    inside = lattice.detach().float().cpu().clamp(0.0, 1.0).numpy()
+    if levels is not None:
+        inside = np.rint(inside * levels) / np.float32(levels)
+    return inside.astype(np.float32)
 
 
 def _conv_block(convolution: nn.Module) -> ConvBlock:

@@ -2,11 +2,13 @@
 
 Every node's value is what the teacher answers to a made-up patch that has this node's features:
 uniform infrared, and luma rising such that its middle has the node's luma and gradient. A patch has
-no scene, so the context axis cannot be sampled; it stays without effect.
+no scene, so the context axis cannot be sampled; it stays without effect, and dark scenes are like
+others.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -27,7 +29,7 @@ def quantise(
     teacher: Teacher, config: MMLutConfig, provenance: dict[str, Any], device: str = "cpu"
 ) -> FusionModel:
     """Sample a teacher at every node of a lattice."""
-    student = MMLut(config)
+    student = MMLut(replace(config, dark=None))
     hold_context(student)
     luma_axis, infrared_axis, gradient_axis, _ = student.axes
     lumas, infrareds, gradients = (

@@ -17,6 +17,10 @@ DATA = DataConfig(crop=48, batch=2, validation_share=0.0)
 ALWAYS = AugmentConfig(**dict.fromkeys(AugmentConfig.__dataclass_fields__, 1.0))
 
 
+def augment_nothing(**but: float) -> AugmentConfig:
+    return AugmentConfig(**{**dict.fromkeys(AugmentConfig.__dataclass_fields__, 0.0), **but})
+
+
 @pytest.fixture(scope="module")
 def source(pairs_folder: Path) -> BatchSource:
     return BatchSource(read_pairs(pairs_folder, DATA, quiet=True).training, DATA, ALWAYS, seed=1)
@@ -70,6 +74,30 @@ def test_every_pair_comes_once_before_any_comes_again(pairs_folder: Path) -> Non
     assert sorted(drawn) == sorted(pairs[k].name for k in range(len(pairs)))
 
 
+def test_crops_know_how_bright_the_scene_around_them_is() -> None:
+    half = np.zeros((96, 96), np.uint8)
+    half[:, 48:] = 200
+    pair = Pair("half", half[..., None].repeat(3, 2), half)
+    data = DataConfig(crop=32, batch=8)
+
+    class Always:
+        def __len__(self) -> int:
+            return 8
+
+        def __getitem__(self, index: int) -> Pair:
+            return pair
+
+    unchanged = BatchSource(Always(), data, augment_nothing(), 0)(0)  # type: ignore[arg-type]
+    torch.testing.assert_close(unchanged.ambient, torch.full((8,), 48 / 255))
+    assert len({float(crop.mean()) for crop in unchanged.visible}) > 1
+    at_night = BatchSource(Always(), data, augment_nothing(night=1.0), 0)(0)  # type: ignore[arg-type]
+    lit = at_night.visible.amax((1, 2, 3))
+    expected = lit.clamp(max=96 / 255) / 2
+    seen = lit > 0  # crops of the black half show nothing of the light
+    torch.testing.assert_close(at_night.ambient[seen], expected[seen], atol=2e-3, rtol=0)
+    assert (at_night.ambient[~seen] > 0).all()
+
+
 def test_a_share_of_the_batch_is_synthetic(pairs_folder: Path) -> None:
     pairs = read_pairs(pairs_folder, DATA, quiet=True).training
     white = Pair("s", np.full((64, 64, 3), 255, np.uint8), np.full((64, 64), 255, np.uint8))
@@ -83,7 +111,7 @@ def test_night_is_dark_and_reversal_reverses(
     pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
 ) -> None:
     visible, infrared = pair
-    assert all(augment.night(visible, rng).mean() < 0.6 * visible.mean() for _ in range(10))
+    assert all(augment.night(rng)(visible).mean() < 0.6 * visible.mean() for _ in range(10))
     np.testing.assert_allclose(augment.reversal(infrared) + infrared, 1, atol=1e-6)
 
 
@@ -110,7 +138,7 @@ def test_over_cold_ground_infrared_is_black_and_visible_keeps_the_texture(
     infrared[12:36, 12:36] = 0.95
     visible = rng.uniform(0.3, 0.6, (48, 48, 3)).astype(np.float32)
     for _ in range(10):
-        dim, warm = augment.cold(visible, infrared, rng)
+        dim, warm = augment.dim(rng)(visible), augment.cold(infrared, rng)
         assert warm[:4, :4].max() < 0.02
         assert warm[24, 24] > 0.7
         assert 0.05 < dim.mean() / visible.mean() < 0.65
@@ -159,6 +187,7 @@ def test_misalignment_moves_infrared_by_at_most_two_pixels(rng: np.random.Genera
 def test_without_probabilities_nothing_happens(
     pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
 ) -> None:
-    never = AugmentConfig(**dict.fromkeys(AugmentConfig.__dataclass_fields__, 0.0))
-    for before, after in zip(pair, augment.augment(*pair, never, rng), strict=True):
+    scene = rng.random((64, 3), np.float32)
+    unchanged = augment.augment(*pair, scene, augment_nothing(), rng)
+    for before, after in zip((*pair, scene), unchanged, strict=True):
         np.testing.assert_array_equal(before, after)

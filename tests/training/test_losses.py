@@ -77,13 +77,13 @@ def test_a_straight_lattice_costs_nothing_and_a_kink_or_a_fall_does() -> None:
     module = MMLut(MMLutConfig(nodes=(9, 9, 3, 3)))
     ramp = torch.linspace(0, 1, 9)
     lattice = ((ramp[:, None] + ramp[None]) / 2)[:, :, None, None].expand(9, 9, 3, 3).clone()
-    straight = losses.lattice_terms(lattice, 1.0, 1.0)
+    straight = losses.lattice_terms([lattice], 1.0, 1.0)
     assert losses.total(straight) < 1e-8
     lattice[4, 4] += 0.3
-    bumpy = losses.lattice_terms(lattice, 1.0, 1.0)
+    bumpy = losses.lattice_terms([lattice], 1.0, 1.0)
     assert bumpy["smoothness"].value > 0.1
     assert bumpy["monotonicity"].value > 1e-4
-    assert losses.lattice_terms(module.lattice, 1.0, 1.0)["monotonicity"].value < 1e-6
+    assert losses.lattice_terms(module.lattices, 1.0, 1.0)["monotonicity"].value < 1e-6
 
 
 def test_a_measure_beyond_its_target_earns_nothing_more() -> None:
@@ -125,7 +125,8 @@ def test_dark_images_have_targets_of_their_own() -> None:
     infrared = infrared[:1].repeat(2, 1, 1, 1)
     weights, targets = losses.QualityWeights(cc=1.0), losses.QualityTargets(cc=0.0)
     before, better = (share * luma + (1 - share) * infrared for share in (0.8, 0.7))
-    start = losses.Start(before, dark_level=0.3, dark_targets=losses.QualityTargets(cc=0.2))
+    dark = torch.tensor([False, True])
+    start = losses.Start(before, dark, dark_targets=losses.QualityTargets(cc=0.2))
     fused = better.clone().requires_grad_()
     terms = losses.quality_terms(fused, luma, infrared, weights, targets, start)
     losses.total(terms).backward()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lut_fuse_core.backends.reference import fuse_float
+from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import luma
 from training.mm_lut import MMLut, MMLutConfig
 
@@ -15,13 +16,15 @@ STRUCTURES = {
     "full resolution": MMLutConfig(nodes=(9, 7, 3, 4), pool=1, unshuffle=1, width=4, skip=False),
     "colour input": MMLutConfig(inputs="rgb_infrared", pool=2, unshuffle=2, width=4),
     "pool only, magnitude": MMLutConfig(pool=4, unshuffle=1, width=4, gradient_norm="l2"),
+    "dark scenes": MMLutConfig(dark=(20.0, 90.0)),
 }
 
 
 def randomised(config: MMLutConfig) -> MMLut:
     torch.manual_seed(0)
     module = MMLut(config)
-    module.lattice.data.uniform_()
+    for lattice in module.lattices:
+        lattice.data.uniform_()
     return module
 
 
@@ -29,22 +32,47 @@ def randomised(config: MMLutConfig) -> MMLut:
 def test_it_equals_the_reference_on_odd_sizes(
     config: MMLutConfig, rng: np.random.Generator
 ) -> None:
-    visible = rng.integers(0, 256, (37, 43, 3), np.uint8)
-    infrared = rng.integers(0, 256, (37, 43), np.uint8)
     module = randomised(config)
+    for brightest in (256, 128, 30):
+        visible = rng.integers(0, brightest, (37, 43, 3), np.uint8)
+        infrared = rng.integers(0, 256, (37, 43), np.uint8)
+        with torch.no_grad():
+            fused = module(
+                torch.from_numpy(visible).permute(2, 0, 1)[None].float() / 255,
+                torch.from_numpy(infrared)[None, None].float() / 255,
+            )[0, 0].numpy()
+        change = fuse_float(module.to_model({}, levels=None), visible, infrared) - visible
+        np.testing.assert_allclose(fused * 255, luma(visible) + change[..., 0], atol=0.02)
+
+
+def test_crops_are_fused_as_parts_of_the_scene_they_are_cut_from() -> None:
+    module = randomised(MMLutConfig(dark=(20.0, 90.0)))
+    images = torch.rand(1, 4, 48, 48).expand(3, -1, -1, -1)
+    ambient = torch.tensor([10.0, 55.0, 95.0]) / 255
     with torch.no_grad():
-        fused = module(
-            torch.from_numpy(visible).permute(2, 0, 1)[None].float() / 255,
-            torch.from_numpy(infrared)[None, None].float() / 255,
-        )[0, 0].numpy()
-    change = fuse_float(module.to_model({}, levels=None), visible, infrared) - visible
-    np.testing.assert_allclose(fused * 255, luma(visible) + change[..., 0], atol=0.02)
+        dark, twilight, bright = module(images[:, :3], images[:, 3:], ambient)
+    torch.testing.assert_close(twilight, (dark + bright) / 2)
+    assert (dark - bright).abs().mean() > 0.05
+
+
+def test_a_student_goes_on_from_a_model_that_knew_no_dark_scenes_but_not_the_other_way() -> None:
+    plain, dark = MMLutConfig(), MMLutConfig(dark=(20.0, 90.0))
+    before = randomised(plain).to_model({}, levels=None)
+    module = MMLut(dark)
+    module.take(before)
+    for lattice in module.lattices:
+        np.testing.assert_array_equal(lattice.detach(), before.lattice)
+    again = MMLut(dark)
+    again.take(randomised(dark).to_model({}, levels=None))
+    assert not torch.equal(*again.lattices)
+    with pytest.raises(InputError, match="dark"):
+        MMLut(plain).take(randomised(dark).to_model({}))
 
 
 def test_every_weight_gets_a_gradient(rng: np.random.Generator) -> None:
-    module = randomised(MMLutConfig())
+    module = randomised(MMLutConfig(dark=(20.0, 90.0)))
     images = torch.rand(2, 4, 48, 48)
-    module(images[:, :3], images[:, 3:]).square().sum().backward()
+    module(images[:, :3], images[:, 3:], torch.full((2,), 55 / 255)).square().sum().backward()
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
