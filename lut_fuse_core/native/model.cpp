@@ -173,11 +173,12 @@ bool Model::map_axes(const LutFuseModel& model) {
 
 // How nodes become bytes, whatever the darkness: what holds for both lattices holds in between.
 void Model::plan_packing(const LutFuseModel& model) {
-    auto [low, high] = std::minmax({*std::min_element(bright_.begin(), bright_.end()),
-                                    *std::max_element(bright_.begin(), bright_.end())});
-    for (const float node : dark_) {
-        low = std::min(low, node);
-        high = std::max(high, node);
+    float low = bright_[0], high = bright_[0];
+    for (const std::vector<float>* lattice : {&bright_, &dark_}) {
+        for (const float node : *lattice) {
+            low = std::min(low, node);
+            high = std::max(high, node);
+        }
     }
     level_ = std::max(255.0f * (high - low) / 255.0f, 1e-3f);
     offset_ = 255.0f * low;

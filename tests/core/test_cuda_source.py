@@ -229,7 +229,9 @@ def test_raw_infrared_becomes_what_the_pass_on_the_cpu_makes_of_it(
 
 
 @needs_compiler
-@pytest.mark.parametrize("model", [DEFAULT, roughened(DEFAULT), load_model("default")])
+@pytest.mark.parametrize(
+    "model", [DEFAULT, roughened(DEFAULT), replace(load_model("default"), dark=None)]
+)
 @pytest.mark.parametrize("lattice", ["shared", "texture"])
 def test_the_lattice_may_be_read_from_elsewhere(
     model: FusionModel,
