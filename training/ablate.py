@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.checkpoint import CHECKPOINT
-from training.distil import DistilConfig, DistilLossConfig, distil
+from training.distil import distil
+from training.distil_config import DistilConfig, DistilLossConfig
 from training.export import MODEL
 from training.options import RunOptions
 from training.table import Table, by_model, measure

@@ -144,9 +144,9 @@ def _tone(exponent: float, gain: float = 1.0) -> Curve:
 
 
 def cold(infrared: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Black below a level of 0.3 to 0.65, and soft."""
-    level = np.float32(rng.uniform(0.3, 0.65))
-    warm = np.power(((infrared - level) / (1 - level)).clip(0, 1), np.float32(rng.uniform(1, 1.6)))
+    """Black below a level of 0.1 to 0.65, darker above it, and soft."""
+    level = np.float32(rng.uniform(0.1, 0.65))
+    warm = np.power(((infrared - level) / (1 - level)).clip(0, 1), np.float32(rng.uniform(1, 2.2)))
     return cv2.GaussianBlur(warm, (0, 0), rng.uniform(0.5, 2.5)).astype(np.float32, copy=False)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,90 +19,28 @@ from training.augment import AugmentConfig
 from training.batches import Batch
 from training.board import Board
 from training.checkpoint import CHECKPOINT, read_tensors
+from training.comparison import Comparison
 from training.config import read_config, to_plain
+from training.distil_config import DistilConfig
 from training.export import ExportReport, export_model
 from training.loop import Outcome, train
 from training.losses import (
-    FusionWeights,
-    QualityTargets,
-    QualityWeights,
-    Start,
     Term,
     Terms,
     brightness_term,
     distillation_terms,
     fusion_terms,
     lattice_terms,
+    markings_term,
     quality_terms,
     stability_term,
 )
-from training.mm_lut import MMLut, MMLutConfig, luma_of
-from training.options import LogConfig, RunOptions, ScheduleConfig
-from training.pairs import DataConfig, PairSource
+from training.mm_lut import MMLut, luma_of
+from training.options import RunOptions
+from training.pairs import PairSource
 from training.session import open_session, provenance
 from training.teachers import Teacher, TeacherSource, open_teacher
 from training.validate import Scores, Validator
-
-
-@dataclass(frozen=True)
-class DistilLossConfig:
-    """Weights of the student's loss.
-
-    intensity, structure: to the teacher (EMDS). brightness: to the brighter camera, so that a
-        bright sky or lamp is not greyed by a cold one. smoothness, monotonicity: of the lattice.
-    fusion: the teacher's own terms (the Text-IF family) applied to the student directly.
-    quality, targets: what the metrics reward, and up to where.
-    relative: targets are differences from what the start (`start_from`) reaches on the same crops,
-        each crop by itself: 0 holds a measure without rewarding more of it. relative_to: another
-        method instead of the start, for a student of another structure or from scratch.
-    dark_level, dark_targets: with relative, other targets for crops of scenes whose ambient level
-        (`Batch.ambient`) lies below, see `losses.Start`.
-    rival, lead: with relative, a method that the student is to be better than on every crop, by
-        at least this share of each measure. (A method is whatever can be a teacher but a folder.)
-    stability, stability_limit: see `losses.stability_term`.
-    """
-
-    intensity: float = 4.0
-    structure: float = 1.0
-    brightness: float = 0.0
-    smoothness: float = 0.5
-    monotonicity: float = 5.0
-    fusion: FusionWeights = field(default_factory=FusionWeights)
-    quality: QualityWeights = field(default_factory=QualityWeights)
-    targets: QualityTargets = field(default_factory=QualityTargets)
-    relative: bool = False
-    relative_to: str | None = None
-    dark_level: float = 0.0
-    dark_targets: QualityTargets = field(default_factory=QualityTargets)
-    rival: str | None = None
-    lead: float = 0.02
-    stability: float = 1.0
-    stability_limit: float = 0.85
-
-
-@dataclass(frozen=True)
-class DistilConfig:
-    """Everything that `lut-fuse-train distil` can be told in YAML.
-
-    name: of the model. teacher: see `teachers.open_teacher`; None learns from quality terms alone.
-    start_from: what has the start's weights: the output folder of an earlier run of the same
-        structure, a model file of it, or a model's name, as ``default``.
-    context: False holds the context constant, so that the lattice works without it (an ablation).
-    lattice_rate, encoder_rate: Adam's learning rates.
-    """
-
-    name: str = "distilled"
-    teacher: str | None = None
-    start_from: str | None = None
-    context: bool = True
-    lattice_rate: float = 3e-3
-    encoder_rate: float = 2e-3
-    student: MMLutConfig = field(default_factory=MMLutConfig)
-    loss: DistilLossConfig = field(default_factory=DistilLossConfig)
-    data: DataConfig = field(default_factory=DataConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    log: LogConfig = field(default_factory=LogConfig)
 
 
 class DistilJob:
@@ -113,19 +50,15 @@ class DistilJob:
         self,
         student: MMLut,
         teacher: Teacher | None,
+        comparison: Comparison,
         config: DistilConfig,
         validator: Validator,
         options: RunOptions,
     ) -> None:
         self.module: MMLut = student
-        loss = config.loss
-        self._rival = _method(loss.rival, options) if loss.rival else None
-        self._start: Teacher | None = None
-        if loss.relative_to:
-            self._start = _method(loss.relative_to, options)
-        elif loss.relative:
-            self._start = deepcopy(student).requires_grad_(False)
-        self._teacher, self._config, self._validator = teacher, config, validator
+        comparison.begin(student)
+        self._teacher, self._comparison = teacher, comparison
+        self._config, self._validator = config, validator
         device = torch.device(options.device)
         self._autocast = torch.autocast(
             device.type, getattr(torch, options.precision), options.precision != "float32"
@@ -145,15 +78,7 @@ class DistilJob:
         luma, infrared = luma_of(batch.visible), batch.infrared
         fused = self._fuse(batch.visible, infrared, batch.ambient)
         taught = self._taught(batch)
-        start = None
-        if self._start is not None:
-            start = Start(
-                self._fused_by(self._start, batch),
-                batch.ambient < loss.dark_level,
-                loss.dark_targets,
-                self._fused_by(self._rival, batch) if self._rival is not None else None,
-                loss.lead,
-            )
+        start = self._comparison.start(batch, self._fused_by)
         terms: dict[str, Term] = {}
         if taught is not None:
             terms |= distillation_terms(fused, taught, loss.intensity, loss.structure)
@@ -162,6 +87,7 @@ class DistilJob:
             terms |= {f"fusion_{name}": term for name, term in own.items()}
         if loss.brightness:
             terms |= brightness_term(fused, luma, infrared, loss.brightness)
+        terms |= markings_term(fused, luma, infrared, loss.markings, loss.markings_share)
         return {
             **terms,
             **quality_terms(fused, luma, infrared, loss.quality, loss.targets, start),
@@ -204,7 +130,7 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
     Raises InputError for unusable data, teacher or options, LutFuseError if training diverges or
     the export does not check.
     """
-    _check_comparison(config)
+    comparison = Comparison(config, options)
     source = _teacher(config, options)
     if source.folder is not None and config.data.synthetic_share:
         raise InputError(
@@ -215,11 +141,13 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
     student = MMLut(config.student)
     if config.start_from:
         _load_weights(student, config.start_from)
+    if config.dark_rule is not None:
+        student.begin_dark(config.dark_rule)
     if not config.context:
         hold_context(student)
     student.to(options.device)
     validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
-    job = DistilJob(student, source.network, config, validator, options)
+    job = DistilJob(student, source.network, comparison, config, validator, options)
     taught = validator(source.network) if source.network and session.rank == 0 else {}
     outcome = train(
         job, session.batches, config.schedule, config.log, options, session.rank, session.world
@@ -303,15 +231,6 @@ def _blend(student: MMLut, run: Path, share: float) -> None:
             mine.lerp_(theirs, share)
 
 
-def _check_comparison(config: DistilConfig) -> None:
-    """Raises InputError, before anything is read, where it is not said with what to compare."""
-    loss = config.loss
-    if loss.relative and not (config.start_from or loss.relative_to):
-        raise InputError("loss.relative compares with the start; say which by --from")
-    if (loss.relative_to or loss.rival) and not loss.relative:
-        raise InputError("loss.relative_to and loss.rival need loss.relative: true")
-
-
 def _teacher(config: DistilConfig, options: RunOptions) -> TeacherSource:
     if config.teacher is not None:
         return open_teacher(config.teacher, options.device)
@@ -321,14 +240,6 @@ def _teacher(config: DistilConfig, options: RunOptions) -> TeacherSource:
             "to learn from the quality terms alone"
         )
     return TeacherSource()
-
-
-def _method(path: str, options: RunOptions) -> Teacher:
-    """A method that fuses any crop. Raises InputError for a folder of images."""
-    network = open_teacher(path, options.device).network
-    if network is None:
-        raise InputError(f"{path} is a folder; what is compared with must be able to fuse any crop")
-    return network
 
 
 def _load_weights(student: MMLut, source: str | Path) -> None:

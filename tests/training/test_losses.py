@@ -73,6 +73,26 @@ def test_stability_punishes_only_amplified_noise() -> None:
     assert term(2.0) > 1
 
 
+def test_markings_that_only_the_visible_camera_sees_should_show_in_part() -> None:
+    stripes = (torch.arange(64) // 16 % 2 * 0.3 + 0.1).expand(1, 1, 64, 64)
+    warm = torch.full((1, 1, 64, 64), 0.6)
+
+    def shortfall(fused: torch.Tensor, infrared: torch.Tensor = warm) -> float:
+        return float(losses.markings_term(fused, stripes, infrared, 1.0, 0.25)["markings"].value)
+
+    faint, clear = (warm + share * stripes for share in (0.1, 0.3))
+    assert shortfall(warm) > shortfall(faint) > shortfall(clear) == 0
+    assert shortfall(warm - 0.3 * stripes) > shortfall(warm)  # of the wrong sign
+    assert shortfall(warm, warm - stripes) == 0  # infrared has contrast of its own there
+    assert losses.markings_term(warm, stripes, warm, 0.0, 0.25) == {}
+
+
+def test_noise_is_no_marking() -> None:
+    noise = 0.2 + 0.01 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    warm = torch.full((1, 1, 64, 64), 0.6)
+    assert losses.markings_term(warm, noise, warm, 1.0, 0.25)["markings"].value < 1e-6
+
+
 def test_a_straight_lattice_costs_nothing_and_a_kink_or_a_fall_does() -> None:
     module = MMLut(MMLutConfig(nodes=(9, 9, 3, 3)))
     ramp = torch.linspace(0, 1, 9)

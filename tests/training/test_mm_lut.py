@@ -55,6 +55,19 @@ def test_crops_are_fused_as_parts_of_the_scene_they_are_cut_from() -> None:
     assert (dark - bright).abs().mean() > 0.05
 
 
+def test_the_lattice_of_dark_scenes_can_begin_as_a_rule() -> None:
+    module = randomised(MMLutConfig(nodes=(52, 52, 2, 2), dark=(20.0, 90.0)))
+    module.begin_dark(0.2)
+    rule = module.to_model({}).dark
+    assert rule is not None
+    levels = np.rint(rule.lattice[..., 0, 1] * 255)  # nodes are 5 grey levels apart
+    assert levels[200 // 5, 100 // 5] == 200  # luma is brighter
+    assert levels[25 // 5, 130 // 5] == 130  # a road at night: infrared
+    assert levels[75 // 5, 130 // 5] == 140  # and its markings
+    with pytest.raises(InputError, match=r"student\.dark"):
+        MMLut(MMLutConfig()).begin_dark(0.2)
+
+
 def test_a_student_goes_on_from_a_model_that_knew_no_dark_scenes_but_not_the_other_way() -> None:
     plain, dark = MMLutConfig(), MMLutConfig(dark=(20.0, 90.0))
     before = randomised(plain).to_model({}, levels=None)

@@ -15,7 +15,8 @@ from training.__main__ import main
 from training.ablate import variants
 from training.batches import Batch
 from training.checkpoint import CHECKPOINT, read_tensors
-from training.distil import DistilConfig, DistilJob
+from training.distil import DistilJob
+from training.distil_config import DistilConfig
 from training.losses import FusionWeights, QualityWeights, Terms
 from training.teacher import TeacherLossConfig, loss_behind
 
@@ -288,6 +289,10 @@ def test_a_student_can_be_held_against_a_rival(
     command += ["--set", "loss.relative=true"]
     assert main([*command, "--set", f"loss.rival={pairs_folder}"]) == 2
     assert "is a folder" in capsys.readouterr().err
+    for key in ("rival", "relative_to"):
+        assert main([*command, "--set", f"loss.{key}=nowhere.safetensors"]) == 2
+        assert "no teacher nowhere.safetensors" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()  # all that was found out before anything was read
     command += ["--set", f"loss.rival={rival}", "--set", f"loss.relative_to={teacher}"]
     assert main(command) == 0
     loss = load_model(tmp_path / "run" / "model.safetensors").provenance["config"]["loss"]

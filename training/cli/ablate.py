@@ -10,7 +10,7 @@ from lut_fuse_core.errors import InputError
 from training.ablate import ablate
 from training.cli.run_options import add_run_options, run_options
 from training.config import read_config
-from training.distil import DistilConfig
+from training.distil_config import DistilConfig
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

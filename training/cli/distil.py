@@ -6,7 +6,8 @@ import argparse
 
 from training.cli.run_options import add_run_options, run_options
 from training.config import read_config
-from training.distil import DistilConfig, distil
+from training.distil import distil
+from training.distil_config import DistilConfig
 from training.distributed import is_chief
 from training.export import ENCODER, MODEL
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lut_fuse_core import save_model
 from lut_fuse_core.errors import InputError
 from training.config import read_config
-from training.distil import DistilConfig
+from training.distil_config import DistilConfig
 from training.options import device_from
 from training.quantise import quantise
 from training.table import Table, by_model, by_teacher, measure

@@ -1,0 +1,78 @@
+"""Everything that a distillation can be told: the student, its loss, its data, its schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from training.augment import AugmentConfig
+from training.losses import FusionWeights, QualityTargets, QualityWeights
+from training.mm_lut import MMLutConfig
+from training.options import LogConfig, ScheduleConfig
+from training.pairs import DataConfig
+
+
+@dataclass(frozen=True)
+class DistilLossConfig:
+    """Weights of the student's loss.
+
+    intensity, structure: to the teacher (EMDS). brightness: to the brighter camera, so that a
+        bright sky or lamp is not greyed by a cold one. smoothness, monotonicity: of the lattice.
+    markings, markings_share: see `losses.markings_term`.
+    fusion: the teacher's own terms (the Text-IF family) applied to the student directly.
+    quality, targets: what the metrics reward, and up to where.
+    relative: targets are differences from what the start (`start_from`) reaches on the same crops,
+        each crop by itself: 0 holds a measure without rewarding more of it. relative_to: another
+        method instead of the start, for a student of another structure or from scratch.
+    dark_level, dark_targets: with relative, other targets for crops of scenes whose ambient level
+        (`Batch.ambient`) lies below, see `losses.Start`.
+    rival, lead: with relative, a method that the student is to be better than on every crop, by
+        at least this share of each measure. (A method is whatever can be a teacher but a folder.)
+    stability, stability_limit: see `losses.stability_term`.
+    """
+
+    intensity: float = 4.0
+    structure: float = 1.0
+    brightness: float = 0.0
+    markings: float = 0.0
+    markings_share: float = 0.25
+    smoothness: float = 0.5
+    monotonicity: float = 5.0
+    fusion: FusionWeights = field(default_factory=FusionWeights)
+    quality: QualityWeights = field(default_factory=QualityWeights)
+    targets: QualityTargets = field(default_factory=QualityTargets)
+    relative: bool = False
+    relative_to: str | None = None
+    dark_level: float = 0.0
+    dark_targets: QualityTargets = field(default_factory=QualityTargets)
+    rival: str | None = None
+    lead: float = 0.02
+    stability: float = 1.0
+    stability_limit: float = 0.85
+
+
+@dataclass(frozen=True)
+class DistilConfig:
+    """Everything that `lut-fuse-train distil` can be told in YAML.
+
+    name: of the model. teacher: see `teachers.open_teacher`; None learns from quality terms alone.
+    start_from: what has the start's weights: the output folder of an earlier run of the same
+        structure, a model file of it, or a model's name, as ``default``.
+    dark_rule: begins the lattice for dark scenes anew, see `MMLut.begin_dark`; None goes on with
+        what the start has.
+    context: False holds the context constant, so that the lattice works without it (an ablation).
+    lattice_rate, encoder_rate: Adam's learning rates.
+    """
+
+    name: str = "distilled"
+    teacher: str | None = None
+    start_from: str | None = None
+    dark_rule: float | None = None
+    context: bool = True
+    lattice_rate: float = 3e-3
+    encoder_rate: float = 2e-3
+    student: MMLutConfig = field(default_factory=MMLutConfig)
+    loss: DistilLossConfig = field(default_factory=DistilLossConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    log: LogConfig = field(default_factory=LogConfig)
