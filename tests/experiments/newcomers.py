@@ -1,4 +1,5 @@
-"""The table of docs/evaluation.md on newcomers: a lamp and a hot object enter a made-up street.
+"""The table of docs/evaluation.md on newcomers: a lamp and a hot object enter a made-up street, by
+night and, where the visible image is brighter by half, in twilight.
 
 python tests/experiments/newcomers.py default published.safetensors
 """
@@ -6,6 +7,9 @@ python tests/experiments/newcomers.py default published.safetensors
 from __future__ import annotations
 
 import sys
+from itertools import product
+
+import numpy as np
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.flicker import FusedFrame, NewcomerMeter, NewcomerReport
@@ -14,29 +18,34 @@ from lut_fuse_core.synthetic.scene import SceneConfig, SceneFrame, StreetScene
 
 NEWCOMERS = ("lamp_at", "hot_object_at")
 FRAMES = 10
+LIGHT = {"night": 1.0, "twilight": 1.5}
 
 
-def fuse(fuser: Fuser, scene: SceneFrame) -> FusedFrame:
+def fuse(fuser: Fuser, scene: SceneFrame, light: float) -> FusedFrame:
     """The frame as a running node shows it once its range has settled, so that only the method
     itself can pass a newcomer on to the rest of the picture."""
     normalizer = InfraredNormalizer(NormalizationConfig(mode="range", low=7000, high=7600))
     infrared = normalizer(scene.infrared)
-    return FusedFrame.of(scene.visible, infrared, fuser.fuse(scene.visible, infrared))
+    visible = np.minimum(scene.visible * light, 255).astype(np.uint8)
+    return FusedFrame.of(visible, infrared, fuser.fuse(visible, infrared))
 
 
-def change(fuser: Fuser, newcomer: str) -> NewcomerReport:
+def change(fuser: Fuser, newcomer: str, light: float) -> NewcomerReport:
     """Frames with the newcomer against the same frames, noise included, without it."""
     without = StreetScene(SceneConfig(moving=False))
     entered = StreetScene(SceneConfig(moving=False, **{newcomer: 0.0}))
     meter = NewcomerMeter()
     for index in range(FRAMES):
         before, after = without.frame(index), entered.frame(index)
-        meter.update(fuse(fuser, before), fuse(fuser, after), ~after.touched)
+        fused = (fuse(fuser, scene, light) for scene in (before, after))
+        meter.update(*fused, ~after.touched)
     return meter.report()
 
 
 if __name__ == "__main__":
     for model in sys.argv[1:]:
-        for newcomer in NEWCOMERS:
-            fused = change(Fuser(model), newcomer).fused
-            print(f"{model} {newcomer}: mean {fused.mean:.3f}, worst frame {fused.worst:.3f}")
+        for newcomer, (name, light) in product(NEWCOMERS, LIGHT.items()):
+            fused = change(Fuser(model), newcomer, light).fused
+            print(
+                f"{model} {newcomer}, {name}: mean {fused.mean:.3f}, worst frame {fused.worst:.3f}"
+            )
