@@ -14,7 +14,8 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of R, G, B in the luma: ITU-R BT.601, full range."""
 
 AMBIENT_GRID = 64
-"""The ambient level is measured at so many rows and columns, spread evenly over the frame."""
+"""The ambient level is measured at so many rows and columns, spread evenly over the frame. This and
+the next number stand in native/model.cpp, too."""
 
 AMBIENT_CEILING = 96
 """Grey levels beyond which a pixel counts no more, so that lamps do not make a night bright."""

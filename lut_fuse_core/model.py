@@ -88,8 +88,9 @@ class DarkScene:
     one serves.
 
     lattice: like `FusionModel.lattice`, for scenes at ``low`` and below.
-    low, high: ambient levels in grey levels. At ``high`` and above the model's own lattice serves,
-        in between a mixture of both, linear in the level.
+    low, high: ambient levels in grey levels; the most there is is `features.AMBIENT_CEILING`. At
+        ``high`` and above the model's own lattice serves, in between a mixture of both, linear in
+        the level.
     """
 
     lattice: FloatArray

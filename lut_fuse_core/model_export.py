@@ -11,9 +11,17 @@ from typing import Any
 import numpy as np
 
 from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.features import AMBIENT_CEILING, AMBIENT_GRID
 from lut_fuse_core.model import FloatArray, FusionModel
 from lut_fuse_core.model_file import tensor_hash
 from lut_fuse_core.onnx_export import encoder_to_onnx
+
+AMBIENT = {
+    "grid": AMBIENT_GRID,
+    "ceiling": AMBIENT_CEILING,
+    "ambient": "mean of min(BT.601 luma, ceiling) at grid x grid pixels spread evenly",
+}
+"""How the level between ``low`` and ``high`` is measured; see `features.ambient`."""
 
 
 def summary(model: FusionModel) -> dict[str, Any]:
@@ -26,7 +34,7 @@ def summary(model: FusionModel) -> dict[str, Any]:
         "numbers": sum(tensor.size for tensor in tensors.values()),
         "axes": [asdict(axis) for axis in model.axes],
         "gradient": asdict(model.gradient),
-        "dark": None if dark is None else {"low": dark.low, "high": dark.high},
+        "dark": None if dark is None else {"low": dark.low, "high": dark.high, **AMBIENT},
         "encoder": {
             **encoder,
             "stride": model.encoder.stride,

@@ -25,7 +25,7 @@ from lut_fuse_core.model import (
 )
 
 FORMAT_VERSION = 2
-"""2: a model may have another lattice for dark scenes. Files of models without stay at 1."""
+"""The newest that is read. 2: another lattice for dark scenes; models without are written as 1."""
 
 HEADER_KEY = "lut_fuse"
 RANGES_KEY = "input_ranges"
@@ -39,8 +39,8 @@ def save_model(model: FusionModel, path: str | Path) -> None:
     """
     tensors = {name: np.ascontiguousarray(array) for name, array in model.tensors().items()}
     encoder = {k: v for k, v in asdict(model.encoder).items() if k != "blocks"}
-    header = {
-        "format": 1 if model.dark is None else FORMAT_VERSION,
+    header: dict[str, Any] = {
+        "format": 1 if model.dark is None else 2,
         "axes": [asdict(axis) for axis in model.axes],
         "gradient": asdict(model.gradient),
         "encoder": encoder,

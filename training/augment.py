@@ -28,8 +28,8 @@ class AugmentConfig:
     zoom: what finer sensors see, where the same scene's edges extend over more pixels.
     exposure, gamma: the visible camera's automatic exposure and tone curve.
     night: the visible image nearly black, as on a street where only infrared sees.
-    cold: a dim street over cold ground: infrared shows warm bodies before black, and the visible
-        image is dark but carries everything else.
+    cold: a dim street over cold ground: infrared shows warm bodies before dark or black, and the
+        visible image is dim but carries everything else.
     glare: headlights, in the visible image only.
     visible_noise, infrared_noise: sensor noise, growing in the dark; stripes of microbolometers.
     infrared_drift: gain and offset of the infrared camera.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lut_fuse_core.features import AMBIENT_CEILING, LUMA_WEIGHTS, ambient_samples
+from lut_fuse_core.features import AMBIENT_GRID, ambient_samples
 from lut_fuse_core.model import FloatArray
 from training.augment import AugmentConfig, augment
 from training.mm_lut import ambient_of
@@ -129,9 +129,10 @@ def whole_images(pair: Pair) -> Batch:
 
 
 def _ambient(samples: FloatArray) -> FloatArray:
-    """Ambient level of a scene (`features.ambient`) from its samples, in [0, 1]."""
-    luma = samples @ np.array(LUMA_WEIGHTS, np.float32)
-    return np.minimum(luma, np.float32(AMBIENT_CEILING / 255)).mean()
+    """Ambient level of a scene from its samples (`features.ambient_samples`), ``()`` in [0, 1]."""
+    grid = samples.reshape(1, AMBIENT_GRID, AMBIENT_GRID, 3)
+    level: FloatArray = ambient_of(torch.from_numpy(grid).permute(0, 3, 1, 2))[0].numpy()
+    return level
 
 
 def _unit(image: npt.NDArray[Any]) -> FloatArray:

@@ -39,7 +39,7 @@ from training.mm_lut import MMLut, luma_of
 from training.options import RunOptions
 from training.pairs import PairSource
 from training.session import open_session, provenance
-from training.teachers import Teacher, TeacherSource, open_teacher
+from training.teachers import ModelFile, Teacher, TeacherSource, open_teacher
 from training.validate import Scores, Validator
 
 
@@ -113,8 +113,8 @@ class DistilJob:
         return batch.taught if self._teacher is None else self._fused_by(self._teacher, batch)
 
     def _fused_by(self, network: Teacher, batch: Batch) -> Tensor:
-        # Only an MM-LUT knows that crops are parts of a scene.
-        scene = (batch.ambient,) if isinstance(network, MMLut) else ()
+        # Only an MM-LUT may fuse crops as parts of a scene.
+        scene = (batch.ambient,) if isinstance(network, MMLut | ModelFile) else ()
         with torch.no_grad(), self._autocast:
             return network(batch.visible, batch.infrared, *scene).float().clamp(0, 1)
 
@@ -249,6 +249,9 @@ def _load_weights(student: MMLut, source: str | Path) -> None:
         return
     checkpoint = Path(source) / CHECKPOINT
     try:
-        student.load_state_dict(read_tensors(checkpoint)["module"])
+        weights = read_tensors(checkpoint)["module"]
+        if student.config.dark:  # also from a run without, as from a model without
+            weights.setdefault("dark_lattice", weights["lattice"])
+        student.load_state_dict(weights)
     except (KeyError, RuntimeError):
         raise InputError(f"{checkpoint} holds no student of this structure") from None

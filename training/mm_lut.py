@@ -52,6 +52,10 @@ class MMLutConfig:
     skip: bool = True
     inputs: EncoderInput = "luma_infrared"
 
+    def __post_init__(self) -> None:
+        if self.dark and not 0 <= self.dark[0] < self.dark[1]:
+            raise InputError(f"student.dark is {list(self.dark)}; its two levels must increase")
+
     def axes(self) -> tuple[Axis, Axis, Axis, Axis]:
         """The lattice axes, in the core's order."""
         luma, infrared, gradient, context = self.nodes
@@ -164,7 +168,9 @@ class MMLut(nn.Module):
 
     @torch.no_grad()
     def take(self, model: FusionModel) -> None:
-        """Continue from an exported model: its lattice and encoder become these weights.
+        """Continue from an exported model: its lattices and encoder become these weights. One
+        without a lattice for dark scenes gives its only one for both; the levels stay this
+        module's.
 
         Raises InputError if its structure is another than this module's configuration.
         """

@@ -7,7 +7,7 @@ one channel or RGB; both are found out by trying.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,7 +53,7 @@ def open_teacher(path: str | Path, device: str) -> TeacherSource:
     if path.suffix == ".onnx":
         return TeacherSource(_settle(_onnx(path), path, "cpu"))
     if path.suffix == ".safetensors":
-        return TeacherSource(_ModelFile(path))
+        return TeacherSource(ModelFile(path))
     if _is_torchscript(path):
         script = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
         return TeacherSource(_settle(script, path, device))
@@ -63,18 +63,31 @@ def open_teacher(path: str | Path, device: str) -> TeacherSource:
     return TeacherSource(net)
 
 
-class _ModelFile:
+class ModelFile:
     """Another MM-LUT, executed by the core: image by image, in whole grey levels."""
 
     def __init__(self, path: Path) -> None:
         self._fuser = Fuser(path)
 
-    def __call__(self, visible: Tensor, infrared: Tensor) -> Tensor:
+    def __call__(self, visible: Tensor, infrared: Tensor, ambient: Tensor | None = None) -> Tensor:
+        """As `Teacher`. ambient: of the scenes that the images are cut from, ``(B,)`` in [0, 1];
+        None if they are whole."""
+        levels = [None] * len(visible) if ambient is None else (255 * ambient).tolist()
         rgb = (visible * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         grey = (infrared[:, 0] * 255).round().byte().cpu().numpy()
-        fused = [torch.from_numpy(self._fuser.fuse(v, i)) for v, i in zip(rgb, grey, strict=True)]
+        fused = [
+            torch.from_numpy(self._in_scene(level).fuse(v, i))
+            for v, i, level in zip(rgb, grey, levels, strict=True)
+        ]
         taught = torch.stack(fused).permute(0, 3, 1, 2).to(visible.device)
         return luma_of(taught / 255)
+
+    def _in_scene(self, ambient: float | None) -> Fuser:
+        model = self._fuser.model
+        if ambient is None or model.dark is None:
+            return self._fuser
+        lattice = model.lattice_in(model.dark.darkness(ambient))
+        return Fuser(replace(model, lattice=lattice, dark=None))
 
 
 class _Settled:

@@ -1,6 +1,7 @@
 // The kernels of a frame. With our own encoder: encode_tiles, fuse_pixels. With TensorRT's:
-// prepare_planes, TensorRT, fuse_pixels. What they do to a tile is in the included files. A C++
-// compiler can compile all of it; warp.cuh says what a kernel is there.
+// prepare_planes, TensorRT, fuse_pixels. For models with dark scenes, mix_lattice before them. What
+// they do to a tile is in the included files. A C++ compiler can compile all of it; warp.cuh says
+// what a kernel is there.
 //
 // Those whose names begin with sensor_ take infrared as the camera gave it, normalise and register
 // it on the way, and leave it registered for fuse_pixels.
@@ -8,8 +9,8 @@
 #include "frame.cuh"
 #include "scene.cuh"
 
-// Before the look-up, if the model has another lattice for dark scenes. Each block finds out how
-// dark the scene is by itself: that takes less time than to wait for another kernel.
+// Before the look-up, if the model has another lattice for dark scenes. Each block finds out by
+// itself how dark the scene is, so that there is no other kernel to wait for.
 extern "C" __global__ void __launch_bounds__(MIXED)
 mix_lattice(const unsigned char* __restrict__ visible, int height, int width,
             const float* __restrict__ bright, const float* __restrict__ dark, int nodes, float low,

@@ -171,7 +171,8 @@ bool Model::map_axes(const LutFuseModel& model) {
            map_axis(model.axes[2], unit, look_up.axis[2]);
 }
 
-// How nodes become bytes, whatever the darkness: what holds for both lattices holds in between.
+// How nodes become bytes, whatever the darkness: what holds for both lattices holds in between, for
+// the bound is convex in the lattice.
 void Model::plan_packing(const LutFuseModel& model) {
     float low = bright_[0], high = bright_[0];
     for (const std::vector<float>* lattice : {&bright_, &dark_}) {

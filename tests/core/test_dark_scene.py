@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 from random_models import random_model
 
 from lut_fuse_core import Fuser, ModelError, load_model, save_model
+from lut_fuse_core.backends.gpu_source import plan_kernels
+from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import ambient, darkness
 from lut_fuse_core.model import DarkScene, FusionModel
+from lut_fuse_core.model_export import export_model
 
 BACKENDS = ("reference", "cpu", "native")
 
@@ -58,6 +62,8 @@ def test_a_scene_turns_dark_linearly_from_one_level_to_another() -> None:
 
 def test_bright_and_dark_scenes_get_the_lattice_that_is_theirs(dark: FusionModel) -> None:
     assert dark.dark is not None
+    dark = replace(dark, dark=DarkScene(dark.dark.lattice, 20.0, 90.0))
+    assert dark.dark is not None
     plain = {
         "bright": replace(dark, dark=None),
         "dark": replace(dark, lattice=dark.dark.lattice, dark=None),
@@ -72,7 +78,10 @@ def test_bright_and_dark_scenes_get_the_lattice_that_is_theirs(dark: FusionModel
 
 
 @pytest.mark.parametrize("backend", ["cpu", "native"])
-def test_what_was_fused_before_does_not_show(dark: FusionModel, backend: str) -> None:
+@pytest.mark.parametrize("name", ["random", "default"])
+def test_what_was_fused_before_does_not_show(dark: FusionModel, name: str, backend: str) -> None:
+    if name == "default":  # whose look-up is the packed one
+        dark = load_model("default")
     fuser, reference = Fuser(dark, backend), Fuser(dark, "reference")
     for seed, top in enumerate((20, 250, 120, 121, 20, 130)):
         pair = a_scene(top, seed)
@@ -107,6 +116,21 @@ def test_a_program_that_knows_no_dark_scenes_refuses_only_models_that_have_them(
     load_model(tmp_path / "plain.safetensors")
     with pytest.raises(ModelError, match="upgrade"):
         load_model(tmp_path / "dark.safetensors")
+
+
+def test_the_parts_for_other_programs_have_both_lattices(dark: FusionModel, tmp_path: Path) -> None:
+    assert dark.dark is not None
+    assert tmp_path / "dark_lattice.npy" in export_model(dark, tmp_path)
+    np.testing.assert_array_equal(np.load(tmp_path / "dark_lattice.npy"), dark.dark.lattice)
+    facts = json.loads((tmp_path / "model.json").read_text())["dark"]
+    assert (facts["low"], facts["high"], facts["ceiling"]) == (20.0, 110.0, 96)
+    plain = export_model(replace(dark, dark=None), tmp_path / "plain")
+    assert "dark_lattice.npy" not in {path.name for path in plain}
+
+
+def test_a_texture_is_refused(dark: FusionModel) -> None:
+    with pytest.raises(BackendUnavailableError, match="mixed anew"):
+        plan_kernels(dark, "fp16", lattice="texture")
 
 
 def test_levels_and_lattices_that_make_no_sense_are_refused(dark: FusionModel) -> None:

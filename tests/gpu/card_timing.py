@@ -34,7 +34,10 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
             CudaBackend,
             {"options": GpuOptions("fp16"), "lattice": lattice},
         )
-        for lattice, place in (("shared", "shared memory"), ("texture", "a texture"))
+        for lattice, place in (
+            ("shared", "shared memory"),
+            ("texture", "a texture, no dark scenes"),
+        )
     },
     **{
         f"cuda fp16, tile {w}x{h}": (CudaBackend, {"options": GpuOptions("fp16"), "tile": (w, h)})

@@ -131,7 +131,7 @@ def test_zoom_softens_the_edges_of_both_images_alike(rng: np.random.Generator) -
         assert np.diff(infrared[0]).max() <= 1 / 47 + 1e-3
 
 
-def test_over_cold_ground_infrared_is_black_and_visible_keeps_the_texture(
+def test_cold_ground_is_dark_in_infrared_and_a_dim_street_keeps_its_texture(
     rng: np.random.Generator,
 ) -> None:
     infrared = np.full((48, 48), 0.25, np.float32)

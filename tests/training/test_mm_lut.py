@@ -78,6 +78,8 @@ def test_a_student_goes_on_from_a_model_that_knew_no_dark_scenes_but_not_the_oth
     again = MMLut(dark)
     again.take(randomised(dark).to_model({}, levels=None))
     assert not torch.equal(*again.lattices)
+    with pytest.raises(InputError, match="must increase"):
+        MMLutConfig(dark=(90.0, 20.0))
     with pytest.raises(InputError, match="dark"):
         MMLut(plain).take(randomised(dark).to_model({}))
 

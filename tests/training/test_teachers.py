@@ -14,7 +14,7 @@ from lut_fuse_core.model import ContextEncoder, ConvBlock
 from lut_fuse_core.onnx_export import encoder_to_onnx
 from training.mm_lut import MMLut, MMLutConfig, luma_of
 from training.quantise import quantise
-from training.teachers import open_teacher
+from training.teachers import ModelFile, open_teacher
 
 
 class Colourful(nn.Module):
@@ -122,3 +122,20 @@ def test_quantising_a_rule_of_grey_levels_stores_the_rule(tmp_path: Path) -> Non
     for gradient in range(3):
         for context in range(3):
             assert abs(model.lattice[:, :, gradient, context] - expected).max() < 0.51 / 255
+
+
+def test_a_model_file_fuses_crops_as_parts_of_the_scene_they_are_cut_from(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    student = MMLut(MMLutConfig(dark=(20.0, 90.0)))
+    student.dark_lattice.data.mul_(0.5)
+    save_model(student.to_model({}), tmp_path / "m.safetensors")
+    teacher = open_teacher(tmp_path / "m.safetensors", "cpu").network
+    assert isinstance(teacher, ModelFile)
+    crops = (0.2 * torch.rand(2, 4, 48, 48) * 255).round() / 255
+    ambient = torch.tensor([15.0, 95.0]) / 255
+    with torch.no_grad():
+        expected = student(crops[:, :3], crops[:, 3:], ambient)
+    taught = teacher(crops[:, :3], crops[:, 3:], ambient)
+    assert (taught - expected).abs().mean() < 1.0 / 255
+    alone = teacher(crops[:, :3], crops[:, 3:])  # whole images as dark as these
+    assert (alone[1] - expected[1]).abs().mean() > 5.0 / 255
