@@ -48,9 +48,15 @@ def ambient(visible: UInt8Array) -> float:
 
 def ambient_samples(visible: UInt8Array) -> UInt8Array:
     """The pixels that tell the ambient level: ``(AMBIENT_GRID**2, 3) uint8`` of ``(H, W, 3)``."""
+    rows, columns = ambient_grid(*visible.shape[:2])
+    return visible[rows, columns].reshape(-1, 3)
+
+
+def ambient_grid(height: int, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where they are: rows ``(AMBIENT_GRID, 1)`` and columns ``(AMBIENT_GRID,)``."""
     centres = 2 * np.arange(AMBIENT_GRID) + 1
-    rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
-    return visible[rows[:, None], columns].reshape(-1, 3)
+    rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in (height, width))
+    return rows[:, None], columns
 
 
 def darkness(visible: UInt8Array, dark: DarkScene | None) -> float:

@@ -117,15 +117,12 @@ class BatchSource:
         return int(order[place])
 
 
-def whole_images(pair: Pair) -> Batch:
-    """A whole pair as a batch of one."""
+def whole_images(pair: Pair, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """A whole pair as a batch of one: visible ``(1, 3, H, W)`` RGB and infrared ``(1, 1, H, W)``,
+    float32 in [0, 1], on a device."""
     visible = torch.from_numpy(_unit(pair.visible)).permute(2, 0, 1)[None]
-    return Batch(
-        visible,
-        torch.from_numpy(_unit(pair.infrared))[None, None],
-        ambient_of(visible),
-        None if pair.taught is None else torch.from_numpy(_unit(pair.taught))[None, None],
-    )
+    infrared = torch.from_numpy(_unit(pair.infrared))[None, None]
+    return visible.to(device), infrared.to(device)
 
 
 def _ambient(samples: FloatArray) -> FloatArray:

@@ -39,6 +39,7 @@ class ExportReport:
     context_difference: float
 
 
+@torch.no_grad()
 def export_model(
     module: MMLut,
     out: Path,
@@ -51,6 +52,10 @@ def export_model(
 
     Raises LutFuseError if they do not compute what the module does.
     """
+    # The file holds lattices clipped to what can be shown; the module may exceed it.
+    module = deepcopy(module)
+    for lattice in module.lattices:
+        lattice.clamp_(0, 1)
     trained = module.to_model(provenance)
     save_model(with_input_ranges(trained, pairs) if pairs is not None else trained, out / MODEL)
     model = load_model(out / MODEL)
@@ -86,10 +91,6 @@ def _luma_difference(
     module: MMLut, model: FusionModel, visible: UInt8Array, infrared: UInt8Array
 ) -> float:
     device = next(module.parameters()).device
-    # The file holds lattices clipped to what can be shown; the module may exceed it.
-    module = deepcopy(module)
-    for lattice in module.lattices:
-        lattice.clamp_(0, 1)
     fused = module(
         (torch.from_numpy(visible).permute(2, 0, 1)[None].float() / 255).to(device),
         (torch.from_numpy(infrared)[None, None].float() / 255).to(device),

@@ -30,12 +30,12 @@ def fuse_folder(
     written = 0
     for files in tqdm(dataset.pairs, "fusing", unit="pair", disable=quiet):
         try:
-            batch = whole_images(load_pair(files)).to(torch.device(device))
+            visible, infrared = whole_images(load_pair(files), device)
         except InputError as error:
             bad.append(BadPair(files.name, str(error)))
             continue
         with torch.no_grad():
-            image = in_colour(batch.visible, teacher(batch.visible, batch.infrared))
+            image = in_colour(visible, teacher(visible, infrared))
         pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
         with atomic_write(out / f"{files.name}.png") as temporary:
             if not cv2.imwrite(str(temporary), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import AMBIENT_CEILING, AMBIENT_GRID
+from lut_fuse_core.features import AMBIENT_CEILING, ambient_grid
 from lut_fuse_core.model import (
     INPUT_CHANNELS,
     Axis,
@@ -240,9 +240,8 @@ def luma_of(visible: Tensor) -> Tensor:
 
 def ambient_of(visible: Tensor) -> Tensor:
     """Ambient level of whole images ``(B, 3, H, W)``, ``(B,)`` in [0, 1], as `features.ambient`."""
-    centres = 2 * torch.arange(AMBIENT_GRID, device=visible.device) + 1
-    rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in visible.shape[-2:])
-    seen = luma_of(visible[:, :, rows[:, None], columns])
+    rows, columns = map(torch.from_numpy, ambient_grid(*visible.shape[-2:]))
+    seen = luma_of(visible[:, :, rows, columns])
     return seen.clamp(0, AMBIENT_CEILING / 255).mean((1, 2, 3))
 
 

@@ -120,8 +120,7 @@ def by_teacher(source: TeacherSource, device: str) -> FusePair:
 
         @torch.no_grad()
         def fuse(pair: Pair) -> UInt8Array:
-            batch = whole_images(pair).to(torch.device(device))
-            return to_grey_image(network(batch.visible, batch.infrared))
+            return to_grey_image(network(*whole_images(pair, device)))
 
         return fuse
     assert source.folder is not None

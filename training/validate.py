@@ -41,12 +41,12 @@ class Validator:
             self._evaluators = [PairEvaluator(p.visible, p.infrared) for p in self._pairs]
         rows = []
         for index, (pair, evaluator) in enumerate(zip(self._pairs, self._evaluators, strict=True)):
-            batch = whole_images(pair).to(self._device)
-            fused = fuse(batch.visible, batch.infrared)
+            visible, infrared = whole_images(pair, self._device)
+            fused = fuse(visible, infrared)
             scores = evaluator.evaluate(to_grey_image(fused))
             rows.append([scores[name] for name in VALIDATION_METRICS])
             if board is not None and board.active and index < PANELS:
-                board.panel(step, f"pairs/{pair.name}", panel(batch.visible, batch.infrared, fused))
+                board.panel(step, f"pairs/{pair.name}", panel(visible, infrared, fused))
         means = {
             name: round(float(value), 4)
             for name, value in zip(VALIDATION_METRICS, np.mean(rows, 0), strict=True)
