@@ -14,7 +14,8 @@ from lut_fuse_core.model import FusionModel
 class GpuLattice:
     """A model's lattice; where dark scenes have one of their own, mixed anew for each frame.
 
-    array: what `fuse_pixels` takes.
+    array: what `fuse_pixels` takes. Mixing takes few blocks, and nothing waits for it but the
+    look-up; so it has a stream of its own, beside the encoder.
     """
 
     def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
@@ -29,21 +30,34 @@ class GpuLattice:
                 device.cupy.asarray(np.ravel(lattice))
                 for lattice in (model.lattice, model.dark.lattice)
             )
+            cuda = device.cupy.cuda
+            self._beside = cuda.Stream(non_blocking=True)
+            self._seen, self._mixed = (cuda.Event(disable_timing=True) for _ in range(2))
 
-    def enter(self, image: tuple[Any, ...]) -> None:
-        """Put what makes the lattice right for the scene of a visible image on the current stream.
+    def enter(self, image: tuple[Any, ...], stream: Any) -> None:
+        """Begin to make the lattice right for the scene of a visible image, once what is on the
+        stream has run.
 
         image: as all kernels take it, see `GpuFrame.image_arguments`.
         """
         if self._dark is None:
             return
+        self._seen.record(stream)
+        self._beside.wait_event(self._seen)
         nodes = self._bright_nodes.shape[0]
         launch = mix_launch(nodes)
-        self._kernels.functions["mix_lattice"](
-            launch.grid,
-            launch.block,
-            (
-                *(*image, self._bright_nodes, self._dark_nodes, np.int32(nodes)),
-                *(np.float32(self._dark.low), np.float32(self._dark.high), self.array),
-            ),
-        )
+        with self._beside:
+            self._kernels.functions["mix_lattice"](
+                launch.grid,
+                launch.block,
+                (
+                    *(*image, self._bright_nodes, self._dark_nodes, np.int32(nodes)),
+                    *(np.float32(self._dark.low), np.float32(self._dark.high), self.array),
+                ),
+            )
+        self._mixed.record(self._beside)
+
+    def wait(self, stream: Any) -> None:
+        """Let the stream wait until the lattice is right."""
+        if self._dark is not None:
+            stream.wait_event(self._mixed)

@@ -1,7 +1,7 @@
 // The kernels of a frame. With our own encoder: encode_tiles, fuse_pixels. With TensorRT's:
-// prepare_planes, TensorRT, fuse_pixels. For models with dark scenes, mix_lattice before them. What
-// they do to a tile is in the included files. A C++ compiler can compile all of it; warp.cuh says
-// what a kernel is there.
+// prepare_planes, TensorRT, fuse_pixels. For models with dark scenes, mix_lattice beside all that
+// comes before fuse_pixels. What they do to a tile is in the included files. A C++ compiler can
+// compile all of it; warp.cuh says what a kernel is there.
 //
 // Those whose names begin with sensor_ take infrared as the camera gave it, normalise and register
 // it on the way, and leave it registered for fuse_pixels.

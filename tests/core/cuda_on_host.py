@@ -76,8 +76,8 @@ class HostKernels:
         grid = map(np.int32, context.shape)
         covered = None if coverage is None else self._cupy.asarray(coverage)
         image = self._image(visible)
-        with self._stream:
-            self._lattice.enter(image)
+        self._lattice.enter(image, self._stream)
+        self._lattice.wait(self._stream)
         self._run(
             *("fuse_pixels", launch, *image, self._cupy.asarray(infrared), covered),
             *(self._cupy.asarray(context), *grid, self._lattice.array, np.float32(strength), out),

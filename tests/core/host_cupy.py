@@ -83,17 +83,37 @@ class HostTexture:
         self.content = np.frombuffer(address + sizes, np.uint8).copy()
 
 
+class HostEvent:
+    """A point on a stream that another can wait for."""
+
+    def __init__(self, disable_timing: bool = False) -> None:
+        assert disable_timing, "events for order alone are cheaper"
+        self.stream: HostStream | None = None
+        self.passed = False
+
+    def record(self, stream: HostStream) -> None:
+        """As CuPy's."""
+        self.stream, self.passed = stream, False
+        stream.put(self._pass)
+        if HostStream.capture is not None:
+            HostStream.capture.events.append(self)
+
+    def _pass(self) -> None:
+        self.passed = True
+
+
 class HostStream:
-    """Work that waits for `synchronize`, or is recorded in a capture."""
+    """Work that is done when it must: when the stream, or an event on it, is waited for. Or it is
+    recorded in a capture.
+    """
 
     current: HostStream | None = None
-    capturing: HostStream | None = None
+    capture: HostCapture | None = None
 
     def __init__(self, non_blocking: bool = False) -> None:
         assert non_blocking, "another stream would wait for the legacy default stream"
         self.ptr = id(self)
         self.queue: list[Callable[[], None]] = []
-        self._recorded: list[Callable[[], None]] = []
         self._outer: list[HostStream | None] = []
         _streams[self.ptr] = self
 
@@ -107,26 +127,59 @@ class HostStream:
 
     def put(self, work: Callable[[], None]) -> None:
         """Execute later."""
-        (self._recorded if HostStream.capturing is self else self.queue).append(work)
+        capture = HostStream.capture
+        (capture.recorded.get(self, self.queue) if capture else self.queue).append(work)
+
+    def wait_event(self, event: HostEvent) -> None:
+        """As CuPy's. In a capture, it takes this stream into it."""
+        capture, other = HostStream.capture, event.stream
+        assert other is not None, "the event was not recorded"
+        if capture is not None:
+            assert other in capture.recorded, "a capture cannot wait for what is outside of it"
+            capture.recorded.setdefault(self, [])
+            capture.awaited.add(other)
+
+        def catch_up() -> None:
+            while not event.passed:
+                other.queue.pop(0)()
+
+        self.put(catch_up)
 
     def synchronize(self) -> None:
         """Do all that was put here."""
         forbid_in_capture("synchronize")
-        queue, self.queue = self.queue, []
-        for work in queue:
-            work()
+        while self.queue:
+            self.queue.pop(0)()
 
     def begin_capture(self) -> None:
         """Record from now on."""
         assert not self.queue, "there is work before the capture"
-        HostStream.capturing, self._recorded = self, []
+        HostStream.capture = HostCapture(self)
 
     def end_capture(self) -> Any:
         """What was recorded, as a graph."""
-        assert HostStream.capturing is self
-        HostStream.capturing = None
-        recorded = list(self._recorded)
-        return SimpleNamespace(launch=lambda stream: stream.queue.extend(recorded))
+        capture, HostStream.capture = HostStream.capture, None
+        assert capture is not None
+        assert capture.origin is self
+        assert capture.awaited >= set(capture.recorded) - {self}, "a stream was not joined again"
+        return SimpleNamespace(launch=capture.launch)
+
+
+class HostCapture:
+    """What the origin of a capture, and streams that wait for it, are given meanwhile."""
+
+    def __init__(self, origin: HostStream) -> None:
+        self.origin = origin
+        self.recorded: dict[HostStream, list[Callable[[], None]]] = {origin: []}
+        self.events: list[HostEvent] = []
+        self.awaited: set[HostStream] = set()
+
+    def launch(self, stream: HostStream) -> None:
+        """As CuPy's graph does."""
+        for event in self.events:
+            event.passed = False
+        for member, work in self.recorded.items():
+            (stream if member is self.origin else member).queue.extend(work)
 
 
 _streams: dict[int, HostStream] = {}
@@ -139,7 +192,7 @@ def stream_at(pointer: int) -> HostStream:
 
 def forbid_in_capture(what: str) -> None:
     """Raise if a graph is being captured."""
-    assert HostStream.capturing is None, f"{what} is not allowed in a capture"
+    assert HostStream.capture is None, f"{what} is not allowed in a capture"
 
 
 def host_cupy(folder: Path, *, integrated: bool = False) -> Any:
@@ -188,6 +241,7 @@ def host_cupy(folder: Path, *, integrated: bool = False) -> Any:
             TextureObject=HostTexture,
         ),
         Stream=HostStream,
+        Event=HostEvent,
         Device=lambda: device,
         alloc_pinned_memory=pinned,
         runtime=runtime,

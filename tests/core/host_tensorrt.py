@@ -162,7 +162,7 @@ class _Context:
         return True
 
     def execute_async_v3(self, stream: int) -> bool:
-        if HostStream.capturing is not None and not self._executed:
+        if HostStream.capture is not None and not self._executed:
             return False
         self._executed = True
         shape, addresses = self._shape, dict(self._addresses)

@@ -190,7 +190,7 @@ def test_a_capture_that_fails_ends_and_the_next_one_works(
     encoder = type(backend.fuser._stage)
 
     def refused(*_: object) -> None:
-        if HostStream.capturing is not None:
+        if HostStream.capture is not None:
             raise RuntimeError("not in a capture")
 
     with monkeypatch.context() as patch:

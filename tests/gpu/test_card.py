@@ -100,6 +100,17 @@ def test_odd_sizes(default: GpuBackend, size: tuple[int, int]) -> None:
     require(default, random_pair(*size))
 
 
+def test_dark_and_bright_scenes_in_turn(default: GpuBackend) -> None:
+    visible, infrared = random_pair(240, 320)
+    pairs = [((visible * light).astype(np.uint8), infrared) for light in (1, 0.6, 0.15)]
+    for pair in pairs:
+        require(default, pair)
+    expected = [default.fuse(*pair) for pair in pairs]
+    for _ in range(30):
+        for pair, fused in zip(pairs, expected, strict=True):
+            np.testing.assert_array_equal(default.fuse(*pair), fused)
+
+
 def test_strength_and_coverage(default: GpuBackend) -> None:
     coverage = random_pair(123, 211, seed=7)[1]
     require(default, random_pair(123, 211), strength=0.37, coverage=coverage)
