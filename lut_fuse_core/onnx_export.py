@@ -83,7 +83,14 @@ class _FloatEncoder:
         block = self.encoder.blocks[index]
         weight = self.constant(f"weight_{index}", block.weight)
         bias = self.constant(f"bias_{index}", block.bias)
-        return self.graph.node("Conv", [source, weight, bias], pads=[1, 1, 1, 1])
+        return self.convolution(source, weight, bias)
+
+    def convolution(self, source: str, weight: str, bias: str) -> str:
+        """A 3x3 convolution that keeps the size."""
+        # What ONNX would infer from the weights: TensorRT 8.5 does not, where they are quantised.
+        return self.graph.node(
+            "Conv", [source, weight, bias], kernel_shape=[3, 3], pads=[1, 1, 1, 1]
+        )
 
     def constant(self, name: str, array: FloatArray) -> str:
         """A tensor in the type of the encoder."""
@@ -118,8 +125,7 @@ class _Int8Encoder(_FloatEncoder):
         weight = graph.tensor(f"weight_{index}", block.weight)
         weight = self.quantised(f"weight_{index}", weight, _weight_range(block))
         bias = graph.tensor(f"bias_{index}", block.bias)
-        hidden = graph.node("Conv", [values, weight, bias], pads=[1, 1, 1, 1])
-        hidden = self.after(index, hidden)
+        hidden = self.after(index, self.convolution(values, weight, bias))
         if index == len(self.encoder.blocks) - 2:
             hidden = graph.node("Cast", [hidden], to=HALF)
         return hidden

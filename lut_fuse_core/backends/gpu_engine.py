@@ -58,9 +58,18 @@ class EngineKey:
     def file_name(self) -> str:
         """A file name that holds all of it."""
         return (
-            f"encoder-{file_part(self.gpu)}-sm{self.capability}-trt{file_part(self.tensorrt)}"
+            f"encoder-{self._place}"
             f"-{self.precision}-{self.columns}x{self.rows}-{self.onnx_hash[:16]}.engine"
         )
+
+    @property
+    def timings_name(self) -> str:
+        """A file name for what TensorRT measured: it holds for all encoders, precisions, sizes."""
+        return f"timings-{self._place}.cache"
+
+    @property
+    def _place(self) -> str:
+        return f"{file_part(self.gpu)}-sm{self.capability}-trt{file_part(self.tensorrt)}"
 
 
 def file_part(text: str) -> str:
@@ -147,7 +156,8 @@ def load_or_build(
     """
     logger = tensorrt.Logger(tensorrt.Logger.WARNING)
     runtime = tensorrt.Runtime(logger)
-    path = (folder or cache_folder()) / key.file_name
+    folder = folder or cache_folder()
+    path = folder / key.file_name
     if path.is_file():
         engine = runtime.deserialize_cuda_engine(path.read_bytes())
         if engine is not None:
@@ -156,22 +166,29 @@ def load_or_build(
     _log.warning(
         "building the TensorRT engine for a grid of %dx%d in %s; it is kept in %s, so this "
         "happens once",
-        *(key.columns, key.rows, key.precision, path.parent),
+        *(key.columns, key.rows, key.precision, folder),
     )
-    plan = _build(tensorrt, logger, key, onnx, channels)
+    timings = folder / key.timings_name
+    plan, measured = _build(
+        tensorrt, logger, key, onnx, channels, timings.read_bytes() if timings.is_file() else b""
+    )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(plan)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, content in ((path, plan), (timings, measured)):
+            with atomic_write(file) as temporary:
+                temporary.write_bytes(content)
     except OSError as error:
-        _log.warning("the TensorRT engine cannot be kept in %s (%s)", path.parent, error)
+        _log.warning("the TensorRT engine cannot be kept in %s (%s)", folder, error)
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise BackendUnavailableError("TensorRT cannot load the engine that it has just built")
     return engine
 
 
-def _build(tensorrt: Any, logger: Any, key: EngineKey, onnx: bytes, channels: int) -> bytes:
+def _build(
+    tensorrt: Any, logger: Any, key: EngineKey, onnx: bytes, channels: int, timings: bytes
+) -> tuple[bytes, bytes]:
+    """An engine, and what TensorRT has measured for it and before it (timings), serialised."""
     builder = tensorrt.Builder(logger)
     flags, weakly_typed = network_flags(tensorrt.NetworkDefinitionCreationFlag)
     network = builder.create_network(flags)
@@ -193,10 +210,23 @@ def _build(tensorrt: Any, logger: Any, key: EngineKey, onnx: bytes, channels: in
     )
     profile.set_shape("planes", least, most, most)
     config.add_optimization_profile(profile)
+    recall_timings(config, timings)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise BackendUnavailableError("TensorRT cannot build the encoder; its log says why")
-    return bytes(plan)
+    return bytes(plan), bytes(config.get_timing_cache().serialize())
+
+
+def recall_timings(config: Any, known: bytes) -> None:
+    """Let a build go on from what was measured before. Nearly all of its time goes into that, and
+    an encoder of the same structure, as after more training, needs nothing new.
+
+    known: as serialised, or empty; what TensorRT cannot use is begun anew.
+    """
+    for content in (known, b""):
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+            return
 
 
 def use_own_kernels_only(sources: Any, config: Any) -> None:

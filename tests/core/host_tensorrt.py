@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 from host_cupy import HostStream, stream_at
 
@@ -56,7 +57,8 @@ MISSING = 0b111
 
 
 def host_tensorrt(version: str) -> Any:
-    """The stand-in for the module. built: how many engines were built."""
+    """The stand-in for the module. built: the flags of every engine that was built; measured: how
+    many of them needed measurements."""
     module = SimpleNamespace(
         __version__=version,
         NetworkDefinitionCreationFlag=_OldNetworkFlag if version == OLD else _NewNetworkFlag,
@@ -64,6 +66,7 @@ def host_tensorrt(version: str) -> Any:
         TacticSource=_OldSource if version == OLD else _NewSource,
         MemoryPoolType=SimpleNamespace(WORKSPACE="workspace"),
         built=[],
+        measured=0,
     )
 
     class Logger:
@@ -73,7 +76,7 @@ def host_tensorrt(version: str) -> Any:
 
     module.Logger = Logger
     module.Builder = lambda _: _Builder(module)
-    module.OnnxParser = _Parser
+    module.OnnxParser = lambda network, _: _Parser(network, version)
     module.Runtime = lambda _: SimpleNamespace(
         deserialize_cuda_engine=lambda plan: _deserialised(plan, version)
     )
@@ -81,14 +84,26 @@ def host_tensorrt(version: str) -> Any:
 
 
 class _Parser:
+    """The old one does not infer a kernel's size from weights that are computed."""
+
     num_errors = 0
 
-    def __init__(self, network: Any, _: Any) -> None:
-        self._network = network
+    def __init__(self, network: Any, version: str) -> None:
+        self._network, self._version = network, version
 
-    def parse(self, onnx: bytes) -> bool:
-        self._network.onnx = onnx
-        return True
+    def parse(self, file: bytes) -> bool:
+        graph = onnx.load_model_from_string(file).graph
+        constants = {tensor.name for tensor in graph.initializer}
+        for node in graph.node:
+            sized = "kernel_shape" in {attribute.name for attribute in node.attribute}
+            computed = node.op_type == "Conv" and node.input[1] not in constants
+            if self._version == OLD and computed and not sized:
+                self.num_errors += 1
+        self._network.onnx = file
+        return not self.num_errors
+
+    def get_error(self, index: int) -> str:
+        return f"error {index}: shape misaligns with the kernel's"
 
 
 class _Builder:
@@ -106,7 +121,19 @@ class _Builder:
             profile=None,
             sources=sum(1 << source for source in self._module.TacticSource),
             set_memory_pool_limit=lambda *_: None,
+            timings=None,
+            create_timing_cache=_timings,
         )
+        config.get_timing_cache = lambda: SimpleNamespace(
+            serialize=lambda: pickle.dumps(config.timings)
+        )
+
+        def set_timing_cache(cache: set[Any], ignore_mismatch: bool) -> bool:
+            assert not ignore_mismatch
+            config.timings = cache
+            return True
+
+        config.set_timing_cache = set_timing_cache
         config.get_tactic_sources = lambda: config.sources
         config.set_tactic_sources = lambda sources: setattr(config, "sources", sources) or True
         config.set_flag = lambda flag: config.flags.add(self._module.BuilderFlag(flag).name)
@@ -126,8 +153,20 @@ class _Builder:
         if config.sources & MISSING:
             return None
         self._module.built.append(sorted(config.flags))
+        tensors = onnx.load_model_from_string(network.onnx).graph.initializer
+        structure = tuple((*tensor.dims, tensor.data_type) for tensor in tensors)
+        layers = (structure, *sorted(config.flags), config.profile.shapes["planes"])
+        self._module.measured += layers not in config.timings
+        config.timings.add(layers)
         facts = (self._module.__version__, network.onnx, config.profile.shapes["planes"])
         return memoryview(pickle.dumps(facts))
+
+
+def _timings(content: bytes) -> Any:
+    try:
+        return pickle.loads(content) if content else set()
+    except pickle.UnpicklingError:
+        return None
 
 
 def _deserialised(plan: bytes, version: str) -> Any:

@@ -118,12 +118,21 @@ def test_an_engine_is_kept_by_precision(make: Make, module: Any, tmp_path: Path)
     assert len(module.built) == 4
 
 
-def test_a_spoilt_engine_is_built_again(make: Make, module: Any, tmp_path: Path) -> None:
+def test_another_model_of_the_same_structure_needs_no_measurements(make: Make, module: Any) -> None:
+    for seed, precision in ((0, "fp16"), (1, "fp16"), (0, "fp32"), (1, "fp32")):
+        make(precision, random_model(seed, channels=8))
+    assert len(module.built) == 4
+    assert module.measured == 2
+
+
+def test_a_spoilt_engine_is_built_again_and_spoilt_measurements_are_made_again(
+    make: Make, module: Any, tmp_path: Path
+) -> None:
     make("int8")
-    (engine,) = tmp_path.iterdir()
-    engine.write_bytes(b"spoilt")
+    for file in tmp_path.iterdir():
+        file.write_bytes(b"spoilt")
     make("int8")
-    assert len(module.built) == 2
+    assert len(module.built) == module.measured == 2
 
 
 def test_a_model_without_ranges_is_refused_in_int8_with_the_command_that_finds_them(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from lut_fuse_core.backends import create_backend
 from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_device import GpuDevice
 from lut_fuse_core.backends.gpu_frame import GpuFuser, Work
-from lut_fuse_core.backends.gpu_options import GpuOptions
+from lut_fuse_core.backends.gpu_options import GpuOptions, Precision
 from lut_fuse_core.backends.tensorrt import TensorRtBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import FusionModel
@@ -44,10 +45,9 @@ VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
         for w, h in ((32, 16), (32, 8), (16, 16), (16, 8))
     },
     "cuda fp32": (CudaBackend, {"options": GpuOptions("fp32")}),
-    "tensorrt fp16": (TensorRtBackend, {"options": GpuOptions("fp16")}),
-    "tensorrt fp32": (TensorRtBackend, {"options": GpuOptions("fp32")}),
-    "tensorrt int8": (TensorRtBackend, {"options": GpuOptions("int8")}),
 }
+PRECISIONS: tuple[Precision, ...] = ("fp16", "int8", "fp32")
+"""Of TensorRT's engines."""
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,16 @@ class Floor:
 
 
 def measure(device: GpuDevice, model: FusionModel, skipped: dict[str, str]) -> Iterator[CardTime]:
-    """Every backend at every size; what cannot run is added to ``skipped`` with the reason."""
+    """Every backend but `tensorrt` at every size; what cannot run is added to ``skipped`` with the
+    reason.
+    """
     for variant, (kind, options) in VARIANTS.items():
+        try:
+            backend = kind(fitting(model, options), **options)
+        except BackendUnavailableError as error:
+            skipped[variant] = str(error)
+            continue
         for height, width in SIZES:
-            try:
-                extra = {"size": (height, width)} if kind is TensorRtBackend else {}
-                backend = kind(fitting(model, options), **options, **extra)
-            except BackendUnavailableError as error:
-                skipped[variant] = str(error)
-                break
             yield _gpu_time(device, backend.fuser, variant, height, width)
             yield _raw_time(device, backend.fuser, variant, height, width)
     for name in ("native", "cpu"):
@@ -105,6 +106,25 @@ def measure(device: GpuDevice, model: FusionModel, skipped: dict[str, str]) -> I
             fuse = partial(backend.fuse, visible, infrared)
             host = _host_median(fuse, seconds=CPU_SECONDS)
             yield CardTime(name, width, height, None, host)
+
+
+def measure_tensorrt(device: GpuDevice, facts: dict[str, Any], end: float) -> None:
+    """Add `tensorrt` in every precision at every size to the facts.
+
+    end: as `time.perf_counter` tells it; no engine is begun after it.
+    """
+    model = models()["default"]
+    for (height, width), precision in product(SIZES, PRECISIONS):
+        variant, options = f"tensorrt {precision}", GpuOptions(precision)
+        try:
+            if time.perf_counter() > end:
+                raise BackendUnavailableError("no time was left")
+            backend = TensorRtBackend(model, options=options, size=(height, width))
+        except BackendUnavailableError as error:
+            facts["skipped"][f"{variant}, {width}x{height}"] = str(error)
+            continue
+        for timed in (_gpu_time, _raw_time):
+            facts["times"].append(asdict(timed(device, backend.fuser, variant, height, width)))
 
 
 def _gpu_time(
@@ -256,7 +276,7 @@ def _host_median(work: Callable[[], object], seconds: float = 0.5) -> float:
     return float(np.median(times))
 
 
-def measure_all(device: GpuDevice, facts: dict[str, Any]) -> None:
+def measure_all(device: GpuDevice, facts: dict[str, Any], _: float) -> None:
     """Put ``floor``, ``skipped`` and ``times`` into the facts, JSON-serialisable, one by one."""
     model = models()["default"]
     floor, stride = measure_floor(device), model.encoder.stride

@@ -35,6 +35,7 @@ import bare_machine  # noqa: E402
 
 from lut_fuse_core.atomic import atomic_write  # noqa: E402
 from lut_fuse_core.backends.gpu_device import GpuDevice, open_device  # noqa: E402
+from lut_fuse_core.backends.gpu_engine import open_tensorrt  # noqa: E402
 from lut_fuse_core.errors import BackendUnavailableError  # noqa: E402
 
 NO_CARD = 3
@@ -84,7 +85,7 @@ def main() -> int:
         elif left < LEAST_SECONDS:
             step = Step(name, "skipped", 0.0, "no time was left")
         else:
-            step = work(left)
+            step = work(name, left)
         print(f"{step.outcome:8} {name} ({step.seconds:.0f} s) {step.note}", file=sys.stderr)
         steps.append(step)
         write_report(options.output, device, steps, facts)
@@ -93,8 +94,8 @@ def main() -> int:
     return 0 if device else NO_CARD
 
 
-Work = Callable[[float], Step]
-"""Takes the seconds that are left."""
+Work = Callable[[str, float], Step]
+"""Takes the step's name and the seconds that are left."""
 
 
 def planned(device: GpuDevice | None, facts: dict[str, Any]) -> dict[str, Work | None]:
@@ -102,14 +103,15 @@ def planned(device: GpuDevice | None, facts: dict[str, Any]) -> dict[str, Work |
 
     facts: the times are put here.
     """
+    times = partial(timing_step, device, facts)
     card: dict[str, Work] = {
-        "tests on the card": lambda left: pytest_step(
-            "tests on the card", min(left, TESTS_SECONDS), "tests/gpu/test_card.py"
-        ),
-        "times on the card": lambda _: timing_step(device, facts),
+        "tests on the card": partial(card_tests_step, "not tensorrt"),
+        "times on the card": partial(times, "measure_all"),
+        **{f"compute-sanitizer {tool}": partial(sanitizer_step, tool) for tool in SANITIZER_TOOLS},
+        # Its engines take long to build: what needs none comes before.
+        "tests of TensorRT": partial(tensorrt_step, partial(card_tests_step, "tensorrt")),
+        "times of TensorRT": partial(tensorrt_step, partial(times, "measure_tensorrt")),
     }
-    for tool in SANITIZER_TOOLS:
-        card[f"compute-sanitizer {tool}"] = partial(sanitizer_step, tool)
     return {
         **{name: work if device else None for name, work in card.items()},
         "compilation": compile_step,
@@ -117,17 +119,30 @@ def planned(device: GpuDevice | None, facts: dict[str, Any]) -> dict[str, Work |
     }
 
 
-def compile_step(left: float) -> Step:
+def card_tests_step(chosen: str, name: str, left: float) -> Step:
+    """Those tests on the card whose names match; see pytest's -k."""
+    return pytest_step(name, min(left, TESTS_SECONDS), "tests/gpu/test_card.py", "-k", chosen)
+
+
+def tensorrt_step(work: Work, name: str, left: float) -> Step:
+    """A step that needs TensorRT."""
+    try:
+        open_tensorrt()
+    except BackendUnavailableError as error:
+        return Step(name, "skipped", 0.0, str(error))
+    return work(name, left)
+
+
+def compile_step(name: str, left: float) -> Step:
     """The CUDA sources, for the cards we build for, with nvcc and NVRTC, whichever is there."""
     if shutil.which("nvcc") is None and importlib.util.find_spec("cupy") is None:
-        return Step("compilation", "skipped", 0.0, "neither nvcc nor CuPy is there")
+        return Step(name, "skipped", 0.0, "neither nvcc nor CuPy is there")
     command = [sys.executable, str(ROOT / ".ci" / "gpu_compile.py")]
-    return command_step("compilation", command, left, may_be_slow=True)
+    return command_step(name, command, left, may_be_slow=True)
 
 
-def host_step(left: float) -> Step:
+def host_step(name: str, left: float) -> Step:
     """The same sources through a C++ compiler, against the reference."""
-    name = "sources on the host"
     if shutil.which("g++") is None and shutil.which("c++") is None:
         return Step(name, "skipped", 0.0, "there is no C++ compiler")
     for module in ("hypothesis", "onnxruntime"):
@@ -137,18 +152,17 @@ def host_step(left: float) -> Step:
     return pytest_step(name, left, *(f"tests/core/test_{n}.py" for n in names), may_be_slow=True)
 
 
-def pytest_step(name: str, left: float, *files: str, may_be_slow: bool = False) -> Step:
+def pytest_step(name: str, left: float, *arguments: str, may_be_slow: bool = False) -> Step:
     """Tests in a process of their own; its last line is the note."""
     if importlib.util.find_spec("pytest") is None:
         return Step(name, "skipped", 0.0, "the module pytest is missing")
     plugins = ["-p", "no:cacheprovider", "-p", "bare_machine"]
-    command = [sys.executable, "-m", "pytest", *plugins, *files]
+    command = [sys.executable, "-m", "pytest", *plugins, *arguments]
     return command_step(name, command, left, may_be_slow)
 
 
-def sanitizer_step(tool: str, left: float) -> Step:
+def sanitizer_step(tool: str, name: str, left: float) -> Step:
     """A few frames of every variant under compute-sanitizer."""
-    name = f"compute-sanitizer {tool}"
     if shutil.which("compute-sanitizer") is None:
         return Step(name, "skipped", 0.0, "compute-sanitizer is not on the PATH")
     command = [
@@ -197,14 +211,19 @@ def command_step(
     return Step(name, "failed", took, lines[-1].strip("= "))
 
 
-def timing_step(device: GpuDevice | None, facts: dict[str, Any]) -> Step:
-    """Times in this process; what was measured before something failed is kept."""
-    assert device is not None
-    name, start = "times on the card", time.perf_counter()
-    try:
-        from card_timing import measure_all
+def timing_step(
+    device: GpuDevice | None, facts: dict[str, Any], measure: str, name: str, left: float
+) -> Step:
+    """Times in this process; what was measured before something failed is kept.
 
-        measure_all(device, facts)
+    measure: a function of `card_timing`.
+    """
+    assert device is not None
+    start = time.perf_counter()
+    try:
+        import card_timing
+
+        getattr(card_timing, measure)(device, facts, start + left)
     except Exception as error:  # whatever the card says; the rest of the report must be written
         traceback.print_exc()
         return Step(name, "failed", time.perf_counter() - start, f"{type(error).__name__}: {error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tensorrt fp32": {"options": GpuOptions("fp32")},
     "tensorrt int8": {"options": GpuOptions("int8")},
 }
+ENGINES = [
+    *[(f"tensorrt {precision}", "default") for precision in ("fp16", "fp32", "int8")],
+    ("tensorrt fp16", "width 16"),
+]
+"""What of TensorRT is tried with which model: an engine may take most of a minute to build."""
+CASES = [c for c in product(VARIANTS, MODELS) if not c[0].startswith("tensorrt")] + ENGINES
 _created: dict[tuple[str, int], GpuBackend] = {}
 
 
@@ -54,8 +61,6 @@ def create(variant: str, model: FusionModel) -> GpuBackend:
                 open_tensorrt()
             except BackendUnavailableError as unavailable:
                 pytest.skip(str(unavailable))
-            if variant.endswith("int8") and len(model.encoder.blocks) < 3:
-                pytest.skip("nothing of two convolutions is in int8")
             _created[key] = TensorRtBackend(model, **VARIANTS[variant])
         else:
             _created[key] = CudaBackend(fitting(model, VARIANTS[variant]), **VARIANTS[variant])
@@ -73,8 +78,7 @@ def require(backend: GpuBackend, pair: tuple[UInt8Array, UInt8Array], **options:
     assert found.good, found
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("variant", "name"), CASES)
 @pytest.mark.parametrize("kind", [random_pair, smooth_pair])
 def test_random_pairs(
     variant: str, name: str, kind: Callable[[int, int], tuple[UInt8Array, UInt8Array]]
