@@ -14,11 +14,8 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of R, G, B in the luma: ITU-R BT.601, full range."""
 
 AMBIENT_GRID = 64
-"""The ambient level is measured at so many rows and columns, spread evenly over the frame. This and
-the next number stand in native/model.cpp, too."""
-
-AMBIENT_CEILING = 96
-"""Grey levels beyond which a pixel counts no more, so that lamps do not make a night bright."""
+"""The ambient level is measured at so many rows and columns, spread evenly over the frame. This
+number stands in native/model.cpp, too."""
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -36,14 +33,15 @@ def luma(visible: UInt8Array) -> FloatArray:
     )
 
 
-def ambient(visible: UInt8Array) -> float:
-    """How bright the scene is: mean over the frame of the luma, cut off at `AMBIENT_CEILING`.
+def ambient(visible: UInt8Array, ceiling: float) -> float:
+    """How bright the scene is: mean over the frame of the luma, cut off at a ceiling, so that a
+    lamp, however bright, counts no more than its place in the frame.
 
-    visible: ``(H, W, 3) uint8``, RGB. Returns grey levels, 0 to `AMBIENT_CEILING`. Thousandths of
-    grey levels are added up as whole numbers, so that every backend finds the same.
+    visible: ``(H, W, 3) uint8``, RGB. ceiling: grey levels. Returns grey levels, 0 to ``ceiling``.
+    Thousandths of grey levels are added up as whole numbers, so that every backend finds the same.
     """
     thousandths = ambient_samples(visible).astype(np.int32) @ np.array([299, 587, 114], np.int32)
-    return float(np.minimum(thousandths, 1000 * AMBIENT_CEILING).mean()) / 1000
+    return float(np.minimum(thousandths, round(1000 * ceiling)).mean()) / 1000
 
 
 def ambient_samples(visible: UInt8Array) -> UInt8Array:
@@ -64,7 +62,7 @@ def darkness(visible: UInt8Array, dark: DarkScene | None) -> float:
 
     visible: ``(H, W, 3) uint8``, RGB.
     """
-    return 0.0 if dark is None else dark.darkness(ambient(visible))
+    return 0.0 if dark is None else dark.darkness(ambient(visible, dark.high))
 
 
 def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:

@@ -76,7 +76,7 @@ class DistilJob:
         """EMDS, the quality measures, and stability under noise."""
         loss = self._config.loss
         luma, infrared = luma_of(batch.visible), batch.infrared
-        fused = self._fuse(batch.visible, infrared, batch.ambient)
+        fused = self._fuse(batch.visible, infrared, batch.scene)
         taught = self._taught(batch)
         start = self._comparison.start(batch, self._fused_by)
         terms: dict[str, Term] = {}
@@ -93,7 +93,7 @@ class DistilJob:
             **quality_terms(fused, luma, infrared, loss.quality, loss.targets, start),
             **stability_term(
                 lambda visible, infrared: self._fuse(
-                    visible, infrared, batch.ambient[: len(visible)]
+                    visible, infrared, batch.scene[: len(visible)]
                 ),
                 fused,
                 batch.visible,
@@ -114,13 +114,13 @@ class DistilJob:
 
     def _fused_by(self, network: Teacher, batch: Batch) -> Tensor:
         # Only an MM-LUT may fuse crops as parts of a scene.
-        scene = (batch.ambient,) if isinstance(network, MMLut | ModelFile) else ()
+        scene = (batch.scene,) if isinstance(network, MMLut | ModelFile) else ()
         with torch.no_grad(), self._autocast:
             return network(batch.visible, batch.infrared, *scene).float().clamp(0, 1)
 
-    def _fuse(self, visible: Tensor, infrared: Tensor, ambient: Tensor | None = None) -> Tensor:
+    def _fuse(self, visible: Tensor, infrared: Tensor, scene: Tensor | None = None) -> Tensor:
         with self._autocast:
-            return self.module(visible, infrared, ambient).float()
+            return self.module(visible, infrared, scene).float()
 
 
 def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Outcome, Scores]:

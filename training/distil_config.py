@@ -24,7 +24,7 @@ class DistilLossConfig:
         each crop by itself: 0 holds a measure without rewarding more of it. relative_to: another
         method instead of the start, for a student of another structure or from scratch.
     dark_level, dark_targets: with relative, other targets for crops of scenes whose ambient level
-        (`Batch.ambient`) lies below, see `losses.Start`.
+        (`mm_lut.ambient_of`, lamps cut off at 96 grey levels) lies below, see `losses.Start`.
     rival, lead: with relative, a method that the student is to be better than on every crop, by
         at least this share of each measure. (A method is whatever can be a teacher but a folder.)
     stability, stability_limit: see `losses.stability_term`.

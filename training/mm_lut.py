@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import AMBIENT_CEILING, ambient_grid
+from lut_fuse_core.features import ambient_grid
 from lut_fuse_core.model import (
     INPUT_CHANNELS,
     Axis,
@@ -35,8 +35,8 @@ class MMLutConfig:
 
     nodes: nodes on the luma, infrared, gradient and context axis.
     gradient_range: grey levels at which the gradient axis ends.
-    dark: ambient levels, in grey levels, at which a second lattice serves alone, and not at all;
-        see `DarkScene`. None for a model without.
+    dark: ambient levels, in grey levels, at which a second lattice serves alone, and not at all:
+        ``low`` and ``high`` of `DarkScene`. None for a model without.
     width, pool, unshuffle, skip, inputs: the context encoder, see `ContextEncoder`.
     """
 
@@ -53,8 +53,10 @@ class MMLutConfig:
     inputs: EncoderInput = "luma_infrared"
 
     def __post_init__(self) -> None:
-        if self.dark and not 0 <= self.dark[0] < self.dark[1]:
-            raise InputError(f"student.dark is {list(self.dark)}; its two levels must increase")
+        if self.dark and not 0 <= self.dark[0] < self.dark[1] <= 255:
+            raise InputError(
+                f"student.dark is {list(self.dark)}; its two levels must increase, from 0 to 255"
+            )
 
     def axes(self) -> tuple[Axis, Axis, Axis, Axis]:
         """The lattice axes, in the core's order."""
@@ -70,9 +72,9 @@ class MMLutConfig:
 class MMLut(nn.Module):
     """Learnable lattice and context encoder (paper, section 3.2).
 
-    ``forward(visible, infrared, ambient)`` takes ``(B, 3, H, W)`` RGB and ``(B, 1, H, W)``, float
-    in [0, 1], and returns the fused luma ``(B, 1, H, W)``, not clipped. ambient: of the scenes that
-    the images are cut from, ``(B,)`` in [0, 1]; None if they are whole.
+    ``forward(visible, infrared, scene)`` takes ``(B, 3, H, W)`` RGB and ``(B, 1, H, W)``, float in
+    [0, 1], and returns the fused luma ``(B, 1, H, W)``, not clipped. scene: the scenes that the
+    images are cut from, see `scene_of`; None if they are whole.
     """
 
     def __init__(self, config: MMLutConfig) -> None:
@@ -94,7 +96,7 @@ class MMLut(nn.Module):
         """The lattice, and that of dark scenes if there is one."""
         return [self.lattice, self.dark_lattice] if self.config.dark else [self.lattice]
 
-    def forward(self, visible: Tensor, infrared: Tensor, ambient: Tensor | None = None) -> Tensor:
+    def forward(self, visible: Tensor, infrared: Tensor, scene: Tensor | None = None) -> Tensor:
         """Fused luma of a batch of pairs."""
         luma = luma_of(visible)
         return self.look_up(
@@ -102,14 +104,14 @@ class MMLut(nn.Module):
             infrared,
             self.gradient(luma),
             self.context(visible, infrared),
-            ambient_of(visible) if ambient is None else ambient,
+            scene_of(visible) if scene is None else scene,
         )
 
     def look_up(
-        self, luma: Tensor, infrared: Tensor, gradient: Tensor, context: Tensor, ambient: Tensor
+        self, luma: Tensor, infrared: Tensor, gradient: Tensor, context: Tensor, scene: Tensor
     ) -> Tensor:
-        """Interpolate the lattice at four features, each ``(B, 1, H, W)`` in [0, 1] grey, in scenes
-        of the ambient levels ``(B,)`` in [0, 1]."""
+        """Interpolate the lattice at four features, each ``(B, 1, H, W)`` in [0, 1] grey, in these
+        scenes (`scene_of`)."""
         features = (luma, infrared, gradient, context)
         strides = torch.tensor(self.lattice.stride())
         base: Any = 0
@@ -123,11 +125,12 @@ class MMLut(nn.Module):
         flat = self.lattice.reshape(-1)
         if self.config.dark:
             low, high = self.config.dark
-            darkness = ((high - 255 * ambient) / (high - low)).clamp(0, 1).to(flat)
+            ambient = 255 * ambient_of(scene, high / 255)
+            darkness = ((high - ambient) / (high - low)).clamp(0, 1).to(flat)
             dark = self.dark_lattice.reshape(-1)
-            scene = torch.arange(len(luma), device=luma.device) * flat.numel()
+            start = torch.arange(len(luma), device=luma.device) * flat.numel()
             flat = torch.lerp(flat[None], dark[None], darkness[:, None]).reshape(-1)
-            base = base + scene[:, None, None, None]
+            base = base + start[:, None, None, None]
         fused: Any = 0.0
         for corner in product((0, 1), repeat=4):
             offset = int(sum(c * int(s) for c, s in zip(corner, strides, strict=True)))
@@ -238,11 +241,16 @@ def luma_of(visible: Tensor) -> Tensor:
     return 0.299 * visible[:, :1] + 0.587 * visible[:, 1:2] + 0.114 * visible[:, 2:]
 
 
-def ambient_of(visible: Tensor) -> Tensor:
-    """Ambient level of whole images ``(B, 3, H, W)``, ``(B,)`` in [0, 1], as `features.ambient`."""
+def scene_of(visible: Tensor) -> Tensor:
+    """What tells the ambient level of whole images ``(B, 3, H, W)``: luma of some of their pixels,
+    ``(B, AMBIENT_GRID**2)`` in [0, 1], those of `features.ambient_samples`."""
     rows, columns = map(torch.from_numpy, ambient_grid(*visible.shape[-2:]))
-    seen = luma_of(visible[:, :, rows, columns])
-    return seen.clamp(0, AMBIENT_CEILING / 255).mean((1, 2, 3))
+    return luma_of(visible[:, :, rows, columns]).flatten(1)
+
+
+def ambient_of(scene: Tensor, ceiling: float) -> Tensor:
+    """Ambient level of scenes (`scene_of`), ``(B,)`` in [0, ceiling], as `features.ambient`."""
+    return scene.clamp(0, ceiling).mean(1)
 
 
 def sobel(image: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,13 +7,14 @@
 LUT_FUSE_DEVICE float darkness_of(const Frame& frame, int* sum, float low, float high) {
     if (first_thread() == 0) *sum = 0;
     wait_for_block();
+    const int most = int(1000.0f * high + 0.5f);
     int thousandths = 0;
     for (int i = first_thread(); i < AMBIENT_GRID * AMBIENT_GRID; i += thread_count()) {
         const int y = (2 * (i / AMBIENT_GRID) + 1) * frame.height / (2 * AMBIENT_GRID);
         const int x = (2 * (i % AMBIENT_GRID) + 1) * frame.width / (2 * AMBIENT_GRID);
         const unsigned char* rgb = frame.visible + (size_t(y) * frame.width + x) * 3;
         const int luma = 299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2];
-        thousandths += luma < 1000 * AMBIENT_CEILING ? luma : 1000 * AMBIENT_CEILING;
+        thousandths += luma < most ? luma : most;
     }
     add_in_block(sum, thousandths);
     wait_for_block();

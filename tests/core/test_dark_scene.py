@@ -36,21 +36,22 @@ def a_scene(top: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("size", [(16, 16), (63, 65), (480, 640)])
-def test_the_ambient_level_is_the_mean_luma_cut_off_at_96(size: tuple[int, int]) -> None:
-    assert ambient(grey(40, size)) == pytest.approx(40)
-    assert ambient(grey(200, size)) == pytest.approx(96)
+def test_the_ambient_level_is_the_mean_luma_cut_off_at_a_ceiling(size: tuple[int, int]) -> None:
+    assert ambient(grey(40, size), 96) == pytest.approx(40)
+    assert ambient(grey(200, size), 96) == pytest.approx(96)
+    assert ambient(grey(200, size), 64.5) == pytest.approx(64.5)
     green = grey(0, size)
     green[..., 1] = 100
-    assert ambient(green) == pytest.approx(58.7)
+    assert ambient(green, 96) == pytest.approx(58.7)
     half = grey(0, size)
     half[: size[0] // 2] = 80
-    assert ambient(half) == pytest.approx(40, abs=3)
+    assert ambient(half, 96) == pytest.approx(40, abs=3)
 
 
 def test_a_lamp_hardly_makes_a_night_brighter() -> None:
     lit = grey(30, (480, 640))
     lit[100:150, 200:250] = 255  # 0.8 % of the frame
-    assert ambient(lit) - 30 < 0.8
+    assert ambient(lit, 96) - 30 < 0.8
 
 
 def test_a_scene_turns_dark_linearly_from_one_level_to_another() -> None:
@@ -123,7 +124,8 @@ def test_the_parts_for_other_programs_have_both_lattices(dark: FusionModel, tmp_
     assert tmp_path / "dark_lattice.npy" in export_model(dark, tmp_path)
     np.testing.assert_array_equal(np.load(tmp_path / "dark_lattice.npy"), dark.dark.lattice)
     facts = json.loads((tmp_path / "model.json").read_text())["dark"]
-    assert (facts["low"], facts["high"], facts["ceiling"]) == (20.0, 110.0, 96)
+    assert (facts["low"], facts["high"]) == (20.0, 110.0)
+    assert "min(BT.601 luma, high)" in facts["ambient"]
     plain = export_model(replace(dark, dark=None), tmp_path / "plain")
     assert "dark_lattice.npy" not in {path.name for path in plain}
 
@@ -135,7 +137,8 @@ def test_a_texture_is_refused(dark: FusionModel) -> None:
 
 def test_levels_and_lattices_that_make_no_sense_are_refused(dark: FusionModel) -> None:
     assert dark.dark is not None
-    with pytest.raises(ModelError, match="must increase"):
-        DarkScene(dark.lattice, 80.0, 40.0)
+    for low, high in ((80.0, 40.0), (-1.0, 40.0), (40.0, 300.0)):
+        with pytest.raises(ModelError, match="must increase, from 0 to 255"):
+            DarkScene(dark.lattice, low, high)
     with pytest.raises(ModelError, match="lattice for dark scenes has shape"):
         replace(dark, dark=replace(dark.dark, lattice=dark.lattice[1:]))

@@ -43,7 +43,7 @@ SANITIZER_TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
 SANITIZER_SECONDS = 60
 SANITIZER_FOUND = 86
 LEAST_SECONDS = 5
-TESTS_SECONDS = 300
+TESTS_SECONDS = 360
 SECONDS = 570
 """Less than the ten minutes that a whole run may take."""
 
