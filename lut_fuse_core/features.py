@@ -14,8 +14,12 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of R, G, B in the luma: ITU-R BT.601, full range."""
 
 AMBIENT_GRID = 64
-"""The ambient level is measured at so many rows and columns, spread evenly over the frame. This
-number stands in native/model.cpp, too."""
+"""The ambient level is measured at so many rows and columns, spread evenly over the frame. This and
+the next number stand in native/model.cpp, too."""
+
+AMBIENT_RANK = 1638
+"""So many of these pixels, two in five, are darker than the ambient level. A lamp or a dark vehicle
+that enters the picture, however bright or dark, thus moves it but little."""
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -33,15 +37,18 @@ def luma(visible: UInt8Array) -> FloatArray:
     )
 
 
-def ambient(visible: UInt8Array, ceiling: float) -> float:
-    """How bright the scene is: mean over the frame of the luma, cut off at a ceiling, so that a
-    lamp, however bright, counts no more than its place in the frame.
+def ambient(visible: UInt8Array) -> float:
+    """How bright the scene is: the luma that two in five of the frame's pixels do not reach.
 
-    visible: ``(H, W, 3) uint8``, RGB. ceiling: grey levels. Returns grey levels, 0 to ``ceiling``.
-    Thousandths of grey levels are added up as whole numbers, so that every backend finds the same.
+    visible: ``(H, W, 3) uint8``, RGB. Returns grey levels, 0 to 256. Pixels are counted by their
+    luma in whole grey levels, rounded down, and taken as spread evenly up to the next: so the level
+    changes smoothly, and every backend finds the same.
     """
     thousandths = ambient_samples(visible).astype(np.int32) @ np.array([299, 587, 114], np.int32)
-    return float(np.minimum(thousandths, round(1000 * ceiling)).mean()) / 1000
+    counts = np.bincount(thousandths // 1000, minlength=256)
+    reached = np.cumsum(counts)
+    level = int(np.searchsorted(reached, AMBIENT_RANK))
+    return level + float(AMBIENT_RANK - (reached[level] - counts[level])) / float(counts[level])
 
 
 def ambient_samples(visible: UInt8Array) -> UInt8Array:
@@ -62,7 +69,7 @@ def darkness(visible: UInt8Array, dark: DarkScene | None) -> float:
 
     visible: ``(H, W, 3) uint8``, RGB.
     """
-    return 0.0 if dark is None else dark.darkness(ambient(visible, dark.high))
+    return 0.0 if dark is None else dark.darkness(ambient(visible))
 
 
 def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:

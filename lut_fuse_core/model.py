@@ -88,9 +88,8 @@ class DarkScene:
     one serves.
 
     lattice: like `FusionModel.lattice`, for scenes at ``low`` and below.
-    low, high: ambient levels in grey levels. A pixel as bright as ``high`` or brighter counts as
-        ``high``; where all are, the model's own lattice serves alone. In between a mixture of both
-        lattices does, linear in the level.
+    low, high: ambient levels in grey levels. At ``high`` and above the model's own lattice serves,
+        in between a mixture of both, linear in the level.
     """
 
     lattice: FloatArray
@@ -105,8 +104,7 @@ class DarkScene:
             )
 
     def darkness(self, ambient: float) -> float:
-        """How dark a scene of this ambient level (with ``high`` for its ceiling) is: 0 (not at all)
-        to 1."""
+        """How dark a scene of this ambient level is: 0 (not at all) to 1."""
         return float(np.clip((self.high - ambient) / (self.high - self.low), 0.0, 1.0))
 
 

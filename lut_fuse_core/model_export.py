@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from lut_fuse_core.atomic import atomic_write
-from lut_fuse_core.features import AMBIENT_GRID
+from lut_fuse_core.features import AMBIENT_GRID, AMBIENT_RANK
 from lut_fuse_core.model import FloatArray, FusionModel
 from lut_fuse_core.model_file import tensor_hash
 from lut_fuse_core.onnx_export import encoder_to_onnx
 
 AMBIENT = {
     "grid": AMBIENT_GRID,
-    "ambient": "mean of min(BT.601 luma, high) at grid x grid pixels spread evenly",
+    "rank": AMBIENT_RANK,
+    "ambient": "BT.601 luma that rank of grid x grid pixels, spread evenly, do not reach",
 }
 """How the level between ``low`` and ``high`` is measured; see `features.ambient`."""
 

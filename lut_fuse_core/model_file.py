@@ -24,8 +24,11 @@ from lut_fuse_core.model import (
     GradientSpec,
 )
 
-FORMAT_VERSION = 2
-"""The newest that is read. 2: another lattice for dark scenes; models without are written as 1."""
+FORMAT_VERSION = 3
+"""The newest that is read. 3: another lattice for dark scenes; models without are written as 1."""
+
+WITHDRAWN_VERSION = 2
+"""As 3, but its levels of dark scenes were those of another measure."""
 
 HEADER_KEY = "lut_fuse"
 RANGES_KEY = "input_ranges"
@@ -40,7 +43,7 @@ def save_model(model: FusionModel, path: str | Path) -> None:
     tensors = {name: np.ascontiguousarray(array) for name, array in model.tensors().items()}
     encoder = {k: v for k, v in asdict(model.encoder).items() if k != "blocks"}
     header: dict[str, Any] = {
-        "format": 1 if model.dark is None else 2,
+        "format": 1 if model.dark is None else FORMAT_VERSION,
         "axes": [asdict(axis) for axis in model.axes],
         "gradient": asdict(model.gradient),
         "encoder": encoder,
@@ -114,6 +117,11 @@ def _read(path: Path) -> tuple[dict[str, FloatArray], dict[str, Any]]:
     version = header.get("format")
     if not isinstance(version, int) or version < 1:
         raise ModelError(f"{path} states no valid format version; export it again")
+    if version == WITHDRAWN_VERSION:
+        raise ModelError(
+            f"{path} has format {version}, which measured in another way how dark a scene is; "
+            "train it again, from the run before it had a lattice for dark scenes"
+        )
     if version > FORMAT_VERSION:
         raise ModelError(
             f"{path} has format {version}, this version reads up to {FORMAT_VERSION}; "

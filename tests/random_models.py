@@ -56,5 +56,5 @@ def random_model(
         gradient=gradient,
         encoder=ContextEncoder(blocks=tuple(blocks), **encoder),
         provenance={"name": "random"},
-        dark=DarkScene(rng.random(nodes).astype(np.float32), 20.0, 110.0) if dark else None,
+        dark=DarkScene(rng.random(nodes).astype(np.float32), 20.0, 200.0) if dark else None,
     )

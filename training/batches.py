@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lut_fuse_core.features import LUMA_WEIGHTS, ambient_samples
+from lut_fuse_core.features import AMBIENT_GRID, ambient, ambient_samples
 from lut_fuse_core.model import FloatArray
 from training.augment import AugmentConfig, augment
 from training.pairs import DataConfig, Pair, PairSource, crop_pair
@@ -27,20 +27,20 @@ UNAUGMENTED = AugmentConfig(**dict.fromkeys(AugmentConfig.__dataclass_fields__, 
 class Batch:
     """visible ``(B, 3, H, W)`` RGB, infrared ``(B, 1, H, W)``, float32 in [0, 1].
 
-    scene: some of the luma of the whole scene, of which these are crops, see `mm_lut.scene_of`.
+    ambient: level of the whole scene, of which these are crops, ``(B,)`` in [0, 1].
     taught: luma that a teacher made of these crops, ``(B, 1, H, W)``, if it comes from a folder.
     """
 
     visible: Tensor
     infrared: Tensor
-    scene: Tensor
+    ambient: Tensor
     taught: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
         taught = None if self.taught is None else self.taught.to(device)
         return Batch(
-            self.visible.to(device), self.infrared.to(device), self.scene.to(device), taught
+            self.visible.to(device), self.infrared.to(device), self.ambient.to(device), taught
         )
 
 
@@ -88,11 +88,11 @@ class BatchSource:
         rng = self.generator(step, BATCH_STREAM)
         first = (step * self._world + self._rank) * self._data.batch
         samples = [self._sample(first + k, rng) for k in range(self._data.batch)]
-        visible, infrared, scenes, taught = zip(*samples, strict=True)
+        visible, infrared, levels, taught = zip(*samples, strict=True)
         return Batch(
             _stack(visible).permute(0, 3, 1, 2).contiguous(),
             _stack(infrared)[:, None],
-            _stack(scenes),
+            _stack(levels),
             None if taught[0] is None else _stack(taught)[:, None],
         )
 
@@ -105,10 +105,10 @@ class BatchSource:
         visible, infrared = _unit(pair.visible), _unit(pair.infrared)
         scene = _unit(ambient_samples(source.visible))
         if pair.taught is not None:
-            return visible, infrared, _luma(scene), _unit(pair.taught)
+            return visible, infrared, _ambient(scene), _unit(pair.taught)
         augmentation = UNAUGMENTED if synthetic else self._augmentation
         visible, infrared, scene = augment(visible, infrared, scene, augmentation, rng)
-        return visible, infrared, _luma(scene), None
+        return visible, infrared, _ambient(scene), None
 
     def _shuffled(self, position: int) -> int:
         epoch, place = divmod(position, len(self._pairs))
@@ -124,9 +124,10 @@ def whole_images(pair: Pair, device: torch.device | str) -> tuple[Tensor, Tensor
     return visible.to(device), infrared.to(device)
 
 
-def _luma(pixels: FloatArray) -> FloatArray:
-    """Luma ``(N,)`` of pixels ``(N, 3)``."""
-    return pixels @ np.array(LUMA_WEIGHTS, np.float32)
+def _ambient(samples: FloatArray) -> FloatArray:
+    """Ambient level of a scene from its samples (`features.ambient_samples`), ``()`` in [0, 1]."""
+    grid = np.rint(255 * samples).astype(np.uint8).reshape(AMBIENT_GRID, AMBIENT_GRID, 3)
+    return np.array(ambient(grid) / 255, np.float32)
 
 
 def _unit(image: npt.NDArray[Any]) -> FloatArray:

@@ -11,12 +11,9 @@ from lut_fuse_core.errors import InputError
 from training.batches import Batch
 from training.distil_config import DistilConfig
 from training.losses import Start
-from training.mm_lut import MMLut, ambient_of
+from training.mm_lut import MMLut
 from training.options import RunOptions
 from training.teachers import Teacher, open_teacher
-
-LAMP = 96 / 255
-"""A pixel that is brighter does not make a scene less dark (`DistilLossConfig.dark_level`)."""
 
 FuseBatch = Callable[[Teacher, Batch], Tensor]
 """What a method makes of a batch, luma ``(B, 1, H, W)`` in [0, 1]."""
@@ -47,7 +44,7 @@ class Comparison:
             return None
         return Start(
             fuse(self._before, batch),
-            ambient_of(batch.scene, LAMP) < self._loss.dark_level,
+            batch.ambient < self._loss.dark_level,
             self._loss.dark_targets,
             None if self._rival is None else fuse(self._rival, batch),
             self._loss.lead,

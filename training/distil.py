@@ -34,6 +34,7 @@ from training.losses import (
     markings_term,
     quality_terms,
     stability_term,
+    twilight_term,
 )
 from training.mm_lut import MMLut, luma_of
 from training.options import RunOptions
@@ -76,7 +77,7 @@ class DistilJob:
         """EMDS, the quality measures, and stability under noise."""
         loss = self._config.loss
         luma, infrared = luma_of(batch.visible), batch.infrared
-        fused = self._fuse(batch.visible, infrared, batch.scene)
+        fused = self._fuse(batch.visible, infrared, batch.ambient)
         taught = self._taught(batch)
         start = self._comparison.start(batch, self._fused_by)
         terms: dict[str, Term] = {}
@@ -93,7 +94,7 @@ class DistilJob:
             **quality_terms(fused, luma, infrared, loss.quality, loss.targets, start),
             **stability_term(
                 lambda visible, infrared: self._fuse(
-                    visible, infrared, batch.scene[: len(visible)]
+                    visible, infrared, batch.ambient[: len(visible)]
                 ),
                 fused,
                 batch.visible,
@@ -102,6 +103,7 @@ class DistilJob:
                 loss.stability_limit,
                 rng,
             ),
+            **self._twilight(batch),
             **lattice_terms(self.module.lattices, loss.smoothness, loss.monotonicity),
         }
 
@@ -109,18 +111,31 @@ class DistilJob:
         """Metrics of the student."""
         return self._validator(self._fuse, board, step)
 
+    def _twilight(self, batch: Batch) -> dict[str, Term]:
+        """On half of the batch, which is enough and saves time."""
+        loss, dark = self._config.loss, self._config.student.dark
+        if not (loss.twilight and dark):
+            return {}
+        half = (len(batch.ambient) + 1) // 2
+        visible, infrared = batch.visible[:half], batch.infrared[:half]
+        ambient = batch.ambient[:half]
+        with self._autocast:
+            in_the_dark, in_the_light = self.module.extremes(visible, infrared)
+        dim = 255 * ambient < dark[1]
+        return twilight_term(in_the_dark, in_the_light, dim, loss.twilight, loss.twilight_limit)
+
     def _taught(self, batch: Batch) -> Tensor | None:
         return batch.taught if self._teacher is None else self._fused_by(self._teacher, batch)
 
     def _fused_by(self, network: Teacher, batch: Batch) -> Tensor:
         # Only an MM-LUT may fuse crops as parts of a scene.
-        scene = (batch.scene,) if isinstance(network, MMLut | ModelFile) else ()
+        scene = (batch.ambient,) if isinstance(network, MMLut | ModelFile) else ()
         with torch.no_grad(), self._autocast:
             return network(batch.visible, batch.infrared, *scene).float().clamp(0, 1)
 
-    def _fuse(self, visible: Tensor, infrared: Tensor, scene: Tensor | None = None) -> Tensor:
+    def _fuse(self, visible: Tensor, infrared: Tensor, ambient: Tensor | None = None) -> Tensor:
         with self._autocast:
-            return self.module(visible, infrared, scene).float()
+            return self.module(visible, infrared, ambient).float()
 
 
 def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Outcome, Scores]:

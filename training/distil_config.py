@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lut_fuse_core.errors import InputError
 from training.augment import AugmentConfig
 from training.losses import FusionWeights, QualityTargets, QualityWeights
 from training.mm_lut import MMLutConfig
@@ -24,10 +25,12 @@ class DistilLossConfig:
         each crop by itself: 0 holds a measure without rewarding more of it. relative_to: another
         method instead of the start, for a student of another structure or from scratch.
     dark_level, dark_targets: with relative, other targets for crops of scenes whose ambient level
-        (`mm_lut.ambient_of`, lamps cut off at 96 grey levels) lies below, see `losses.Start`.
+        (`Batch.ambient`) lies below, see `losses.Start`.
     rival, lead: with relative, a method that the student is to be better than on every crop, by
         at least this share of each measure. (A method is whatever can be a teacher but a folder.)
     stability, stability_limit: see `losses.stability_term`.
+    twilight, twilight_limit: for students with a lattice for dark scenes, see
+        `losses.twilight_term`.
     """
 
     intensity: float = 4.0
@@ -48,6 +51,8 @@ class DistilLossConfig:
     lead: float = 0.02
     stability: float = 1.0
     stability_limit: float = 0.85
+    twilight: float = 0.0
+    twilight_limit: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -76,3 +81,7 @@ class DistilConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     log: LogConfig = field(default_factory=LogConfig)
+
+    def __post_init__(self) -> None:
+        if self.loss.twilight and not self.student.dark:
+            raise InputError("loss.twilight is for students with two lattices; set student.dark")

@@ -273,6 +273,19 @@ def stability_term(
     return {"stability": Term(excess, weight)}
 
 
+def twilight_term(
+    in_the_dark: Tensor, in_the_light: Tensor, dim: Tensor, weight: float, limit: float
+) -> dict[str, Term]:
+    """How far apart the lattices for dark and bright scenes fuse the same crop, beyond a limit.
+
+    In twilight a mixture of both serves, and a lamp that enters moves all of the picture by its
+    share of this distance. dim: whether the crop's scene is one for which the lattice of dark
+    scenes counts, ``(B,) bool``; others cost nothing.
+    """
+    apart = (in_the_dark - in_the_light).abs().mean((1, 2, 3))
+    return {"twilight": Term((F.relu(apart - limit) * dim).mean(), weight)}
+
+
 def lattice_terms(
     lattices: Iterable[Tensor], smoothness: float, monotonicity: float
 ) -> dict[str, Term]:

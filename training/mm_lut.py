@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import ambient_grid
+from lut_fuse_core.features import ambient
 from lut_fuse_core.model import (
     INPUT_CHANNELS,
     Axis,
@@ -35,8 +35,8 @@ class MMLutConfig:
 
     nodes: nodes on the luma, infrared, gradient and context axis.
     gradient_range: grey levels at which the gradient axis ends.
-    dark: ambient levels, in grey levels, at which a second lattice serves alone, and not at all:
-        ``low`` and ``high`` of `DarkScene`. None for a model without.
+    dark: ambient levels, in grey levels, at which a second lattice serves alone, and not at all;
+        see `DarkScene`. None for a model without.
     width, pool, unshuffle, skip, inputs: the context encoder, see `ContextEncoder`.
     """
 
@@ -72,9 +72,9 @@ class MMLutConfig:
 class MMLut(nn.Module):
     """Learnable lattice and context encoder (paper, section 3.2).
 
-    ``forward(visible, infrared, scene)`` takes ``(B, 3, H, W)`` RGB and ``(B, 1, H, W)``, float in
-    [0, 1], and returns the fused luma ``(B, 1, H, W)``, not clipped. scene: the scenes that the
-    images are cut from, see `scene_of`; None if they are whole.
+    ``forward(visible, infrared, ambient)`` takes ``(B, 3, H, W)`` RGB and ``(B, 1, H, W)``, float
+    in [0, 1], and returns the fused luma ``(B, 1, H, W)``, not clipped. ambient: of the scenes that
+    the images are cut from, ``(B,)`` in [0, 1]; None if they are whole.
     """
 
     def __init__(self, config: MMLutConfig) -> None:
@@ -96,22 +96,26 @@ class MMLut(nn.Module):
         """The lattice, and that of dark scenes if there is one."""
         return [self.lattice, self.dark_lattice] if self.config.dark else [self.lattice]
 
-    def forward(self, visible: Tensor, infrared: Tensor, scene: Tensor | None = None) -> Tensor:
+    def forward(self, visible: Tensor, infrared: Tensor, ambient: Tensor | None = None) -> Tensor:
         """Fused luma of a batch of pairs."""
+        ambient = ambient_of(visible) if ambient is None else ambient
+        return self.look_up(*self._features(visible, infrared), ambient)
+
+    def extremes(self, visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, in the darkest of scenes, and in the brightest."""
+        features = self._features(visible, infrared)
+        darkest = torch.zeros(len(visible), device=visible.device)
+        return self.look_up(*features, darkest), self.look_up(*features, darkest + 1)
+
+    def _features(self, visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         luma = luma_of(visible)
-        return self.look_up(
-            luma,
-            infrared,
-            self.gradient(luma),
-            self.context(visible, infrared),
-            scene_of(visible) if scene is None else scene,
-        )
+        return luma, infrared, self.gradient(luma), self.context(visible, infrared)
 
     def look_up(
-        self, luma: Tensor, infrared: Tensor, gradient: Tensor, context: Tensor, scene: Tensor
+        self, luma: Tensor, infrared: Tensor, gradient: Tensor, context: Tensor, ambient: Tensor
     ) -> Tensor:
-        """Interpolate the lattice at four features, each ``(B, 1, H, W)`` in [0, 1] grey, in these
-        scenes (`scene_of`)."""
+        """Interpolate the lattice at four features, each ``(B, 1, H, W)`` in [0, 1] grey, in scenes
+        of the ambient levels ``(B,)`` in [0, 1]."""
         features = (luma, infrared, gradient, context)
         strides = torch.tensor(self.lattice.stride())
         base: Any = 0
@@ -125,12 +129,11 @@ class MMLut(nn.Module):
         flat = self.lattice.reshape(-1)
         if self.config.dark:
             low, high = self.config.dark
-            ambient = 255 * ambient_of(scene, high / 255)
-            darkness = ((high - ambient) / (high - low)).clamp(0, 1).to(flat)
+            darkness = ((high - 255 * ambient) / (high - low)).clamp(0, 1).to(flat)
             dark = self.dark_lattice.reshape(-1)
-            start = torch.arange(len(luma), device=luma.device) * flat.numel()
+            scene = torch.arange(len(luma), device=luma.device) * flat.numel()
             flat = torch.lerp(flat[None], dark[None], darkness[:, None]).reshape(-1)
-            base = base + start[:, None, None, None]
+            base = base + scene[:, None, None, None]
         fused: Any = 0.0
         for corner in product((0, 1), repeat=4):
             offset = int(sum(c * int(s) for c, s in zip(corner, strides, strict=True)))
@@ -241,16 +244,10 @@ def luma_of(visible: Tensor) -> Tensor:
     return 0.299 * visible[:, :1] + 0.587 * visible[:, 1:2] + 0.114 * visible[:, 2:]
 
 
-def scene_of(visible: Tensor) -> Tensor:
-    """What tells the ambient level of whole images ``(B, 3, H, W)``: luma of some of their pixels,
-    ``(B, AMBIENT_GRID**2)`` in [0, 1], those of `features.ambient_samples`."""
-    rows, columns = map(torch.from_numpy, ambient_grid(*visible.shape[-2:]))
-    return luma_of(visible[:, :, rows, columns]).flatten(1)
-
-
-def ambient_of(scene: Tensor, ceiling: float) -> Tensor:
-    """Ambient level of scenes (`scene_of`), ``(B,)`` in [0, ceiling], as `features.ambient`."""
-    return scene.clamp(0, ceiling).mean(1)
+def ambient_of(visible: Tensor) -> Tensor:
+    """Ambient level of whole images ``(B, 3, H, W)``, ``(B,)`` in [0, 1], as `features.ambient`."""
+    images = (255 * visible.detach().clamp(0, 1)).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return torch.tensor([ambient(image) / 255 for image in images], device=visible.device)
 
 
 def sobel(image: Tensor) -> tuple[Tensor, Tensor]:

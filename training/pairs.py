@@ -40,6 +40,8 @@ class DataConfig:
     validation_pairs: at most so many of them are measured, to save time.
     synthetic_share: share of the batch made of synthetic night scenes.
     synthetic_scenes: how many of them are drawn at the start (about a second each).
+    synthetic_warmth: how much warmer their ground may be, beside people and cars, than it is drawn:
+        infrared's grey levels, from 0 to 1, get an exponent between 1 less this and 1.
     memory_gb: data sets up to this size are held in memory, larger ones are read at each use.
     workers: threads that make the next batches meanwhile; worth it where a step is short (GPU) or
         pairs are read at each use.
@@ -51,6 +53,7 @@ class DataConfig:
     validation_pairs: int = 24
     synthetic_share: float = 0.0
     synthetic_scenes: int = 24
+    synthetic_warmth: float = 0.0
     memory_gb: float = 4.0
     workers: int = 0
 
@@ -63,6 +66,8 @@ class DataConfig:
             raise InputError("data.workers must not be negative")
         if not (0 <= self.validation_share < 1 and 0 <= self.synthetic_share <= 1):
             raise InputError("data.validation_share and data.synthetic_share are shares, 0 to 1")
+        if not 0 <= self.synthetic_warmth < 1:
+            raise InputError("data.synthetic_warmth must be 0 or more and below 1")
 
 
 @dataclass(frozen=True)

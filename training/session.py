@@ -92,7 +92,9 @@ def synthetic_nights(data: DataConfig, seed: int, quiet: bool) -> Scene:
     for index in tqdm(range(count), "drawing night scenes", disable=quiet, leave=False):
         scene = StreetScene(SceneConfig(width=width, height=height, seed=seed + index))
         frame = scene.frame(30 * index)
-        stock.append(Pair(f"synthetic-{index}", frame.visible, to_grey(frame.infrared)))
+        exponent = 1 - data.synthetic_warmth * np.random.default_rng((seed, index)).random()
+        warm = np.rint(255 * (to_grey(frame.infrared) / 255) ** exponent).astype(np.uint8)
+        stock.append(Pair(f"synthetic-{index}", frame.visible, warm))
     if not quiet:
         print(f"{count} synthetic night scenes beside them", file=sys.stderr)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.errors import InputError
-from training.mm_lut import ambient_of, luma_of
+from training.mm_lut import luma_of
 from training.mm_net import load_mm_net
 
 PROBE_SIDE = 64
@@ -69,24 +69,23 @@ class ModelFile:
     def __init__(self, path: Path) -> None:
         self._fuser = Fuser(path)
 
-    def __call__(self, visible: Tensor, infrared: Tensor, scene: Tensor | None = None) -> Tensor:
-        """As `Teacher`. scene: the scenes that the images are cut from, see `mm_lut.scene_of`;
+    def __call__(self, visible: Tensor, infrared: Tensor, ambient: Tensor | None = None) -> Tensor:
+        """As `Teacher`. ambient: of the scenes that the images are cut from, ``(B,)`` in [0, 1];
         None if they are whole."""
-        scenes = [None] * len(visible) if scene is None else scene
+        levels = [None] * len(visible) if ambient is None else (255 * ambient).tolist()
         rgb = (visible * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         grey = (infrared[:, 0] * 255).round().byte().cpu().numpy()
         fused = [
-            torch.from_numpy(self._in_scene(part_of).fuse(v, i))
-            for v, i, part_of in zip(rgb, grey, scenes, strict=True)
+            torch.from_numpy(self._in_scene(level).fuse(v, i))
+            for v, i, level in zip(rgb, grey, levels, strict=True)
         ]
         taught = torch.stack(fused).permute(0, 3, 1, 2).to(visible.device)
         return luma_of(taught / 255)
 
-    def _in_scene(self, scene: Tensor | None) -> Fuser:
+    def _in_scene(self, ambient: float | None) -> Fuser:
         model = self._fuser.model
-        if scene is None or model.dark is None:
+        if ambient is None or model.dark is None:
             return self._fuser
-        ambient = 255 * float(ambient_of(scene[None], model.dark.high / 255))
         lattice = model.lattice_in(model.dark.darkness(ambient))
         return Fuser(replace(model, lattice=lattice, dark=None))
 

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,16 +170,17 @@ def load_or_build(
         *(key.columns, key.rows, key.precision, folder),
     )
     timings = folder / key.timings_name
-    plan, measured = _build(
-        tensorrt, logger, key, onnx, channels, timings.read_bytes() if timings.is_file() else b""
-    )
+    known = b""
+    with suppress(OSError):  # at the first build there are none; without them it takes longer
+        known = timings.read_bytes()
+    plan, measured = _build(tensorrt, logger, key, onnx, channels, known)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, content in ((path, plan), (timings, measured)):
             with atomic_write(file) as temporary:
                 temporary.write_bytes(content)
     except OSError as error:
-        _log.warning("the TensorRT engine cannot be kept in %s (%s)", folder, error)
+        _log.warning("what was built and measured cannot be kept in %s (%s)", folder, error)
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise BackendUnavailableError("TensorRT cannot load the engine that it has just built")
@@ -214,7 +216,8 @@ def _build(
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise BackendUnavailableError("TensorRT cannot build the encoder; its log says why")
-    return bytes(plan), bytes(config.get_timing_cache().serialize())
+    timing_cache = config.get_timing_cache()
+    return bytes(plan), b"" if timing_cache is None else bytes(timing_cache.serialize())
 
 
 def recall_timings(config: Any, known: bytes) -> None:

@@ -217,8 +217,10 @@ class GpuFuser:
             if copies:
                 self._upload(frame, work)
             self._lattice.enter(frame.image_arguments, self.stream)
-            self._stage.launch(frame, self._source(frame, work), self.stream)
-            self._lattice.wait(self.stream)
+            try:
+                self._stage.launch(frame, self._source(frame, work), self.stream)
+            finally:
+                self._lattice.wait(self.stream)
             self._look_up(frame, work)
             if copies:
                 self.device.download(frame.device["out"], frame.host["out"], self.stream)

@@ -14,8 +14,10 @@ from lut_fuse_core.model import FusionModel
 class GpuLattice:
     """A model's lattice; where dark scenes have one of their own, mixed anew for each frame.
 
-    array: what `fuse_pixels` takes. Mixing takes few blocks, and nothing waits for it but the
-    look-up; so it has a stream of its own, beside the encoder.
+    array: what `fuse_pixels` takes.
+
+    Mixing takes few blocks, and nothing waits for it but the look-up; so it has a stream of its
+    own, beside the encoder.
     """
 
     def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:

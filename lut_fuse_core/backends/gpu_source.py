@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from lut_fuse_core.backends.gpu_options import KernelPrecision
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.features import AMBIENT_GRID, LUMA_WEIGHTS
+from lut_fuse_core.features import AMBIENT_GRID, AMBIENT_RANK, LUMA_WEIGHTS
 from lut_fuse_core.model import INPUT_CHANNELS, FusionModel
 
 CUDA_FOLDER = Path(__file__).parents[1] / "cuda"
@@ -153,6 +153,8 @@ def _constants(model: FusionModel, plan: KernelPlan) -> str:
         "PREPARED": PREPARED,
         "MIXED": MIXED,
         "AMBIENT_GRID": AMBIENT_GRID,
+        "AMBIENT_RANK": AMBIENT_RANK,
+        "GREY_LEVELS": 256,
         "PIXELS_WIDTH": PIXELS[0],
         "PIXELS_HEIGHT": PIXELS[1],
     }

@@ -15,8 +15,8 @@ extern "C" __global__ void __launch_bounds__(MIXED)
 mix_lattice(const unsigned char* __restrict__ visible, int height, int width,
             const float* __restrict__ bright, const float* __restrict__ dark, int nodes, float low,
             float high, NodePair* __restrict__ mixed) {
-    LUT_FUSE_SHARED(int, sum, 1);
-    const float darkness = darkness_of({visible, height, width}, sum, low, high);
+    LUT_FUSE_SHARED(int, counts, GREY_LEVELS);
+    const float darkness = darkness_of({visible, height, width}, counts, low, high);
     mix_run(bright, dark, blockIdx.x, nodes, darkness, mixed);
 }
 

@@ -3,22 +3,21 @@
 
 #include "pixel.cuh"
 
-// How dark the scene is, 0 to 1: see features.darkness. For all threads of a block; sum: shared.
-LUT_FUSE_DEVICE float darkness_of(const Frame& frame, int* sum, float low, float high) {
-    if (first_thread() == 0) *sum = 0;
+// How dark the scene is, 0 to 1: see features.darkness. For all threads of a block; counts: shared,
+// one for each grey level.
+LUT_FUSE_DEVICE float darkness_of(const Frame& frame, int* counts, float low, float high) {
+    for (int i = first_thread(); i < GREY_LEVELS; i += thread_count()) counts[i] = 0;
     wait_for_block();
-    const int most = int(1000.0f * high + 0.5f);
-    int thousandths = 0;
     for (int i = first_thread(); i < AMBIENT_GRID * AMBIENT_GRID; i += thread_count()) {
         const int y = (2 * (i / AMBIENT_GRID) + 1) * frame.height / (2 * AMBIENT_GRID);
         const int x = (2 * (i % AMBIENT_GRID) + 1) * frame.width / (2 * AMBIENT_GRID);
         const unsigned char* rgb = frame.visible + (size_t(y) * frame.width + x) * 3;
-        const int luma = 299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2];
-        thousandths += luma < most ? luma : most;
+        add_in_block(counts + (299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2]) / 1000, 1);
     }
-    add_in_block(sum, thousandths);
     wait_for_block();
-    const float ambient = float(*sum) * (0.001f / (AMBIENT_GRID * AMBIENT_GRID));
+    int level = 0, left = AMBIENT_RANK;
+    while (counts[level] < left) left -= counts[level++];
+    const float ambient = float(level) + float(left) / float(counts[level]);
     return clamp((high - ambient) / (high - low), 0.0f, 1.0f);
 }
 

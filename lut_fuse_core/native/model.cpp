@@ -64,19 +64,20 @@ int bits_for(int cells) {
 }
 
 // Ambient level in grey levels; see features.ambient.
-float ambient(const LutFuseFrame& frame, float ceiling) {
-    constexpr int kGrid = 64;
-    const int most = static_cast<int>(std::lround(1000.0f * ceiling));
-    int total = 0;
+float ambient(const LutFuseFrame& frame) {
+    constexpr int kGrid = 64, kRank = 1638;
+    int counts[256] = {};
     for (int i = 0; i < kGrid; ++i) {
         const int y = (2 * i + 1) * frame.height / (2 * kGrid);
         const uint8_t* row = frame.visible + y * frame.visible_stride;
         for (int j = 0; j < kGrid; ++j) {
             const uint8_t* rgb = row + (2 * j + 1) * frame.width / (2 * kGrid) * 3;
-            total += std::min(299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2], most);
+            ++counts[(299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2]) / 1000];
         }
     }
-    return static_cast<float>(total / 1000.0 / (kGrid * kGrid));
+    int level = 0, left = kRank;
+    while (counts[level] < left) left -= counts[level++];
+    return static_cast<float>(level) + static_cast<float>(left) / static_cast<float>(counts[level]);
 }
 
 float range(const LutFuseAxis& axis) { return axis.high - axis.low; }
@@ -138,7 +139,7 @@ Model::Model(const LutFuseModel& model)
 void Model::enter(const LutFuseFrame& frame) {
     if (dark_.empty()) return;
     const float darkness =
-        std::clamp((dark_high_ - ambient(frame, dark_high_)) / (dark_high_ - dark_low_), 0.0f, 1.0f);
+        std::clamp((dark_high_ - ambient(frame)) / (dark_high_ - dark_low_), 0.0f, 1.0f);
     if (darkness == darkness_) return;
     darkness_ = darkness;
     for (size_t i = 0; i < lattice_.size(); ++i) {

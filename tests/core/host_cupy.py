@@ -1,8 +1,8 @@
 """A stand-in for CuPy that executes the CUDA kernels on the host, block by block.
 
 It is stricter than CuPy: arguments must have exactly the kernel's types, nothing put on a stream
-happens before the stream is waited for, memory that was given back is overwritten, and what a
-capture does not allow is an error.
+happens before the stream, or an event on it, is waited for, memory that was given back is
+overwritten, and what a capture does not allow is an error.
 """
 
 from __future__ import annotations

@@ -14,9 +14,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
+import pytest
 from host_cupy import HostStream, stream_at
+
+onnx = pytest.importorskip("onnx")
 
 OLD, NEW = "8.5.3.1", "11.4.0.106"
 

@@ -85,7 +85,7 @@ def roughened(model: FusionModel) -> FusionModel:
 def with_dark_scenes(model: FusionModel) -> FusionModel:
     """With another lattice for dark scenes, between levels that the tests' pairs come to lie at."""
     dark = roughened(model).lattice * np.float32(0.5) + model.lattice * np.float32(0.5)
-    return replace(model, dark=DarkScene(dark, 30, 110))
+    return replace(model, dark=DarkScene(dark, 30, 200))
 
 
 DEFAULT = make_model(0, (8, 8, 8, 8), unshuffle=2)

@@ -11,6 +11,7 @@ import pytest
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.features import darkness
 from lut_fuse_core.flicker import (
     FlickerMeter,
     FlickerReport,
@@ -202,18 +203,23 @@ def street_with_and_without(newcomer: str) -> tuple[SceneFrame, SceneFrame]:
     return without, StreetScene(SceneConfig(**size, **{newcomer: 0.0})).frame(0)
 
 
+@pytest.mark.parametrize("light", [1, 1.2, 1.5, 2])
 @pytest.mark.parametrize("newcomer", ["lamp_at", "hot_object_at"])
-def test_a_newcomer_leaves_the_rest_of_the_default_models_picture_alone(newcomer: str) -> None:
+def test_a_newcomer_leaves_the_rest_of_the_default_models_picture_alone(
+    newcomer: str, light: float
+) -> None:
     fuser = Fuser("default", backend="reference")
     frames, scenes = [], street_with_and_without(newcomer)
     for scene in scenes:
         normalizer = InfraredNormalizer(NormalizationConfig(mode="range", low=7000, high=7600))
         infrared = normalizer(scene.infrared)
-        fused = fuser.fuse(scene.visible, infrared)
-        frames.append(FusedFrame.of(scene.visible, infrared, fused))
+        visible = np.minimum(scene.visible * light, 255).astype(np.uint8)
+        frames.append(FusedFrame.of(visible, infrared, fuser.fuse(visible, infrared)))
     meter = NewcomerMeter()
     meter.update(frames[0], frames[1], ~scenes[1].touched)
     assert meter.report().fused.worst < 1
+    in_between = 0 < darkness(visible, fuser.backend.model.dark) < 1
+    assert in_between == (light > 1)  # the test is of twilight, too
 
 
 def test_scaling_each_frame_by_its_own_extremes_is_caught() -> None:

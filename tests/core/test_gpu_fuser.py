@@ -36,17 +36,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kernels")
 
 
-@pytest.fixture(params=["copied", "shared memory", "dark scenes"])
+@pytest.fixture(params=["copied", "shared memory", "dark scenes", "dark scenes, shared memory"])
 def backend(
     request: pytest.FixtureRequest,
     model: FusionModel,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> CudaBackend:
-    stand_in = host_cupy(folder, integrated=request.param == "shared memory")
+    stand_in = host_cupy(folder, integrated="shared memory" in request.param)
     monkeypatch.setitem(__import__("sys").modules, "cupy", stand_in)
-    if request.param == "dark scenes":
-        model = replace(model, dark=DarkScene(model.lattice[::-1].copy(), 30, 110))
+    if "dark scenes" in request.param:
+        model = replace(model, dark=DarkScene(model.lattice[::-1].copy(), 30, 200))
     return CudaBackend(model, options=GpuOptions("fp32"))
 
 
@@ -277,3 +277,19 @@ def test_the_stand_in_notices_what_a_card_would_not_forgive(backend: CudaBackend
     with pytest.raises(AssertionError, match="not allowed in a capture"):
         cupy.empty((4,), np.uint8)
     stream.end_capture()
+
+
+def test_the_stand_in_notices_streams_that_are_not_joined(backend: CudaBackend) -> None:
+    cuda = backend.device.cupy.cuda
+    stream, beside = (HostStream(non_blocking=True) for _ in range(2))
+    elsewhere, forked = (cuda.Event(disable_timing=True) for _ in range(2))
+    with pytest.raises(AssertionError, match="not recorded"):
+        beside.wait_event(forked)
+    elsewhere.record(beside)
+    stream.begin_capture()
+    with pytest.raises(AssertionError, match="outside of it"):
+        stream.wait_event(elsewhere)
+    forked.record(stream)
+    beside.wait_event(forked)
+    with pytest.raises(AssertionError, match="not joined again"):
+        stream.end_capture()

@@ -106,7 +106,7 @@ def difference(first: UInt8Array, second: UInt8Array) -> int:
 
 def with_dark_scenes(model: FusionModel, other: FusionModel) -> FusionModel:
     """The other's lattice for dark scenes, as which the tests' pairs count in part."""
-    return replace(model, dark=DarkScene(other.lattice, 20, 110))
+    return replace(model, dark=DarkScene(other.lattice, 20, 200))
 
 
 MODELS = {

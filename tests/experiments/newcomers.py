@@ -18,7 +18,7 @@ from lut_fuse_core.synthetic.scene import SceneConfig, SceneFrame, StreetScene
 
 NEWCOMERS = ("lamp_at", "hot_object_at")
 FRAMES = 10
-LIGHT = {"night": 1.0, "twilight": 1.5}
+LIGHT = {"night": 1.0, "dusk": 1.2, "twilight": 1.5}
 
 
 def fuse(fuser: Fuser, scene: SceneFrame, light: float) -> FusedFrame:

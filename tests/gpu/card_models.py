@@ -93,7 +93,7 @@ def models() -> dict[str, FusionModel]:
     }
     usual = others["width 8"]
     # Levels that the pairs come to lie between.
-    others["dark scenes"] = replace(usual, dark=DarkScene(rough(usual).lattice / 2, 30, 110))
+    others["dark scenes"] = replace(usual, dark=DarkScene(rough(usual).lattice / 2, 30, 200))
     ready = {name: with_input_ranges(model, pairs) for name, model in others.items()}
     return {"default": load_model("default"), **ready}
 

@@ -145,7 +145,7 @@ def host_step(name: str, left: float) -> Step:
     """The same sources through a C++ compiler, against the reference."""
     if shutil.which("g++") is None and shutil.which("c++") is None:
         return Step(name, "skipped", 0.0, "there is no C++ compiler")
-    for module in ("hypothesis", "onnxruntime"):
+    for module in ("hypothesis", "onnx", "onnxruntime"):
         if importlib.util.find_spec(module) is None:
             return Step(name, "skipped", 0.0, f"the module {module} is missing")
     names = ("cuda_source", "gpu_backends", "gpu_choice", "gpu_fuser", "gpu_tensorrt")

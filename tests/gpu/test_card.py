@@ -47,7 +47,7 @@ ENGINES = [
     *[(f"tensorrt {precision}", "default") for precision in ("fp16", "fp32", "int8")],
     ("tensorrt fp16", "width 16"),
 ]
-"""What of TensorRT is tried with which model: an engine may take most of a minute to build."""
+"""What of TensorRT is tried with which model: engines take a minute to build, in int8 minutes."""
 CASES = [c for c in product(VARIANTS, MODELS) if not c[0].startswith("tensorrt")] + ENGINES
 _created: dict[tuple[str, int], GpuBackend] = {}
 

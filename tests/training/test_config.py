@@ -59,6 +59,8 @@ def test_every_value_can_be_overridden() -> None:
         ("data.batch", "has no value"),
         ("augment.night=3", "probability"),
         ("data=3", "must hold keys and values"),
+        ("data.synthetic_warmth=1", "below 1"),
+        ("loss.twilight=1", "two lattices; set student.dark"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(override: str, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from training import losses
@@ -91,6 +92,19 @@ def test_noise_is_no_marking() -> None:
     noise = 0.2 + 0.01 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(1))
     warm = torch.full((1, 1, 64, 64), 0.6)
     assert losses.markings_term(warm, noise, warm, 1.0, 0.25)["markings"].value < 1e-6
+
+
+def test_both_lattices_may_differ_only_up_to_a_limit_where_the_dark_one_counts() -> None:
+    light = torch.full((2, 1, 16, 16), 0.4)
+    dark = light + torch.tensor([0.1, 0.3])[:, None, None, None]
+
+    def excess(*dim: bool) -> float:
+        term = losses.twilight_term(dark, light, torch.tensor(dim), 1.0, 0.1)
+        return float(term["twilight"].value)
+
+    assert excess(True, False) == pytest.approx(0, abs=1e-6)
+    assert excess(True, True) == pytest.approx(0.2 / 2)
+    assert excess(False, False) == 0
 
 
 def test_a_straight_lattice_costs_nothing_and_a_kink_or_a_fall_does() -> None:

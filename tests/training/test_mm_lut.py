@@ -16,7 +16,7 @@ STRUCTURES = {
     "full resolution": MMLutConfig(nodes=(9, 7, 3, 4), pool=1, unshuffle=1, width=4, skip=False),
     "colour input": MMLutConfig(inputs="rgb_infrared", pool=2, unshuffle=2, width=4),
     "pool only, magnitude": MMLutConfig(pool=4, unshuffle=1, width=4, gradient_norm="l2"),
-    "dark scenes": MMLutConfig(dark=(20.0, 90.0)),
+    "dark scenes": MMLutConfig(dark=(20.0, 200.0)),
 }
 
 
@@ -48,9 +48,9 @@ def test_it_equals_the_reference_on_odd_sizes(
 def test_crops_are_fused_as_parts_of_the_scene_they_are_cut_from() -> None:
     module = randomised(MMLutConfig(dark=(20.0, 90.0)))
     images = torch.rand(1, 4, 48, 48).expand(3, -1, -1, -1)
-    scenes = torch.tensor([[10.0], [55.0], [95.0]]) / 255  # as grey as this all over
+    ambient = torch.tensor([10.0, 55.0, 95.0]) / 255
     with torch.no_grad():
-        dark, twilight, bright = module(images[:, :3], images[:, 3:], scenes)
+        dark, twilight, bright = module(images[:, :3], images[:, 3:], ambient)
     torch.testing.assert_close(twilight, (dark + bright) / 2)
     assert (dark - bright).abs().mean() > 0.05
 
@@ -87,7 +87,7 @@ def test_a_student_goes_on_from_a_model_that_knew_no_dark_scenes_but_not_the_oth
 def test_every_weight_gets_a_gradient(rng: np.random.Generator) -> None:
     module = randomised(MMLutConfig(dark=(20.0, 90.0)))
     images = torch.rand(2, 4, 48, 48)
-    module(images[:, :3], images[:, 3:], torch.full((2, 1), 55 / 255)).square().sum().backward()
+    module(images[:, :3], images[:, 3:], torch.full((2,), 55 / 255)).square().sum().backward()
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name

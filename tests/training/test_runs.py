@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from lut_fuse_core import Fuser, load_model
+from lut_fuse_core.dataset import find_dataset
 from training.__main__ import main
 from training.ablate import variants
 from training.batches import Batch
@@ -18,6 +20,8 @@ from training.checkpoint import CHECKPOINT, read_tensors
 from training.distil import DistilJob
 from training.distil_config import DistilConfig
 from training.losses import FusionWeights, QualityWeights, Terms
+from training.pairs import DataConfig, Pair, load_pair
+from training.session import synthetic_nights
 from training.teacher import TeacherLossConfig, loss_behind
 
 TINY = [
@@ -308,6 +312,45 @@ def test_synthetic_nights_join_the_batch(pairs_folder: Path, tmp_path: Path) -> 
     command = ["teacher", "--data", str(pairs_folder), "--out", str(tmp_path), "--steps", "1"]
     synthetic = ["--set", "data.synthetic_share=0.5", "--set", "data.synthetic_scenes=1"]
     assert main([*command, *TINY, *TINY_NET, *synthetic]) == 0
+
+
+def test_the_ground_of_synthetic_nights_may_be_warmer_than_it_is_drawn() -> None:
+    def scenes(warmth: float) -> list[Pair]:
+        data = DataConfig(synthetic_scenes=2, synthetic_warmth=warmth)
+        draw = synthetic_nights(data, 0, quiet=True)
+        found = {pair.name: pair for pair in map(draw, map(np.random.default_rng, range(20)))}
+        return [found[name] for name in sorted(found)]
+
+    for drawn, warmer in zip(scenes(0), scenes(0.6), strict=True):
+        np.testing.assert_array_equal(drawn.visible, warmer.visible)
+        rise = warmer.infrared.astype(int) - drawn.infrared
+        assert rise.min() >= 0
+        assert rise.mean() > 5
+        assert not rise[drawn.infrared == 255].any()
+
+
+def test_both_lattices_stay_near_each_other_if_twilight_counts(
+    pairs_folder: Path, tmp_path: Path
+) -> None:
+    command = ["distil", "--data", str(pairs_folder), "--steps", "25", *TINY, *TINY_LUT]
+    for part in ("intensity=0", "structure=0", "smoothness=0", "monotonicity=0", "stability=0"):
+        command += ["--set", f"loss.{part}"]
+    command += ["--set", "loss.quality.mi=0.1", "--set", "loss.twilight_limit=0"]
+    command += ["--set", "student.dark=1,255", "--set", "dark_rule=0.2"]
+    command += ["--set", "lattice_rate=0.03"]
+    pair = load_pair(find_dataset(pairs_folder).pairs[0])
+    apart = []
+    for weight in (0, 100):
+        out = tmp_path / str(weight)
+        assert main([*command, "--set", f"loss.twilight={weight}", "--out", str(out)]) == 0
+        model = load_model(out / "model.safetensors")
+        assert model.dark is not None
+        light, dark = (
+            Fuser(replace(model, lattice=lattice, dark=None)).fuse(pair.visible, pair.infrared)
+            for lattice in (model.lattice, model.dark.lattice)
+        )
+        apart.append(np.abs(light.astype(int) - dark).mean())
+    assert apart[1] < 0.7 * apart[0]
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(

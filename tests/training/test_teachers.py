@@ -132,10 +132,10 @@ def test_a_model_file_fuses_crops_as_parts_of_the_scene_they_are_cut_from(tmp_pa
     teacher = open_teacher(tmp_path / "m.safetensors", "cpu").network
     assert isinstance(teacher, ModelFile)
     crops = (0.2 * torch.rand(2, 4, 48, 48) * 255).round() / 255
-    scenes = torch.tensor([[15.0], [95.0]]) / 255  # as grey as this all over
+    ambient = torch.tensor([15.0, 95.0]) / 255
     with torch.no_grad():
-        expected = student(crops[:, :3], crops[:, 3:], scenes)
-    taught = teacher(crops[:, :3], crops[:, 3:], scenes)
+        expected = student(crops[:, :3], crops[:, 3:], ambient)
+    taught = teacher(crops[:, :3], crops[:, 3:], ambient)
     assert (taught - expected).abs().mean() < 1.0 / 255
     alone = teacher(crops[:, :3], crops[:, 3:])  # whole images as dark as these
     assert (alone[1] - expected[1]).abs().mean() > 5.0 / 255
