@@ -281,7 +281,7 @@ def _host_median(work: Callable[[], object], seconds: float = 0.5) -> float:
     return float(np.median(times))
 
 
-def measure_all(device: GpuDevice, facts: dict[str, Any], _: float) -> None:
+def measure_all(device: GpuDevice, facts: dict[str, Any]) -> None:
     """Put ``floor``, ``skipped`` and ``times`` into the facts, JSON-serialisable, one by one."""
     model = models()["default"]
     floor, stride = measure_floor(device), model.encoder.stride

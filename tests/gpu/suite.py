@@ -103,14 +103,20 @@ def planned(device: GpuDevice | None, facts: dict[str, Any]) -> dict[str, Work |
 
     facts: the times are put here.
     """
-    times = partial(timing_step, device, facts)
+
+    def times(timing: Any, _: float) -> None:
+        timing.measure_all(device, facts)
+
+    def tensorrt_times(timing: Any, end: float) -> None:
+        timing.measure_tensorrt(device, facts, end)
+
     card: dict[str, Work] = {
         "tests on the card": partial(card_tests_step, "not tensorrt"),
-        "times on the card": partial(times, "measure_all"),
+        "times on the card": partial(timing_step, times),
         **{f"compute-sanitizer {tool}": partial(sanitizer_step, tool) for tool in SANITIZER_TOOLS},
         # Its engines take long to build: what needs none comes before.
         "tests of TensorRT": partial(tensorrt_step, partial(card_tests_step, "tensorrt")),
-        "times of TensorRT": partial(tensorrt_step, partial(times, "measure_tensorrt")),
+        "times of TensorRT": partial(tensorrt_step, partial(timing_step, tensorrt_times)),
     }
     return {
         **{name: work if device else None for name, work in card.items()},
@@ -211,19 +217,16 @@ def command_step(
     return Step(name, "failed", took, lines[-1].strip("= "))
 
 
-def timing_step(
-    device: GpuDevice | None, facts: dict[str, Any], measure: str, name: str, left: float
-) -> Step:
+def timing_step(measure: Callable[[Any, float], None], name: str, left: float) -> Step:
     """Times in this process; what was measured before something failed is kept.
 
-    measure: a function of `card_timing`.
+    measure: takes the module `card_timing`, and the end as `time.perf_counter` tells it.
     """
-    assert device is not None
     start = time.perf_counter()
     try:
         import card_timing
 
-        getattr(card_timing, measure)(device, facts, start + left)
+        measure(card_timing, start + left)
     except Exception as error:  # whatever the card says; the rest of the report must be written
         traceback.print_exc()
         return Step(name, "failed", time.perf_counter() - start, f"{type(error).__name__}: {error}")
