@@ -42,6 +42,8 @@ NO_CARD = 3
 SANITIZER_TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
 SANITIZER_SECONDS = 60
 SANITIZER_FOUND = 86
+TRAINING_PAIRS = ("data", "roadscene", "train")
+TRAINING_SECONDS = 120
 LEAST_SECONDS = 5
 TESTS_SECONDS = 360
 SECONDS = 570
@@ -114,6 +116,7 @@ def planned(device: GpuDevice | None, facts: dict[str, Any]) -> dict[str, Work |
         "tests on the card": partial(card_tests_step, "not tensorrt"),
         "times on the card": partial(timing_step, times),
         **{f"compute-sanitizer {tool}": partial(sanitizer_step, tool) for tool in SANITIZER_TOOLS},
+        "training on the card": training_step,
         # Its engines take long to build: what needs none comes before.
         "tests of TensorRT": partial(tensorrt_step, partial(card_tests_step, "tensorrt")),
         "times of TensorRT": partial(tensorrt_step, partial(timing_step, tensorrt_times)),
@@ -128,6 +131,18 @@ def planned(device: GpuDevice | None, facts: dict[str, Any]) -> dict[str, Work |
 def card_tests_step(chosen: str, name: str, left: float) -> Step:
     """Those tests on the card whose names match; see pytest's -k."""
     return pytest_step(name, min(left, TESTS_SECONDS), "tests/gpu/test_card.py", "-k", chosen)
+
+
+def training_step(name: str, left: float) -> Step:
+    """A few steps of training on the card, in every precision, against the same on the CPU."""
+    pairs = Path(os.environ.get("LUT_FUSE_SHARED", ROOT.parent / "shared"), *TRAINING_PAIRS)
+    if not pairs.is_dir():
+        return Step(name, "skipped", 0.0, "there are no photographs to train on")
+    for module in ("torch", "cv2", "safetensors", "tensorboard", "tqdm", "yaml"):
+        if importlib.util.find_spec(module) is None:
+            return Step(name, "skipped", 0.0, f"the module {module} is missing")
+    command = [sys.executable, str(Path(__file__).parent / "training_on_card.py"), str(pairs)]
+    return command_step(name, command, min(left, TRAINING_SECONDS), may_be_slow=True)
 
 
 def tensorrt_step(work: Work, name: str, left: float) -> Step:
