@@ -40,11 +40,18 @@ def luma(visible: UInt8Array) -> FloatArray:
 def ambient(visible: UInt8Array) -> float:
     """How bright the scene is: the luma that two in five of the frame's pixels do not reach.
 
-    visible: ``(H, W, 3) uint8``, RGB. Returns grey levels, 0 to 256. Pixels are counted by their
-    luma in whole grey levels, rounded down, and taken as spread evenly up to the next: so the level
-    changes smoothly, and every backend finds the same.
+    visible: ``(H, W, 3) uint8``, RGB. Returns grey levels, 0 to 256.
     """
-    thousandths = ambient_samples(visible).astype(np.int32) @ np.array([299, 587, 114], np.int32)
+    return ambient_of_samples(ambient_samples(visible))
+
+
+def ambient_of_samples(pixels: UInt8Array) -> float:
+    """The same of `ambient_samples`.
+
+    Pixels are counted by their luma in whole grey levels, rounded down, and taken as spread evenly
+    up to the next: so the level changes smoothly, and every backend finds the same.
+    """
+    thousandths = pixels.astype(np.int32) @ np.array([299, 587, 114], np.int32)
     counts = np.bincount(thousandths // 1000, minlength=256)
     reached = np.cumsum(counts)
     level = int(np.searchsorted(reached, AMBIENT_RANK))
@@ -53,15 +60,9 @@ def ambient(visible: UInt8Array) -> float:
 
 def ambient_samples(visible: UInt8Array) -> UInt8Array:
     """The pixels that tell the ambient level: ``(AMBIENT_GRID**2, 3) uint8`` of ``(H, W, 3)``."""
-    rows, columns = ambient_grid(*visible.shape[:2])
-    return visible[rows, columns].reshape(-1, 3)
-
-
-def ambient_grid(height: int, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where they are: rows ``(AMBIENT_GRID, 1)`` and columns ``(AMBIENT_GRID,)``."""
     centres = 2 * np.arange(AMBIENT_GRID) + 1
-    rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in (height, width))
-    return rows[:, None], columns
+    rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
+    return visible[rows[:, None], columns].reshape(-1, 3)
 
 
 def darkness(visible: UInt8Array, dark: DarkScene | None) -> float:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lut_fuse_core.features import AMBIENT_GRID, ambient, ambient_samples
+from lut_fuse_core.features import ambient_of_samples, ambient_samples
 from lut_fuse_core.model import FloatArray
 from training.augment import AugmentConfig, augment
 from training.pairs import DataConfig, Pair, PairSource, crop_pair
@@ -126,8 +126,8 @@ def whole_images(pair: Pair, device: torch.device | str) -> tuple[Tensor, Tensor
 
 def _ambient(samples: FloatArray) -> FloatArray:
     """Ambient level of a scene from its samples (`features.ambient_samples`), ``()`` in [0, 1]."""
-    grid = np.rint(255 * samples).astype(np.uint8).reshape(AMBIENT_GRID, AMBIENT_GRID, 3)
-    return np.array(ambient(grid) / 255, np.float32)
+    pixels = np.rint(255 * samples).astype(np.uint8)
+    return np.array(ambient_of_samples(pixels) / 255, np.float32)
 
 
 def _unit(image: npt.NDArray[Any]) -> FloatArray:

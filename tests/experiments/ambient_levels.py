@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
+from dark_vehicle import PAINT, SHARE, by_day
 
 from lut_fuse_core.dataset import find_dataset
 from lut_fuse_core.features import UInt8Array, ambient_samples, luma
@@ -20,10 +21,6 @@ from training.pairs import load_pair
 STREETS = 6
 LIGHT = (1, 1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5)
 """Times the light of the made-up night."""
-SHARE, PAINT = 0.2, 22
-"""Of the picture that a dark vehicle covers, and its grey levels."""
-NIGHT = 84
-"""Mean luma, lamps cut off at 96, of the brightest of RoadScene's nights."""
 
 
 def middle_half(levels: FloatArray) -> float:
@@ -73,7 +70,7 @@ def with_vehicle(levels: FloatArray, rng: np.random.Generator) -> FloatArray:
 def main() -> None:
     rng, lamps = np.random.default_rng(1), streets()
     pictures = [samples(load_pair(p).visible) for p in find_dataset(sys.argv[1]).pairs]
-    days = [levels for levels in pictures if np.minimum(levels, 96).mean() >= NIGHT]
+    days = [levels for levels in pictures if by_day(levels)]
     vehicles = [(levels, with_vehicle(levels, rng)) for levels in days]
     print("| ambient level | lamp | dark vehicle |\n| --- | ---: | ---: |")
     for name, measure in MEASURES.items():

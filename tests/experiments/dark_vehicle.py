@@ -13,6 +13,7 @@ import numpy as np
 from lut_fuse_core import Fuser
 from lut_fuse_core.dataset import find_dataset
 from lut_fuse_core.features import luma
+from lut_fuse_core.model import FloatArray
 from training.pairs import Pair, load_pair
 
 SHARE = 0.2
@@ -22,6 +23,11 @@ REACH = 24
 """Pixels beside it that an encoder may still look at."""
 NIGHT = 84
 """Mean luma, lamps cut off at 96, of the brightest of RoadScene's nights."""
+
+
+def by_day(levels: FloatArray) -> bool:
+    """Whether a picture of RoadScene, or a part of its luma, is of a day."""
+    return bool(np.minimum(levels, 96).mean() >= NIGHT)
 
 
 def change(fuser: Fuser, pair: Pair, rng: np.random.Generator) -> float:
@@ -44,8 +50,9 @@ if __name__ == "__main__":
         fuser, rng = Fuser(model), np.random.default_rng(0)
         changes: dict[str, list[float]] = {"night": [], "day": []}
         for pair in pairs:
-            bright = np.minimum(luma(pair.visible), 96).mean() >= NIGHT
-            changes["day" if bright else "night"].append(change(fuser, pair, rng))
+            changes["day" if by_day(luma(pair.visible)) else "night"].append(
+                change(fuser, pair, rng)
+            )
         for light, values in changes.items():
             print(
                 f"{model}, {light}: {len(values)} pairs, mean {np.mean(values):.2f}, "

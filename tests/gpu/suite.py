@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import bare_machine  # noqa: E402
+from card_models import SHARED  # noqa: E402
 
 from lut_fuse_core.atomic import atomic_write  # noqa: E402
 from lut_fuse_core.backends.gpu_device import GpuDevice, open_device  # noqa: E402
@@ -42,7 +43,6 @@ NO_CARD = 3
 SANITIZER_TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
 SANITIZER_SECONDS = 60
 SANITIZER_FOUND = 86
-TRAINING_PAIRS = ("data", "roadscene", "train")
 TRAINING_SECONDS = 120
 LEAST_SECONDS = 5
 TESTS_SECONDS = 360
@@ -135,12 +135,11 @@ def card_tests_step(chosen: str, name: str, left: float) -> Step:
 
 def training_step(name: str, left: float) -> Step:
     """A few steps of training on the card, in every precision, against the same on the CPU."""
-    pairs = Path(os.environ.get("LUT_FUSE_SHARED", ROOT.parent / "shared"), *TRAINING_PAIRS)
+    pairs = SHARED / "data" / "roadscene" / "train"
     if not pairs.is_dir():
         return Step(name, "skipped", 0.0, "there are no photographs to train on")
-    for module in ("torch", "cv2", "safetensors", "tensorboard", "tqdm", "yaml"):
-        if importlib.util.find_spec(module) is None:
-            return Step(name, "skipped", 0.0, f"the module {module} is missing")
+    if missing := missing_module("torch", "cv2", "safetensors", "tensorboard", "tqdm", "yaml"):
+        return Step(name, "skipped", 0.0, missing)
     command = [sys.executable, str(Path(__file__).parent / "training_on_card.py"), str(pairs)]
     return command_step(name, command, min(left, TRAINING_SECONDS), may_be_slow=True)
 
@@ -166,17 +165,22 @@ def host_step(name: str, left: float) -> Step:
     """The same sources through a C++ compiler, against the reference."""
     if shutil.which("g++") is None and shutil.which("c++") is None:
         return Step(name, "skipped", 0.0, "there is no C++ compiler")
-    for module in ("hypothesis", "onnx", "onnxruntime"):
-        if importlib.util.find_spec(module) is None:
-            return Step(name, "skipped", 0.0, f"the module {module} is missing")
+    if missing := missing_module("hypothesis", "onnx", "onnxruntime"):
+        return Step(name, "skipped", 0.0, missing)
     names = ("cuda_source", "gpu_backends", "gpu_choice", "gpu_fuser", "gpu_tensorrt")
     return pytest_step(name, left, *(f"tests/core/test_{n}.py" for n in names), may_be_slow=True)
 
 
+def missing_module(*names: str) -> str:
+    """What to say of the first of these modules that is not there; empty if all are."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    return f"the module {missing[0]} is missing" if missing else ""
+
+
 def pytest_step(name: str, left: float, *arguments: str, may_be_slow: bool = False) -> Step:
     """Tests in a process of their own; its last line is the note."""
-    if importlib.util.find_spec("pytest") is None:
-        return Step(name, "skipped", 0.0, "the module pytest is missing")
+    if missing := missing_module("pytest"):
+        return Step(name, "skipped", 0.0, missing)
     plugins = ["-p", "no:cacheprovider", "-p", "bare_machine"]
     command = [sys.executable, "-m", "pytest", *plugins, *arguments]
     return command_step(name, command, left, may_be_slow)
