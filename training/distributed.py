@@ -9,14 +9,40 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from lut_fuse_core.errors import InputError
+
 
 def start(device: torch.device) -> tuple[int, int]:
     """Join the other processes if torchrun started this one. Returns (rank, processes)."""
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return 0, 1
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return dist.get_rank(), dist.get_world_size()
+
+
+def own_card(name: str) -> str:
+    """The card that this process trains on: ``name`` (``cuda``, or one by number), but a card each
+    if torchrun started several processes on this machine.
+
+    Raises InputError if there are more processes than cards, or one card is named for all.
+    """
+    if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) == 1:
+        return name
+    place, cards = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if name != "cuda":
+        raise InputError(
+            f"all processes of torchrun would train on {name}; give --device cuda, and each takes "
+            "a card of its own"
+        )
+    if place >= cards:
+        raise InputError(
+            f"torchrun started more processes than there are cards here ({cards}); give as many by "
+            "--nproc-per-node, or --device cpu"
+        )
+    return f"cuda:{place}"
 
 
 def is_chief() -> bool:

@@ -117,7 +117,7 @@ class MMLut(nn.Module):
         """Interpolate the lattice at four features, each ``(B, 1, H, W)`` in [0, 1] grey, in scenes
         of the ambient levels ``(B,)`` in [0, 1]."""
         features = (luma, infrared, gradient, context)
-        strides = torch.tensor(self.lattice.stride())
+        strides = self.lattice.stride()
         base: Any = 0
         fractions = []
         for feature, axis, stride in zip(features, self.axes, strides, strict=True):
@@ -136,7 +136,7 @@ class MMLut(nn.Module):
             base = base + scene[:, None, None, None]
         fused: Any = 0.0
         for corner in product((0, 1), repeat=4):
-            offset = int(sum(c * int(s) for c, s in zip(corner, strides, strict=True)))
+            offset = sum(c * stride for c, stride in zip(corner, strides, strict=True))
             weight: Any = 1.0
             for fraction, upper in zip(fractions, corner, strict=True):
                 weight = weight * (fraction if upper else 1.0 - fraction)

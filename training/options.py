@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from lut_fuse_core.errors import InputError
+from training import distributed
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,12 @@ class RunOptions:
 
 
 def device_from(name: str) -> str:
-    """A device name that exists here: ``auto`` takes CUDA if there is one. Raises InputError."""
+    """A device name that exists here: ``auto`` takes CUDA if there is one. Of several processes on
+    one machine each gets a card of its own. Raises InputError."""
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda"):
+        name = distributed.own_card(name)
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:

@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
+from lut_fuse_core.errors import InputError
 from training import distributed
+from training.options import device_from
 
 PROCESS = """
 import json, torch
@@ -58,3 +61,24 @@ def test_two_processes_share_weights_gradients_and_the_moment_to_stop() -> None:
 def test_one_process_needs_no_others() -> None:
     assert distributed.start(torch.device("cpu")) == (0, 1)
     assert distributed.is_chief()
+
+
+def test_each_of_several_processes_takes_a_card_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert distributed.own_card("cuda:1") == "cuda:1"
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    for place in ("0", "1"):
+        monkeypatch.setenv("LOCAL_RANK", place)
+        assert distributed.own_card("cuda") == f"cuda:{place}"
+    with pytest.raises(InputError, match="--device cuda"):
+        distributed.own_card("cuda:0")
+
+
+def test_more_processes_than_cards_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    for name in ("cuda", "auto"):
+        with pytest.raises(InputError, match=r"more processes than .* cards here \(1\)"):
+            device_from(name)
