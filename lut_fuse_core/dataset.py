@@ -71,7 +71,7 @@ def find_dataset(folder: str | Path, splits: Sequence[str] = SPLITS) -> Dataset:
             return _match(*_split_inside(visible, infrared, splits))
     raise InputError(
         f"{root} has no folders 'visible' and 'infrared' (nor vi and ir, Vis and Ir, rgb and "
-        "thermal), neither directly nor in test, val or train"
+        f"thermal), neither directly nor in {' or '.join(splits)}"
     )
 
 

@@ -26,12 +26,29 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0, 1 for a failure, 2 for bad input."""
-    options = build_parser().parse_args(arguments)
+    try:
+        parser = build_parser()
+    except ModuleNotFoundError as error:
+        print(
+            f"lut-fuse-train: training needs what is not installed here ({error}); run "
+            "\"pip install '.[training]'\" in the package's folder",
+            file=sys.stderr,
+        )
+        return 2
+    options = parser.parse_args(arguments)
+    from torch import OutOfMemoryError
+
     try:
         return int(options.run(options) or 0)
     except InputError as error:
         print(f"lut-fuse-train: {error}", file=sys.stderr)
         return 2
+    except OutOfMemoryError:
+        print(
+            "lut-fuse-train: the GPU's memory is full; lower data.batch or data.crop",
+            file=sys.stderr,
+        )
+        return 1
     except (LutFuseError, OSError) as error:
         print(f"lut-fuse-train: {error}", file=sys.stderr)
         return 1

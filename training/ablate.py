@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lut_fuse_core.dataset import find_dataset
+from lut_fuse_core.errors import InputError
 from training.checkpoint import CHECKPOINT
+from training.config import to_plain
 from training.distil import distil
 from training.distil_config import DistilConfig, DistilLossConfig
 from training.export import MODEL
 from training.options import RunOptions
+from training.report import read_report
 from training.table import Table, by_model, measure
 from training.teacher import TeacherLossConfig, loss_behind
 
@@ -58,14 +62,17 @@ def variants(full: DistilConfig, taught_by: TeacherLossConfig) -> Iterator[Varia
 def ablate(config: DistilConfig, folder: Path, test: Path, options: RunOptions) -> Table:
     """Train every variant, measure all on the test pairs, give the paper's table.
 
-    A variant that is finished already is not trained again when resuming.
+    A variant that has been trained for this budget already is not trained again when resuming.
 
     Raises InputError and LutFuseError as `distil` does.
     """
-    chosen = list(variants(config, loss_behind(config.teacher or "")))
+    if config.teacher is None:
+        raise InputError("no teacher, so no distillation to be left out; give --teacher")
+    find_dataset(test)
+    chosen = list(variants(config, loss_behind(config.teacher)))
     for variant in chosen:
         out = options.out / variant.name
-        if options.resume and (out / MODEL).is_file():
+        if options.resume and read_report(out).get("budget") == to_plain(options.budget):
             continue
         if not options.quiet:
             print(variant.name, file=sys.stderr)

@@ -8,16 +8,19 @@ from typing import Any
 import torch
 
 from lut_fuse_core.atomic import atomic_write
-from lut_fuse_core.errors import InputError
+from lut_fuse_core.errors import InputError, LutFuseError
 
 CHECKPOINT = "checkpoint.pt"
 """Name of the state of a run in its output folder."""
 
 
 def write_tensors(content: dict[str, Any], path: str | Path) -> None:
-    """Write nested dictionaries of tensors and plain values."""
+    """Write nested dictionaries of tensors and plain values. Raises LutFuseError if it cannot."""
     with atomic_write(path) as temporary:
-        torch.save(content, temporary)
+        try:
+            torch.save(content, temporary)
+        except RuntimeError:  # torch's own word for what the system refused
+            raise LutFuseError(f"cannot write {path}; is the disk full?") from None
 
 
 def read_tensors(path: str | Path) -> dict[str, Any]:
@@ -32,3 +35,33 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no checkpoint")
     return content
+
+
+def read_checkpoint(run: Path, structure: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The state that a run in this folder saved last: module, structure, step, and so on.
+
+    structure: of the network that it is for; None if any will do.
+
+    Raises InputError if there is none, or one of a network of another structure.
+    """
+    content = read_tensors(run / CHECKPOINT)
+    missing = {"module", "structure", "optimiser", "scaler", "step", "seconds"} - content.keys()
+    if missing:
+        raise InputError(f"{run / CHECKPOINT} holds no run (it lacks {', '.join(sorted(missing))})")
+    if structure is not None:
+        check_structure(run, content["structure"], structure)
+    return content
+
+
+def check_structure(run: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises InputError, naming what differs, if these describe different networks."""
+    differing = [
+        f"{key} {found.get(key)} instead of {wanted.get(key)}"
+        for key in sorted(found.keys() | wanted.keys())
+        if found.get(key) != wanted.get(key)
+    ]
+    if differing:
+        raise InputError(
+            f"the run in {run} has another structure ({', '.join(differing)}); give the same "
+            "configuration"
+        )

@@ -54,7 +54,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"no configuration file {path}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = str(error).replace("\n", " ")
         raise InputError(f"{path} is not valid YAML: {where}") from None
     if values is None:
@@ -114,8 +114,11 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         return _convert(next(t for t in inner if t is not type(None)), value, key)
     if origin is tuple:
         return _convert_tuple(inner, value, key)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML reads 1e-3, without a dot, as text
+        except ValueError:
+            pass
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise InputError(f"'{key}' is {value!r}; it must be a {hint.__name__}")
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from training import distributed
 from training.augment import AugmentConfig
 from training.batches import Batch
 from training.board import Board
-from training.checkpoint import CHECKPOINT, read_tensors
+from training.checkpoint import check_structure, read_checkpoint
 from training.comparison import Comparison
 from training.config import read_config, to_plain
 from training.distil_config import DistilConfig
@@ -39,8 +38,9 @@ from training.losses import (
 from training.mm_lut import MMLut, luma_of
 from training.options import RunOptions
 from training.pairs import PairSource
+from training.report import read_report, write_report
 from training.session import open_session, provenance
-from training.teachers import ModelFile, Teacher, TeacherSource, open_teacher
+from training.teachers import Teacher, TeacherSource, open_teacher
 from training.validate import Scores, Validator
 
 
@@ -60,10 +60,12 @@ class DistilJob:
         comparison.begin(student)
         self._teacher, self._comparison = teacher, comparison
         self._config, self._validator = config, validator
-        device = torch.device(options.device)
-        self._autocast = torch.autocast(
-            device.type, getattr(torch, options.precision), options.precision != "float32"
-        )
+        self._autocast = options.autocast()
+
+    @property
+    def structure(self) -> dict[str, Any]:
+        """The student's configuration."""
+        return to_plain(self.module.config)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Lattice and encoder, each at its rate."""
@@ -129,7 +131,7 @@ class DistilJob:
 
     def _fused_by(self, network: Teacher, batch: Batch) -> Tensor:
         # Only an MM-LUT may fuse crops as parts of a scene.
-        scene = (batch.ambient,) if isinstance(network, MMLut | ModelFile) else ()
+        scene = (batch.ambient,) if isinstance(network, MMLut) else ()
         with torch.no_grad(), self._autocast:
             return network(batch.visible, batch.infrared, *scene).float().clamp(0, 1)
 
@@ -152,7 +154,9 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
             "a teacher's folder has no images of synthetic scenes; set data.synthetic_share to 0"
         )
     augmentation = config.augment if source.folder is None else AugmentConfig()
-    session = open_session(folder, config.data, augmentation, config, options, taught=source.folder)
+    session = open_session(
+        folder, config.data, augmentation, config, config.student, options, source.folder
+    )
     student = MMLut(config.student)
     if config.start_from:
         _load_weights(student, config.start_from)
@@ -188,7 +192,7 @@ def export_run(run: Path, out: Path, blend: Path | None = None, share: float = 0
     if not (run / "config.yaml").is_file():
         raise InputError(f"{run} holds no distillation run; give the --out folder of 'distil'")
     config = read_config(DistilConfig, run / "config.yaml")
-    content = read_tensors(run / CHECKPOINT)
+    content = read_checkpoint(run, to_plain(config.student))
     student = MMLut(config.student)
     student.load_state_dict(content["module"])
     facts: dict[str, Any] = {
@@ -196,10 +200,9 @@ def export_run(run: Path, out: Path, blend: Path | None = None, share: float = 0
         "steps": content["step"],
         "config": to_plain(config),
     }
-    report = run / "report.json"
-    if report.is_file():
-        finished = json.loads(report.read_text("utf-8"))
-        facts = finished if finished.get("steps") == content["step"] else facts
+    finished = read_report(run)
+    if finished.get("steps") == content["step"]:
+        facts = finished
     if blend is not None:
         _blend(student, blend, share)
         # The scores are those of the run before it was blended.
@@ -222,8 +225,7 @@ def _finish(student: MMLut, out: Path, facts: dict[str, Any], pairs: PairSource)
     some = (pairs[index] for index in chosen_pairs(len(pairs)))
     images = ((pair.visible, pair.infrared) for pair in some)
     differences = asdict(export_model(student, out, facts, images))
-    report = {**facts, "export": differences}
-    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    write_report(out, {**facts, "export": differences})
 
 
 def _forget_places(facts: dict[str, Any]) -> None:
@@ -262,11 +264,10 @@ def _load_weights(student: MMLut, source: str | Path) -> None:
     if not Path(source).is_dir():
         student.take(load_model(source))
         return
-    checkpoint = Path(source) / CHECKPOINT
-    try:
-        weights = read_tensors(checkpoint)["module"]
-        if student.config.dark:  # also from a run without, as from a model without
-            weights.setdefault("dark_lattice", weights["lattice"])
-        student.load_state_dict(weights)
-    except (KeyError, RuntimeError):
-        raise InputError(f"{checkpoint} holds no student of this structure") from None
+    content = read_checkpoint(Path(source))
+    wanted, found = to_plain(student.config), content["structure"]
+    if student.config.dark:  # also from a run without, as from a model without
+        content["module"].setdefault("dark_lattice", content["module"]["lattice"])
+        found = {**found, "dark": wanted["dark"]}
+    check_structure(Path(source), found, wanted)
+    student.load_state_dict(content["module"])

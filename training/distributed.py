@@ -74,8 +74,10 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         at += gradient.numel()
 
 
-def agree(value: float, device: torch.device) -> float:
-    """The first process's value in all of them (they must not disagree on when to stop)."""
-    shared = torch.tensor([value], dtype=torch.float64, device=device)
-    dist.broadcast(shared, 0)
-    return float(shared.item())
+def agree(progress: float, interrupted: bool, device: torch.device) -> tuple[float, bool]:
+    """The progress of the first process, and whether any was interrupted: the same in all of them,
+    since they must stop after the same step."""
+    own = [progress if is_chief() else 0.0, float(interrupted)]
+    shared = torch.tensor(own, dtype=torch.float64, device=device)
+    dist.all_reduce(shared)
+    return float(shared[0].item()), bool(shared[1].item())

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError, LutFuseError
 from training.batches import whole_images
-from training.pairs import BadPair, load_pair, training_part
+from training.pairs import NO_PARTNER, BadPair, load_pair, training_part
 from training.teachers import Teacher
 from training.validate import in_colour
 
@@ -26,7 +26,7 @@ def fuse_folder(
     """
     dataset = training_part(folder)
     out.mkdir(parents=True, exist_ok=True)
-    bad: list[BadPair] = []
+    bad = [BadPair(name, NO_PARTNER) for name in dataset.unmatched]
     written = 0
     for files in tqdm(dataset.pairs, "fusing", unit="pair", disable=quiet):
         try:

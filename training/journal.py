@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -73,7 +74,15 @@ def forget_after(out: Path, step: int) -> None:
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     with atomic_write(path) as temporary:
-        temporary.write_text("".join(x for x in lines if json.loads(x)["step"] <= step), "utf-8")
+        temporary.write_text("".join(line for line in lines if _step_of(line) <= step), "utf-8")
+
+
+def _step_of(line: str) -> float:
+    """The step of a log line; infinite if it was cut off by a kill."""
+    try:
+        return float(json.loads(line)["step"])
+    except ValueError:
+        return math.inf
 
 
 def _bar(budget: Budget, shown: bool) -> tqdm:  # type: ignore[type-arg]

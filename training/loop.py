@@ -22,7 +22,7 @@ from lut_fuse_core.errors import InputError, LutFuseError
 from training import distributed
 from training.batches import LOSS_STREAM, Batch, BatchSource
 from training.board import Board
-from training.checkpoint import CHECKPOINT, read_tensors, write_tensors
+from training.checkpoint import CHECKPOINT, read_checkpoint, write_tensors
 from training.interruption import interruptible
 from training.journal import Journal, forget_after
 from training.losses import Terms, total
@@ -36,6 +36,11 @@ class Job(Protocol):
     @property
     def module(self) -> nn.Module:
         """All weights."""
+        ...
+
+    @property
+    def structure(self) -> dict[str, Any]:
+        """What weights fit: the configuration of the network, plain values."""
         ...
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -71,17 +76,16 @@ def train(
 ) -> Outcome:
     """Train a job within its budget; checkpoints, log and TensorBoard go to ``options.out``.
 
-    A checkpoint found there is resumed. Raises InputError if it does not fit the job, LutFuseError
-    if the loss is no longer finite, KeyboardInterrupt after saving when interrupted (SIGINT or
-    SIGTERM).
+    A checkpoint found there is resumed, at the rates of this job. Raises InputError if it does not
+    fit the job, LutFuseError if loss or weights are no longer finite, KeyboardInterrupt when
+    interrupted (SIGINT or SIGTERM), after saving.
     """
     device, chief = torch.device(options.device), rank == 0
     optimiser = torch.optim.Adam(job.parameter_groups())
-    for group in optimiser.param_groups:
-        group["initial_lr"] = group["lr"]
+    rates = [group["lr"] for group in optimiser.param_groups]
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
-    state = _State(job.module, optimiser, scaler)
+    state = _State(job.module, job.structure, optimiser, scaler)
 
     step, used = _begin(state, options, chief)
     if world > 1:
@@ -91,22 +95,25 @@ def train(
     with interruptible() as interrupted:
         while True:
             seconds = used + time.monotonic() - started
-            progress = options.budget.progress(step, seconds)
+            progress, stopping = options.budget.progress(step, seconds), interrupted.is_set()
             if world > 1:
-                progress = distributed.agree(progress, device)
+                progress, stopping = distributed.agree(progress, stopping, device)
+            if chief and (stopping or time.monotonic() - saved > log.checkpoint_seconds):
+                state.save(options.out, step, seconds)
+                saved = time.monotonic()
+            if stopping:
+                journal.close()
+                raise KeyboardInterrupt
             if progress >= 1:
                 break
-            for group in optimiser.param_groups:
-                group["lr"] = group["initial_lr"] * learning_rate(step, progress, schedule)
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * learning_rate(step, progress, schedule)
 
             batch = batches(step).to(device)
             terms = job.losses(batch, batches.generator(step, LOSS_STREAM))
             loss = total(terms)
             if not math.isfinite(loss.item()):
-                raise LutFuseError(
-                    f"the loss is no longer finite at step {step}; resume from the last checkpoint "
-                    "with lower learning rates"
-                )
+                raise _diverged("loss is", step)
             optimiser.zero_grad()
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             if world > 1:
@@ -121,13 +128,6 @@ def train(
             journal.step(step, progress, seconds, terms)
             if chief and log.validate_every and step % log.validate_every == 0:
                 journal.validated(step, job.validate(journal.board, step))
-            due = time.monotonic() - saved > log.checkpoint_seconds
-            if chief and (due or interrupted.is_set()):
-                state.save(options.out, step, seconds)
-                saved = time.monotonic()
-            if interrupted.is_set():
-                journal.close()
-                raise KeyboardInterrupt
     scores: Scores = {}
     if chief:
         state.save(options.out, step, seconds)
@@ -149,12 +149,16 @@ class _State:
     """Everything that changes during a run, but step and time."""
 
     module: nn.Module
+    structure: dict[str, Any]
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
 
     def save(self, out: Path, step: int, seconds: float) -> None:
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in self.module.parameters()):
+            raise _diverged("weights are", step)
         content = {
             "module": self.module.state_dict(),
+            "structure": self.structure,
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "step": step,
@@ -163,17 +167,24 @@ class _State:
         write_tensors(content, out / CHECKPOINT)
 
     def restore(self, out: Path) -> tuple[int, float]:
-        content = read_tensors(out / CHECKPOINT)
+        content = read_checkpoint(out, self.structure)
         try:
             self.module.load_state_dict(content["module"])
             self.optimiser.load_state_dict(content["optimiser"])
-            self.scaler.load_state_dict(content["scaler"])
-            return int(content["step"]), float(content["seconds"])
-        except (KeyError, RuntimeError, ValueError):
+        except (RuntimeError, ValueError):
             raise InputError(
-                f"{out / CHECKPOINT} belongs to another structure; resume with the same "
-                "configuration"
+                f"{out / CHECKPOINT} belongs to another run; resume with the same configuration"
             ) from None
+        if content["scaler"]:  # empty unless the run so far was in float16
+            self.scaler.load_state_dict(content["scaler"])
+        return int(content["step"]), float(content["seconds"])
+
+
+def _diverged(what: str, step: int) -> LutFuseError:
+    return LutFuseError(
+        f"the {what} no longer finite at step {step}; resume from the last checkpoint, or begin "
+        "anew, with lower learning rates"
+    )
 
 
 def _begin(state: _State, options: RunOptions, chief: bool) -> tuple[int, float]:

@@ -299,7 +299,7 @@ def lattice_terms(
         bends += [lattice.diff(n=2, dim=d).square().mean() for d in along]
         falls += [F.relu(-lattice.diff(dim=d)).mean() for d in (0, 1)]
     return {
-        "smoothness": Term(100 * torch.stack(bends).sum(), smoothness),
+        "smoothness": Term(100 * torch.stack(bends or [falls[0] * 0]).sum(), smoothness),
         "monotonicity": Term(torch.stack(falls).sum(), monotonicity),
     }
 

@@ -53,6 +53,12 @@ class MMLutConfig:
     inputs: EncoderInput = "luma_infrared"
 
     def __post_init__(self) -> None:
+        if min(self.nodes) < 2:
+            raise InputError(f"student.nodes is {list(self.nodes)}; every axis needs 2 or more")
+        if min(self.width, self.pool, self.unshuffle) < 1 or self.blocks < 2:
+            raise InputError(
+                "student.width, pool and unshuffle must be 1 or more, student.blocks 2 or more"
+            )
         if self.dark and not 0 <= self.dark[0] < self.dark[1] <= 255:
             raise InputError(
                 f"student.dark is {list(self.dark)}; its two levels must increase, from 0 to 255"
@@ -123,7 +129,8 @@ class MMLut(nn.Module):
         for feature, axis, stride in zip(features, self.axes, strides, strict=True):
             position = (feature * 255.0 - axis.low) / axis.step
             position = position.clamp(0.0, axis.nodes - 1.0)
-            index = position.detach().floor().clamp(max=axis.nodes - 2)
+            # What is not a number must end as a loss that is none, not as an index.
+            index = position.detach().floor().clamp(max=axis.nodes - 2).nan_to_num()
             fractions.append(position - index)
             base = base + index.long() * stride
         flat = self.lattice.reshape(-1)
@@ -171,6 +178,31 @@ class MMLut(nn.Module):
             return coarse
         full = F.interpolate(coarse, scale_factor=stride, mode="bilinear", align_corners=False)
         return full[..., :height, :width]
+
+    @classmethod
+    def of(cls, model: FusionModel) -> MMLut:
+        """The module that a model was exported from.
+
+        Raises InputError for a model that no such module has, as the published one.
+        """
+        luma, infrared, gradient, context = model.axes
+        encoder = model.encoder
+        config = MMLutConfig(
+            nodes=(luma.nodes, infrared.nodes, gradient.nodes, context.nodes),
+            gradient_range=gradient.high,
+            gradient_norm=model.gradient.norm,
+            dark=None if model.dark is None else (model.dark.low, model.dark.high),
+            width=len(encoder.blocks[0].weight),
+            blocks=len(encoder.blocks),
+            pool=encoder.pool,
+            unshuffle=encoder.unshuffle,
+            slope=encoder.slope,
+            skip=encoder.skip,
+            inputs=encoder.inputs,
+        )
+        module = cls(config)
+        module.take(model)
+        return module
 
     @torch.no_grad()
     def take(self, model: FusionModel) -> None:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from lut_fuse_core.errors import InputError
 from training.checkpoint import read_tensors, write_tensors
+from training.config import from_plain
 from training.mm_lut import luma_of
 
 
@@ -41,6 +42,10 @@ class MMNetConfig:
     detail: int = 8
     sharpness: float = 12.0
     correction: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.detail < 1:
+            raise InputError("network.width and network.detail must be 1 or more")
 
 
 class MMNet(nn.Module):
@@ -115,8 +120,13 @@ def load_mm_net(path: str | Path) -> MMNet:
     content = read_tensors(path)
     if "mm_net" not in content:
         raise InputError(f"{path} holds no MM-Net; give the mm_net.pt of a 'teacher' run")
-    net = MMNet(MMNetConfig(**content["mm_net"]))
-    net.load_state_dict(content["state"])
+    try:
+        net = MMNet(from_plain(MMNetConfig, content["mm_net"]))
+        net.load_state_dict(content["state"])
+    except (InputError, KeyError, RuntimeError):
+        raise InputError(
+            f"{path} is an MM-Net of another version of this program; train it again"
+        ) from None
     return net.eval()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,10 @@ class LogConfig:
     validate_every: int = 1000
     checkpoint_seconds: float = 60.0
 
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.validate_every < 0:
+            raise InputError("log.every must be 1 or more, log.validate_every 0 or more")
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -47,8 +52,8 @@ class Budget:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
             raise InputError("give the budget either as --steps or as --minutes")
-        if not (self.steps or self.minutes or 0) > 0:
-            raise InputError("the budget must be positive")
+        if not 0 < (self.steps or self.minutes or 0) < math.inf:
+            raise InputError("the budget must be positive and finite")
 
     def progress(self, step: int, seconds: float) -> float:
         """Share of the budget that is used up, 1 at the end."""
@@ -72,6 +77,18 @@ class RunOptions:
     precision: str = "float32"
     resume: bool = False
     quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise InputError(f"the seed is {self.seed}; it must be 0 or more")
+
+    def autocast(self) -> torch.autocast:
+        """Where networks run, in the chosen precision. Raises InputError if the device lacks it."""
+        kind, precision = torch.device(self.device).type, getattr(torch, self.precision)
+        try:
+            return torch.autocast(kind, precision, self.precision != "float32")
+        except RuntimeError as error:
+            raise InputError(f"no {self.precision} on {self.device} ({error})") from None
 
 
 def device_from(name: str) -> str:

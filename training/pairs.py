@@ -29,6 +29,10 @@ SMALLEST_SIDE = 48
 """Pairs with a shorter side (pixels) are of no use: a crop would be mostly made-up border."""
 
 
+NO_PARTNER = "it has no partner of the same name"
+"""Why an image cannot be used that only one of the two folders has."""
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Which crops a step sees.
@@ -58,9 +62,10 @@ class DataConfig:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        if self.crop < 32 or self.batch < 1 or self.synthetic_scenes < 1:
+        if self.crop < SMALLEST_SIDE or self.batch < 1 or self.synthetic_scenes < 1:
             raise InputError(
-                "data.crop must be 32 or more, data.batch and data.synthetic_scenes 1 or more"
+                f"data.crop must be {SMALLEST_SIDE} or more, data.batch and data.synthetic_scenes "
+                "1 or more"
             )
         if self.workers < 0:
             raise InputError("data.workers must not be negative")
@@ -131,7 +136,7 @@ def read_pairs(
     """
     dataset = training_part(folder)
     fused = images_by_name(taught) if taught is not None else None
-    bad = [BadPair(name, "it has no partner of the same name") for name in dataset.unmatched]
+    bad = [BadPair(name, NO_PARTNER) for name in dataset.unmatched]
     loaders: list[list[Callable[[], Pair]]] = [[], []]
     kept: list[list[Pair]] = [[], []]
     size = 0
@@ -148,6 +153,8 @@ def read_pairs(
             kept[part].append(pair)
     if not loaders[0]:
         first = f", for example {bad[0].name}: {bad[0].reason}" if bad else ""
+        if loaders[1]:
+            first = "; all of its pairs fall to validation: lower data.validation_share"
         raise InputError(f"{folder} has no usable pair to train on{first}")
     small = size <= config.memory_gb * 1e9
     training, validation = (

@@ -40,13 +40,17 @@ def read_files(
     except FileNotFoundError as error:
         raise ModelError(f"no file {error.filename}; give the published .npy and .pth") from None
     except (ValueError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        cause = next(iter(str(error).splitlines()), type(error).__name__)
         raise ModelError(
-            f"{lattice_path} and {encoder_path} are not the published lattice and encoder "
-            f"({str(error).splitlines()[0]})"
+            f"{lattice_path} and {encoder_path} are not the published lattice and encoder ({cause})"
         ) from None
+    if not isinstance(lattice, np.ndarray) or not isinstance(state, dict):
+        raise ModelError(f"{lattice_path} holds no array, or {encoder_path} no tensors by name")
     if lattice.ndim != 5 or lattice.shape[4] != 1:
         raise ModelError(f"{lattice_path} has shape {lattice.shape}; a 4-D lattice was expected")
-    missing = [f"{name}.weight" for name in _CONVOLUTIONS if f"{name}.weight" not in state]
+    layers = [*_CONVOLUTIONS, *(name for name in _NORMALISATIONS if name is not None)]
+    tensors = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+    missing = [name for name in tensors if name not in state]
     if missing:
         raise ModelError(f"{encoder_path} lacks the tensors {', '.join(missing)}")
     return torch.from_numpy(lattice[..., 0].astype(np.float32)), state

@@ -145,9 +145,9 @@ def _filter(image: Tensor, kernel: tuple[float, ...]) -> Tensor:
     one channel.
     """
     rows, columns = (
-        _band(side, kernel, image.dtype, image.device.type) for side in image.shape[-2:]
+        _band(side, kernel, image.dtype, str(image.device)) for side in image.shape[-2:]
     )
-    return rows.to(image.device) @ image @ columns.to(image.device).T
+    return rows @ image @ columns.T
 
 
 @lru_cache(maxsize=64)

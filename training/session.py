@@ -18,7 +18,7 @@ from lut_fuse_core.synthetic import SceneConfig, StreetScene
 from training import distributed
 from training.augment import AugmentConfig
 from training.batches import BatchSource, Scene
-from training.checkpoint import CHECKPOINT
+from training.checkpoint import CHECKPOINT, read_checkpoint
 from training.config import to_plain
 from training.options import RunOptions
 from training.pairs import DataConfig, Pair, PairSets, read_pairs, to_grey
@@ -41,23 +41,29 @@ def open_session(
     data: DataConfig,
     augmentation: AugmentConfig,
     config: Any,
+    network: Any,
     options: RunOptions,
     taught: Path | None = None,
 ) -> Session:
     """Read the pairs, report the bad ones, make the output folder and note the configuration there.
 
+    network: the part of the configuration that a run to be resumed must share.
+
     Raises InputError if there is nothing to train on, or the output folder cannot be made or holds
-    a run that is not to be resumed.
+    a run that is not to be resumed, or of another network.
     """
-    if (options.out / CHECKPOINT).exists() and not options.resume:
-        raise InputError(
-            f"{options.out} holds a run already; add --resume, or choose another --out"
-        )
+    if (options.out / CHECKPOINT).exists():
+        if not options.resume:
+            raise InputError(
+                f"{options.out} holds a run already; add --resume, or choose another --out"
+            )
+        read_checkpoint(options.out, to_plain(network))
     torch.manual_seed(options.seed)
     rank, world = distributed.start(torch.device(options.device))
     quiet = options.quiet or rank > 0
     pairs = read_pairs(folder, data, taught, quiet)
-    report_bad(pairs, quiet)
+    if rank == 0:
+        report_pairs(pairs, quiet)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -70,14 +76,13 @@ def open_session(
     return Session(pairs, batches, rank, world)
 
 
-def report_bad(pairs: PairSets, quiet: bool) -> None:
-    """Say on stderr what is trained on, and which pairs are left out and why."""
-    if quiet:
-        return
-    print(
-        f"{len(pairs.training)} pairs to train on, {len(pairs.validation)} to validate",
-        file=sys.stderr,
-    )
+def report_pairs(pairs: PairSets, quiet: bool) -> None:
+    """Say on stderr what is trained on (unless quiet), and which pairs are left out and why."""
+    if not quiet:
+        print(
+            f"{len(pairs.training)} pairs to train on, {len(pairs.validation)} to validate",
+            file=sys.stderr,
+        )
     for bad in pairs.bad[:BAD_PAIRS_SHOWN]:
         print(f"left out {bad.name}: {bad.reason}", file=sys.stderr)
     if len(pairs.bad) > BAD_PAIRS_SHOWN:
@@ -108,14 +113,13 @@ def provenance(
     name: str, folder: Path, pairs: PairSets, config: Any, options: RunOptions
 ) -> dict[str, Any]:
     """Where a model comes from: data (by folder name), configuration, seed and budget."""
-    budget = options.budget
     return {
         "name": name,
         "data": folder.resolve().name,
         "pairs": len(pairs.training),
         "validation_pairs": len(pairs.validation),
         "seed": options.seed,
-        "budget": {"steps": budget.steps, "minutes": budget.minutes},
+        "budget": to_plain(options.budget),
         "torch": torch.__version__.split("+")[0],
         "config": to_plain(config),
     }

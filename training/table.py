@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.metrics import PairEvaluator
 from training.batches import whole_images
-from training.pairs import Pair, load_pair
+from training.pairs import NO_PARTNER, Pair, load_pair
 from training.teachers import TeacherSource
 from training.validate import Scores, to_grey_image
 
@@ -88,6 +89,8 @@ def measure(
     methods: labels and the function that fuses. Raises InputError if no pair can be measured.
     """
     dataset = find_dataset(folder)
+    for name in dataset.unmatched:
+        print(f"left out {name}: {NO_PARTNER}", file=sys.stderr)
     collected: list[list[Scores]] = [[] for _ in methods]
     for files in tqdm(dataset.pairs, "measuring", unit="pair", disable=quiet, leave=False):
         try:
@@ -95,7 +98,7 @@ def measure(
             evaluator = PairEvaluator(pair.visible, pair.infrared)
             rows = [evaluator.evaluate(fuse(pair)) for _, fuse in methods]
         except InputError as error:
-            tqdm.write(f"left out {files.name}: {error}")
+            tqdm.write(f"left out {files.name}: {error}", file=sys.stderr)
             continue
         for scores, row in zip(collected, rows, strict=True):
             scores.append(row)

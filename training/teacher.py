@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from lut_fuse_core.errors import InputError
 from training import distributed
@@ -17,7 +15,7 @@ from training.augment import AugmentConfig
 from training.batches import Batch
 from training.board import Board
 from training.checkpoint import read_tensors
-from training.config import from_plain
+from training.config import from_plain, to_plain
 from training.loop import Outcome, train
 from training.losses import (
     FusionWeights,
@@ -31,6 +29,7 @@ from training.mm_lut import luma_of
 from training.mm_net import MMNet, MMNetConfig, load_mm_net, save_mm_net
 from training.options import LogConfig, RunOptions, ScheduleConfig
 from training.pairs import DataConfig
+from training.report import write_report
 from training.session import open_session, provenance
 from training.validate import Scores, Validator
 
@@ -79,12 +78,14 @@ class TeacherJob:
     def __init__(
         self, net: MMNet, config: TeacherConfig, validator: Validator, options: RunOptions
     ) -> None:
-        self.module: nn.Module = net
+        self.module: MMNet = net
         self._config, self._validator = config, validator
-        device = torch.device(options.device)
-        self._autocast = torch.autocast(
-            device.type, getattr(torch, options.precision), options.precision != "float32"
-        )
+        self._autocast = options.autocast()
+
+    @property
+    def structure(self) -> dict[str, Any]:
+        """The network's configuration."""
+        return to_plain(self.module.config)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """All weights at one rate."""
@@ -123,8 +124,9 @@ def train_teacher(config: TeacherConfig, folder: Path, options: RunOptions) -> O
 
     Raises InputError for unusable data or options, LutFuseError if training diverges.
     """
-    session = open_session(folder, config.data, config.augment, config, options)
-    net = load_mm_net(config.start_from).train() if config.start_from else MMNet(config.network)
+    net = _start(config)
+    config = replace(config, network=net.config)
+    session = open_session(folder, config.data, config.augment, config, config.network, options)
     net.to(options.device)
     validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
     job = TeacherJob(net, config, validator, options)
@@ -135,10 +137,21 @@ def train_teacher(config: TeacherConfig, folder: Path, options: RunOptions) -> O
         facts = provenance("mm-net", folder, session.pairs, config, options)
         facts["steps"], facts["seconds"] = outcome.steps, round(outcome.seconds)
         save_mm_net(net, options.out / "mm_net.pt", facts)
-        report = {**facts, "validation": outcome.scores}
-        (options.out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        write_report(options.out, {**facts, "validation": outcome.scores})
     distributed.stop()
     return outcome
+
+
+def _start(config: TeacherConfig) -> MMNet:
+    if not config.start_from:
+        return MMNet(config.network)
+    net = load_mm_net(config.start_from).train()
+    if config.network not in (MMNetConfig(), net.config):
+        raise InputError(
+            f"{config.start_from} is a network of its own structure; leave out 'network', or start "
+            "anew"
+        )
+    return net
 
 
 def loss_behind(teacher: str | Path) -> TeacherLossConfig:

@@ -7,20 +7,27 @@ one channel or RGB; both are found out by trying.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from lut_fuse_core import Fuser
+from lut_fuse_core import Fuser, load_model
 from lut_fuse_core.errors import InputError
-from training.mm_lut import luma_of
+from lut_fuse_core.model import FusionModel
+from training.mm_lut import MMLut, luma_of
 from training.mm_net import load_mm_net
 
-PROBE_SIDE = 64
+PROBE_SIZES = ((64, 64), (61, 77))
+"""Height and width of what foreign networks are tried with; many take multiples only."""
+
+MULTIPLE = 32
+"""Height and width are continued to a multiple of this for a network that does not take any."""
 
 
 class Teacher(Protocol):
@@ -53,76 +60,90 @@ def open_teacher(path: str | Path, device: str) -> TeacherSource:
     if path.suffix == ".onnx":
         return TeacherSource(_settle(_onnx(path), path, "cpu"))
     if path.suffix == ".safetensors":
-        return TeacherSource(ModelFile(path))
+        return TeacherSource(_model_file(path, device))
     if _is_torchscript(path):
         script = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
         return TeacherSource(_settle(script, path, device))
-    net = load_mm_net(path).to(device)
-    for parameter in net.parameters():
-        parameter.requires_grad_(False)
-    return TeacherSource(net)
+    return TeacherSource(load_mm_net(path).to(device).requires_grad_(False))
 
 
 class ModelFile:
     """Another MM-LUT, executed by the core: image by image, in whole grey levels."""
 
-    def __init__(self, path: Path) -> None:
-        self._fuser = Fuser(path)
+    def __init__(self, model: FusionModel) -> None:
+        self._fuser = Fuser(model)
 
-    def __call__(self, visible: Tensor, infrared: Tensor, ambient: Tensor | None = None) -> Tensor:
-        """As `Teacher`. ambient: of the scenes that the images are cut from, ``(B,)`` in [0, 1];
-        None if they are whole."""
-        levels = [None] * len(visible) if ambient is None else (255 * ambient).tolist()
+    def __call__(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        """As `Teacher`."""
         rgb = (visible * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         grey = (infrared[:, 0] * 255).round().byte().cpu().numpy()
-        fused = [
-            torch.from_numpy(self._in_scene(level).fuse(v, i))
-            for v, i, level in zip(rgb, grey, levels, strict=True)
-        ]
+        fused = [torch.from_numpy(self._fuser.fuse(v, i)) for v, i in zip(rgb, grey, strict=True)]
         taught = torch.stack(fused).permute(0, 3, 1, 2).to(visible.device)
         return luma_of(taught / 255)
 
-    def _in_scene(self, ambient: float | None) -> Fuser:
-        model = self._fuser.model
-        if ambient is None or model.dark is None:
-            return self._fuser
-        lattice = model.lattice_in(model.dark.darkness(ambient))
-        return Fuser(replace(model, lattice=lattice, dark=None))
+
+def _model_file(path: Path, device: str) -> Teacher:
+    """A model file; one with a lattice for dark scenes as a module, which can be told the scene."""
+    model = load_model(path)
+    if model.dark is None:
+        return ModelFile(model)
+    return MMLut.of(model).to(device).requires_grad_(False)
 
 
 class _Settled:
     """A foreign network with what was found out about its input and output."""
 
-    def __init__(self, network: Any, takes_luma: bool) -> None:
-        self._network, self._takes_luma = network, takes_luma
+    def __init__(self, network: Any, path: Path, takes_luma: bool, multiple: int) -> None:
+        self._network, self._path = network, path
+        self._takes_luma, self._multiple = takes_luma, multiple
 
     def __call__(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        height, width = infrared.shape[-2:]
+        margin = (0, -width % self._multiple, 0, -height % self._multiple)
         seen = luma_of(visible) if self._takes_luma else visible
-        with torch.no_grad():
-            fused = self._network(seen, infrared)
-        fused = fused[0] if isinstance(fused, list | tuple) else fused
-        return luma_of(fused) if fused.shape[1] == 3 else fused
+        seen, infrared = (F.pad(image, margin, mode="replicate") for image in (seen, infrared))
+        try:
+            with torch.no_grad():
+                fused = self._network(seen, infrared)
+            fused = fused[0] if isinstance(fused, list | tuple) else fused
+            fused = luma_of(fused) if fused.shape[1] == 3 else fused
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # a foreign network may raise anything
+            failure = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+            raise self._unfit(failure) from None
+        if fused.shape != infrared.shape:
+            raise self._unfit(f"it returned {tuple(fused.shape)} for {tuple(infrared.shape)}")
+        return fused[..., :height, :width]
+
+    def _unfit(self, failure: str) -> InputError:
+        return InputError(
+            f"{self._path} does not fuse a visible (B, 3 or 1, H, W) and an infrared (B, 1, H, W) "
+            f"image: {failure}"
+        )
 
 
 def _settle(network: Any, path: Path, device: str) -> Teacher:
-    """Try the network with RGB, then with luma. Raises InputError if it takes neither."""
-    visible = torch.rand(1, 3, PROBE_SIDE, PROBE_SIDE, device=device)
-    infrared = torch.rand(1, 1, PROBE_SIDE, PROBE_SIDE, device=device)
-    failure = ""
-    for takes_luma in (False, True):
-        teacher = _Settled(network, takes_luma)
+    """Try the network with RGB, then with luma, with any size, then with multiples.
+
+    Raises InputError if it takes none of these.
+    """
+    probes = [
+        (torch.rand(1, 3, *size, device=device), torch.rand(1, 1, *size, device=device))
+        for size in PROBE_SIZES
+    ]
+    failure: InputError | None = None
+    for takes_luma, multiple in product((False, True), (1, MULTIPLE)):
+        teacher = _Settled(network, path, takes_luma, multiple)
         try:
-            fused = teacher(visible, infrared)
-        except Exception as error:  # a foreign network may raise anything
-            failure = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+            for probe in probes:
+                teacher(*probe)
+        except InputError as error:
+            failure = error
             continue
-        if fused.shape == infrared.shape:
-            return teacher
-        failure = f"it returned {tuple(fused.shape)} for {PROBE_SIDE}x{PROBE_SIDE} pixels"
-    raise InputError(
-        f"{path} does not fuse a visible (B, 3 or 1, H, W) and an infrared (B, 1, H, W) image: "
-        f"{failure}"
-    )
+        return teacher
+    assert failure is not None
+    raise failure
 
 
 def _onnx(path: Path) -> Any:

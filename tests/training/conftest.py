@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from tiny_runs import TINY, TINY_NET, distil_command
 
 pytest.importorskip("torch")
 
@@ -31,3 +32,22 @@ def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(NAMES):
         write_pair(folder, name, seed)
     return folder
+
+
+@pytest.fixture(scope="session")
+def teacher(pairs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("teacher")
+    command = ["teacher", "--data", str(pairs_folder), "--out", str(out), "--steps", "4"]
+    from training.__main__ import main
+
+    assert main([*command, *TINY, *TINY_NET]) == 0
+    return out / "mm_net.pt"
+
+
+@pytest.fixture(scope="session")
+def distilled(pairs_folder: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("distilled")
+    from training.__main__ import main
+
+    assert main(distil_command(pairs_folder, teacher, out)) == 0
+    return out

@@ -75,10 +75,10 @@ def test_every_pair_comes_once_before_any_comes_again(pairs_folder: Path) -> Non
 
 
 def test_crops_know_how_bright_the_scene_around_them_is() -> None:
-    most = np.zeros((96, 96), np.uint8)
-    most[:, 32:] = 200
+    most = np.zeros((144, 144), np.uint8)
+    most[:, 48:] = 200
     pair = Pair("most", most[..., None].repeat(3, 2), most)
-    data = DataConfig(crop=32, batch=8)
+    data = DataConfig(crop=48, batch=8)
 
     class Always:
         def __len__(self) -> int:

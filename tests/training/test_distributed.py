@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_runs import distil_command
 
 from lut_fuse_core.errors import InputError
 from training import distributed
+from training.checkpoint import CHECKPOINT, read_tensors
 from training.options import device_from
 
 PROCESS = """
@@ -29,33 +33,61 @@ start = layer.weight.detach().clone()
 distributed.average_gradients(layer.parameters())
 print(json.dumps({
     "rank": rank, "world": world, "start": start.tolist(), "gradient": layer.weight.grad.tolist(),
-    "agreed": distributed.agree(rank + 0.5, cpu), "chief": distributed.is_chief(),
+    "agreed": distributed.agree(rank + 0.5, rank == 1, cpu), "chief": distributed.is_chief(),
 }))
 distributed.stop()
 """
 
 
-def test_two_processes_share_weights_gradients_and_the_moment_to_stop() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def started_by_torchrun(arguments: list[str], port: int) -> list[subprocess.Popen[str]]:
+    """Two processes that run Python with these arguments."""
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     environment = {**os.environ, **common, "PYTHONPATH": str(Path(__file__).parents[2])}
-    started = [
+    return [
         subprocess.Popen(
-            [sys.executable, "-c", PROCESS],
+            [sys.executable, *arguments],
             env={**environment, "RANK": str(rank)},
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
         for rank in (0, 1)
     ]
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+    return number
+
+
+def test_two_processes_share_weights_gradients_and_the_moment_to_stop(port: int) -> None:
+    started = started_by_torchrun(["-c", PROCESS], port)
     first, second = (json.loads(process.communicate(timeout=120)[0]) for process in started)
     assert (first["rank"], second["rank"], first["world"]) == (0, 1, 2)
     assert first["start"] == second["start"]
     assert first["gradient"] == second["gradient"] == [[0.5] * 3] * 2
-    assert first["agreed"] == second["agreed"] == 0.5
+    assert first["agreed"] == second["agreed"] == [0.5, True]
     assert (first["chief"], second["chief"]) == (True, False)
+
+
+def test_when_one_process_is_interrupted_all_stop_and_the_first_saves(
+    pairs_folder: Path, teacher: Path, tmp_path: Path, port: int
+) -> None:
+    command = distil_command(pairs_folder, teacher, tmp_path / "run")
+    place = command.index("--steps")
+    command[place : place + 2] = ["--minutes", "5", "--threads", "1"]
+    started = started_by_torchrun(["-m", "training", *command], port)
+    log = tmp_path / "run" / "log.jsonl"
+    deadline = time.monotonic() + 120
+    while not log.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    started[1].send_signal(signal.SIGTERM)
+    ended = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [130, 130], ended
+    assert read_tensors(tmp_path / "run" / CHECKPOINT)["step"] >= 2
 
 
 def test_one_process_needs_no_others() -> None:

@@ -85,3 +85,20 @@ def test_a_pickle_that_runs_code_is_not_run(tmp_path: Path, published: Path) -> 
     with pytest.raises(ModelError):
         import_published(files(published)[0], tmp_path / "evil.pth")
     assert not witness.exists()
+
+
+def test_files_that_only_look_like_the_published_ones_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "several.npz", lattice=np.zeros(3))
+    np.save(tmp_path / "lattice.npy", np.zeros((3, 3, 3, 3, 1), np.float32))
+    (tmp_path / "empty.pth").touch()
+    torch.save([1, 2], tmp_path / "list.pth")
+    weights = [f"{layer}.weight" for layer in ("input_layer.0", "mid_layer.0", "output_layer.1")]
+    torch.save(dict.fromkeys(weights, torch.zeros(1)), tmp_path / "some.pth")
+    for lattice, encoder, cause in (
+        ("several.npz", "some.pth", "no array"),
+        ("lattice.npy", "empty.pth", "EOFError"),
+        ("lattice.npy", "list.pth", "no tensors by name"),
+        ("lattice.npy", "some.pth", r"lacks .*input_layer\.0\.bias"),
+    ):
+        with pytest.raises(ModelError, match=cause):
+            import_published(tmp_path / lattice, tmp_path / encoder)

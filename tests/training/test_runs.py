@@ -9,55 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from tiny_runs import TINY, TINY_LUT, TINY_NET, distil_command
 
 from lut_fuse_core import Fuser, load_model
 from lut_fuse_core.dataset import find_dataset
 from training.__main__ import main
 from training.ablate import variants
-from training.batches import Batch
 from training.checkpoint import CHECKPOINT, read_tensors
-from training.distil import DistilJob
 from training.distil_config import DistilConfig
-from training.losses import FusionWeights, QualityWeights, Terms
+from training.losses import FusionWeights, QualityWeights
 from training.pairs import DataConfig, Pair, load_pair
 from training.session import synthetic_nights
 from training.teacher import TeacherLossConfig, loss_behind
-
-TINY = [
-    "--set", "data.crop=48", "--set", "data.batch=2", "--set", "data.validation_share=0.3",
-    "--set", "log.every=2", "--device", "cpu", "--quiet",
-]  # fmt: skip
-TINY_NET = ["--set", "network.width=8", "--set", "network.detail=4"]
-TINY_LUT = [
-    "--set", "student.nodes=5,5,3,3", "--set", "student.width=4", "--set", "loss.quality.qabf=1",
-]  # fmt: skip
-
-
-class PowerGoneError(Exception):
-    pass
-
-
-@pytest.fixture(scope="module")
-def teacher(pairs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("teacher")
-    command = ["teacher", "--data", str(pairs_folder), "--out", str(out), "--steps", "4"]
-    assert main([*command, *TINY, *TINY_NET]) == 0
-    return out / "mm_net.pt"
-
-
-@pytest.fixture(scope="module")
-def distilled(pairs_folder: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("distilled")
-    assert main(distil_command(pairs_folder, teacher, out)) == 0
-    return out
-
-
-def distil_command(pairs: Path, teacher: Path, out: Path, steps: int = 6) -> list[str]:
-    return [
-        "distil", "--data", str(pairs), "--teacher", str(teacher), "--out", str(out),
-        "--steps", str(steps), *TINY, *TINY_LUT,
-    ]  # fmt: skip
 
 
 def test_a_teacher_run_leaves_network_log_and_report(teacher: Path) -> None:
@@ -86,45 +49,6 @@ def test_a_model_says_nothing_about_the_machine_it_was_trained_on(
     header = (distilled / "model.safetensors").read_bytes()
     for folder in (pairs_folder.parent, teacher.parent, distilled.parent):
         assert str(folder).encode() not in header
-
-
-def kill_after(steps: int, patch: pytest.MonkeyPatch) -> None:
-    """Make the distillation end in the middle of a step, as if the power had gone."""
-    original, calls = DistilJob.losses, []
-
-    def losses(job: DistilJob, batch: Batch, rng: np.random.Generator) -> Terms:
-        calls.append(batch)
-        if len(calls) > steps:
-            raise PowerGoneError
-        return original(job, batch, rng)
-
-    patch.setattr(DistilJob, "losses", losses)
-
-
-def test_a_killed_and_resumed_run_ends_with_the_same_numbers(
-    pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    command = distil_command(pairs_folder, teacher, tmp_path)
-    command += ["--set", "log.checkpoint_seconds=0"]
-    with monkeypatch.context() as patch:
-        kill_after(3, patch)
-        with pytest.raises(PowerGoneError):
-            main(command)
-    assert read_tensors(tmp_path / CHECKPOINT)["step"] == 3
-    assert main([*command, "--resume"]) == 0
-    whole, resumed = (read_tensors(run / CHECKPOINT) for run in (distilled, tmp_path))
-    for name, tensor in whole["module"].items():
-        assert torch.equal(tensor, resumed["module"][name]), name
-    steps = [json.loads(x)["step"] for x in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert steps == [2, 4, 6, 6]
-
-
-def test_a_run_is_not_overwritten_by_accident(
-    pairs_folder: Path, teacher: Path, distilled: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(distil_command(pairs_folder, teacher, distilled)) == 2
-    assert "--resume" in capsys.readouterr().err
 
 
 def test_a_teacher_can_be_a_folder_of_its_images(
@@ -161,6 +85,7 @@ def test_export_takes_the_checkpoint_of_an_unfinished_run(
     assert load_model(tmp_path / "model.safetensors").provenance["steps"] == 6
     assert "grey levels" in capsys.readouterr().out
     assert main(["export", "--run", str(tmp_path / "nothing")]) == 2
+    assert main(["export", "--run", str(run), "--share", "0.3"]) == 2
 
 
 def test_export_can_average_two_stages_of_a_run(
@@ -209,6 +134,17 @@ def test_ablate_trains_every_variant_and_prints_the_papers_table(
     assert not constant.blocks[-1].weight.any()
     assert load_model(tmp_path / "without-lae" / "model.safetensors").axes[2].high > 1e5
 
+    assert main(["export", "--run", str(tmp_path / "full")]) == 0
+    (tmp_path / "full" / "report.json").unlink()  # as if killed before its end
+    trained = [tmp_path / name / "report.json" for name in ("without-lae", "full")]
+    before = trained[0].stat().st_mtime_ns
+    assert main([*command, "--resume"]) == 0
+    assert trained[0].stat().st_mtime_ns == before
+    assert trained[1].is_file()
+    command[command.index("--steps") + 1] = "2"
+    assert main([*command, "--resume"]) == 0
+    assert [json.loads(report.read_text())["steps"] for report in trained] == [2, 2]
+
 
 def test_without_emds_a_student_learns_from_what_its_teacher_learned_from(
     pairs_folder: Path, teacher: Path, tmp_path: Path
@@ -233,16 +169,6 @@ def test_what_is_behind_a_foreign_teacher_counts_as_the_plain_text_if_family(
     tmp_path: Path,
 ) -> None:
     assert loss_behind(tmp_path) == TeacherLossConfig()
-
-
-def test_a_changed_configuration_does_not_resume(
-    pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    shutil.copy(distilled / CHECKPOINT, tmp_path / CHECKPOINT)
-    command = distil_command(pairs_folder, teacher, tmp_path)
-    assert main([*command, "--resume", "--set", "student.width=8"]) == 2
-    assert "same configuration" in capsys.readouterr().err
 
 
 def test_a_student_starts_from_another_of_its_structure(
@@ -351,10 +277,3 @@ def test_both_lattices_stay_near_each_other_if_twilight_counts(
         )
         apart.append(np.abs(light.astype(int) - dark).mean())
     assert apart[1] < 0.7 * apart[0]
-
-
-def test_a_run_killed_before_its_first_checkpoint_begins_anew(
-    pairs_folder: Path, tmp_path: Path
-) -> None:
-    command = ["teacher", "--data", str(pairs_folder), "--out", str(tmp_path), "--steps", "1"]
-    assert main([*command, *TINY, *TINY_NET, "--resume"]) == 0

@@ -14,7 +14,7 @@ from lut_fuse_core.model import ContextEncoder, ConvBlock
 from lut_fuse_core.onnx_export import encoder_to_onnx
 from training.mm_lut import MMLut, MMLutConfig, luma_of
 from training.quantise import quantise
-from training.teachers import ModelFile, open_teacher
+from training.teachers import open_teacher
 
 
 class Colourful(nn.Module):
@@ -30,6 +30,16 @@ class Grey(nn.Module):
 
     def forward(self, luma: Tensor, infrared: Tensor) -> Tensor:
         return self.layer(torch.cat([luma, infrared], 1))
+
+
+class Halving(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(4, 2, 3, stride=2, padding=1)
+        self.up = nn.ConvTranspose2d(2, 1, 2, stride=2)
+
+    def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        return infrared + self.up(self.down(torch.cat([visible, infrared], 1)))
 
 
 class Wrong(nn.Module):
@@ -61,6 +71,17 @@ def test_torchscript_that_takes_luma(tmp_path: Path, pair: tuple[Tensor, Tensor]
     network = open_teacher(scripted(Grey(), tmp_path / "t.pt"), "cpu").network
     assert network is not None
     torch.testing.assert_close(network(*pair), (luma_of(pair[0]) + pair[1]) / 2)
+
+
+def test_a_network_that_takes_even_sizes_only_fuses_any(tmp_path: Path) -> None:
+    module = Halving()
+    network = open_teacher(scripted(module, tmp_path / "t.pt"), "cpu").network
+    assert network is not None
+    visible, infrared = torch.rand(1, 3, 121, 95), torch.rand(1, 1, 121, 95)
+    fused = network(visible, infrared)
+    assert fused.shape == infrared.shape
+    expected = module(visible[..., :64, :64], infrared[..., :64, :64])
+    torch.testing.assert_close(fused[..., :60, :60], expected[..., :60, :60])
 
 
 def test_a_network_that_returns_another_size_is_refused(tmp_path: Path) -> None:
@@ -130,7 +151,7 @@ def test_a_model_file_fuses_crops_as_parts_of_the_scene_they_are_cut_from(tmp_pa
     student.dark_lattice.data.mul_(0.5)
     save_model(student.to_model({}), tmp_path / "m.safetensors")
     teacher = open_teacher(tmp_path / "m.safetensors", "cpu").network
-    assert isinstance(teacher, ModelFile)
+    assert isinstance(teacher, MMLut)
     crops = (0.2 * torch.rand(2, 4, 48, 48) * 255).round() / 255
     ambient = torch.tensor([15.0, 95.0]) / 255
     with torch.no_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from lut_fuse_core.errors import InputError
@@ -33,10 +34,9 @@ def run(options: argparse.Namespace) -> int:
     """Train, measure and print."""
     if "RANK" in os.environ:
         raise InputError("'ablate' runs in one process; start it without torchrun")
-    overrides = list(options.overrides)
+    config = read_config(DistilConfig, options.config, options.overrides)
     if options.teacher:
-        overrides.append(f"teacher={options.teacher}")
-    config = read_config(DistilConfig, options.config, overrides)
+        config = replace(config, teacher=options.teacher)
     table = ablate(config, options.data, options.test or options.data, run_options(options))
     print(table.show(options.format))
     return 0

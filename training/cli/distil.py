@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from training.cli.run_options import add_run_options, run_options
 from training.config import read_config
@@ -39,17 +40,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Distil and print the validation scores beside the teacher's."""
-    overrides = list(options.overrides)
+    config = read_config(DistilConfig, options.config, options.overrides)
     if options.teacher:
-        overrides.append(f"teacher={options.teacher}")
+        config = replace(config, teacher=options.teacher)
     if options.start_from:
-        overrides.append(f"start_from={options.start_from}")
-    config = read_config(DistilConfig, options.config, overrides)
+        config = replace(config, start_from=options.start_from)
     outcome, taught = distil(config, options.data, run_options(options))
     if not is_chief():
         return 0
     print(f"{options.out / MODEL} after {outcome.steps} steps")
     for name, value in outcome.scores.items():
-        share = f"   teacher {taught[name]:.3f}, {value / taught[name]:.0%}" if taught else ""
+        share = f"   teacher {taught[name]:.3f}" if taught else ""
+        share += f", {value / taught[name]:.0%}" if taught.get(name) else ""
         print(f"  {name:5} {value:.3f}{share}")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lut_fuse_core.errors import InputError
 from training.distil import export_run
 from training.export import ENCODER, MODEL
 
@@ -26,18 +27,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="average with another run, one of the two started from the other: a trade-off "
         "between what their losses favour",
     )
-    parser.add_argument(
-        "--share", type=float, default=0.5, help="weight of the blended run (default: 0.5)"
-    )
+    parser.add_argument("--share", type=float, help="weight of the blended run (default: 0.5)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Export and print the differences found."""
+    if options.share is not None and options.blend is None:
+        raise InputError("--share is the weight of another run; name it by --blend")
     out = options.out or options.folder
-    report = export_run(options.folder, out, options.blend, options.share)
+    share = 0.5 if options.share is None else options.share
+    report = export_run(options.folder, out, options.blend, share)
     print(
         f"{out / MODEL}: luma within {report.luma_difference:.3f} grey levels of the trained "
-        f"module, ONNX context within {report.context_difference:.5f}"
+        f"module, ONNX context within {report.context_difference:.5f}\n"
+        "It is without the ranges that int8 needs; 'lut-fuse model ranges' adds them"
     )
     return 0

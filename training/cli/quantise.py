@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lut_fuse_core import save_model
+from lut_fuse_core.dataset import find_dataset
 from lut_fuse_core.errors import InputError
 from training.config import read_config
 from training.distil_config import DistilConfig
@@ -44,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
     source = open_teacher(options.teacher, device)
     if source.network is None:
         raise InputError(f"{options.teacher} is a folder; only a network can be asked for patches")
+    find_dataset(options.data)
+    distilled = by_model(options.distilled) if options.distilled else None
     facts = {"name": "quantised", "teacher": options.teacher.name}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     save_model(quantise(source.network, config.student, facts, device), options.out)
@@ -51,8 +54,8 @@ def run(options: argparse.Namespace) -> int:
         ((options.teacher.stem, "teacher"), by_teacher(source, device)),
         (("", "quantised"), by_model(options.out)),
     ]
-    if options.distilled:
-        methods.append((("", "distilled"), by_model(options.distilled)))
+    if distilled is not None:
+        methods.append((("", "distilled"), distilled))
     rows = tuple(measure(methods, options.data, options.quiet))
     title = f"Quantisation and distillation on {options.data.resolve().name}"
     print(Table(title, ("method", "type"), rows).show(options.format))

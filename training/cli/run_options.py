@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from lut_fuse_core.errors import InputError
 from training.options import Budget, RunOptions, device_from
 
 CONFIGS = "config/training"
@@ -56,7 +57,9 @@ def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
 
 def run_options(options: argparse.Namespace) -> RunOptions:
     """What `add_run_options` parsed."""
-    if options.threads:
+    if options.threads is not None:
+        if options.threads < 1:
+            raise InputError(f"--threads is {options.threads}; it must be 1 or more")
         torch.set_num_threads(options.threads)
     return RunOptions(
         out=options.out,
