@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from lut_fuse_core.compiled import compiled
 from lut_fuse_core.features import UInt8Array
 
 Float64Array = npt.NDArray[np.float64]
@@ -139,7 +139,7 @@ def _urgency(outside: float) -> float:
     return OBJECT_RATE + (1 - OBJECT_RATE) * min(1.0, max(0.0, share))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _fill_soft(table: UInt8Array, low: float, high: float) -> None:
     slope = (SHOULDER - FOOT) / (high - low)
     top, bottom = 255.0 - SHOULDER, FOOT
@@ -154,7 +154,7 @@ def _fill_soft(table: UInt8Array, low: float, high: float) -> None:
         table[count] = np.uint8(level + 0.5)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def apply_table(raw: RawInfrared, table: UInt8Array, out: UInt8Array) -> None:
     """Look every pixel up: ``(H, W) uint8 or uint16`` to ``(H, W) uint8``, one pass."""
     for row in range(raw.shape[0]):

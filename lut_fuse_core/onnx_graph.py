@@ -117,7 +117,12 @@ def _message_types() -> dict[str, Any]:
             field.name, field.number, field.label = name, number, label
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return {
-        kind: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"encoder.{kind}"))
-        for kind in _FIELDS
-    }
+    return {kind: _class_of(pool, f"encoder.{kind}") for kind in _FIELDS}
+
+
+def _class_of(pool: descriptor_pool.DescriptorPool, name: str) -> Any:
+    descriptor = pool.FindMessageTypeByName(name)
+    if hasattr(message_factory, "GetMessageClass"):
+        return message_factory.GetMessageClass(descriptor)
+    # protobuf before 4.22, which is what Ubuntu 22.04 and 24.04 have.
+    return message_factory.MessageFactory(pool).GetPrototype(descriptor)  # type: ignore[attr-defined]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.backends.native_library import Infrared, load_library
+from lut_fuse_core.compiled import compiled
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import RawInfrared, apply_table
@@ -170,7 +170,7 @@ class Warp:
             raise MemoryError(f"no memory to register infrared of {raw.shape[1]}x{raw.shape[0]}")
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _sample(
     raw: RawInfrared,
     levels: UInt8Array,

@@ -129,9 +129,12 @@ def check_visible(
     if not 0.0 <= strength <= 1.0:
         raise InputError(f"strength is {strength}; it must be between 0 and 1")
     if out is not None and not (
-        out.dtype == np.uint8 and out.shape == visible.shape and out.flags.c_contiguous
+        out.dtype == np.uint8
+        and out.shape == visible.shape
+        and out.flags.c_contiguous
+        and out.flags.writeable
     ):
-        raise InputError(f"out must be a C-contiguous {visible.shape} uint8 array")
+        raise InputError(f"out must be a C-contiguous, writable {visible.shape} uint8 array")
 
 
 def _check_image(name: str, array: UInt8Array, dimensions: int) -> None:

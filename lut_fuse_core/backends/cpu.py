@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import onnxruntime
 from lut_fuse_core import features
 from lut_fuse_core.backends import cpu_kernel
 from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair, usable_cores
+from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray, FusionModel
 from lut_fuse_core.onnx_export import encoder_to_onnx
@@ -32,6 +34,7 @@ class CpuBackend:
     def __init__(self, model: FusionModel, threads: int | None = None) -> None:
         """threads: CPU threads; None for all cores this process may run on."""
         self.model = model
+        self._process = os.getpid()
         self._bands = _Bands(threads or usable_cores())
         self._session = _session(model, self._bands.threads)
         self._darkness = 0.0
@@ -57,6 +60,12 @@ class CpuBackend:
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`."""
         check_pair(visible, infrared, strength, coverage, out)
+        if os.getpid() != self._process:
+            # Neither our threads nor ONNX Runtime's survive a fork; to wait for them never ends.
+            raise BackendUnavailableError(
+                "the 'cpu' backend was made before this process was forked; make it anew here, or "
+                "take 'native'"
+            )
         visible, infrared = np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
         if coverage is None:
             coverage = np.broadcast_to(np.uint8(255), infrared.shape)

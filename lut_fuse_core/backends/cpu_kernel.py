@@ -13,6 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from lut_fuse_core.compiled import compiled
 from lut_fuse_core.features import LUMA_WEIGHTS
 
 f32 = np.float32
@@ -20,7 +21,6 @@ u32 = np.uint32
 RED, GREEN, BLUE = (np.float32(weight) for weight in LUMA_WEIGHTS)
 
 _OPTIONS: dict[str, Any] = {
-    "nogil": True,
     "error_model": "numpy",
     "fastmath": {"contract", "nsz", "arcp", "reassoc", "nnan", "ninf"},
 }
@@ -31,11 +31,7 @@ _Floats, _Integers = numba.float32[::1], numba.int32[::1]
 
 
 def _compiled(function: Any, signature: Any = None) -> Any:
-    """The compiled function; with a signature at once (from the cache, if there is one)."""
-    try:
-        return numba.njit(signature, cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # neither this folder nor the user's cache folder can be written
-        return numba.njit(signature, **_OPTIONS)(function)
+    return compiled(function, signature, **_OPTIONS)
 
 
 def _compiled_for(*types: Any) -> Callable[[Any], Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import lru_cache
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
@@ -102,19 +103,7 @@ def instruction_sets() -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def load_library() -> ctypes.CDLL:
     """The library. Raises BackendUnavailableError if it was not built or does not load."""
-    found = sorted(Path(__file__).parent.glob("_native*.so"))
-    if not found:
-        raise BackendUnavailableError(
-            "its library was not built; install a C++ compiler and install the package again"
-        )
-    try:
-        library = ctypes.CDLL(str(found[0]))
-    except OSError as error:
-        raise BackendUnavailableError(f"its library does not load ({error})") from error
-    if library.lut_fuse_interface() != INTERFACE:
-        raise BackendUnavailableError(
-            f"{found[0].name} belongs to another version of the package; build it again"
-        )
+    library = first_that_fits(Path(__file__).parent)
     library.lut_fuse_create.restype = ctypes.c_void_p
     library.lut_fuse_create.argtypes = (
         ctypes.POINTER(Model),
@@ -138,3 +127,24 @@ def load_library() -> ctypes.CDLL:
     library.lut_fuse_error_bound.restype = ctypes.c_float
     library.lut_fuse_instructions.restype = ctypes.c_char_p
     return library
+
+
+def first_that_fits(folder: Path) -> ctypes.CDLL:
+    """The library of this Python, or one that another left there and that runs here as well.
+
+    Raises BackendUnavailableError if there is none.
+    """
+    own = [folder / f"_native{suffix}" for suffix in EXTENSION_SUFFIXES]
+    others = sorted(set(folder.glob("_native*.so")) - set(own))
+    problem = "its library was not built; install a C++ compiler and install the package again"
+    for path in [*filter(Path.exists, own), *others]:
+        try:
+            library = ctypes.CDLL(str(path))
+            interface = library.lut_fuse_interface()
+        except (OSError, AttributeError) as error:
+            problem = f"its library does not load ({error})"
+            continue
+        if interface == INTERFACE:
+            return library
+        problem = f"{path.name} belongs to another version of the package; build it again"
+    raise BackendUnavailableError(problem)

@@ -24,6 +24,8 @@ _GPU = ("cuda", "tensorrt")
 
 BACKEND_NAMES = ("auto", *_CLASSES)
 
+MOST_THREADS = 256
+
 _log = logging.getLogger(__name__)
 
 
@@ -47,10 +49,12 @@ def create_backend(
     threads: CPU threads to use, None for all cores this process may run on.
     gpu: wishes for the GPU backends.
 
-    Raises InputError for an unknown name, BackendUnavailableError if it cannot run here.
+    Raises InputError for an unknown name or number, BackendUnavailableError if it cannot run here.
     """
     if name not in BACKEND_NAMES:
         raise InputError(f"no backend '{name}'; choose one of {', '.join(BACKEND_NAMES)}")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise InputError(f"threads is {threads}; it must be between 1 and {MOST_THREADS}")
     if name != "auto":
         return _create(name, model, threads, gpu)
     return _automatic(model, threads, gpu)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.calibration.blocks import Blocks, Surface, collect
 from lut_fuse_core.calibration.views import View, Views
+from lut_fuse_core.compiled import compiled
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray
 
@@ -65,7 +65,7 @@ def _ranked(image: FloatArray, sample: FloatArray) -> UInt8Array:
     return np.searchsorted(limits, image).astype(np.uint8)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _shared(
     here: UInt8Array,
     seen: npt.NDArray[np.bool_],
@@ -100,7 +100,7 @@ def _shared(
     return out
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _entropy(counts: FloatArray, total: int) -> float:
     sum_of_logs = 0.0
     for count in counts:

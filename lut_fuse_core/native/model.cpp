@@ -185,7 +185,8 @@ void Model::plan_packing(const LutFuseModel& model) {
     }
     level_ = std::max(255.0f * (high - low) / 255.0f, 1e-3f);
     offset_ = 255.0f * low;
-    if (level_ > 1.9f || std::fabs(offset_) > 250.0f) return;
+    // Whatever a pixel becomes must fit into 16 bits with six behind the point.
+    if (level_ > 1.9f || std::fabs(offset_) > 250.0f || 255.0f * high > 500.0f) return;
 
     int byte_axis = 0;
     for (int i = 0; i < 4; ++i) {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from lut_fuse_core import context
+from lut_fuse_core import context, onnx_graph
 from lut_fuse_core.features import luma
 from lut_fuse_core.model import FusionModel
 from lut_fuse_core.onnx_export import encoder_to_onnx
@@ -101,3 +102,20 @@ def test_the_onnx_export_passes_the_checker_of_onnx(make_model: MakeModel) -> No
 
 def test_the_onnx_export_is_the_same_every_time(model: FusionModel) -> None:
     assert encoder_to_onnx(model.encoder) == encoder_to_onnx(model.encoder)
+
+
+def test_the_message_classes_of_an_older_protobuf_serve_as_well(
+    model: FusionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = encoder_to_onnx(model.encoder)
+    newer = onnx_graph.message_factory.GetMessageClass
+
+    class Factory:
+        def __init__(self, pool: object) -> None: ...
+
+        def GetPrototype(self, descriptor: object) -> object:  # noqa: N802
+            return newer(descriptor)
+
+    monkeypatch.setattr(onnx_graph, "message_factory", SimpleNamespace(MessageFactory=Factory))
+    onnx_graph._message_types.cache_clear()
+    assert encoder_to_onnx(model.encoder) == expected

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -14,9 +18,10 @@ from numba.core import caching
 from random_models import random_model
 
 from lut_fuse_core import InputError, load_model
-from lut_fuse_core.backends import cpu_kernel
 from lut_fuse_core.backends.cpu import CpuBackend
 from lut_fuse_core.backends.reference import ReferenceBackend
+from lut_fuse_core.compiled import compiled
+from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import GradientSpec
 
 MODELS = {
@@ -166,4 +171,28 @@ def test_kernels_compile_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyP
 
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(triple, cache=True)
-    assert cpu_kernel._compiled(triple)(14) == 42
+    assert compiled(triple)(14) == 42
+    source = (
+        "from numba.core import caching; caching.CacheImpl._locator_classes = [];"
+        "from lut_fuse_core.cli import main; main(['backends'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_is_told_instead_of_waiting_for_ever() -> None:
+    images = pair(90, 120)
+    backend = CpuBackend(random_model(), 2)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            backend.fuse(*images)
+        except BackendUnavailableError:
+            os._exit(0)
+        os._exit(3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import tracemalloc
 from dataclasses import replace
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lut_fuse_core.backends import native_library
 from lut_fuse_core.backends.native import NativeBackend
 from lut_fuse_core.backends.native_library import instruction_sets
 from lut_fuse_core.backends.reference import ReferenceBackend, fuse_float
-from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import (
     AXIS_NAMES,
@@ -374,3 +377,35 @@ print(*({"numba", "onnxruntime", "cv2", "torch", "scipy"} & set(sys.modules)))
     memory, modules = run.stdout.split("\n")[:2]
     assert int(memory) < 150
     assert not modules
+
+
+def test_a_lattice_brighter_than_the_packed_arithmetic_takes_the_float_look_up() -> None:
+    model = random_model(nodes=(5, 5, 3, 3))
+    rise = np.linspace(0.5, 2.2, 5, dtype=np.float32)
+    lattice = np.broadcast_to(rise[None, :, None, None], model.lattice.shape)
+    model = replace(model, lattice=np.ascontiguousarray(lattice))
+    backend = NativeBackend(model)
+    assert not backend.packed
+    pair = noise_pair(64, 80)
+    expected = ReferenceBackend(model).fuse(*pair)
+    assert np.abs(backend.fuse(*pair).astype(int) - expected).max() <= 1
+
+
+def test_the_library_of_another_python_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    own = next(Path(native_library.__file__).parent.glob(f"_native{EXTENSION_SUFFIXES[0]}"))
+    for name in ("_native.cpython-30-other.so", "_native.aaa.so"):
+        (tmp_path / name).write_bytes(b"not for this machine")
+    with pytest.raises(BackendUnavailableError, match="does not load"):
+        native_library.first_that_fits(tmp_path)
+    shutil.copy(own, tmp_path / "_native.zzz.so")
+    assert native_library.first_that_fits(tmp_path)._name.endswith("zzz.so")
+    shutil.copy(own, tmp_path / own.name)
+    assert native_library.first_that_fits(tmp_path)._name.endswith(own.name)
+
+
+def test_an_output_that_must_not_be_written_is_refused(model: FusionModel) -> None:
+    visible, infrared = noise_pair(32, 32)
+    out = np.zeros_like(visible)
+    out.flags.writeable = False
+    with pytest.raises(InputError, match="writable"):
+        NativeBackend(model).fuse(visible, infrared, out=out)
