@@ -104,6 +104,7 @@ setup(
             "onnx>=1.16",
             "types-PyYAML>=6",
             "mcap-ros2-support>=0.5",
+            "lark>=1.1",  # launch's, where ROS 2 is sourced
             "tensorboard>=2.14",
         ],
     },

@@ -27,7 +27,11 @@ ARGUMENTS = {
     "model": ("", "Model name or file; default: that of the parameter file."),
     "backend": ("", "Backend (see 'lut-fuse backends'); default: that of the parameter file."),
     "autostart": ("true", "Configure and activate at the start; false leaves it to a manager."),
-    "use_sim_time": ("false", "Take the time from /clock (bags, simulation)."),
+    "use_sim_time": (
+        "",
+        "Take the time from /clock (bags, simulation); default: that of the "
+        "parameter file, or of the launch file around this one.",
+    ),
     "log_level": ("info", "debug, info, warn, error or fatal."),
     "rviz": ("false", "Show visible, infrared and fused image in RViz."),
 }
@@ -48,7 +52,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         given["params_file"],
         # Only what was asked for, so that the parameter file has its say.
         {name: given[name] for name in ("model", "backend") if given[name]},
-        {name: given[name].lower() == "true" for name in ("autostart", "use_sim_time")},
+        {name: _truth(given, name) for name in ("autostart", "use_sim_time") if given[name]},
     ]
     nodes: list[LaunchDescriptionEntity] = [
         Node(
@@ -62,7 +66,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             output="screen",
         )
     ]
-    if given["rviz"].lower() == "true":
+    if _truth(given, "rviz"):
         nodes.append(
             Node(
                 package="rviz2",
@@ -70,11 +74,23 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 namespace=given["namespace"],
                 arguments=["-d", str(SHARE / "config" / "lut_fuse.rviz")],
                 remappings=_remappings(given, "/"),
-                parameters=[{"use_sim_time": given["use_sim_time"].lower() == "true"}],
+                parameters=[{"use_sim_time": _truth(given, "use_sim_time")}]
+                if given["use_sim_time"]
+                else [],
                 additional_env=room_for_images(context.environment),
             )
         )
     return nodes
+
+
+def _truth(given: dict[str, str], name: str) -> bool:
+    """An argument as every spelling of YAML and of the shell has it."""
+    word = given[name].lower()
+    if word in ("true", "1", "yes", "on"):
+        return True
+    if word in ("false", "0", "no", "off"):
+        return False
+    raise RuntimeError(f"{name}:={given[name]} is neither true nor false")
 
 
 def _remappings(given: dict[str, str], root: str) -> list[tuple[str, str]]:

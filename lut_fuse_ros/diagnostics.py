@@ -6,13 +6,21 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from diagnostic_updater import Updater
+from rclpy.exceptions import InvalidParameterTypeException
 
+from lut_fuse_core.errors import InputError
 from lut_fuse_ros.health import Level, Situation, assess
 from lut_fuse_ros.meters import LatencySummary, Statistics
+from lut_fuse_ros.qos import mismatches
 from lut_fuse_ros.receive_buffers import lost_datagrams
 
 if TYPE_CHECKING:
     from lut_fuse_ros.fusion_node import FusionNode
+
+PERIOD, FULL_NAME = "diagnostic_updater.period", "diagnostic_updater.use_fqn"
+"""What diagnostic_updater declares."""
+
+SHORTEST_PERIOD = 0.01
 
 LEVELS = {level: bytes([level]) for level in Level}
 
@@ -26,16 +34,22 @@ class Diagnostics:
         self._measured: Statistics | None = None
         self._lost = self._lost_before = lost_datagrams()
         # With the whole name, two nodes in two namespaces can be told apart.
-        if not node.has_parameter("diagnostic_updater.use_fqn"):
-            node.declare_parameter("diagnostic_updater.use_fqn", True)
-        updater = Updater(node)
+        try:
+            if not node.has_parameter(FULL_NAME):
+                node.declare_parameter(FULL_NAME, True)
+            updater = Updater(node)
+        except InvalidParameterTypeException as error:
+            raise InputError(f"{error}; {PERIOD} takes seconds as 1.0, {FULL_NAME} true") from None
+        period = node.get_parameter(PERIOD).value
+        if not period >= SHORTEST_PERIOD:
+            raise InputError(f"'{PERIOD}' is {period}; it must be {SHORTEST_PERIOD} s or more")
         updater.setHardwareID("none")
         updater.add("fusion", self._report)
         self._updater = updater
 
     def _report(self, status: Any) -> Any:
         node, statistics, now = self._node, self._node.statistics, time.monotonic()
-        processing, age = statistics.latencies()
+        processing, age = statistics.latencies(now)
         self._lost_before, self._lost = self._lost, lost_datagrams()
         situation = self._situation(now, age)
         level, message = assess(situation)
@@ -83,10 +97,12 @@ class Diagnostics:
             state=node._state_machine.current_state[1],
             problem=node.problem,
             visible_silence=statistics.silence("visible", now),
+            visible_period=statistics.period("visible"),
             infrared_silence=statistics.silence("infrared", now),
             fallback=parameters.fallback_policy if fallen_back else "",
             fallback_timeout=parameters.fallback_timeout,
-            infrared_offset=pairing.offset.seconds() if pairing is not None else None,
+            infrared_offset=self._infrared_offset(),
+            registered=node.registration is None or not node.registration.missing,
             latency_p99=1e-3 * age.p99,
             max_latency=parameters.diagnostics_max_latency,
             output_rate=statistics.rate("published", now),
@@ -97,6 +113,14 @@ class Diagnostics:
             lost_datagrams=max(self._lost - self._lost_before, 0),
             recent=self._recent(statistics),
         )
+
+    def _infrared_offset(self) -> float | None:
+        """By how much infrared stamps are ahead before sync.infrared_offset is taken off."""
+        pairing = self._node.pairing
+        measured = None if pairing is None else pairing.offset.seconds()
+        if measured is None:
+            return None
+        return measured + self._node.parameters.sync_infrared_offset
 
     def _recent(self, statistics: Statistics) -> dict[str, int]:
         if statistics is not self._measured:
@@ -110,10 +134,9 @@ class Diagnostics:
         node = self._node
         notes = [node.backend_note] if node.backend_note else []
         if node.registration is not None and node.registration.missing:
-            notes.append(f"not registered, visible only: {node.registration.missing}")
-        notes += [
-            f"{topic}: the other side wants another reliability (see visible.qos, infrared.qos, "
-            "output.qos)"
-            for topic in sorted(node.mismatches)
-        ]
+            notes.append(f"not registered, so without infrared: {node.registration.missing}")
+        endpoints = [] if node.output is None else list(node.output.publishers)
+        endpoints += [] if node.pairing is None else node.pairing.subscriptions
+        topics = [endpoint.topic_name for endpoint in endpoints]
+        notes += sorted(set(mismatches(node, topics)))
         return notes

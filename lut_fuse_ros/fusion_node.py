@@ -61,7 +61,6 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         self.statistics = Statistics(time.monotonic())
         self.problem = ""
         self.backend_note = ""
-        self.mismatches: set[str] = set()
         self._infos: list[Any] = []
         self._registration_timer: Any = None
         self._rig: CameraRig | None = None
@@ -89,13 +88,11 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
 
                 rectified = self.parameters.registration_rectified
                 self.registration = TfRegistration(self, rectified=rectified)
-        except (LutFuseError, OSError, ImportError) as error:
-            self.problem = str(error)
-            self.get_logger().error(f"cannot be configured: {error}")
-            self._release()
+            self.output = Output(self, self.parameters)
+        except Exception as error:
+            self._refuse(error)
             return Result.FAILURE
         self.problem = ""
-        self.output = Output(self, self.parameters, self._mismatched)
         self.get_logger().info(
             f"backend {self.pipeline.fuser.backend.name}, model {self.parameters.model}"
         )
@@ -103,12 +100,18 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and begin to fuse."""
+        try:
+            self._begin()
+        except Exception as error:
+            self._refuse(error)
+            return Result.ERROR
+        return super().on_activate(state)
+
+    def _begin(self) -> None:
         assert self.pipeline is not None
         assert self.output is not None
         self.pipeline.reset()
         self.statistics = Statistics(time.monotonic())
-        self.mismatches.clear()
-        result = super().on_activate(state)
         self.worker = Worker(
             self.pipeline,
             self.output,
@@ -125,7 +128,6 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
             self.statistics,
             on_job=self.worker.put,
             on_jump=lambda: self._request(FusionPipeline.reset),
-            on_mismatch=self._mismatched,
         )
         self._infos = [
             self._subscribe_info("visible", self._visible_info),
@@ -134,7 +136,6 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         if self.registration is not None:
             self._rig = None
             self._registration_timer = self.create_timer(REGISTRATION_PERIOD, self._register)
-        return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and finish the frame under way."""
@@ -167,6 +168,14 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         """See `rclpy.node.Node.destroy_node`."""
         self._core_log.close()
         super().destroy_node()
+
+    def _refuse(self, error: Exception) -> None:
+        """Say why a transition fails, and undo it; rclpy itself would swallow the reason."""
+        known = isinstance(error, LutFuseError | OSError | ImportError)
+        self.problem = str(error) if known else f"{type(error).__name__}: {error}"
+        self.get_logger().error(f"cannot be configured: {self.problem}")
+        self._halt()
+        self._release()
 
     def _halt(self) -> None:
         if self._registration_timer is not None:
@@ -288,9 +297,6 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         text = f"{type(error).__name__}: {error}"
         self.statistics.error("failed", text)
         self._warn(f"skipped: {text}")
-
-    def _mismatched(self, topic: str) -> None:
-        self.mismatches.add(topic)
 
     def _warn(self, text: str) -> None:
         self.get_logger().warning(text, throttle_duration_sec=LOG_PERIOD)

@@ -13,7 +13,13 @@ UNPAIRED_SHARE = 0.2
 """Share of frames without a partner, on the side that has fewer, above which pairing is poor."""
 
 SILENCE = 1.0
-"""Seconds without a visible image after which that camera counts as stopped."""
+"""Seconds without a visible image after which that camera counts as stopped, ..."""
+
+PERIODS = 3
+"""... unless it is so slow that these are fewer frame periods than this."""
+
+ALONE_SHARE = 0.2
+"""Share of published images without infrared above which the user should know."""
 
 
 class Level(IntEnum):
@@ -29,8 +35,10 @@ class Situation:
     """What is known about a node at the time of a report.
 
     state: of the life cycle. problem: why it could not be configured. visible_silence,
-    infrared_silence: seconds since the last image. fallback: the policy, if it applies.
-    infrared_offset: seconds by which infrared stamps are ahead. latency_p99, max_latency: seconds.
+    infrared_silence: seconds since the last image. visible_period: between the last two. fallback:
+    the policy, if it applies. infrared_offset: seconds by which infrared stamps are ahead, as they
+    come from the camera. registered: False while it is not known where infrared lands. latency_p99,
+    max_latency: seconds.
     watched: whether somebody subscribes. notes: standing warnings (backend replaced, quality of
     service). lost_datagrams: in front of a full receive buffer, and recent: counters, both since
     the last report.
@@ -39,10 +47,12 @@ class Situation:
     state: str
     problem: str = ""
     visible_silence: float = 0.0
+    visible_period: float = 0.0
     infrared_silence: float = 0.0
     fallback: str = ""
     fallback_timeout: float = 0.5
     infrared_offset: float | None = None
+    registered: bool = True
     latency_p99: float = 0.0
     max_latency: float = 0.1
     output_rate: float = 0.0
@@ -55,6 +65,11 @@ class Situation:
     def lately(self, name: str) -> int:
         """A counter since the last report."""
         return self.recent.get(name, 0)
+
+    @property
+    def visible_stopped(self) -> bool:
+        """Whether the visible camera no longer delivers."""
+        return self.visible_silence > max(SILENCE, PERIODS * self.visible_period)
 
 
 def assess(situation: Situation) -> tuple[Level, str]:
@@ -75,9 +90,11 @@ def assess(situation: Situation) -> tuple[Level, str]:
 
 
 def _errors(situation: Situation) -> Iterator[str]:
-    if situation.visible_silence > SILENCE:
+    if situation.visible_stopped:
         yield f"no visible images for {situation.visible_silence:.1f} s: nothing to publish"
-    elif situation.fallback == "nothing":
+    elif situation.fallback == "nothing" or (
+        situation.registered and situation.lately("withheld") and not situation.lately("published")
+    ):
         yield f"{_why_no_pairs(situation)}: nothing is published"
     failures = situation.lately("failed") + situation.lately("malformed")
     if failures and situation.watched and not situation.lately("published"):
@@ -85,7 +102,7 @@ def _errors(situation: Situation) -> Iterator[str]:
 
 
 def _warnings(situation: Situation) -> Iterator[str]:
-    if situation.visible_silence <= SILENCE and situation.fallback not in ("", "nothing"):
+    if not situation.visible_stopped and situation.fallback not in ("", "nothing"):
         shown = "visible only" if situation.fallback == "visible" else "earlier infrared reused"
         yield f"{_why_no_pairs(situation)}: {shown}"
     if situation.lately("published"):
@@ -97,7 +114,7 @@ def _warnings(situation: Situation) -> Iterator[str]:
             f"{situation.lost_datagrams} datagrams found the receive buffer full, so images are "
             "lost or late: raise net.core.rmem_max (see 'Large images')"
         )
-    dropped = _share(situation, "dropped", "pairs")
+    dropped = _share(situation, "dropped", "handed_over")
     if dropped > DROPPED_SHARE:
         yield (
             f"fusing is slower than the cameras: {100 * dropped:.0f} % of the pairs dropped "
@@ -109,6 +126,9 @@ def _warnings(situation: Situation) -> Iterator[str]:
     )
     if unpaired > UNPAIRED_SHARE and not situation.fallback:
         yield f"{100 * unpaired:.0f} % of the frames find no partner{_hint(situation)}"
+    alone = _share(situation, "visible_only", "published")
+    if alone > ALONE_SHARE and not situation.fallback and situation.registered:
+        yield f"{100 * alone:.0f} % of the images are without infrared{_hint(situation)}"
     if situation.latency_p99 > situation.max_latency:
         yield f"latency is {1e3 * situation.latency_p99:.0f} ms (99th percentile, since the stamp)"
     if situation.lately("zero_stamps"):
@@ -127,8 +147,9 @@ def _hint(situation: Situation) -> str:
     if situation.infrared_offset is None:
         return ""
     return (
-        f" (infrared stamps are {situation.infrared_offset:+.3f} s ahead; see sync.tolerance and "
-        "sync.infrared_offset)"
+        f" (infrared stamps are {situation.infrared_offset:+.3f} s ahead of what comes with them: "
+        "if the clocks disagree set sync.infrared_offset, if images come late raise "
+        "sync.queue_size, for mere jitter sync.tolerance)"
     )
 
 

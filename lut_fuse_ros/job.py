@@ -13,8 +13,9 @@ class Job:
     """One visible message and what it is to be fused with.
 
     visible, infrared: `sensor_msgs` Image or CompressedImage; infrared None where there is none.
-    hold: whether the last infrared frame may serve instead. arrived: monotonic seconds at which
-    the later of the two came in.
+    One infrared message may be in several jobs, of which the first that is fused takes it. hold:
+    whether the last infrared frame may serve instead. arrived: monotonic seconds at which the later
+    of the two came in.
     """
 
     visible: Any

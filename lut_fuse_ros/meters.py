@@ -11,8 +11,8 @@ from typing import ClassVar
 WINDOW = 5.0
 """Seconds over which rates are measured."""
 
-LATENCIES = 300
-"""How many latencies are kept: ten seconds at 30 Hz."""
+LATENCIES = 10.0
+"""Seconds for which latencies are kept."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,23 @@ def summarise(milliseconds: list[float]) -> LatencySummary:
 
 
 class RateMeter:
-    """Events per second over the last `WINDOW` seconds."""
+    """Events per second over the last `WINDOW` seconds.
+
+    period: seconds between the last two events; 0 before there were two.
+    """
 
     def __init__(self, now: float) -> None:
+        self.period = 0.0
         self._start = now
         self._last = now
+        self._any = False
         self._times: deque[float] = deque(maxlen=2048)
 
     def tick(self, now: float) -> None:
         """Note an event."""
         self._times.append(now)
-        self._last = now
+        self.period = now - self._last if self._any else 0.0
+        self._last, self._any = now, True
 
     def rate(self, now: float) -> float:
         """Events per second up to ``now``."""
@@ -71,7 +77,9 @@ class Statistics:
         "fused": "published images that show a pair",
         "held": "published images with an earlier infrared frame",
         "visible_only": "published images without infrared",
-        "dropped": "pairs given up for a newer one because fusing took too long",
+        "withheld": "images without infrared that fallback.policy 'nothing' kept back",
+        "handed_over": "pairs and single images handed over for fusing",
+        "dropped": "of these, given up for a newer one because fusing took too long",
         "unpaired_visible": "visible images without a partner",
         "unpaired_infrared": "infrared images without a partner",
         "late": "pairs that came after a later image was published",
@@ -87,8 +95,7 @@ class Statistics:
         self._start = now
         self._counts: Counter[str] = Counter()
         self._meters: dict[str, RateMeter] = {}
-        self._processing: deque[float] = deque(maxlen=LATENCIES)
-        self._age: deque[float] = deque(maxlen=LATENCIES)
+        self._latencies: deque[tuple[float, float, float]] = deque(maxlen=2048)
         self.last_error = ""
 
     def count(self, name: str, amount: int = 1) -> None:
@@ -108,11 +115,10 @@ class Statistics:
             self._counts[name] += 1
             self.last_error = message
 
-    def latency(self, processing: float, age: float) -> None:
+    def latency(self, now: float, processing: float, age: float) -> None:
         """Note one frame: seconds from its arrival, and from its stamp, to its publication."""
         with self._lock:
-            self._processing.append(1e3 * processing)
-            self._age.append(1e3 * age)
+            self._latencies.append((now, 1e3 * processing, 1e3 * age))
 
     def total(self, name: str) -> int:
         """A counter."""
@@ -134,11 +140,18 @@ class Statistics:
         with self._lock:
             return self._meter(name).silence(now)
 
-    def latencies(self) -> tuple[LatencySummary, LatencySummary]:
-        """From arrival to publication, and from stamp to publication."""
+    def period(self, name: str) -> float:
+        """Seconds between the last two such events; 0 before there were two."""
         with self._lock:
-            processing, age = list(self._processing), list(self._age)
-        return summarise(processing), summarise(age)
+            return self._meter(name).period
+
+    def latencies(self, now: float) -> tuple[LatencySummary, LatencySummary]:
+        """From arrival to publication, and from stamp to publication, lately."""
+        with self._lock:
+            while self._latencies and now - self._latencies[0][0] > LATENCIES:
+                self._latencies.popleft()
+            kept = list(self._latencies)
+        return summarise([entry[1] for entry in kept]), summarise([entry[2] for entry in kept])
 
     def _meter(self, name: str) -> RateMeter:
         return self._meters.setdefault(name, RateMeter(self._start))

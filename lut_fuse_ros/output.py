@@ -12,11 +12,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lut_fuse_core.encodings import compressed_fields, image_fields
 from lut_fuse_core.features import UInt8Array
+from lut_fuse_ros import topics
 from lut_fuse_ros.parameters import NodeParameters
-from lut_fuse_ros.qos import PublisherEventCallbacks, profile
-
-TOPIC = "fused/image"
-INFO_TOPIC = "fused/camera_info"
+from lut_fuse_ros.qos import profile
 
 
 class Output:
@@ -26,26 +24,22 @@ class Output:
     an array over it. (An ndarray assigned to ``data`` would be copied element by element.)
     """
 
-    def __init__(self, node: LifecycleNode, parameters: NodeParameters, on_mismatch: Any) -> None:
+    def __init__(self, node: LifecycleNode, parameters: NodeParameters) -> None:
         self.parameters = parameters
         self._node = node
         self._data = array("B")
         self._bytes: UInt8Array = np.empty(0, np.uint8)
-        topic = node.resolve_topic_name(TOPIC)
         qos = profile(parameters.output_qos, parameters.output_queue_size)
-
-        def publisher(kind: Any, name: str) -> Any:
-            events = PublisherEventCallbacks(incompatible_qos=lambda _event: on_mismatch(name))
-            return node.create_lifecycle_publisher(kind, name, qos, event_callbacks=events)
-
-        self._image = publisher(Image, topic)
-        self._compressed = publisher(CompressedImage, f"{topic}/compressed")
-        self._info = publisher(CameraInfo, INFO_TOPIC)
+        compressed = topics.compressed(node, topics.FUSED)
+        self._image = node.create_lifecycle_publisher(Image, topics.FUSED, qos)
+        self._compressed = node.create_lifecycle_publisher(CompressedImage, compressed, qos)
+        self._info = node.create_lifecycle_publisher(CameraInfo, topics.FUSED_INFO, qos)
+        self.publishers = (self._image, self._compressed, self._info)
         self.camera_info: CameraInfo | None = None
 
     def close(self) -> None:
         """Take the topics down."""
-        for publisher in (self._image, self._compressed, self._info):
+        for publisher in self.publishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
     @property

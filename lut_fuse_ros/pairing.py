@@ -8,20 +8,21 @@ get there.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from message_filters import ApproximateTimeSynchronizer, SimpleFilter, TimeSynchronizer
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
 
+from lut_fuse_ros import topics
 from lut_fuse_ros.job import NANOSECONDS, Job, stamp_of
 from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.parameters import NodeParameters
-from lut_fuse_ros.qos import SubscriptionEventCallbacks, profile
+from lut_fuse_ros.qos import profile
 from lut_fuse_ros.timing import OffsetMeter, PairWatch, StampWatch, Waiting
-
-TOPICS = {"visible": "visible/image_raw", "infrared": "infrared/image_raw"}
 
 INCLUSIVE = 1.5e-9
 """message_filters compares with '<' and truncates to nanoseconds; with this much more (s), a
@@ -30,12 +31,23 @@ tolerance includes itself."""
 LAST_STAMP = 2**31 * NANOSECONDS
 """One past the last stamp a ROS message can carry."""
 
+JUMP_TOGETHER = NANOSECONDS
+"""Two cameras whose clocks are set to within this time (ns) of one another make one jump."""
+
+
+@dataclass
+class _Jump:
+    """The camera that was the first to jump, the stamp it jumped to, and its messages since."""
+
+    side: str
+    stamp: int
+    since: deque[Any]
+
 
 class Pairing:
     """The inputs of an active node.
 
     on_job: takes a `Job`, at once. on_jump: called when the cameras' clock was set.
-    on_mismatch: takes the name of a topic whose publisher offers another quality of service.
     """
 
     def __init__(
@@ -46,20 +58,21 @@ class Pairing:
         *,
         on_job: Callable[[Job], None],
         on_jump: Callable[[], None],
-        on_mismatch: Callable[[str], None],
     ) -> None:
         self._node = node
         self.parameters = parameters
         self._statistics = statistics
-        self._on_job, self._on_jump, self._on_mismatch = on_job, on_jump, on_mismatch
-        self._stamps = {side: StampWatch() for side in TOPICS}
-        self._waiting = {side: Waiting(parameters.sync_queue_size) for side in TOPICS}
+        self._on_job, self._on_jump = on_job, on_jump
+        self._stamps = {side: StampWatch() for side in topics.INPUTS}
+        self._waiting = {side: Waiting(parameters.sync_queue_size) for side in topics.INPUTS}
         self.offset = OffsetMeter()
-        self._watch = PairWatch(time.monotonic())
+        self._watch = PairWatch()
         self._latest_infrared: Any = None
+        self._latest_used = False
+        self._first_jump: _Jump | None = None
         self._newest_job = -1
         self._resynchronise()
-        self._subscriptions = [
+        self.subscriptions = [
             self._subscribe("visible", parameters.visible_transport, self._visible_arrived),
             self._subscribe("infrared", parameters.infrared_transport, self._infrared_arrived),
         ]
@@ -71,19 +84,22 @@ class Pairing:
 
     def close(self) -> None:
         """Unsubscribe."""
-        for subscription in self._subscriptions:
+        for subscription in self.subscriptions:
             self._node.destroy_subscription(subscription)
 
     def update(self, parameters: NodeParameters) -> None:
         """Take over changed parameters."""
-        tolerance = self.parameters.sync_tolerance
-        self.parameters = parameters
-        if parameters.sync_tolerance != tolerance:
+        before, self.parameters = self.parameters, parameters
+        if parameters.sync_infrared_offset != before.sync_infrared_offset:
+            self.offset, self._stamps["infrared"] = OffsetMeter(), StampWatch()
+            self._resynchronise()
+        elif parameters.sync_tolerance != before.sync_tolerance:
             self._resynchronise()
 
     def _resynchronise(self) -> None:
         """Start pairing anew with the current tolerance; waiting frames are forgotten."""
-        self._filters = {side: SimpleFilter() for side in TOPICS}
+        self._first_jump = None
+        self._filters = {side: SimpleFilter() for side in topics.INPUTS}
         self._newest_job = -1
         self._latest_infrared = None
         for waiting in self._waiting.values():
@@ -100,26 +116,22 @@ class Pairing:
         self._synchroniser = synchroniser
 
     def _subscribe(self, side: str, transport: str, callback: Callable[[Any], None]) -> Any:
-        topic = self._node.resolve_topic_name(TOPICS[side])
-        compressed = transport == "compressed"
-        name = f"{topic}/compressed" if compressed else topic
+        compressed, topic = transport == "compressed", topics.INPUTS[side]
         return self._node.create_subscription(
             CompressedImage if compressed else Image,
-            name,
+            topics.compressed(self._node, topic) if compressed else topic,
             callback,
             profile(
                 getattr(self.parameters, f"{side}_qos"),
                 getattr(self.parameters, f"{side}_queue_size"),
             ),
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda _event: self._on_mismatch(name)
-            ),
         )
 
     def _visible_arrived(self, message: Any) -> None:
-        if not self._admit("visible", message):
-            return
         now = time.monotonic()
+        if not self._admit("visible", message, now):
+            return
+        self._watch.arrived(now)
         if self.parameters.sync_method == "latest":
             self._fuse_with_latest(message, now)
             return
@@ -128,18 +140,19 @@ class Pairing:
             self._alone(message, now)
 
     def _infrared_arrived(self, message: Any) -> None:
-        if not self._admit("infrared", message):
+        if not self._admit("infrared", message, time.monotonic()):
             return
         if self.parameters.sync_method == "latest":
-            self._statistics.count("unpaired_infrared", self._latest_infrared is not None)
-            self._latest_infrared = message
-            self._watch.paired(time.monotonic())
+            unused = self._latest_infrared is not None and not self._latest_used
+            self._statistics.count("unpaired_infrared", unused)
+            self._latest_infrared, self._latest_used = message, False
+            self._watch.paired()
         else:
             self._filters["infrared"].signalMessage(message)
 
-    def _admit(self, side: str, message: Any) -> bool:
+    def _admit(self, side: str, message: Any, now: float) -> bool:
         """Count a message and make its stamp usable; False if that cannot be done."""
-        self._statistics.tick(side, time.monotonic())
+        self._statistics.tick(side, now)
         if stamp_of(message) == 0:
             # A driver that does not stamp: the time of arrival is the best there is.
             message.header.stamp = self._node.get_clock().now().to_msg()
@@ -151,19 +164,38 @@ class Pairing:
             self._statistics.error("malformed", f"a {side} image has the stamp {stamp} ns")
             return False
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, NANOSECONDS)
-        if self._stamps[side].jumped(stamp):
-            self._statistics.count("clock_jumps")
-            self._resynchronise()
-            self._on_jump()
+        if self._stamps[side].jumped(stamp, now):
+            self._jumped(side, stamp)
+        if self._first_jump is not None and self._first_jump.side == side:
+            self._first_jump.since.append(message)
         self.offset.arrived(side, stamp)
         if self.parameters.sync_method == "stamps":
             given_up = self._waiting[side].arrived(stamp)
             self._statistics.count(f"unpaired_{side}", given_up)
         return True
 
+    def _jumped(self, side: str, stamp: int) -> None:
+        """Start anew. When the second camera follows the first, what came of the first meanwhile
+        stays; but the synchroniser must forget frames of the second that lie in the future now."""
+        first = self._first_jump
+        if first is None or first.side == side or abs(first.stamp - stamp) > JUMP_TOGETHER:
+            self._statistics.count("clock_jumps")
+            self._resynchronise()
+            depth = self.parameters.sync_queue_size
+            self._first_jump = _Jump(side, stamp, deque(maxlen=depth))
+            self._on_jump()
+            return
+        newest = self._newest_job
+        self._resynchronise()
+        self._newest_job = newest
+        for message in first.since:
+            self._waiting[first.side].arrived(stamp_of(message))
+            self._filters[first.side].signalMessage(message)
+
     def _paired(self, visible: Any, infrared: Any) -> None:
         now = time.monotonic()
-        self._watch.paired(now)
+        self._watch.paired()
+        self._first_jump = None
         self._statistics.tick("pairs", now)
         for side, message in (("visible", visible), ("infrared", infrared)):
             given_up = self._waiting[side].paired(stamp_of(message))
@@ -171,8 +203,9 @@ class Pairing:
         self._hand_over(Job(visible, infrared, hold=False, arrived=now))
 
     def _fuse_with_latest(self, visible: Any, now: float) -> None:
-        infrared, self._latest_infrared = self._latest_infrared, None
-        if infrared is not None:
+        infrared = self._latest_infrared
+        if infrared is not None and not self._latest_used:
+            self._latest_used = True
             self._statistics.tick("pairs", now)
         if self._watch.overdue(now, self.parameters.fallback_timeout):
             self._alone(visible, now)

@@ -12,13 +12,14 @@ import numpy as np
 
 from lut_fuse_core.backends.base import usable_cores
 from lut_fuse_core.backends.gpu_options import GpuOptions
+from lut_fuse_core.camera import CameraRig
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.registration import RegistrationConfig
+from lut_fuse_core.registration import Homography, RegistrationConfig, Size
 from lut_fuse_core.registration_file import load_registration
 from lut_fuse_ros.parameters import NodeParameters
 
-WARM_UP_SIZE = (480, 640)
+WARM_UP_SIZE = (640, 480)
 
 
 def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
@@ -64,14 +65,26 @@ def _gpu_options(parameters: NodeParameters) -> GpuOptions:
 
 def warm_up(pipeline: FusionPipeline) -> None:
     """Compile and allocate now, not when the first frame waits."""
-    height, width = WARM_UP_SIZE
-    counts = np.arange(height * width, dtype=np.uint32).reshape(height, width) >> 4
-    pipeline.process(np.zeros((height, width, 3), np.uint8), counts.astype(np.uint16))
+    infrared, visible = _sizes(pipeline.config.registration.transform)
+    counts = np.arange(infrared[0] * infrared[1], dtype=np.uint32) >> 4
+    image = np.zeros((visible[1], visible[0], 3), np.uint8)
+    pipeline.process(image, counts.astype(np.uint16).reshape(infrared[::-1]))
     pipeline.reset()
     # What is loaded by now stays: kept out of later collections, which would hold up frames for
     # tens of milliseconds, and the end of the process for seconds.
     gc.collect()
     gc.freeze()
+
+
+def _sizes(transform: Homography | CameraRig | None) -> tuple[Size, Size]:
+    """Of the images to warm up with (width, height): infrared and visible, as registered."""
+    if isinstance(transform, CameraRig):
+        cameras = transform.infrared, transform.visible
+        infrared, visible = ((camera.width, camera.height) for camera in cameras)
+        return infrared, visible
+    if isinstance(transform, Homography):
+        return transform.infrared_size or WARM_UP_SIZE, transform.visible_size or WARM_UP_SIZE
+    return WARM_UP_SIZE, WARM_UP_SIZE
 
 
 def apply_changes(pipeline: FusionPipeline, before: NodeParameters, after: NodeParameters) -> None:
@@ -80,6 +93,8 @@ def apply_changes(pipeline: FusionPipeline, before: NodeParameters, after: NodeP
         pipeline.set_strength(after.strength)
     if after.normalization() != before.normalization():
         pipeline.set_normalization(after.normalization())
+    if after.sync_infrared_offset != before.sync_infrared_offset:
+        pipeline.stamps_changed()
     registration = replace(
         pipeline.config.registration,
         distance=after.registration_distance,

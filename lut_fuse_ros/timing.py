@@ -13,41 +13,51 @@ JUMP_BACK = 200_000_000
 messages swapped places: a bag that loops, a simulation that restarts."""
 
 JUMP_AHEAD = 10_000_000_000
-"""A gap this long (ns) in the stamps means another recording or a clock that was set."""
+"""A gap in the stamps that is this much (ns) longer than the one between the arrivals means another
+recording or a clock that was set, and not a camera that paused."""
 
 
 class StampWatch:
     """Recognises jumps in the stamps of one camera."""
 
     def __init__(self) -> None:
-        self._last: int | None = None
+        self._last: tuple[int, float] | None = None
 
-    def jumped(self, stamp: int) -> bool:
-        """Note a stamp (ns). Returns whether the clock was set since the one before."""
-        last, self._last = self._last, stamp
-        return last is not None and not last - JUMP_BACK <= stamp <= last + JUMP_AHEAD
+    def jumped(self, stamp: int, now: float) -> bool:
+        """Note a stamp (ns) and its arrival (s). Returns whether the clock was set since the one
+        before."""
+        last, self._last = self._last, (stamp, now)
+        if last is None:
+            return False
+        paused = round((now - last[1]) * 1e9)
+        return not -JUMP_BACK <= stamp - last[0] <= paused + JUMP_AHEAD
 
 
 class PairWatch:
     """Decides when infrared has been missing for so long that visible frames go out alone.
 
-    What counts is the time since the last pair, so that an infrared camera whose stamps fit
-    nothing is treated like one that is silent.
+    What counts is how long visible frames have come without a pair, so that an infrared camera
+    whose stamps fit nothing is treated like one that is silent, and a slow pair of cameras like a
+    fast one.
     """
 
-    def __init__(self, now: float) -> None:
-        """now: arrival clock at the start, seconds."""
-        self._last_pair = now
+    def __init__(self) -> None:
+        self._since: float | None = None
         self.fallen_back = False
 
-    def paired(self, now: float) -> None:
+    def arrived(self, now: float) -> None:
+        """Note a visible frame (seconds of the arrival clock)."""
+        if self._since is None:
+            self._since = now
+
+    def paired(self) -> None:
         """Note a pair."""
-        self._last_pair = now
+        self._since = None
         self.fallen_back = False
 
     def overdue(self, now: float, timeout: float) -> bool:
-        """Whether no pair was seen for ``timeout`` seconds when a visible frame came at ``now``."""
-        self.fallen_back = now - self._last_pair > timeout
+        """Whether visible frames have come for ``timeout`` seconds without a pair."""
+        self.fallen_back = self._since is not None and now - self._since > timeout
         return self.fallen_back
 
 

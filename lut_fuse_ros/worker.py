@@ -53,6 +53,7 @@ class Worker:
         self._mailbox = Mailbox[Job]()
         self._requests: SimpleQueue[Callable[[FusionPipeline], None]] = SimpleQueue()
         self._infrared_format: tuple[Any, ...] | None = None
+        self._taken: Any = None
         self._thread = threading.Thread(target=self._run, name="fusion", daemon=True)
 
     def start(self) -> None:
@@ -63,11 +64,15 @@ class Worker:
         """Finish the frame under way and end."""
         self._mailbox.close()
         self._thread.join(STOPPING)
+        if not self._thread.is_alive():
+            # What no frame came for any more holds from the next activation on.
+            self._make_changes()
         if self.calibration is not None:
             self.calibration.cancel("the node was deactivated meanwhile")
 
     def put(self, job: Job) -> None:
         """Hand over a job; one that has been waiting for longer is dropped."""
+        self._statistics.count("handed_over")
         self._statistics.count("dropped", self._mailbox.put(job, job.arrived))
 
     def request(self, change: Callable[[FusionPipeline], None]) -> None:
@@ -102,7 +107,10 @@ class Worker:
                 change = self._requests.get_nowait()
             except Empty:
                 return
-            change(self._pipeline)
+            try:
+                change(self._pipeline)
+            except InputError as error:
+                self._failed("failed", error)
 
     def _handle(self, job: Job) -> None:
         try:
@@ -111,8 +119,6 @@ class Worker:
             self._failed("malformed", error)
             return
         infrared, hold = self._infrared(job)
-        if infrared is None and not hold and self._nothing_without_infrared():
-            return
         if self._calibrating and infrared is not None:
             self.calibration.offer(visible, infrared)  # type: ignore[union-attr]
         # Only frames whose time the pipeline knows are held and reused.
@@ -124,6 +130,12 @@ class Worker:
             infrared_time=stamp_of(job.infrared) / NANOSECONDS if infrared is not None else None,
             out=self._output.canvas(visible.shape),
         )
+        if infrared is not None:
+            self._taken = job.infrared
+        alone = self._pipeline.status.source == "visible"
+        if alone and self.parameters.fallback_policy == "nothing":
+            self._statistics.count("withheld")
+            return
         self._output.publish(job.visible.header, fused)
         self._account(job)
 
@@ -131,9 +143,12 @@ class Worker:
         """The infrared image of a job, if it is usable, and whether an earlier one may serve."""
         if job.infrared is None or not self.registered:
             return None, job.hold and self.registered
+        if job.infrared is self._taken:
+            return None, True
         try:
             infrared = _infrared(job.infrared)
         except InputError as error:
+            self._taken = job.infrared
             self._failed("malformed", error)
             return None, self.parameters.fallback_policy == "last_infrared"
         layout = (infrared.dtype, infrared.shape)
@@ -144,16 +159,13 @@ class Worker:
         self._infrared_format = layout
         return infrared, job.hold
 
-    def _nothing_without_infrared(self) -> bool:
-        return self.parameters.fallback_policy == "nothing"
-
     def _account(self, job: Job) -> None:
         source = self._pipeline.status.source
         self._statistics.count("visible_only" if source == "visible" else str(source))
         done = time.monotonic()
         self._statistics.tick("published", done)
         age = (self._now() - stamp_of(job.visible)) / NANOSECONDS
-        self._statistics.latency(done - job.arrived, age)
+        self._statistics.latency(done, done - job.arrived, age)
 
     def _failed(self, counter: str, error: Exception) -> None:
         known = isinstance(error, InputError)

@@ -10,7 +10,7 @@ GOOD = Situation(
     state="active",
     output_rate=30.0,
     latency_p99=0.02,
-    recent={"visible": 30, "infrared": 30, "pairs": 30, "published": 30},
+    recent={"visible": 30, "infrared": 30, "pairs": 30, "handed_over": 30, "published": 30},
 )
 
 
@@ -74,6 +74,16 @@ def test_nobody_listening_is_no_fault():
             Level.WARN,
             "50 % of the frames find no partner",
         ),
+        (
+            {"recent": changed_counts(published=0, withheld=30)},
+            Level.ERROR,
+            "visible and infrared images come but do not pair: nothing is published",
+        ),
+        (
+            {"recent": changed_counts(visible_only=30), "infrared_offset": 3.0},
+            Level.WARN,
+            "100 % of the images are without infrared (infrared stamps are +3.000 s",
+        ),
         ({"lost_datagrams": 7}, Level.WARN, "7 datagrams found the receive buffer full"),
         ({"latency_p99": 0.25}, Level.WARN, "latency is 250 ms"),
         ({"recent": changed_counts(zero_stamps=1)}, Level.WARN, "does not stamp"),
@@ -90,3 +100,19 @@ def test_what_is_wrong_decides_level_and_message(changes, level, words):
 def test_a_slower_infrared_camera_is_not_a_pairing_problem():
     recent = changed_counts(infrared=9, pairs=9, published=9, unpaired_visible=21)
     assert assess(replace(GOOD, recent=recent))[0] == Level.OK
+
+
+def test_a_slow_visible_camera_has_not_stopped_between_its_images():
+    slow = replace(GOOD, visible_period=2.0, visible_silence=5.9)
+    assert assess(slow)[0] == Level.OK
+    assert assess(replace(slow, visible_silence=6.1))[0] == Level.ERROR
+
+
+def test_the_share_of_dropped_pairs_never_exceeds_all():
+    alone = changed_counts(pairs=0, handed_over=30, dropped=20)
+    assert "67 % of the pairs dropped" in assess(replace(GOOD, recent=alone))[1]
+
+
+def test_before_the_registration_is_known_visible_only_is_no_second_complaint():
+    waiting = replace(GOOD, registered=False, recent=changed_counts(visible_only=30))
+    assert assess(waiting)[0] == Level.OK

@@ -42,13 +42,31 @@ def test_statistics_count_and_remember_the_last_error():
     statistics.tick("pairs", 1.0)
     statistics.count("dropped", 3)
     statistics.error("malformed", "too short")
-    statistics.latency(0.010, 0.012)
+    statistics.latency(1.0, 0.010, 0.012)
     totals = statistics.totals()
     assert (totals["pairs"], totals["dropped"], totals["malformed"]) == (1, 3, 1)
     assert statistics.last_error == "too short"
-    processing, age = statistics.latencies()
+    processing, age = statistics.latencies(2.0)
     assert (processing.p50, age.p50) == pytest.approx((10.0, 12.0))
 
 
 def test_only_documented_counters_are_reported():
     assert set(Statistics(0.0).totals()) == set(Statistics.COUNTERS)
+
+
+def test_latencies_of_long_ago_are_forgotten():
+    statistics = Statistics(now=0.0)
+    statistics.latency(0.0, 5.0, 6.0)
+    statistics.latency(11.0, 0.010, 0.012)
+    processing, age = statistics.latencies(12.0)
+    assert (processing.p99, age.p99) == pytest.approx((10.0, 12.0))
+    assert math.isnan(statistics.latencies(30.0)[0].p50)
+
+
+def test_the_period_is_that_between_the_last_two_events():
+    statistics = Statistics(now=0.0)
+    assert statistics.period("visible") == 0
+    statistics.tick("visible", 50.0)
+    assert statistics.period("visible") == 0
+    statistics.tick("visible", 52.0)
+    assert statistics.period("visible") == 2.0

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions
+from lut_fuse_core.camera import CameraModel, CameraRig
+from lut_fuse_core.registration import Homography
+from lut_fuse_core.registration_file import save_registration
 from lut_fuse_ros.parameters import NodeParameters
-from lut_fuse_ros.pipeline_setup import make_pipeline
+from lut_fuse_ros.pipeline_setup import make_pipeline, warm_up
 
 CPU = NodeParameters().updated({"backend": "cpu"})
 
@@ -18,3 +23,23 @@ def test_the_wishes_for_the_gpu_reach_the_backends():
 def test_without_wishes_the_backends_decide():
     pipeline, _ = make_pipeline(CPU)
     assert pipeline.config.gpu == DEFAULT_OPTIONS
+
+
+@pytest.mark.parametrize("sizes", [((640, 512), (1280, 720)), ((64, 48), (96, 54)), (None, None)])
+def test_a_registration_for_cameras_of_any_shape_is_warmed_up_with(sizes, tmp_path):
+    identity = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    save_registration(tmp_path / "rig.yaml", Homography(identity, *sizes))
+    warm_up(make_pipeline(registered(tmp_path / "rig.yaml"))[0])
+
+
+def test_a_calibrated_rig_of_two_shapes_is_warmed_up_with(tmp_path):
+    cameras = (
+        CameraModel(width, height, ((500.0, 0.0, width / 2), (0.0, 500.0, height / 2), (0, 0, 1)))
+        for width, height in ((320, 180), (160, 128))
+    )
+    save_registration(tmp_path / "rig.yaml", CameraRig(*cameras))
+    warm_up(make_pipeline(registered(tmp_path / "rig.yaml"))[0])
+
+
+def registered(path: Path) -> NodeParameters:
+    return CPU.updated({"registration.source": "file", "registration.file": str(path)})

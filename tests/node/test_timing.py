@@ -11,26 +11,45 @@ START = 1_700_000_000_000_000_000
 def test_a_regular_stream_never_jumps_even_with_neighbours_swapped():
     watch = StampWatch()
     stamps = [START + index * FRAME for index in (0, 1, 3, 2, 4, 5)]
-    assert not any(watch.jumped(stamp) for stamp in stamps)
+    assert not any(watch.jumped(stamp, index / 30) for index, stamp in enumerate(stamps))
 
 
 @pytest.mark.parametrize("step", [-JUMP_BACK - 1, -START, JUMP_AHEAD + 1])
 def test_a_clock_that_is_set_is_noticed_once(step):
     watch = StampWatch()
-    watch.jumped(START)
-    assert watch.jumped(START + step)
-    assert not watch.jumped(START + step + FRAME)
+    watch.jumped(START, 0.0)
+    assert watch.jumped(START + step, 0.0)
+    assert not watch.jumped(START + step + FRAME, 0.06)
 
 
-def test_visible_frames_are_overdue_only_after_the_timeout_since_the_last_pair():
-    watch = PairWatch(now=0.0)
-    assert not watch.overdue(0.5, timeout=0.5)
+@pytest.mark.parametrize("seconds", [11, 15, 3600])
+def test_a_camera_that_pauses_does_not_set_the_clock(seconds):
+    watch = StampWatch()
+    watch.jumped(START, 0.0)
+    assert not watch.jumped(START + seconds * 1_000_000_000, float(seconds))
+
+
+def test_visible_frames_are_overdue_once_they_come_for_the_timeout_without_a_pair():
+    watch = PairWatch()
+    watch.arrived(0.0)
+    assert not watch.overdue(0.0, timeout=0.5)
+    watch.arrived(0.51)
     assert watch.overdue(0.51, timeout=0.5)
     assert watch.fallen_back
-    watch.paired(0.6)
+    watch.paired()
     assert not watch.fallen_back
-    assert not watch.overdue(1.0, timeout=0.5)
-    assert watch.overdue(1.11, timeout=0.5)
+    watch.arrived(0.8)
+    assert not watch.overdue(0.8, timeout=0.5)
+    watch.arrived(1.31)
+    assert watch.overdue(1.31, timeout=0.5)
+
+
+def test_slow_cameras_are_not_overdue_between_their_pairs():
+    watch = PairWatch()
+    for frame in range(5):
+        watch.arrived(2.0 * frame)
+        assert not watch.overdue(2.0 * frame, timeout=0.5)
+        watch.paired()
 
 
 def test_frames_older_than_a_pair_are_given_up():

@@ -112,6 +112,25 @@ def test_the_launch_file_connects_the_topics_it_is_given(workspace):
     assert status == 0, launch.output
 
 
+def test_time_is_the_parameter_files_unless_an_argument_says_otherwise(workspace):
+    (workspace / "mine.yaml").write_text(
+        "/**:\n  ros__parameters:\n    use_sim_time: true\n    strength: 0.5\n", encoding="utf-8"
+    )
+    start = "ros2 launch lut_fuse_ros lut_fuse.launch.py params_file:=mine.yaml autostart:=no"
+    for name, argument, expected in (("a", "", True), ("b", "use_sim_time:=0", False)):
+        launch = Command(workspace, f"{start} name:={name} {argument}")
+        rig = Rig("", name)
+        try:
+            assert rig.get("use_sim_time").bool_value == expected
+            assert rig.state() == "unconfigured"
+        finally:
+            launch.interrupt()
+            rig.close()
+    refused = Command(workspace, f"{start} use_sim_time:=perhaps")
+    assert refused.finish() != 0
+    assert "use_sim_time:=perhaps is neither true nor false" in refused.output
+
+
 def test_every_launch_argument_is_explained(workspace):
     shown = Command(workspace, "ros2 launch lut_fuse_ros lut_fuse.launch.py --show-args")
     assert shown.finish() == 0

@@ -1,12 +1,18 @@
 """The life cycle: every transition in every order, and starts that fail."""
 
 import random
+import tempfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
 
-from rig import TRANSITIONS, NodeTest, description, node_process
+from rig import TRANSITIONS, NodeTest, description, node_process, pixels_of
+
+DAMAGED = Path(tempfile.mkdtemp()) / "rig.npy"
+DAMAGED.touch()
 
 
 @pytest.mark.launch_test
@@ -14,6 +20,12 @@ def generate_test_description():
     return description(
         node_process(),
         node_process("autostart:=true", "model:=no_such_model", remap=("__node:=broken",)),
+        node_process(
+            "autostart:=true",
+            "registration.source:=file",
+            f"registration.file:={DAMAGED}",
+            remap=("__node:=unregistered",),
+        ),
     )
 
 
@@ -71,6 +83,29 @@ class TestLifecycle(NodeTest):
             self.rig.transition("deactivate")
             self.rig.transition("cleanup")
         assert self.rig.state() == "unconfigured"
+
+    def test_what_was_set_before_a_deactivation_holds_after_it(self):
+        self.reach("active")
+        self.rig.fuse()
+        assert self.rig.set("strength", 0.0).successful  # and no frame comes any more
+        assert self.rig.transition("deactivate")
+        assert self.rig.transition("activate")
+        self.rig.fuse()
+        try:
+            assert np.ptp(pixels_of(self.rig.fuse())) == 0
+        finally:
+            self.rig.set("strength", 1.0)
+
+    def test_whatever_a_registration_file_holds_the_reason_is_told(self):
+        other = self.rig.target
+        self.rig.target = "/unregistered"
+        try:
+            self.rig.wait_for_report(
+                lambda r: r["level"] == "2" and str(DAMAGED) in r["message"], "no error reported"
+            )
+            assert self.rig.state() == "unconfigured"
+        finally:
+            self.rig.target = other
 
     def test_diagnostics_tell_the_state(self):
         self.reach("inactive")

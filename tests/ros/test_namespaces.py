@@ -15,7 +15,16 @@ def generate_test_description():
         *(
             node_process("autostart:=true", "threads:=1", remap=(f"__ns:=/{name}",))
             for name in ("front", "rear")
-        )
+        ),
+        node_process(
+            "autostart:=true",
+            "threads:=1",
+            remap=(
+                "__ns:=/renamed",
+                "visible/image_raw:=/renamed/camera/image_raw",
+                "fused/image:=visible/image_raw",
+            ),
+        ),
     )
 
 
@@ -34,6 +43,22 @@ class TestNamespaces(NodeTest):
                 rig.wait_for_report(lambda r: r["state"] == "active", "no diagnostics")
         finally:
             rear.close()
+
+    def test_a_topic_is_remapped_once(self):
+        node = self.rig.node
+        topics = {
+            "/renamed/camera/image_raw": (0, 1),
+            "/renamed/visible/image_raw": (1, 0),
+            "/renamed/visible/image_raw/compressed": (1, 0),
+        }
+
+        def found():
+            return {
+                topic: (node.count_publishers(topic), node.count_subscribers(topic))
+                for topic in topics
+            }
+
+        self.rig.wait(lambda: found() == topics, "its topics are others")
 
 
 @launch_testing.post_shutdown_test()

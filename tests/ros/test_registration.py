@@ -29,9 +29,14 @@ from std_srvs.srv import Trigger
 from tf2_ros import StaticTransformBroadcaster
 
 from lut_fuse_core.infrared import InfraredNormalizer
-from lut_fuse_core.registration_file import load_registration
+from lut_fuse_core.registration import Homography
+from lut_fuse_core.registration_file import load_registration, save_registration
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
+WIDE = Path(tempfile.mkdtemp()) / "wide.yaml"
+save_registration(
+    WIDE, Homography(((1.0, 0.0, 16.0), (0.0, 1.0, 3.0), (0.0, 0.0, 1.0)), (64, 48), (96, 54))
+)
 RESULT = Path(tempfile.mkdtemp()) / "found.yaml"
 
 
@@ -49,6 +54,13 @@ def generate_test_description():
             "calibration.pairs:=1",
             f"calibration.file:={RESULT}",
             remap=("__ns:=/by_service",),
+        ),
+        node_process(
+            "autostart:=true",
+            "registration.source:=file",
+            f"registration.file:={WIDE}",
+            "registration.soft_edge:=0.0",
+            remap=("__ns:=/by_file",),
         ),
     )
 
@@ -108,6 +120,17 @@ class TestTf(NodeTest):
         assert (luma[:10] == 90).all(), "infrared shows where its camera does not see"
         middle = luma[HEIGHT // 2]
         assert middle[WIDTH // 2 + 6] > middle[WIDTH // 2 - 6] + 5
+
+
+class TestFile(NodeTest):
+    namespace = "/by_file"
+
+    def test_a_registration_of_cameras_of_other_shapes_is_used(self):
+        visible = image_message(np.full((54, 96, 3), 90, np.uint8), "rgb8")
+        image = pixels_of(self.rig.fuse(visible, image_message(half_warm(), "mono8")))
+        luma = image.astype(int).mean(axis=2)
+        assert (luma[:, :14] == 90).all(), "infrared shows where its camera does not see"
+        assert luma[27, 70] > luma[27, 26] + 5
 
 
 class TestService(NodeTest):

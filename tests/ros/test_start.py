@@ -18,6 +18,9 @@ MISTAKES = {
     "backend:=warp_drive": "'backend' is 'warp_drive'; it must be one of auto",
     "registration.source:=file": "'registration.file' is empty",
     "normalization.low_percentile:=99.5": "percentiles must increase",
+    "diagnostic_updater.period:=1": "takes seconds as 1.0",
+    "diagnostic_updater.period:=0.0": "'diagnostic_updater.period' is 0.0; it must be",
+    "diagnostic_updater.use_fqn:=1": "diagnostic_updater.use_fqn true",
 }
 
 
