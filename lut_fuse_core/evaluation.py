@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -227,7 +228,7 @@ def _outputs(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> di
 
 def select(pairs: Sequence[PairFiles], pattern: str | None, limit: int | None) -> list[PairFiles]:
     """The first ``limit`` pairs whose name matches a shell pattern. Raises InputError for none."""
-    chosen = [pair for pair in pairs if pattern is None or Path(pair.name).match(pattern)]
+    chosen = [pair for pair in pairs if pattern is None or fnmatchcase(pair.name, pattern)]
     if not chosen:
         raise InputError(f"none of the {len(pairs)} pairs has a name like '{pattern}'")
     return chosen if limit is None else chosen[:limit]

@@ -22,8 +22,9 @@ class FilesReport:
     """What became of some files.
 
     kind: ``image``, ``folder`` or ``video``. pairs: fused and written. output: file or folder.
-    failed: name and reason of each pair that could not be fused. unmatched_*: stems (folders) or
-    a number of frames (videos) without a partner. codec: of a written video.
+    failed: name and reason of each pair that could not be fused. unmatched_*: stems (folders)
+    without a partner. Of videos: visible_only: frames written without infrared, since none was near
+    enough in time; left: visible frames after the infrared video ended, not written; codec.
     """
 
     kind: Literal["image", "folder", "video"]
@@ -32,6 +33,8 @@ class FilesReport:
     failed: dict[str, str] = field(default_factory=dict)
     unmatched_visible: tuple[str, ...] = ()
     unmatched_infrared: tuple[str, ...] = ()
+    visible_only: int = 0
+    left: int = 0
     codec: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -62,8 +65,7 @@ def fuse_files(
             raise InputError(f"there is no file or folder {path}")
     if visible.is_dir() != infrared.is_dir():
         raise InputError(f"{visible} and {infrared} must be two files or two folders")
-    if output.exists() and any(output.resolve() == path.resolve() for path in (visible, infrared)):
-        raise InputError(f"{output} is an input; choose another output")
+    _keep_apart(output, visible, infrared)
     if visible.is_dir():
         return _fuse_folders(visible, infrared, output, pipeline, sequence, suffix, progress)
     videos = [path.suffix.lower() in VIDEO_SUFFIXES for path in (visible, infrared)]
@@ -72,8 +74,14 @@ def fuse_files(
     if all(videos):
         return _fuse_videos(visible, infrared, output, pipeline, progress)
     target = output / f"{visible.stem}{suffix}" if output.is_dir() else output
+    _keep_apart(target, visible, infrared)
     write_image(target, pipeline.process(read_visible(visible), read_infrared(infrared)))
     return FilesReport("image", str(target), 1)
+
+
+def _keep_apart(output: Path, *inputs: Path) -> None:
+    if output.exists() and any(output.resolve() == path.resolve() for path in inputs):
+        raise InputError(f"{output} is an input; choose another output")
 
 
 def _fuse_folders(
@@ -86,7 +94,7 @@ def _fuse_folders(
     progress: Progress | None,
 ) -> FilesReport:
     ours, theirs = image_files(visible), image_files(infrared)
-    stems = sorted(ours.keys() & theirs.keys())
+    stems = [stem for stem in ours if stem in theirs]
     if not stems:
         raise InputError(
             f"no image in {visible} ({len(ours)} images) has the same name, without its suffix, "
@@ -131,6 +139,7 @@ def _fuse_videos(
     progress: Progress | None,
 ) -> FilesReport:
     target = output / f"{visible.stem}.mp4" if output.is_dir() else output
+    _keep_apart(target, visible, infrared)
     check_video_name(target)
     colour = VideoReader(visible)
     frames = iter(colour)
@@ -139,7 +148,7 @@ def _fuse_videos(
     if first is None:
         raise InputError(f"{visible} or {infrared} holds no frames of one time that can be read")
     height, width = first.visible.shape[:2]
-    count = 0
+    count, alone = 0, pipeline.status.visible_only
     with write_video(target, (width, height), colour.rate) as writer:
         for pair in itertools.chain([first], pairs):
             fused = pipeline.process(
@@ -152,6 +161,12 @@ def _fuse_videos(
             count += 1
             if progress is not None:
                 progress(count, max(count, colour.frame_count))
-    left = sum(1 for _ in frames)
-    unmatched = (f"{left} frames after the infrared video ended",) if left else ()
-    return FilesReport("video", str(target), count, {}, unmatched, (), writer.codec)
+    alone = pipeline.status.visible_only - alone
+    return FilesReport(
+        "video",
+        str(target),
+        count - alone,
+        visible_only=alone,
+        left=sum(1 for _ in frames),
+        codec=writer.codec,
+    )

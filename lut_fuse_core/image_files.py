@@ -14,6 +14,7 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.image_header import encoded_size, is_whole
 from lut_fuse_core.infrared import RawInfrared
+from lut_fuse_core.natural_order import natural
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".ppm")
 
@@ -23,7 +24,8 @@ def read_visible(path: Path) -> UInt8Array:
 
     Raises InputError for a missing or damaged file.
     """
-    image = _decode(path, cv2.IMREAD_COLOR)
+    # As the sensor saw it: infrared files are not turned either, whatever their EXIF says.
+    image = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
@@ -63,9 +65,9 @@ def write_image(path: Path, image: UInt8Array) -> None:
 
 
 def image_files(folder: Path) -> dict[str, list[Path]]:
-    """The image files in a folder by their stem, in alphabetical order."""
+    """The image files in a folder by their stem, in the order of their numbers and letters."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir(), key=natural):
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
             found.setdefault(path.stem, []).append(path)
     return found
@@ -78,6 +80,8 @@ def _decode(path: Path, mode: int) -> npt.NDArray[Any]:
         raise InputError(f"there is no file {path}") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder, an image is expected") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from None
     if not data.size:
         raise InputError(f"{path} is empty")
     try:

@@ -35,11 +35,22 @@ def is_whole(data: UInt8Array) -> bool:
     if content.startswith(_PNG_SIGNATURE):
         return content.rfind(_PNG_END) > 0
     # Within the entropy-coded data a marker cannot occur by chance: 0xFF is followed by 0 there.
-    return content.rfind(_JPEG_END) > content.rfind(_JPEG_START_OF_SCAN) > 0
+    # Looked for from the first scan on: cameras append more pictures, whole or not, to the one.
+    start = content.find(_JPEG_START_OF_SCAN, _jpeg_frame(data))
+    return start > 0 and content.find(_JPEG_END, start) > 0
 
 
 def _jpeg_size(data: UInt8Array) -> tuple[int, int] | None:
-    """The size in the first frame header (marker SOFn)."""
+    """The size in the first frame header."""
+    at = _jpeg_frame(data)
+    if not at:
+        return None
+    height, width = np.ndarray(2, ">u2", data[at + 5 : at + 9].tobytes())
+    return int(width), int(height)
+
+
+def _jpeg_frame(data: UInt8Array) -> int:
+    """Where the first frame header (marker SOFn) begins; 0 if there is none."""
     at = 2
     while at + 9 <= data.size and data[at] == 0xFF:
         marker = int(data[at + 1])
@@ -48,10 +59,7 @@ def _jpeg_size(data: UInt8Array) -> tuple[int, int] | None:
         elif marker in _WITHOUT_LENGTH:
             at += 2
         elif 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME_HEADERS:
-            return (
-                int(data[at + 7]) << 8 | int(data[at + 8]),
-                int(data[at + 5]) << 8 | int(data[at + 6]),
-            )
+            return at
         else:
             at += 2 + (int(data[at + 2]) << 8 | int(data[at + 3]))
-    return None
+    return 0

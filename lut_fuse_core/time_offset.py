@@ -22,6 +22,9 @@ LEAST_CORRELATION = 0.5
 LEAST_LEAD = 0.1
 """How much the correlation must exceed that of the next peak."""
 
+ACCURACY = 0.05
+"""Seconds by which an estimate may be off where little moves, or moves regularly."""
+
 REFRESH = 1.0
 """Seconds between two estimates."""
 

@@ -47,16 +47,15 @@ def pairs_by_time(
     frames = iter(infrared)
     current, position, served = next(frames, None), 0, -1
     for number in itertools.count():
-        if current is None:
-            return
-        image = next(visible, None)
-        if image is None:
-            return
         time = number / rate
         wanted = round((time + clock_offset()) * infrared.rate)
         while position < wanted and current is not None:
             current, position = next(frames, None), position + 1
         if current is None:
+            return
+        # Only now: a frame taken here without a partner would be missing among those left.
+        image = next(visible, None)
+        if image is None:
             return
         fresh = _grey(current) if position != served else None
         served = position
@@ -77,8 +76,8 @@ def find_video_offset(visible: Path, infrared: Path) -> ClockOffset:
     offset = estimator.latest()
     if offset is None:
         raise InputError(
-            "the offset between the videos cannot be told from them: too little moves, or they "
-            "are too short; give it as --clock-offset SECONDS"
+            "the offset between the videos cannot be told from them: too little moves, they are "
+            "shorter than 7 s, or more than a second apart; give it as --clock-offset SECONDS"
         )
     return offset
 

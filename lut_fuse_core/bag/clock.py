@@ -39,16 +39,20 @@ def find_clock_offset(
             first = recorded if first is None else first
             if recorded - first > LONGEST * NANOSECONDS:
                 break
-            message = parse_message(connection, data)
-            time = stamp_of(message) / NANOSECONDS
-            if connection.id == topics.visible.id:
-                estimator.add_visible(visible_pixels(connection, message), time)
-            else:
-                estimator.add_infrared(infrared_pixels(connection, message), time)
+            try:
+                message = parse_message(connection, data)
+                time = stamp_of(message) / NANOSECONDS
+                if connection.id == topics.visible.id:
+                    estimator.add_visible(visible_pixels(connection, message), time)
+                else:
+                    estimator.add_infrared(infrared_pixels(connection, message), time)
+            except InputError:
+                continue  # 'bag' itself names it and goes on without it
     offset = estimator.latest()
     if offset is None:
         raise InputError(
             "the offset between the clocks cannot be told from these images: too little moves in "
-            "them, or the recording is too short; give it as --clock-offset SECONDS"
+            "them, the recording is shorter than 7 s, or they are more than a second apart; give "
+            "it as --clock-offset SECONDS"
         )
     return offset

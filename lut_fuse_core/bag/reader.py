@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 
 from lut_fuse_core.bag.salvage import SalvagedMcap, SalvagedSqlite
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.natural_order import natural
 
 Message = tuple[Connection, int, bytes]
 """The connection a message belongs to, when it was recorded (nanoseconds), its CDR bytes."""
@@ -146,15 +146,10 @@ def _storage_files(path: Path) -> list[Path]:
             raise InputError(f"{path} is no bag: a folder, a .mcap or a .db3 file is expected")
         return [path]
     for suffix in STORAGES:
-        files = sorted(path.glob(f"*{suffix}"), key=_natural) + sorted(path.glob(f"*{suffix}.zstd"))
+        files = sorted(path.glob(f"*{suffix}"), key=natural) + sorted(path.glob(f"*{suffix}.zstd"))
         if files:
             return [file if file.suffix == suffix else file.with_suffix("") for file in files]
     raise InputError(f"{path} is no bag: it holds no .mcap and no .db3 file")
-
-
-def _natural(path: Path) -> list[int | str]:
-    """Sorting key that puts bag_10 after bag_9."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
 
 
 def _metadata(path: Path) -> dict[str, Any]:

@@ -45,6 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (LutFuseError, OSError) as error:
         print(f"lut-fuse: {error}", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        print(f"lut-fuse: no memory left ({error}); take smaller images", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("lut-fuse: interrupted", file=sys.stderr)
         return 130

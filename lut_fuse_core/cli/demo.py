@@ -36,6 +36,9 @@ HEADINGS = ("visible", "infrared", "fused")
 RATE = 15.0
 MOMENTS = 4
 
+MARK = ".lut-fuse-demo"
+"""Empty file in folders that a demo made, and may make anew."""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
@@ -68,6 +71,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help=f"length of the recording at {RATE:g} frames per second (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0, help="another street (default: %(default)s)")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace bags called street and fused in a folder that no demo made",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     add_pipeline_arguments(parser)
     parser.set_defaults(run=run)
@@ -78,12 +86,14 @@ def run(options: argparse.Namespace) -> int:
     if options.frames < 1:
         raise InputError(f"--frames is {options.frames}; at least 1 is needed")
     width, height = options.size
+    if options.seed < 0:
+        raise InputError(f"--seed is {options.seed}; it must be 0 or more")
     scene = SceneConfig(width=width, height=height, seed=options.seed, rate=RATE)
     config = pipeline_config(options, resize=True)
     pipeline = FusionPipeline(config)
     folder: Path = options.output
-    folder.mkdir(parents=True, exist_ok=True)
     street, fused = folder / "street", folder / "fused"
+    _take(folder, (street, fused), options.overwrite)
     sheet, video = folder / "contact_sheet.png", folder / "street.mp4"
     with tidy_termination():
         with progress_bar("recording the street", "frames") as show:
@@ -100,6 +110,18 @@ def run(options: argparse.Namespace) -> int:
             f"{fused}, contact sheet {sheet}, video {video} ({codec})"
         )
     return 0
+
+
+def _take(folder: Path, bags: tuple[Path, ...], overwrite: bool) -> None:
+    """Make the folder ours. Raises InputError if somebody else's bags would be lost."""
+    for bag in bags:
+        if bag.exists() and not overwrite and not (folder / MARK).exists():
+            raise InputError(
+                f"{bag} is there already, and no demo made it; choose another --output, or "
+                "--overwrite it"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
 
 
 def _show(

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from lut_fuse_core import Fuser, __version__
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends import BACKEND_NAMES
-from lut_fuse_core.dataset import SPLITS, Dataset, find_dataset
+from lut_fuse_core.dataset import SPLITS, Dataset, PairFiles, find_dataset, read_visible
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation import (
     METHODS,
@@ -139,7 +139,9 @@ def run(options: argparse.Namespace) -> int:
     dataset = find_dataset(options.dataset)
     pairs = select(dataset.pairs, options.only, options.limit)
     subject, fuse = _method(options, dataset)
-    meters = SequenceMeters(_untouched(options.untouched)) if options.sequence else None
+    meters = None
+    if options.sequence:
+        meters = SequenceMeters(_untouched(options.untouched, pairs[0]))
     progress = tqdm(
         pairs, "measuring", unit=" pairs", disable=None, dynamic_ncols=True, leave=False
     )
@@ -147,7 +149,8 @@ def run(options: argparse.Namespace) -> int:
     if options.html:
         page = render_page(evaluation, subject, pairs, fuse)
         with atomic_write(options.html) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+            # A file name may hold bytes that are no text.
+            temporary.write_text(page, encoding="utf-8", errors="replace")
     if options.json:
         print(json.dumps(as_json(evaluation, subject, dataset), indent=2, allow_nan=False))
     else:
@@ -174,12 +177,19 @@ def _method(options: argparse.Namespace, dataset: Dataset) -> tuple[Subject, Fus
     return Subject(name, method, __version__), fused_by(fuser)
 
 
-def _untouched(path: Path | None) -> BoolArray | None:
+def _untouched(path: Path | None, first: PairFiles) -> BoolArray | None:
     if path is None:
         return None
     mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if mask is None:
         raise InputError(f"{path} is not a readable image")
+    shape = read_visible(first.visible).shape[:2]
+    if mask.shape != shape:
+        raise InputError(
+            f"{path} is {mask.shape[1]}x{mask.shape[0]}, the images {shape[1]}x{shape[0]}"
+        )
+    if not (mask > 127).any():
+        raise InputError(f"{path} is black all over; what nobody touches must be white")
     return mask > 127
 
 

@@ -120,6 +120,10 @@ def summary(report: FilesReport, seconds: float) -> str:
     if report.kind == "image":
         return f"fused image: {report.output}"
     parts = [f"{report.pairs} pairs fused at {report.pairs / seconds:.1f} per second"]
+    if report.visible_only:
+        parts.append(f"{report.visible_only} frames shown without infrared")
+    if report.left:
+        parts.append(f"{report.left} visible frames left after the infrared video ended")
     if report.failed:
         parts.append(f"{len(report.failed)} failed")
     for role, names in (

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.time_offset import ClockOffset
+from lut_fuse_core.time_offset import ACCURACY, ClockOffset
 
 
 def add_time_arguments(parser: argparse.ArgumentParser, infrared_age: str) -> None:
@@ -23,7 +23,8 @@ def add_time_arguments(parser: argparse.ArgumentParser, infrared_age: str) -> No
         default="0",
         metavar="SECONDS|auto",
         help="how far the infrared camera's clock is ahead of the visible one's; auto finds out "
-        "from what moves in the first minute (default: %(default)s)",
+        "from what moves in the first minute, to about 0.05 s, if they are less than a second "
+        "apart (default: %(default)s)",
     )
     group.add_argument(
         "--clock",
@@ -69,6 +70,9 @@ def _clock_offset(wanted: str, find_offset: Callable[[], ClockOffset]) -> float:
     if wanted == "auto":
         found = find_offset()
         _say(found)
+        if abs(found.seconds) < ACCURACY:
+            print("lut-fuse: that may as well be nothing: taken as 0", file=sys.stderr)
+            return 0.0
         return found.seconds
     try:
         return float(wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import bags
@@ -76,11 +77,22 @@ def test_somebody_elses_folder_is_not_overwritten(tmp_path, capsys):
     (tmp_path / "street").mkdir()
     (tmp_path / "street" / "keep.txt").write_text("mine")
     assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 2
+    assert "no demo made it" in capsys.readouterr().err
+    assert main(["demo", "-o", str(tmp_path), *ARGUMENTS, "--overwrite"]) == 2
     assert "no bag" in capsys.readouterr().err
     assert (tmp_path / "street" / "keep.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("arguments", [["--frames", "0"], ["--size", "4x4"]])
+@pytest.mark.parametrize("arguments", [["--frames", "0"], ["--size", "4x4"], ["--seed", "-1"]])
 def test_impossible_demos_are_refused(tmp_path, arguments):
     assert main(["demo", "-o", str(tmp_path / "demo"), *arguments]) == 2
     assert not (tmp_path / "demo").exists()
+
+
+def test_a_bag_that_no_demo_made_is_kept(folder, tmp_path, capsys):
+    shutil.copytree(folder / "street", tmp_path / "fused")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "fused").iterdir()}
+    assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 2
+    assert "no demo made it" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "fused").iterdir()} == before
+    assert main(["demo", "-o", str(tmp_path), *ARGUMENTS, "--overwrite"]) == 0

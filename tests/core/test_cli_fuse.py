@@ -18,6 +18,7 @@ from random_models import random_model
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.cli import main
+from lut_fuse_core.image_files import image_files
 from lut_fuse_core.model_file import save_model
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
@@ -283,7 +284,7 @@ def test_frames_beyond_the_shorter_video_are_reported(lut_fuse, tmp_path):
     infrared = save_video(tmp_path / "i.avi", GREY[:3], 10)
     report = json.loads(lut_fuse(visible, infrared, "-o", tmp_path / "f.mp4", "--json")[1])
     assert report["pairs"] == 3
-    assert len(report["unmatched_visible"]) == 1
+    assert report["left"] == len(FRAMES) - 3
 
 
 # What cannot work, and what is said about it.
@@ -398,3 +399,92 @@ def test_a_range_in_degrees_is_one_in_counts(lut_fuse, pair, tmp_path):
     lut_fuse(*fixed, "-o", tmp_path / "b.png", "--range", "0", "40", *radiometry)
     difference = load(tmp_path / "a.png").astype(int) - load(tmp_path / "b.png")
     assert np.abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize("name", ["frame.png", "movie.mp4"])
+def test_an_input_in_the_output_folder_is_not_overwritten(lut_fuse, tmp_path, name):
+    visible, infrared = tmp_path / "in" / name, tmp_path / "ir" / name
+    if name.endswith(".png"):
+        save(visible, FRAMES[0].visible)
+        save(infrared, GREY[0])
+    else:
+        for path, frames in ((visible, [f.visible for f in FRAMES]), (infrared, GREY)):
+            path.parent.mkdir()
+            save_video(path.with_suffix(".avi"), frames, 10).rename(path)
+    before = visible.read_bytes()
+    status, _, errors = lut_fuse(visible, infrared, "-o", visible.parent)
+    assert (status, visible.read_bytes()) == (2, before)
+    assert "is an input" in errors
+
+
+def test_frames_without_infrared_near_enough_do_not_count_as_fused(lut_fuse, tmp_path):
+    visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
+    infrared = save_video(tmp_path / "i.avi", GREY, 10)
+    options = ("-o", tmp_path / "f.mp4", "--clock-offset", "-5", "--json")
+    report = json.loads(lut_fuse(visible, infrared, *options)[1])
+    assert (report["pairs"], report["visible_only"]) == (0, len(FRAMES))
+    assert "5 frames shown without infrared" in lut_fuse(visible, infrared, *options[:-1])[1]
+
+
+@pytest.mark.parametrize("rate", [10, 5])
+def test_every_visible_frame_of_a_video_is_accounted_for(lut_fuse, tmp_path, rate):
+    visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
+    infrared = save_video(tmp_path / "i.avi", GREY[:2], rate)
+    report = json.loads(lut_fuse(visible, infrared, "-o", tmp_path / "f.avi", "--json")[1])
+    assert report["pairs"] == len(frames_of(tmp_path / "f.avi"))
+    assert report["pairs"] + report["left"] == len(FRAMES)
+
+
+def test_a_file_that_must_not_be_read_is_reported_and_the_others_fused(
+    lut_fuse, folders, tmp_path, monkeypatch
+):
+    original = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path.name == "001.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    status, _, errors = lut_fuse(*folders, "-o", tmp_path / "out")
+    assert status == 1
+    assert "001.png cannot be read (Permission denied)" in errors
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_neither_image_is_turned_by_what_its_file_says_of_the_camera(lut_fuse, pair, tmp_path):
+    done, jpeg = cv2.imencode(".jpg", FRAMES[0].visible[..., ::-1])
+    assert done
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"
+    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    turned, plain = tmp_path / "turned.jpg", tmp_path / "plain.jpg"
+    plain.write_bytes(jpeg.tobytes())
+    turned.write_bytes(jpeg.tobytes()[:2] + segment + jpeg.tobytes()[2:])
+    assert not np.array_equal(load(turned), load(plain)), "OpenCV does not see the orientation"
+    for visible in (turned, plain):
+        lut_fuse(visible, pair[1], "-o", tmp_path / f"{visible.stem}.png")
+    np.testing.assert_array_equal(load(tmp_path / "turned.png"), load(tmp_path / "plain.png"))
+
+
+def test_a_picture_with_another_one_behind_it_is_whole(lut_fuse, pair, tmp_path):
+    done, jpeg = cv2.imencode(".jpg", FRAMES[0].visible[..., ::-1])
+    assert done
+    data = jpeg.tobytes()
+    (tmp_path / "motion.jpg").write_bytes(data + b"MotionPhoto" + data[: len(data) // 2])
+    assert lut_fuse(tmp_path / "motion.jpg", pair[1], "-o", tmp_path / "f.png")[0] == 0
+    (tmp_path / "cut.jpg").write_bytes(data[:-2])
+    assert lut_fuse(tmp_path / "cut.jpg", pair[1], "-o", tmp_path / "f.png")[0] == 2
+
+
+@pytest.mark.parametrize("threads", ["-1", "0", "100000"])
+def test_a_number_of_threads_that_makes_no_sense_is_refused(lut_fuse, pair, tmp_path, threads):
+    status, _, errors = lut_fuse(*pair, "-o", tmp_path / "f.png", "--threads", threads)
+    assert status == 2
+    assert "between 1 and 256" in errors
+
+
+def test_frames_with_unpadded_numbers_are_taken_in_their_order(lut_fuse, tmp_path):
+    for index in range(12):
+        save(tmp_path / "vis" / f"frame{index}.png", FRAMES[0].visible)
+        save(tmp_path / "ir" / f"frame{index}.png", GREY[0])
+    assert list(image_files(tmp_path / "vis")) == [f"frame{index}" for index in range(12)]

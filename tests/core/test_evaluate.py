@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import os
 import re
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from lut_fuse_core.model import FusionModel
 from lut_fuse_core.model_file import save_model
 from lut_fuse_core.report.plots import axis_ticks, strip_plot
 
+BLACK = np.zeros((64, 80), np.uint8)
 Image = np.ndarray[Any, np.dtype[np.uint8]]
 Run = Callable[..., int]
 
@@ -422,3 +424,24 @@ def test_many_pairs_are_thinned_out_to_quantiles() -> None:
     assert plot.count("<circle") == 300
     assert "<title>0: 0.000" in plot
     assert "<title>4999: 1.000" in plot
+
+
+def test_a_mask_that_does_not_fit_is_named(run: Run, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "visible", tmp_path / "infrared", ("1", "2"))
+    for mask, reason in ((np.full((10, 10), 255, np.uint8), "10x10"), (BLACK, "black all over")):
+        cv2.imwrite(str(tmp_path / "mask.png"), mask)
+        with pytest.raises(InputError, match=reason):
+            run(tmp_path, "--sequence", "--untouched", tmp_path / "mask.png")
+
+
+def test_a_name_that_is_no_text_can_be_shown(run: Run, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "visible", tmp_path / "infrared", ("1",))
+    for kind in ("visible", "infrared"):
+        (tmp_path / kind / "1.png").rename(tmp_path / kind / os.fsdecode(b"caf\xe9.png"))
+    assert run(tmp_path, "--html", tmp_path / "page.html") == 0
+    assert (tmp_path / "page.html").stat().st_size > 1000
+
+
+def test_an_empty_pattern_names_nothing() -> None:
+    with pytest.raises(InputError, match="has a name like"):
+        select([PairFiles("a", Path("v"), Path("i"))], "", None)

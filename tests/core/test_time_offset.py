@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 import pytest
 
+from lut_fuse_core.cli.time_options import add_time_arguments, timed
+from lut_fuse_core.pipeline import PipelineConfig
 from lut_fuse_core.time_offset import ClockOffset, ClockOffsetEstimator
 
 LENGTH = 14.0
@@ -54,3 +58,12 @@ def test_a_short_record_gives_no_estimate() -> None:
         estimator.add_visible(np.repeat(frame(index / 30, 0, False)[..., None], 3, 2), index / 30)
         estimator.add_infrared(frame(index / 30, 0, True), index / 30)
     assert estimator.latest() is None
+
+
+@pytest.mark.parametrize(("estimate", "taken"), [(-0.03, 0.0), (0.04, 0.0), (-0.2, -0.2)])
+def test_an_estimate_that_may_be_nothing_is_taken_as_nothing(estimate: float, taken: float) -> None:
+    parser = argparse.ArgumentParser()
+    add_time_arguments(parser, infrared_age="")
+    options = parser.parse_args(["--clock-offset", "auto"])
+    config = timed(PipelineConfig(), options, lambda: ClockOffset(estimate, 0.9))
+    assert config.clock_offset == taken
