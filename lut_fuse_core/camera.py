@@ -186,7 +186,9 @@ class CameraModel:
                 [float(v) for v in data.get("distortion_coefficients", {}).get("data", ())],
                 str(data.get("distortion_model", "plumb_bob")),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except InputError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(
                 f"this is not a camera_info description, {error} is missing or malformed; expected "
                 "the layout that ROS camera_calibration writes"

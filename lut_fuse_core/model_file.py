@@ -106,6 +106,8 @@ def _read(path: Path) -> tuple[dict[str, FloatArray], dict[str, Any]]:
             metadata = file.metadata() or {}
             header = json.loads(metadata.get(HEADER_KEY, "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (TypeError, AttributeError):
+        raise ModelError(f"{path} holds numbers of a kind that no LUT-Fuse model has") from None
     except (SafetensorError, OSError, json.JSONDecodeError, ValueError) as error:
         raise ModelError(
             f"{path} cannot be read as a model file ({error}); it may be truncated, copy it again"

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from lut_fuse_core.backends.base import RegisteringBackend, usable_cores
+from lut_fuse_core.backends.base import RegisteringBackend, check_visible, usable_cores
 from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
@@ -169,6 +169,12 @@ class FusionPipeline:
         self.config = replace(self.config, clock_offset=seconds)
         self._held = None
 
+    def stamps_changed(self) -> None:
+        """Forget times: from now on the infrared stamps come from another clock, or corrected."""
+        self._held = None
+        if self._clock is not None:
+            self._clock.reset()
+
     @property
     def clock_offset(self) -> float:
         """Seconds that are being taken off the infrared stamps."""
@@ -196,6 +202,7 @@ class FusionPipeline:
         Returns ``(H, W, 3) uint8``, RGB; without usable infrared that is ``visible`` itself.
         Raises InputError for unusable images.
         """
+        check_visible(visible)
         self._notice_jump(visible_time)
         self._listen(visible, infrared, visible_time, infrared_time)
         if infrared is not None:

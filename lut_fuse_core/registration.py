@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,11 @@ from lut_fuse_core.model import FloatArray
 from lut_fuse_core.warp import Size, Warp
 
 __all__ = ["Homography", "Registration", "RegistrationConfig", "Size"]
+
+LARGEST_SIDE = 32767
+"""Pixels: positions in a map are kept in 16 bits."""
+
+_log = logging.getLogger(__name__)
 
 GRID_STEP = 8
 """Lens models are evaluated at every eighth pixel; in between they are smooth enough to
@@ -111,6 +117,8 @@ class Registration:
 
     def warp(self, infrared_size: Size, visible_size: Size) -> Warp:
         """The remap for images of these sizes, (width, height). Raises InputError."""
+        if self.config.transform is not None and max(*infrared_size, *visible_size) > LARGEST_SIDE:
+            raise InputError(f"images to be registered may have {LARGEST_SIDE} pixels a side")
         known = self._warp
         if (
             known is not None
@@ -133,6 +141,11 @@ class Registration:
         else:
             positions = self._camera_map(transform, infrared_size, visible_size)
         coverage = coverage_of(positions, infrared_size, self.config.soft_edge)
+        if coverage is not None and not coverage.any():
+            _log.warning(
+                "with this registration infrared sees no pixel of the visible image; is its matrix "
+                "or pose the wrong way round?"
+            )
         return Warp.from_positions(positions, infrared_size, coverage)
 
     def _camera_map(self, rig: CameraRig, infrared_size: Size, visible_size: Size) -> FloatArray:
@@ -183,7 +196,9 @@ def coverage_of(positions: FloatArray, infrared_size: Size, soft_edge: float) ->
     """
     width, height = infrared_size
     x, y = positions[..., 0], positions[..., 1]
-    inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+    # A pixel reaches half its width beyond its centre; the rest is rounding of the map.
+    reach = 0.5 + 1e-3
+    inside = (x >= -reach) & (y >= -reach) & (x <= width - 1 + reach) & (y <= height - 1 + reach)
     if inside.all():
         return None
     mask = inside.astype(np.uint8)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import yaml
@@ -33,11 +34,15 @@ def load_registration(path: str | Path) -> Homography | CameraRig:
                 (int(data[name][0]), int(data[name][1])) if data.get(name) else None
                 for name in ("infrared_size", "visible_size")
             ]
+            if any(size is not None and min(size) < 1 for size in sizes):
+                raise InputError("an image size has no pixels")
             return Homography.from_array(np.asarray(data["homography"], np.float64), *sizes)
         if "infrared_from_visible" in data:
             return CameraRig.from_dict(data)
     except (InputError, ValueError, TypeError, IndexError) as error:
         raise InputError(f"{path}: {error}") from None
+    except KeyError as error:
+        raise InputError(f"{path}: an image size must be [width, height] ({error})") from None
     raise InputError(
         f"{path} holds neither a 'homography' nor a camera rig ('visible', 'infrared', "
         "'infrared_from_visible'); 'lut-fuse calibrate' writes either"
@@ -135,5 +140,5 @@ def _read_matrix(path: Path) -> Any:
         return np.asarray(matrix, np.float64).reshape(3, 3)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError:
+    except (ValueError, EOFError, BadZipFile):
         raise InputError(f"{path} does not hold a 3x3 matrix of numbers") from None

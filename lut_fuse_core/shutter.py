@@ -51,11 +51,13 @@ class Verdict:
 
 
 class ShutterGuard:
-    """Compares each frame of a stream with the one before, on about a thousand pixels."""
+    """Compares each frame of a stream with the one before, on about a thousand pixels; only where
+    all of these are the same, on all pixels."""
 
     def __init__(self) -> None:
         self.counts = ShutterCounts()
         self._sample: npt.NDArray[np.float32] | None = None
+        self._frame: RawInfrared | None = None
         self._span = 0.0
         self._held = 0
         self._event: Event = "none"
@@ -73,27 +75,28 @@ class ShutterGuard:
         sample = raw[::step, ::step].astype(np.float32)
         past = self._sample
         if past is None or past.shape != sample.shape:
-            self._accept(sample)
+            self._accept(sample, raw)
             return Verdict("none")
-        verdict = self._judge(sample, past, raw.dtype)
+        verdict = self._judge(sample, past, raw)
         if verdict.event != "none" and verdict.event != self._event:
             counts = {verdict.event: getattr(self.counts, verdict.event) + 1}
             self.counts = replace(self.counts, **counts)
         self._event = verdict.event
         self._held = self._held + 1 if verdict.event == "blank" else 0
         if not verdict.hold:
-            self._accept(sample)
+            self._accept(sample, raw)
         return verdict
 
     def _judge(
         self,
         sample: npt.NDArray[np.float32],
         past: npt.NDArray[np.float32],
-        dtype: npt.DTypeLike,
+        raw: RawInfrared,
     ) -> Verdict:
         if np.array_equal(sample, past):
-            return Verdict("frozen")
-        smallest = minimum_width(dtype)
+            same = self._frame is not None and np.array_equal(raw, self._frame)
+            return Verdict("frozen" if same else "none")
+        smallest = minimum_width(raw.dtype)
         span = max(self._span, smallest)
         # Only a stream with contrast can lose it.
         if (
@@ -109,8 +112,13 @@ class ShutterGuard:
             return Verdict("jump", shift)
         return Verdict("none")
 
-    def _accept(self, sample: npt.NDArray[np.float32]) -> None:
+    def _accept(self, sample: npt.NDArray[np.float32], raw: RawInfrared) -> None:
         self._sample = sample
+        frame = self._frame
+        if frame is None or (frame.shape, frame.dtype) != (raw.shape, raw.dtype):
+            self._frame = raw.copy()
+        else:
+            np.copyto(frame, raw)
         span = _span(sample)
         self._span = span if self._span == 0 else 0.9 * self._span + 0.1 * span
 

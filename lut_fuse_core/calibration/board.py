@@ -82,7 +82,7 @@ class Board:
                 "chessboard, or 'pip install -U opencv-python-headless'"
             )
         name = getattr(aruco, self.dictionary, None)
-        if name is None:
+        if not isinstance(name, int):
             raise InputError(f"OpenCV has no marker dictionary '{self.dictionary}'")
         size = (self.columns, self.rows)
         dictionary = aruco.getPredefinedDictionary(name)

@@ -114,6 +114,8 @@ def calibrate_from_pairs(
     for pairs that cannot be compared.
     """
     _check(pairs)
+    if not 0 < tolerance < np.inf:
+        raise InputError(f"the tolerance is {tolerance}; it must be above 0")
     grey = [(grey_levels(visible), grey_levels(infrared)) for visible, infrared in pairs]
     tell = progress or (lambda share: None)
     few = [grey[i] for i in np.unique(np.linspace(0, len(grey) - 1, SEARCH_PAIRS).astype(int))]

@@ -17,6 +17,9 @@ from lut_fuse_core.registration import Size
 
 LEAST_VIEWS = 5
 
+MOST_TRANSFER_ERROR = 0.02
+"""Share of the visible width above which a calibration explains nothing."""
+
 OUTLIER = 3.0
 """A view whose error is this many times the median one is left out, once."""
 
@@ -68,10 +71,15 @@ def calibrate_from_board(
     pairs: visible ``(H, W, 3) uint8`` RGB and infrared ``(h, w) uint8`` showing the board at
     different places, distances and tilts; pairs without it are skipped. progress: finished share.
 
-    Raises InputError if too few pairs show the board to both cameras.
+    Raises InputError if too few pairs show the board to both cameras, images of a camera differ in
+    size, or the result does not explain what was seen.
     """
     if not pairs:
         raise InputError("calibration needs pairs of images that show the board")
+    for camera, images in (("visible", [p[0] for p in pairs]), ("infrared", [p[1] for p in pairs])):
+        sizes = sorted({f"{image.shape[1]}x{image.shape[0]}" for image in images})
+        if len(sizes) > 1:
+            raise InputError(f"the {camera} images have several sizes: {', '.join(sizes)}")
     views = []
     for index, (visible, infrared) in enumerate(pairs):
         view = _view(board, index, visible, infrared)
@@ -91,6 +99,12 @@ def calibrate_from_board(
     ]
     if LEAST_VIEWS <= len(kept) < len(views):
         result = _solve(board, kept, visible_size, infrared_size, len(pairs))
+    typical = float(np.median([transfer_error(board, result.rig, v) for v in result.views]))
+    if typical > MOST_TRANSFER_ERROR * visible_size[0]:
+        raise InputError(
+            f"infrared lands {typical:.1f} pixels beside where the visible camera sees the board; "
+            "look whether all pairs are of one moment and of the same two cameras"
+        )
     return result
 
 

@@ -30,6 +30,7 @@ INFRARED = CameraModel(
 )
 RIG = CameraRig(VISIBLE, INFRARED, Pose.from_quaternion([0.01, -0.02, 0.015, 1], [0.08, 0.01, 0.0]))
 PIXELS_PER_METRE = 2000
+CHESSBOARD = Board("chessboard", 7, 5, 0.03)
 
 
 def texture(board: Board) -> tuple[np.ndarray, np.ndarray]:
@@ -206,3 +207,15 @@ def test_the_command_writes_rig_camera_info_and_picture(
     assert isinstance(rig, CameraRig)
     assert load_camera_info(tmp_path / "infrared.yaml") == rig.infrared
     assert (tmp_path / "fit.png").is_file()
+
+
+def test_images_of_several_sizes_are_refused() -> None:
+    small, large = np.zeros((48, 64, 3), np.uint8), np.zeros((96, 128, 3), np.uint8)
+    infrared = np.zeros((48, 64), np.uint8)
+    with pytest.raises(InputError, match="visible images have several sizes: 128x96, 64x48"):
+        calibrate_from_board(CHESSBOARD, [(small, infrared), (large, infrared)])
+
+
+def test_a_dictionary_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="no marker dictionary"):
+        _ = Board("charuco", 7, 5, 0.04, 0.03, "Dictionary").charuco

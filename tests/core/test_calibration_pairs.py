@@ -113,3 +113,10 @@ def test_a_real_pair_on_which_both_measures_disagree_is_refused(shared: Path) ->
     assert result.quality.agreement > 0.2
     assert result.quality.halves < 4 < result.quality.measures
     assert not result.accepted
+
+
+@pytest.mark.parametrize("tolerance", [float("nan"), 0.0, -1.0, float("inf")])
+def test_a_tolerance_that_refuses_nothing_is_refused(tolerance: float) -> None:
+    pair = (np.zeros((96, 128, 3), np.uint8), np.zeros((96, 128), np.uint8))
+    with pytest.raises(InputError, match="tolerance"):
+        calibrate_from_pairs([pair], tolerance=tolerance)

@@ -204,3 +204,16 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, object], mes
 def test_images_of_another_kind_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="infrared must be"):
         InfraredNormalizer()(np.zeros(shape, np.uint16))
+
+
+def test_what_changes_between_the_pixels_looked_at_is_shown() -> None:
+    normalizer = InfraredNormalizer()
+    still = np.full((480, 640), 90, np.uint8)
+    still[::2] = 120
+    normalizer(still)
+    assert normalizer.shutter_counts.frozen == 0
+    moved = still.copy()
+    step = max(1, int(np.sqrt(still.size / 1200)))
+    moved[2 * step + 1 : 3 * step, 2 * step + 1 : 3 * step] = 255
+    for _ in range(3):
+        assert normalizer(moved)[2 * step + 2, 2 * step + 2] == 255

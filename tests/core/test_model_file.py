@@ -197,3 +197,13 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_old_model(saved: Path) -> No
         process.send_signal(signal.SIGKILL)
     assert saved.read_bytes() == before
     load_model(saved)
+
+
+@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3"])
+def test_numbers_that_no_model_has_are_refused(tmp_path: Path, kind: str) -> None:
+    size = 2 if kind == "BF16" else 1
+    header = json.dumps({"x": {"dtype": kind, "shape": [4], "data_offsets": [0, 4 * size]}})
+    content = len(header).to_bytes(8, "little") + header.encode() + bytes(4 * size)
+    (tmp_path / "m.safetensors").write_bytes(content)
+    with pytest.raises(ModelError):
+        load_model(tmp_path / "m.safetensors")

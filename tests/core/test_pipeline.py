@@ -205,3 +205,11 @@ def test_the_clock_offset_is_reported_and_corrected_when_told_to() -> None:
     assert reported.clock_offset.seconds == pytest.approx(0.3, abs=0.03)
     assert reported.source == "visible", "0.3 s is too old unless the offset is taken off"
     assert run("correct").status.source == "fused"
+
+
+@pytest.mark.parametrize(
+    "visible", [np.zeros((0, 64, 3), np.uint8), np.zeros(64, np.uint8), [[1, 2, 3]]]
+)
+def test_what_is_no_image_is_refused(visible) -> None:
+    with pytest.raises(InputError):
+        FusionPipeline(PipelineConfig(backend="reference")).process(visible)

@@ -22,6 +22,8 @@ from lut_fuse_core.registration_file import (
 )
 from lut_fuse_core.warp import Warp
 
+IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
 VISIBLE = CameraModel(
     400, 300, ((330.0, 0, 205.0), (0, 332.0, 148.0), (0, 0, 1)), (-0.28, 0.09, 0.001, 0.0, 0.0)
 )
@@ -210,3 +212,49 @@ def test_the_command_line_takes_a_registration_or_two_cameras(tmp_path: Path) ->
         registration_of([*cameras, "--registration", str(tmp_path / "rig.json")])
     with pytest.raises(InputError, match="needs --camera-info"):
         registration_of(["--extrinsics", str(tmp_path / "rig.json")])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"homography": [[1,0,0],[0,1,0],[0,0,1]], "visible_size": [0, 0]}', "no pixels"),
+        ('{"homography": [[1,0,0],[0,1,0],[0,0,1]], "visible_size": {"w": 1}}', "image size"),
+    ],
+)
+def test_sizes_that_are_none_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "r.json").write_text(content)
+    with pytest.raises(InputError, match=message):
+        load_registration(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"PK\x05\x06"])
+def test_an_array_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "r.npy").write_bytes(content)
+    with pytest.raises(InputError, match=r"3x3|cannot read"):
+        load_registration(tmp_path / "r.npy")
+
+
+def test_a_camera_info_with_words_for_numbers_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "image_width: wide\nimage_height: 480\ncamera_matrix: {data: [1,0,0,0,1,0,0,0,1]}\n"
+    )
+    with pytest.raises(InputError, match="camera_info"):
+        load_camera_info(tmp_path / "c.yaml")
+
+
+def test_the_same_view_at_another_resolution_is_covered_to_its_edges() -> None:
+    same = Homography(IDENTITY, (640, 480), (640, 480))
+    for size in ((320, 240), (640, 480), (1280, 960)):
+        warp = Registration(RegistrationConfig(same)).warp(size, (640, 480))
+        assert warp.coverage is None, size
+
+
+def test_a_registration_that_shows_nothing_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    aside = Homography(((1.0, 0.0, 5000.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
+    Registration(RegistrationConfig(aside)).warp((64, 48), (64, 48))
+    assert "sees no pixel" in caplog.text
+
+
+def test_images_too_large_for_a_map_are_refused() -> None:
+    with pytest.raises(InputError, match="32767"):
+        Registration(RegistrationConfig(Homography(IDENTITY))).warp((40000, 20), (64, 48))
