@@ -30,7 +30,7 @@ ARGUMENTS = {
     "use_sim_time": (
         "",
         "Take the time from /clock (bags, simulation); default: that of the "
-        "parameter file, or of the launch file around this one.",
+        "parameter file (RViz: false), or of the launch file around this one.",
     ),
     "log_level": ("info", "debug, info, warn, error or fatal."),
     "rviz": ("false", "Show visible, infrared and fused image in RViz."),

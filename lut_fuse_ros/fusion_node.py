@@ -173,7 +173,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         """Say why a transition fails, and undo it; rclpy itself would swallow the reason."""
         known = isinstance(error, LutFuseError | OSError | ImportError)
         self.problem = str(error) if known else f"{type(error).__name__}: {error}"
-        self.get_logger().error(f"cannot be configured: {self.problem}")
+        self.get_logger().error(f"cannot start: {self.problem}")
         self._halt()
         self._release()
 

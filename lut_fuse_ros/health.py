@@ -35,7 +35,7 @@ class Situation:
     """What is known about a node at the time of a report.
 
     state: of the life cycle. problem: why it could not be configured. visible_silence,
-    infrared_silence: seconds since the last image. visible_period: between the last two. fallback:
+    infrared_silence: seconds since the last image. visible_period: from one to the next. fallback:
     the policy, if it applies. infrared_offset: seconds by which infrared stamps are ahead, as they
     come from the camera. registered: False while it is not known where infrared lands. latency_p99,
     max_latency: seconds.
@@ -75,7 +75,7 @@ class Situation:
 def assess(situation: Situation) -> tuple[Level, str]:
     """The worst level that applies and the sentences for it, the most important first."""
     if situation.problem:
-        return Level.ERROR, f"cannot be configured: {situation.problem}"
+        return Level.ERROR, f"cannot start: {situation.problem}"
     if situation.state != "active":
         return Level.OK, situation.state
     errors = list(_errors(situation))
@@ -92,11 +92,17 @@ def assess(situation: Situation) -> tuple[Level, str]:
 def _errors(situation: Situation) -> Iterator[str]:
     if situation.visible_stopped:
         yield f"no visible images for {situation.visible_silence:.1f} s: nothing to publish"
-    elif situation.fallback == "nothing" or (
-        situation.registered and situation.lately("withheld") and not situation.lately("published")
-    ):
+    elif situation.fallback == "nothing":
         yield f"{_why_no_pairs(situation)}: nothing is published"
     failures = situation.lately("failed") + situation.lately("malformed")
+    if (
+        situation.lately("withheld")
+        and not situation.lately("published")
+        and not failures
+        and not situation.fallback
+        and situation.registered
+    ):
+        yield f"no infrared image is new enough{_hint(situation)}: nothing is published"
     if failures and situation.watched and not situation.lately("published"):
         yield f"no image could be fused: {situation.last_error}"
 

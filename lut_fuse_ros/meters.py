@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import ClassVar
 
 WINDOW = 5.0
@@ -34,13 +34,10 @@ def summarise(milliseconds: list[float]) -> LatencySummary:
 
 
 class RateMeter:
-    """Events per second over the last `WINDOW` seconds.
-
-    period: seconds between the last two events; 0 before there were two.
-    """
+    """Events per second over the last `WINDOW` seconds, and the period between the latest."""
 
     def __init__(self, now: float) -> None:
-        self.period = 0.0
+        self._gaps: deque[float] = deque(maxlen=5)
         self._start = now
         self._last = now
         self._any = False
@@ -49,7 +46,8 @@ class RateMeter:
     def tick(self, now: float) -> None:
         """Note an event."""
         self._times.append(now)
-        self.period = now - self._last if self._any else 0.0
+        if self._any:
+            self._gaps.append(now - self._last)
         self._last, self._any = now, True
 
     def rate(self, now: float) -> float:
@@ -57,6 +55,10 @@ class RateMeter:
         while self._times and now - self._times[0] > WINDOW:
             self._times.popleft()
         return len(self._times) / max(min(WINDOW, now - self._start), 1e-3)
+
+    def period(self) -> float:
+        """Seconds from event to event, median of the last few; 0 before there were two."""
+        return median(self._gaps) if self._gaps else 0.0
 
     def silence(self, now: float) -> float:
         """Seconds since the last event, or since the start."""
@@ -141,9 +143,9 @@ class Statistics:
             return self._meter(name).silence(now)
 
     def period(self, name: str) -> float:
-        """Seconds between the last two such events; 0 before there were two."""
+        """Seconds from one such event to the next, lately; 0 before there were two."""
         with self._lock:
-            return self._meter(name).period
+            return self._meter(name).period()
 
     def latencies(self, now: float) -> tuple[LatencySummary, LatencySummary]:
         """From arrival to publication, and from stamp to publication, lately."""

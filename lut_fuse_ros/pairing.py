@@ -32,15 +32,15 @@ LAST_STAMP = 2**31 * NANOSECONDS
 """One past the last stamp a ROS message can carry."""
 
 JUMP_TOGETHER = NANOSECONDS
-"""Two cameras whose clocks are set to within this time (ns) of one another make one jump."""
+"""When the clock of the second camera is set to within this time (ns) of the newest stamp of the
+first, both made one jump."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Jump:
-    """The camera that was the first to jump, the stamp it jumped to, and its messages since."""
+    """The camera that was the first to jump, and those of its messages since that wait to pair."""
 
     side: str
-    stamp: int
     since: deque[Any]
 
 
@@ -70,6 +70,7 @@ class Pairing:
         self._latest_infrared: Any = None
         self._latest_used = False
         self._first_jump: _Jump | None = None
+        self._newest_stamp = dict.fromkeys(topics.INPUTS, 0)
         self._newest_job = -1
         self._resynchronise()
         self.subscriptions = [
@@ -166,28 +167,35 @@ class Pairing:
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, NANOSECONDS)
         if self._stamps[side].jumped(stamp, now):
             self._jumped(side, stamp)
-        if self._first_jump is not None and self._first_jump.side == side:
-            self._first_jump.since.append(message)
+        self._newest_stamp[side] = stamp
         self.offset.arrived(side, stamp)
         if self.parameters.sync_method == "stamps":
+            if self._first_jump is not None and self._first_jump.side == side:
+                self._first_jump.since.append(message)
             given_up = self._waiting[side].arrived(stamp)
             self._statistics.count(f"unpaired_{side}", given_up)
         return True
 
     def _jumped(self, side: str, stamp: int) -> None:
         """Start anew. When the second camera follows the first, what came of the first meanwhile
-        stays; but the synchroniser must forget frames of the second that lie in the future now."""
+        stays; but what still came of the second, from before, must be forgotten."""
         first = self._first_jump
-        if first is None or first.side == side or abs(first.stamp - stamp) > JUMP_TOGETHER:
+        if (
+            first is None
+            or first.side == side
+            or abs(self._newest_stamp[first.side] - stamp) > JUMP_TOGETHER
+        ):
             self._statistics.count("clock_jumps")
             self._resynchronise()
-            depth = self.parameters.sync_queue_size
-            self._first_jump = _Jump(side, stamp, deque(maxlen=depth))
+            self._first_jump = _Jump(side, deque(maxlen=self.parameters.sync_queue_size))
             self._on_jump()
             return
-        newest = self._newest_job
+        newest, latest = self._newest_job, self._latest_infrared
         self._resynchronise()
-        self._newest_job = newest
+        if first.side == "visible":
+            self._newest_job = newest
+        else:
+            self._latest_infrared = latest
         for message in first.since:
             self._waiting[first.side].arrived(stamp_of(message))
             self._filters[first.side].signalMessage(message)

@@ -12,6 +12,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, cast
 
 from lut_fuse_core.backends import BACKEND_NAMES
+from lut_fuse_core.backends.base import MOST_THREADS
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared import NormalizationConfig
 
@@ -129,7 +130,7 @@ class NodeParameters:
         0,
         "CPU threads for fusing; 0 takes all cores but one, which is left to the middleware.",
         minimum=0,
-        maximum=256,
+        maximum=MOST_THREADS,
     )
     autostart: bool = _parameter(
         "autostart",

@@ -27,7 +27,11 @@ def profile(name: str, depth: int) -> QoSProfile:
 
 
 def mismatches(node: Node, topics: Iterable[str]) -> Iterator[str]:
-    """A sentence for every node that is there now and to or from which nothing passes."""
+    """A sentence for every node that is there now and to or from which nothing passes.
+
+    topics: whole names. rclpy applies the node's remappings to them once more, so that where one
+    rule leads to a name that another renames, the topic is not seen.
+    """
     own = (node.get_namespace(), node.get_name())
 
     def name(endpoint: Any) -> tuple[str, str]:

@@ -46,6 +46,11 @@ def read_checkpoint(run: Path, structure: dict[str, Any] | None = None) -> dict[
     """
     content = read_tensors(run / CHECKPOINT)
     missing = {"module", "structure", "optimiser", "scaler", "step", "seconds"} - content.keys()
+    if missing == {"structure"}:
+        raise InputError(
+            f"{run / CHECKPOINT} is of an earlier version of this program; go on from the run's "
+            "model.safetensors instead"
+        )
     if missing:
         raise InputError(f"{run / CHECKPOINT} holds no run (it lacks {', '.join(sorted(missing))})")
     if structure is not None:

@@ -1,4 +1,4 @@
-"""What became of a run: a file in its output folder that only finished runs have."""
+"""What became of a run: a file in its output folder, of the latest budget that was reached."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_report(out: Path, facts: dict[str, Any]) -> None:
 
 
 def read_report(out: Path) -> dict[str, Any]:
-    """What `write_report` wrote; nothing if the run is not finished."""
+    """What `write_report` wrote; nothing if no budget was reached yet."""
     try:
         facts = json.loads((out / REPORT).read_text("utf-8"))
     except (OSError, ValueError):

@@ -124,7 +124,7 @@ def train_teacher(config: TeacherConfig, folder: Path, options: RunOptions) -> O
 
     Raises InputError for unusable data or options, LutFuseError if training diverges.
     """
-    net = _start(config)
+    net = _start(config, options.seed)
     config = replace(config, network=net.config)
     session = open_session(folder, config.data, config.augment, config, config.network, options)
     net.to(options.device)
@@ -142,7 +142,8 @@ def train_teacher(config: TeacherConfig, folder: Path, options: RunOptions) -> O
     return outcome
 
 
-def _start(config: TeacherConfig) -> MMNet:
+def _start(config: TeacherConfig, seed: int) -> MMNet:
+    torch.manual_seed(seed)
     if not config.start_from:
         return MMNet(config.network)
     net = load_mm_net(config.start_from).train()

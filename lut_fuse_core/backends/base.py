@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from lut_fuse_core.infrared_range import RawInfrared
     from lut_fuse_core.warp import Warp
 
+MOST_THREADS = 256
+"""CPU threads that a backend may be given."""
+
 MINIMUM_SIDE = 16
 
 

@@ -10,15 +10,13 @@ import ctypes
 
 import numpy as np
 
-from lut_fuse_core.backends.base import check_pair, usable_cores
+from lut_fuse_core.backends.base import MOST_THREADS, check_pair, usable_cores
 from lut_fuse_core.backends.native_library import Axis, Block, Frame, Model, load_library
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray, FusionModel
 
 STAGES = ("pooling", "encoder", "look-up")
-
-_MAX_THREADS = 256
 
 
 class NativeBackend:
@@ -164,7 +162,7 @@ def _create(
     error = ctypes.create_string_buffer(200)
     handle = library.lut_fuse_create(
         ctypes.byref(described),
-        min(threads, _MAX_THREADS),
+        min(threads, MOST_THREADS),
         None if instructions is None else instructions.encode(),
         error,
         len(error),

@@ -136,15 +136,18 @@ def first_that_fits(folder: Path) -> ctypes.CDLL:
     """
     own = [folder / f"_native{suffix}" for suffix in EXTENSION_SUFFIXES]
     others = sorted(set(folder.glob("_native*.so")) - set(own))
-    problem = "its library was not built; install a C++ compiler and install the package again"
+    problems = []
     for path in [*filter(Path.exists, own), *others]:
         try:
             library = ctypes.CDLL(str(path))
             interface = library.lut_fuse_interface()
         except (OSError, AttributeError) as error:
-            problem = f"its library does not load ({error})"
+            problems.append(f"its library does not load ({error})")
             continue
         if interface == INTERFACE:
             return library
-        problem = f"{path.name} belongs to another version of the package; build it again"
-    raise BackendUnavailableError(problem)
+        problems.append(f"{path.name} belongs to another version of the package; build it again")
+    problems.append(
+        "its library was not built; install a C++ compiler and install the package again"
+    )
+    raise BackendUnavailableError(problems[0])

@@ -6,7 +6,7 @@ import importlib
 import logging
 from dataclasses import dataclass
 
-from lut_fuse_core.backends.base import Backend
+from lut_fuse_core.backends.base import MOST_THREADS, Backend
 from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.model import FusionModel
@@ -23,8 +23,6 @@ _CLASSES = {
 _GPU = ("cuda", "tensorrt")
 
 BACKEND_NAMES = ("auto", *_CLASSES)
-
-MOST_THREADS = 256
 
 _log = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ RATE = 15.0
 MOMENTS = 4
 
 MARK = ".lut-fuse-demo"
-"""Empty file in folders that a demo made, and may make anew."""
+"""Empty file in bags that a demo made, and may make anew."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -74,7 +74,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace bags called street and fused in a folder that no demo made",
+        help="replace bags called street and fused that no demo made",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     add_pipeline_arguments(parser)
@@ -93,13 +93,17 @@ def run(options: argparse.Namespace) -> int:
     pipeline = FusionPipeline(config)
     folder: Path = options.output
     street, fused = folder / "street", folder / "fused"
-    _take(folder, (street, fused), options.overwrite)
+    if not options.overwrite:
+        _check_ours(street, fused)
+    folder.mkdir(parents=True, exist_ok=True)
     sheet, video = folder / "contact_sheet.png", folder / "street.mp4"
     with tidy_termination():
         with progress_bar("recording the street", "frames") as show:
             record_street(street, scene, options.frames, overwrite=True, progress=show)
+        (street / MARK).touch()
         with progress_bar("fusing the bag", "messages") as show:
             report = fuse_bag(street, fused, pipeline, BagOptions(overwrite=True), show)
+        (fused / MARK).touch()
         codec = _show(street, fused, config, options.frames, sheet, video)
     if options.json:
         shown = {"contact_sheet": str(sheet), "video": str(video), "video_codec": codec}
@@ -112,16 +116,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _take(folder: Path, bags: tuple[Path, ...], overwrite: bool) -> None:
-    """Make the folder ours. Raises InputError if somebody else's bags would be lost."""
+def _check_ours(*bags: Path) -> None:
+    """Raises InputError if somebody else's bags would be lost."""
     for bag in bags:
-        if bag.exists() and not overwrite and not (folder / MARK).exists():
+        if bag.exists() and not (bag / MARK).exists():
             raise InputError(
                 f"{bag} is there already, and no demo made it; choose another --output, or "
                 "--overwrite it"
             )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).touch()
 
 
 def _show(

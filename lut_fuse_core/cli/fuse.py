@@ -86,7 +86,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuse; 0 when all is fused, 1 when some pairs of a folder could not be."""
+    """Fuse; 1 when some pairs of a folder could not be, or no frame of a video had infrared."""
     config = timed(
         pipeline_config(options, resize=options.resize),
         options,
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({**report.as_json(), "seconds": round(seconds, 3)}, indent=2))
     else:
         print(summary(report, seconds))
-    return 1 if report.failed else 0
+    return 1 if report.failed or not report.pairs else 0
 
 
 def summary(report: FilesReport, seconds: float) -> str:

@@ -30,7 +30,6 @@ INFRARED = CameraModel(
 )
 RIG = CameraRig(VISIBLE, INFRARED, Pose.from_quaternion([0.01, -0.02, 0.015, 1], [0.08, 0.01, 0.0]))
 PIXELS_PER_METRE = 2000
-CHESSBOARD = Board("chessboard", 7, 5, 0.03)
 
 
 def texture(board: Board) -> tuple[np.ndarray, np.ndarray]:
@@ -219,3 +218,11 @@ def test_images_of_several_sizes_are_refused() -> None:
 def test_a_dictionary_that_is_none_is_refused() -> None:
     with pytest.raises(InputError, match="no marker dictionary"):
         _ = Board("charuco", 7, 5, 0.04, 0.03, "Dictionary").charuco
+
+
+def test_pairs_that_do_not_belong_together_are_refused(
+    pairs: list[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    mixed = [(pair[0], other[1]) for pair, other in zip(pairs, reversed(pairs), strict=True)]
+    with pytest.raises(InputError, match="beside where the visible camera sees the board"):
+        calibrate_from_board(CHESSBOARD, mixed)

@@ -36,7 +36,7 @@ def test_nobody_listening_is_no_fault():
 @pytest.mark.parametrize(
     ("changes", "level", "words"),
     [
-        ({"problem": "no model file 'x'"}, Level.ERROR, "cannot be configured: no model"),
+        ({"problem": "no model file 'x'"}, Level.ERROR, "cannot start: no model"),
         ({"visible_silence": 2.0}, Level.ERROR, "no visible images for 2.0 s"),
         (
             {"fallback": "nothing", "infrared_silence": 3.0},
@@ -77,7 +77,7 @@ def test_nobody_listening_is_no_fault():
         (
             {"recent": changed_counts(published=0, withheld=30)},
             Level.ERROR,
-            "visible and infrared images come but do not pair: nothing is published",
+            "no infrared image is new enough: nothing is published",
         ),
         (
             {"recent": changed_counts(visible_only=30), "infrared_offset": 3.0},

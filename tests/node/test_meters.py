@@ -63,10 +63,13 @@ def test_latencies_of_long_ago_are_forgotten():
     assert math.isnan(statistics.latencies(30.0)[0].p50)
 
 
-def test_the_period_is_that_between_the_last_two_events():
+def test_the_period_is_that_of_the_last_few_events_whatever_one_of_them_does():
     statistics = Statistics(now=0.0)
     assert statistics.period("visible") == 0
     statistics.tick("visible", 50.0)
     assert statistics.period("visible") == 0
     statistics.tick("visible", 52.0)
+    assert statistics.period("visible") == 2.0
+    for moment in (54.0, 56.0, 120.0):
+        statistics.tick("visible", moment)
     assert statistics.period("visible") == 2.0

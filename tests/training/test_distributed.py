@@ -85,7 +85,11 @@ def test_when_one_process_is_interrupted_all_stop_and_the_first_saves(
     while not log.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     started[1].send_signal(signal.SIGTERM)
-    ended = [process.communicate(timeout=120)[1] for process in started]
+    try:
+        ended = [process.communicate(timeout=120)[1] for process in started]
+    finally:
+        for process in started:
+            process.kill()
     assert [process.returncode for process in started] == [130, 130], ended
     assert read_tensors(tmp_path / "run" / CHECKPOINT)["step"] >= 2
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny_runs import TINY, TINY_LUT, TINY_NET, distil_command
 
 from lut_fuse_core import Fuser, load_model
@@ -277,3 +278,14 @@ def test_both_lattices_stay_near_each_other_if_twilight_counts(
         )
         apart.append(np.abs(light.astype(int) - dark).mean())
     assert apart[1] < 0.7 * apart[0]
+
+
+def test_a_teacher_begins_as_its_seed_says(pairs_folder: Path, tmp_path: Path) -> None:
+    weights = []
+    for number, seed in enumerate(("3", "3", "4")):
+        out = tmp_path / str(number)
+        command = ["teacher", "--data", str(pairs_folder), "--out", str(out), "--steps", "1"]
+        assert main([*command, *TINY, *TINY_NET, "--set", "rate=0", "--seed", seed]) == 0
+        weights.append(read_tensors(out / CHECKPOINT)["module"]["merge.0.weight"])
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
