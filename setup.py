@@ -94,7 +94,7 @@ setup(
         "tqdm>=4.60",
     ],
     extras_require={
-        "gpu": ["cupy-cuda12x>=13"],  # TensorRT comes with JetPack, or from pip as tensorrt
+        "gpu": ["cupy-cuda12x>=12.3"],  # TensorRT comes with JetPack, or from pip as tensorrt
         "training": ["torch==2.13.0", "tensorboard>=2.14"],
         "test": [
             "pytest>=8",

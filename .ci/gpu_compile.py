@@ -16,7 +16,8 @@ from lut_fuse_core.model_file import load_model
 
 VARIANTS = (("fp16", "cache"), ("fp16", "shared"), ("fp16", "texture"), ("fp32", "cache"))
 """Precision, and where the lattice is read."""
-CARDS = (87, 90, 110)  # Orin, Hopper, Thor
+CARDS = (87, 90, 110)
+"""Orin, Hopper, Thor; compilers of CUDA 12 do not know the last."""
 
 
 def main():
@@ -27,34 +28,45 @@ def main():
     compilers = [name for name in ("nvcc",) if shutil.which(name)] + ["NVRTC"] * bool(nvrtc)
     if not compilers:
         sys.exit("gpu-compile: neither nvcc nor CuPy is there; install the CUDA toolkit")
+    compiled = set()
     model = replace(load_model("default"), dark=None)  # which changes no source
     for precision, lattice in VARIANTS:
         source = cuda_source(model, plan_kernels(model, precision, lattice=lattice))
         if "nvcc" in compilers:
-            compile_with_nvcc(source)
+            compiled |= compile_with_nvcc(source)
         if nvrtc:
-            compile_with_nvrtc(nvrtc, source)
-    cards = ", ".join(f"sm_{card}" for card in CARDS)
+            compiled |= compile_with_nvrtc(nvrtc, source)
+    cards = ", ".join(f"sm_{card}" for card in sorted(compiled))
     print(f"CUDA sources compile with {' and '.join(compilers)} for {cards}, fp16 and fp32")
+    if missing := set(CARDS) - compiled:
+        cards = ", ".join(f"sm_{card}" for card in sorted(missing))
+        print(f"Not compiled, since this CUDA does not know them: {cards}")
 
 
 def compile_with_nvcc(source):
-    targets = [f"-gencode=arch=compute_{card},code=sm_{card}" for card in CARDS]
+    listed = subprocess.run(
+        ["nvcc", "--list-gpu-arch"], check=True, capture_output=True, text=True
+    ).stdout.split()
+    cards = {card for card in CARDS if f"compute_{card}" in listed}
+    targets = [f"-gencode=arch=compute_{card},code=sm_{card}" for card in sorted(cards)]
     flags = ["-std=c++17", "--fatbin", "--threads=0", "-Werror=all-warnings"]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "kernels.cu"
         file.write_text(source, encoding="utf-8")
         output = ["-o", str(file.with_suffix(".fatbin")), str(file)]
         subprocess.run(["nvcc", *flags, *targets, *output], check=True)
+    return cards
 
 
 def compile_with_nvrtc(nvrtc, source):
-    for card in set(CARDS) & set(nvrtc.getSupportedArchs()):
+    cards = set(CARDS) & set(nvrtc.getSupportedArchs())
+    for card in cards:
         program = nvrtc.createProgram(source, "kernels.cu", (), ())
         try:
             nvrtc.compileProgram(program, ("--std=c++17", f"-arch=sm_{card}"))
         except nvrtc.NVRTCError:
             sys.exit(f"gpu-compile: sm_{card} with NVRTC:\n{nvrtc.getProgramLog(program)}")
+    return cards
 
 
 main()

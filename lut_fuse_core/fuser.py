@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lut_fuse_core.backends import create_backend
+from lut_fuse_core.backends import create_backend, fastest_without_gpu
 from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FusionModel
@@ -38,6 +38,13 @@ class Fuser:
     ) -> None:
         self.model = model if isinstance(model, FusionModel) else load_model(model)
         self.backend = create_backend(backend, self.model, threads, gpu)
+        self._threads = threads
+
+    def leave_gpu(self, reason: str) -> None:
+        """Go on with the fastest backend of the CPU, with a warning in the log."""
+        self.backend = fastest_without_gpu(
+            self.model, self._threads, [f"'{self.backend.name}' cannot go on: {reason}"]
+        )
 
     def fuse(
         self,

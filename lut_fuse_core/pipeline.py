@@ -9,7 +9,7 @@ import numpy as np
 
 from lut_fuse_core.backends.base import RegisteringBackend, check_visible, usable_cores
 from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions
-from lut_fuse_core.errors import InputError
+from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.held_motion import HeldMotion
@@ -85,7 +85,8 @@ class PipelineStatus:
         offset taken off; None if unknown. resets: jumps back in time that were noticed.
     remaps: how often the registration was computed. shutter: flat-field events of the infrared
     camera. dead_pixels: how many are being repaired. clock_offset: as estimated from the streams;
-    None while there is no clear estimate, or none was asked for.
+    None while there is no clear estimate, or none was asked for. replaced: why another backend
+    than at the start fuses now; empty if none does.
     """
 
     fused: int = 0
@@ -98,6 +99,7 @@ class PipelineStatus:
     shutter: ShutterCounts = field(default_factory=ShutterCounts)
     dead_pixels: int = 0
     clock_offset: ClockOffset | None = None
+    replaced: str = ""
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,33 @@ class FusionPipeline:
         Raises InputError for unusable images.
         """
         check_visible(visible)
+        times = visible_time, infrared_time
+        try:
+            return self._process(visible, infrared, *times, out)
+        except BackendUnavailableError as error:
+            if not isinstance(self.fuser.backend, RegisteringBackend):
+                raise
+            self._leave_gpu(error)
+        return self._process(visible, infrared, *times, out)
+
+    def _leave_gpu(self, error: BackendUnavailableError) -> None:
+        """Images go on, from the CPU; what the GPU held is lost."""
+        name = self.fuser.backend.name
+        self.fuser.leave_gpu(str(error))
+        self.status = replace(
+            self.status,
+            replaced=f"'{name}' failed while running ({error}); '{self.fuser.backend.name}' fuses",
+        )
+        self._held = self._registered = None
+
+    def _process(
+        self,
+        visible: UInt8Array,
+        infrared: RawInfrared | None,
+        visible_time: float | None,
+        infrared_time: float | None,
+        out: UInt8Array | None,
+    ) -> UInt8Array:
         self._notice_jump(visible_time)
         self._listen(visible, infrared, visible_time, infrared_time)
         if infrared is not None:

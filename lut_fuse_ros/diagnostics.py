@@ -133,6 +133,8 @@ class Diagnostics:
     def _notes(self) -> list[str]:
         node = self._node
         notes = [node.backend_note] if node.backend_note else []
+        if node.pipeline is not None and node.pipeline.status.replaced:
+            notes.append(node.pipeline.status.replaced)
         if node.registration is not None and node.registration.missing:
             notes.append(f"not registered, so without infrared: {node.registration.missing}")
         endpoints = [] if node.output is None else list(node.output.publishers)

@@ -6,6 +6,14 @@ from lut_fuse_core.backends.registry import (
     BackendStatus,
     backend_statuses,
     create_backend,
+    fastest_without_gpu,
 )
 
-__all__ = ["BACKEND_NAMES", "Backend", "BackendStatus", "backend_statuses", "create_backend"]
+__all__ = [
+    "BACKEND_NAMES",
+    "Backend",
+    "BackendStatus",
+    "backend_statuses",
+    "create_backend",
+    "fastest_without_gpu",
+]

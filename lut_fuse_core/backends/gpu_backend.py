@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from lut_fuse_core.backends.gpu_check import require_agreement, require_registration
 from lut_fuse_core.backends.gpu_device import GpuDevice
 from lut_fuse_core.backends.gpu_frame import GpuFuser
 from lut_fuse_core.backends.gpu_options import Precision
-from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.errors import BackendUnavailableError, LutFuseError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import RawInfrared
 from lut_fuse_core.model import FusionModel
@@ -34,6 +36,7 @@ class GpuBackend:
         make: Callable[[Precision], GpuFuser],
     ) -> None:
         self.model, self.device = model, device
+        self._process = os.getpid()
         self.precision, self.fuser = checked_fuser(self.name, model, device, wanted, make)
 
     def fuse(
@@ -47,19 +50,41 @@ class GpuBackend:
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`.
 
-        Raises BackendUnavailableError if a larger image than before needs what cannot be had.
+        Raises BackendUnavailableError if a larger image than before needs what cannot be had, or
+        the GPU fails.
         """
-        return self.fuser.fuse(visible, infrared, strength=strength, coverage=coverage, out=out)
+        with self._failing():
+            return self.fuser.fuse(visible, infrared, strength=strength, coverage=coverage, out=out)
 
     def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
-        """Take a copy of a raw frame; see `RegisteringBackend.hold`."""
-        self.fuser.hold(raw, levels, warp)
+        """Take a copy of a raw frame; see `RegisteringBackend.hold`. Raises as `fuse` does."""
+        with self._failing():
+            self.fuser.hold(raw, levels, warp)
 
     def fuse_held(
         self, visible: UInt8Array, *, strength: float = 1.0, out: UInt8Array | None = None
     ) -> UInt8Array:
         """Fuse with the held frame; see `RegisteringBackend.fuse_held`. Raises as `fuse` does."""
-        return self.fuser.fuse_held(visible, strength=strength, out=out)
+        with self._failing():
+            return self.fuser.fuse_held(visible, strength=strength, out=out)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Whatever CuPy or TensorRT raise becomes BackendUnavailableError, and what a larger image
+        than before is computed with is held against the reference, too."""
+        if os.getpid() != self._process:
+            raise BackendUnavailableError(
+                f"the '{self.name}' backend was made before this process was forked; make it anew"
+            )
+        generation = self.fuser.stage.generation
+        try:
+            yield
+            if self.fuser.stage.generation != generation:
+                require_agreement(self.fuser.fuse, self.model, self.precision, self.device.name)
+        except LutFuseError:
+            raise
+        except Exception as error:
+            raise BackendUnavailableError(f"{self.device.name} failed ({error})") from error
 
 
 def checked_fuser(

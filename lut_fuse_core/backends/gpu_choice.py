@@ -13,8 +13,9 @@ from typing import Any
 
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends.base import Backend
+from lut_fuse_core.backends.gpu_check import check_pair_of_images
 from lut_fuse_core.backends.gpu_device import GpuDevice, open_device
-from lut_fuse_core.backends.gpu_engine import cache_folder, exported, file_part, open_tensorrt
+from lut_fuse_core.backends.gpu_engine import cache_folder, exported, open_tensorrt, place_of
 from lut_fuse_core.backends.gpu_options import GpuOptions, of_kernels
 from lut_fuse_core.backends.gpu_source import cuda_source, plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
@@ -62,9 +63,15 @@ def faster_backend(
         backends = _created(NAMES, create, only=2)
     if len(backends) == 1:
         return backends[0]
-    times = [(measure or seconds_per_frame)(backend) for backend in backends]
-    fastest = backends[times.index(min(times))]
-    found = {backend.name: seconds for backend, seconds in zip(backends, times, strict=True)}
+    found, reasons = {}, []
+    for backend in backends:
+        try:
+            found[backend.name] = (measure or seconds_per_frame)(backend)
+        except Exception as error:  # out of memory, a launch that fails: CuPy's, TensorRT's own
+            reasons.append(f"{backend.name}: {error}")
+    if reasons:
+        return _working(backends, reasons)
+    fastest = min(backends, key=lambda backend: found[backend.name])
     shown = ", ".join(f"'{name}' takes {seconds * 1e3:.3f} ms" for name, seconds in found.items())
     _log.warning("measured once, and kept in %s: %s; '%s' is taken", path, shown, fastest.name)
     _record(path, {"taken": fastest.name, "seconds": found, "size": MEASURED_SIZE})
@@ -94,11 +101,25 @@ def _created(names: tuple[str, ...], create: Create, only: int) -> list[Backend]
             backends.append(create(name))
         except BackendUnavailableError as error:
             reasons.append(f"{name}: {error}")
-    if not backends:
-        raise BackendUnavailableError("; ".join(reasons))
-    for reason in reasons:
-        _log.warning("'%s' is taken, for one cannot be used: %s", backends[0].name, reason)
-    return backends
+    return [_working(backends, reasons)] if reasons else backends
+
+
+def _working(backends: list[Backend], reasons: list[str]) -> Backend:
+    """The first that still fuses after another has failed, perhaps with all of the GPU.
+
+    reasons: of what failed so far. Raises BackendUnavailableError with all of them if none does.
+    """
+    visible, infrared, _ = check_pair_of_images()
+    for backend in backends:
+        try:
+            backend.fuse(visible, infrared)
+        except Exception as error:
+            reasons.append(f"{backend.name}: {error}")
+            continue
+        for reason in reasons:
+            _log.warning("'%s' is taken, for one cannot be used: %s", backend.name, reason)
+        return backend
+    raise BackendUnavailableError("; ".join(dict.fromkeys(reasons)))
 
 
 def _record_path(device: GpuDevice, model: FusionModel, tensorrt: str, options: GpuOptions) -> Path:
@@ -112,7 +133,7 @@ def _record_path(device: GpuDevice, model: FusionModel, tensorrt: str, options: 
     _, encoder = exported(model.encoder, precision)
     digest = hashlib.sha256((kernels + encoder).encode()).hexdigest()
     return (options.cache_folder or cache_folder()) / (
-        f"choice-{file_part(device.name)}-sm{device.capability}-trt{file_part(tensorrt)}"
+        f"choice-{place_of(device.name, device.capability, device.processors, tensorrt)}"
         f"-{options.precision or 'auto'}-{digest[:16]}.json"
     )
 

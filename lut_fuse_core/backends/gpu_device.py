@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ KERNELS = (
 
 DEVICE_FILES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0")
 """There is at least one of them where there is an NVIDIA GPU with a driver: desktops, Jetson."""
+
+_log = logging.getLogger(__name__)
 
 TENSOR_CORES = 80
 """Least compute capability with the tensor-core instruction that fp16 uses (Ampere)."""
@@ -121,17 +125,26 @@ def gpu_is_there() -> bool:
 
 
 def open_device() -> GpuDevice:
-    """The first GPU. Raises BackendUnavailableError, saying what is missing."""
+    """The GPU that this thread uses, the first unless told otherwise.
+
+    Raises BackendUnavailableError, saying what is missing.
+    """
     try:
         import cupy
     except ImportError as error:
         raise BackendUnavailableError(
-            f"it needs CuPy ({error}); run 'pip install cupy-cuda12x' (13x for CUDA 13)"
+            f"it needs CuPy ({error}); run 'pip install cupy-cuda12x' (13x for CUDA 13; on a robot "
+            "see docs/gpu.md for the version that goes with its NumPy)"
+        ) from error
+    except OSError as error:
+        raise BackendUnavailableError(
+            f"CuPy cannot be imported ({error}); CUPY_CACHE_DIR names a folder it may write to"
         ) from error
     try:
-        count = cupy.cuda.runtime.getDeviceCount()
+        runtime = cupy.cuda.runtime
+        count = runtime.getDeviceCount()
         if count:
-            properties = cupy.cuda.runtime.getDeviceProperties(0)
+            properties = runtime.getDeviceProperties(runtime.getDevice())
     except Exception as error:  # CuPy raises errors of its own, some only known to its C part
         raise BackendUnavailableError(f"CuPy finds no usable NVIDIA driver ({error})") from error
     if not count:
@@ -159,11 +172,19 @@ def compile_kernels(device: GpuDevice, model: FusionModel, plan: KernelPlan) -> 
 
     Raises BackendUnavailableError with the compiler's first error.
     """
-    module = device.cupy.RawModule(
-        code=cuda_source(model, plan), options=("--std=c++17",), backend="nvrtc"
-    )
+    source = cuda_source(model, plan)
+
+    def compiled() -> dict[str, Any]:
+        module = device.cupy.RawModule(code=source, options=("--std=c++17",), backend="nvrtc")
+        return {name: module.get_function(name) for name in KERNELS}
+
     try:
-        functions = {name: module.get_function(name) for name in KERNELS}
+        try:
+            functions = compiled()
+        except OSError as error:
+            _log.warning("compiled kernels cannot be kept (%s): they are compiled anew", error)
+            os.environ["CUPY_CACHE_IN_MEMORY"] = "1"
+            functions = compiled()
         if plan.lattice == "shared":
             functions["fuse_pixels"].max_dynamic_shared_size_bytes = lattice_bytes(model, plan)
     except Exception as error:  # NVRTC missing, a compile error, too little shared memory

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import re
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,18 +38,21 @@ WORKSPACE = 256 << 20
 """Bytes that TensorRT may use for itself."""
 
 _log = logging.getLogger(__name__)
+_loggers: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class EngineKey:
     """All that an engine depends on; another value of any of them means another engine.
 
+    processors: multiprocessors; every Orin has the same name and capability, but not their number.
     rows, columns: the encoder's grid that the engine is tuned for, and the largest it accepts.
     onnx_hash: SHA-256 of the exported encoder.
     """
 
     gpu: str
     capability: int
+    processors: int
     tensorrt: str
     precision: Precision
     rows: int
@@ -70,7 +74,12 @@ class EngineKey:
 
     @property
     def _place(self) -> str:
-        return f"{file_part(self.gpu)}-sm{self.capability}-trt{file_part(self.tensorrt)}"
+        return place_of(self.gpu, self.capability, self.processors, self.tensorrt)
+
+
+def place_of(gpu: str, capability: int, processors: int, tensorrt: str) -> str:
+    """Part of a file name that tells GPUs and versions of TensorRT apart."""
+    return f"{file_part(gpu)}-{processors}sm{capability}-trt{file_part(tensorrt)}"
 
 
 def file_part(text: str) -> str:
@@ -82,7 +91,11 @@ def cache_folder() -> Path:
     """Where engines are kept: LUT_FUSE_CACHE, or lut_fuse under the user's cache folder."""
     if folder := os.environ.get("LUT_FUSE_CACHE"):
         return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lut_fuse"
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without one
+        home = Path(tempfile.gettempdir())
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "lut_fuse"
 
 
 def exported(encoder: ContextEncoder, precision: Precision) -> tuple[bytes, str]:
@@ -141,7 +154,7 @@ class EncoderEngines:
         """An engine for grids up to this one; raises as `load_or_build` does."""
         device, version = self._device, self._tensorrt.__version__
         key = EngineKey(
-            *(device.name, device.capability, version, self._precision),
+            *(device.name, device.capability, device.processors, version, self._precision),
             *(rows, columns, self._hash),
         )
         return load_or_build(self._tensorrt, key, self._onnx, self.channels, self._folder)
@@ -155,12 +168,14 @@ def load_or_build(
     folder: None for `cache_folder`. A folder that cannot be written only costs time.
     Raises BackendUnavailableError if TensorRT cannot build it.
     """
-    logger = tensorrt.Logger(tensorrt.Logger.WARNING)
+    logger = _logger(tensorrt)
     runtime = tensorrt.Runtime(logger)
     folder = folder or cache_folder()
     path = folder / key.file_name
     if path.is_file():
-        engine = runtime.deserialize_cuda_engine(path.read_bytes())
+        engine = None
+        with suppress(OSError):
+            engine = runtime.deserialize_cuda_engine(path.read_bytes())
         if engine is not None:
             return engine
         _log.warning("%s does not load; it is built again", path)
@@ -185,6 +200,13 @@ def load_or_build(
     if engine is None:
         raise BackendUnavailableError("TensorRT cannot load the engine that it has just built")
     return engine
+
+
+def _logger(tensorrt: Any) -> Any:
+    """One for all of the process, as TensorRT wants it."""
+    if tensorrt.__version__ not in _loggers:
+        _loggers[tensorrt.__version__] = tensorrt.Logger(tensorrt.Logger.WARNING)
+    return _loggers[tensorrt.__version__]
 
 
 def _build(

@@ -79,7 +79,9 @@ class InfraredSource:
 
 
 class ContextStage(Protocol):
-    """Computes the context of a frame."""
+    """Computes the context of a frame. generation: changes with what is executed for it."""
+
+    generation: int
 
     def prepare(self, frame: GpuFrame) -> None:
         """Allocate and build what a new image size needs."""
@@ -94,6 +96,7 @@ class OwnEncoder:
     """Our fused convolutions: one kernel."""
 
     def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
+        self.generation = 0
         self._kernels = kernels
         weights, biases = pack_encoder(model, kernels.plan)
         self._weights = device.cupy.asarray(weights)
@@ -123,11 +126,12 @@ class GpuFuser:
     ) -> None:
         self.device, self.model = device, model
         self.stream = device.cupy.cuda.Stream(non_blocking=True)
-        self._kernels, self._stage = kernels, stage
+        self._kernels, self.stage = kernels, stage
         self._lattice = GpuLattice(device, kernels, model)
         self._frame: GpuFrame | None = None
         self._held: HeldSensor | None = None
-        device.cupy.cuda.Device().synchronize()  # tensors are copied on another stream
+        # Tensors are copied on another stream. Not the whole device: another thread may capture.
+        device.cupy.cuda.get_current_stream().synchronize()
 
     def fuse(
         self,
@@ -175,7 +179,7 @@ class GpuFuser:
         if self._frame is None or (self._frame.height, self._frame.width) != (height, width):
             self._frame = None
             frame = self._allocate(height, width)
-            self._stage.prepare(frame)
+            self.stage.prepare(frame)
             self._frame = frame
         return self._frame
 
@@ -218,7 +222,7 @@ class GpuFuser:
                 self._upload(frame, work)
             self._lattice.enter(frame.image_arguments, self.stream)
             try:
-                self._stage.launch(frame, self._source(frame, work), self.stream)
+                self.stage.launch(frame, self._source(frame, work), self.stream)
             finally:
                 self._lattice.wait(self.stream)
             self._look_up(frame, work)

@@ -81,11 +81,21 @@ def _automatic(model: FusionModel, threads: int | None, gpu: GpuOptions) -> Back
     except BackendUnavailableError as error:
         reasons = [f"GPU: {error}"]
     level = logging.WARNING if gpu_is_there() else logging.INFO
+    return fastest_without_gpu(model, threads, reasons, level)
+
+
+def fastest_without_gpu(
+    model: FusionModel, threads: int | None, reasons: list[str], level: int = logging.WARNING
+) -> Backend:
+    """The fastest backend of the CPU. reasons: why the GPU is not used, for the log.
+
+    Raises BackendUnavailableError if there is none.
+    """
     for name in _CLASSES:
         if name in _GPU:
             continue
         try:
-            backend = _create(name, model, threads, gpu)
+            backend = _create(name, model, threads, DEFAULT_OPTIONS)
         except BackendUnavailableError as error:
             reasons.append(f"{name}: {error}")
         else:

@@ -94,6 +94,7 @@ class TensorRtEncoder:
     ) -> None:
         """grid: rows and columns that the first engine is tuned for."""
         self._engines, self._device, self._kernels = engines, device, kernels
+        self.generation = 0
         self._engine = self._open(*grid)
         self._planes: Any = None
 
@@ -107,6 +108,7 @@ class TensorRtEncoder:
             self._engine = self._open(
                 max(frame.rows, self._engine.rows), max(frame.columns, self._engine.columns)
             )
+            self.generation += 1
         context = self._engine.context
         if not context.set_input_shape("planes", (1, channels, frame.rows, frame.columns)):
             raise BackendUnavailableError(
@@ -127,4 +129,7 @@ class TensorRtEncoder:
 
     def _open(self, rows: int, columns: int) -> _Engine:
         engine = self._engines.open(rows, columns)
-        return _Engine(rows, columns, engine, engine.create_execution_context())
+        context = engine.create_execution_context()
+        if context is None:
+            raise BackendUnavailableError("TensorRT has no memory left to execute the encoder")
+        return _Engine(rows, columns, engine, context)

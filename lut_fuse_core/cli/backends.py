@@ -39,13 +39,15 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([asdict(status) for status in statuses], indent=2))
         return 0
-    chosen = next((status.name for status in statuses if status.available), None)
+    working = [status.name for status in statuses if status.available]
     for status in statuses:
-        print(f"{status.name:12}{_sentence(status, chosen)}")
+        print(f"{status.name:12}{_sentence(status, working)}")
     return 0
 
 
-def _sentence(status: BackendStatus, chosen: str | None) -> str:
+def _sentence(status: BackendStatus, working: list[str]) -> str:
     if not status.available:
         return f"not here: {status.reason}"
-    return "works, and 'auto' takes it" if status.name == chosen else "works"
+    if {"cuda", "tensorrt"} <= set(working) and status.name in ("cuda", "tensorrt"):
+        return "works; 'auto' takes the faster of cuda and tensorrt, measured once"
+    return "works, and 'auto' takes it" if status.name == working[0] else "works"

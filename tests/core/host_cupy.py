@@ -226,9 +226,9 @@ def host_cupy(folder: Path, *, integrated: bool = False) -> Any:
         memcpyHostToDevice="in",
         memcpyDeviceToHost="out",
         getDeviceCount=lambda: 1,
+        getDevice=lambda: 0,
         getDeviceProperties=lambda _: properties,
     )
-    device = SimpleNamespace(synchronize=lambda: forbid_in_capture("synchronize"))
     runtime.cudaChannelFormatKindFloat, runtime.cudaFilterModeLinear = 2, 1
     runtime.cudaReadModeElementType = runtime.cudaResourceTypeArray = 0
     runtime.cudaAddressModeClamp = 1
@@ -242,7 +242,9 @@ def host_cupy(folder: Path, *, integrated: bool = False) -> Any:
         ),
         Stream=HostStream,
         Event=HostEvent,
-        Device=lambda: device,
+        get_current_stream=lambda: SimpleNamespace(
+            synchronize=lambda: forbid_in_capture("synchronize")
+        ),
         alloc_pinned_memory=pinned,
         runtime=runtime,
     )

@@ -43,7 +43,7 @@ MakeModel = Callable[..., FusionModel]
 without_cupy = pytest.mark.skipif(
     importlib.util.find_spec("cupy") is not None, reason="CuPy is installed"
 )
-KEY = EngineKey("Orin (nvgpu)", 87, "10.3.0", "fp16", 240, 320, "ab" * 32)
+KEY = EngineKey("Orin (nvgpu)", 87, 8, "10.3.0", "fp16", 240, 320, "ab" * 32)
 
 
 @without_cupy
@@ -147,6 +147,7 @@ def test_agreement_counts_what_is_within_the_bound() -> None:
         {"precision": "fp32"},
         {"rows": 239},
         {"columns": 321},
+        {"processors": 4},
         {"onnx_hash": "cd" * 32},
     ],
 )
@@ -158,7 +159,8 @@ def test_an_engine_is_built_anew_when_anything_it_depends_on_differs(
 
 
 def test_the_name_of_an_engine_is_readable_and_safe_for_any_file_system() -> None:
-    assert KEY.file_name == "encoder-orin-nvgpu-sm87-trt10.3.0-fp16-320x240-abababababababab.engine"
+    expected = "encoder-orin-nvgpu-8sm87-trt10.3.0-fp16-320x240-abababababababab.engine"
+    assert KEY.file_name == expected
 
 
 def test_the_model_hash_follows_weights_and_precision(make_model: MakeModel) -> None:

@@ -27,12 +27,17 @@ class Machine:
         self.times = {"cuda": cuda, "tensorrt": tensorrt}
         self.made: list[str] = []
         self.measured: list[str] = []
+        self.dead: set[str] = set()
 
     def create(self, name: str) -> Any:
         self.made.append(name)
         if self.times[name] is None:
             raise BackendUnavailableError(f"no {name} today")
-        return SimpleNamespace(name=name)
+        return SimpleNamespace(name=name, fuse=lambda *_: self.fuse(name))
+
+    def fuse(self, name: str) -> None:
+        if name in self.dead:
+            raise RuntimeError("an illegal memory access was encountered")
 
     def measure(self, backend: Any) -> float:
         self.measured.append(backend.name)
@@ -73,7 +78,7 @@ def test_what_measures_faster_is_taken_and_remembered(
     assert choose(Machine(cuda * 1e-3, tensorrt * 1e-3)) == taken
     assert f"'cuda' takes {cuda}.000 ms" in caplog.text
     assert f"'{taken}' is taken" in caplog.text
-    (record,) = tmp_path.glob("choice-orin-nvgpu-sm87-trt10.3.0-auto-*.json")
+    (record,) = tmp_path.glob("choice-orin-nvgpu-8sm87-trt10.3.0-auto-*.json")
     assert json.loads(record.read_text())["seconds"] == {
         "cuda": cuda * 1e-3,
         "tensorrt": tensorrt * 1e-3,
@@ -176,3 +181,30 @@ def test_a_gpu_that_stays_unused_is_worth_a_warning(
     assert record.levelno == (logging.WARNING if there else logging.INFO)
     reason = f"'{backend.name}' is taken: GPU: the driver is asleep"
     assert record.getMessage().startswith(reason)  # why a faster backend is missing may follow
+
+
+def test_what_failed_with_all_of_the_gpu_leaves_nothing_to_take(
+    choose: Callable[[Machine], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    machine = Machine(1.0, None)
+    machine.dead = {"cuda"}
+    with pytest.raises(BackendUnavailableError, match=r"no tensorrt today; cuda: .*illegal memory"):
+        choose(machine)
+    assert "is taken" not in caplog.text
+
+
+def test_one_that_cannot_be_measured_leaves_the_other(
+    choose: Callable[[Machine], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(1.0, 2.0)
+
+    def measure(backend: Any) -> float:
+        raise MemoryError(f"no memory for {backend.name}")
+
+    monkeypatch.setattr(machine, "measure", measure)
+    machine.dead = {"cuda"}
+    assert choose(machine) == "tensorrt"
+    assert not list(tmp_path.iterdir())
+    machine.dead = {"cuda", "tensorrt"}
+    with pytest.raises(BackendUnavailableError, match="no memory for cuda"):
+        choose(machine)

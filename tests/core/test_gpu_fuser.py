@@ -17,7 +17,7 @@ from lut_fuse_core.backends.gpu_frame import KEPT_GRAPHS, Work
 from lut_fuse_core.backends.gpu_options import GpuOptions
 from lut_fuse_core.backends.gpu_source import LatticePlace
 from lut_fuse_core.backends.reference import ReferenceBackend
-from lut_fuse_core.errors import InputError
+from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared import NormalizationConfig
 from lut_fuse_core.infrared_range import RawInfrared
@@ -187,7 +187,7 @@ def test_a_capture_that_fails_ends_and_the_next_one_works(
     backend: CudaBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = a_pair()
-    encoder = type(backend.fuser._stage)
+    encoder = type(backend.fuser.stage)
 
     def refused(*_: object) -> None:
         if HostStream.capture is not None:
@@ -195,7 +195,7 @@ def test_a_capture_that_fails_ends_and_the_next_one_works(
 
     with monkeypatch.context() as patch:
         patch.setattr(encoder, "launch", refused)
-        with pytest.raises(RuntimeError, match="not in a capture"):
+        with pytest.raises(BackendUnavailableError, match="not in a capture"):
             backend.fuse(*pair, strength=0.8)
     truth = ReferenceBackend(backend.model).fuse(*pair, strength=0.8)
     assert near(backend.fuse(*pair, strength=0.8), truth)

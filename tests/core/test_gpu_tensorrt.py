@@ -27,6 +27,7 @@ from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.input_ranges import with_input_ranges
 from lut_fuse_core.metrics import METRIC_NAMES
 from lut_fuse_core.model import FusionModel
+from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
 
@@ -87,7 +88,7 @@ def test_single_precision_is_not_rounded_for_tensor_cores(make: Make, module: An
 
 def test_a_shape_that_the_engine_refuses_is_an_error(make: Make) -> None:
     backend = make("fp16")
-    backend.fuser._stage._engine.rows = 1000  # type: ignore[attr-defined]
+    backend.fuser.stage._engine.rows = 1000  # type: ignore[attr-defined]
     with pytest.raises(BackendUnavailableError, match="does not take images of 96x200"):
         backend.fuse(*a_pair(0, (200, 96)))
 
@@ -183,3 +184,54 @@ def test_the_metrics_of_real_pairs_stay_within_one_percent_in_int8(
     )
     for name in METRIC_NAMES:
         assert rounded[name] == pytest.approx(exact[name], rel=0.01), name
+
+
+def test_a_larger_engine_is_held_against_the_reference_before_it_is_used(
+    make: Make, module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = make("fp16")
+    launch = backend.fuser.stage.launch
+
+    def spoilt(frame: Any, infrared: Any, stream: Any) -> None:
+        launch(frame, infrared, stream)
+        stream.put(lambda: frame.context.fill(0))
+
+    monkeypatch.setattr(backend.fuser.stage, "launch", spoilt)
+    with pytest.raises(BackendUnavailableError, match="self-check in fp16"):
+        backend.fuse(*a_pair(0, (160, 120)))
+
+
+def test_a_pipeline_goes_on_with_the_cpu_where_the_gpu_cannot(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = FusionPipeline(PipelineConfig(backend="reference"))
+    pipeline.fuser.backend = make("fp16")
+    pipeline.process(*a_pair(), visible_time=0.0, infrared_time=0.0)
+    tries = []
+
+    def no_memory(rows: int, columns: int) -> Any:
+        tries.append((rows, columns))
+        raise BackendUnavailableError("no memory to build an engine")
+
+    monkeypatch.setattr(pipeline.fuser.backend.fuser.stage, "_open", no_memory)
+    for number in range(1, 4):
+        pair = a_pair(number, (160, 120))
+        fused = pipeline.process(*pair, visible_time=float(number), infrared_time=float(number))
+        expected = ReferenceBackend(pipeline.fuser.model).fuse(*pair)
+        assert np.abs(fused.astype(int) - expected).max() <= 1
+    assert len(tries) == 1
+    assert "'tensorrt' failed while running (no memory" in pipeline.status.replaced
+    assert "'tensorrt' cannot go on: no memory to build an engine" in caplog.text
+
+
+def test_an_error_of_the_driver_is_a_reason_to_leave_the_gpu(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = make("fp16")
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("cudaErrorIllegalAddress")
+
+    monkeypatch.setattr(backend.fuser, "_run", broken)
+    with pytest.raises(BackendUnavailableError, match=r"host failed \(cudaErrorIllegalAddress\)"):
+        backend.fuse(*a_pair())

@@ -86,20 +86,27 @@ class Floor:
         return moved / self.bandwidth * 1e6 + 2 * self.launch
 
 
-def measure(device: GpuDevice, model: FusionModel, skipped: dict[str, str]) -> Iterator[CardTime]:
-    """Every backend but `tensorrt` at every size; what cannot run is added to ``skipped`` with the
-    reason.
+def measure(
+    device: GpuDevice, model: FusionModel, end: float, skipped: dict[str, str]
+) -> Iterator[CardTime]:
+    """Every backend but `tensorrt` at every size; what cannot run, or finds no time before the end
+    (as `time.perf_counter` tells it), is added to ``skipped`` with the reason.
     """
     for variant, (kind, options) in VARIANTS.items():
+        if time.perf_counter() > end:
+            skipped[variant] = "no time was left"
+            continue
         try:
             backend = kind(fitting(model, options), **options)
+            for height, width in SIZES:
+                yield _gpu_time(device, backend.fuser, variant, height, width)
+                yield _raw_time(device, backend.fuser, variant, height, width)
         except BackendUnavailableError as error:
             skipped[variant] = str(error)
-            continue
-        for height, width in SIZES:
-            yield _gpu_time(device, backend.fuser, variant, height, width)
-            yield _raw_time(device, backend.fuser, variant, height, width)
     for name in ("native", "cpu"):
+        if time.perf_counter() > end:
+            skipped[name] = "no time was left"
+            continue
         try:
             backend = create_backend(name, model)
         except BackendUnavailableError as error:
@@ -281,13 +288,17 @@ def _host_median(work: Callable[[], object], seconds: float = 0.5) -> float:
     return float(np.median(times))
 
 
-def measure_all(device: GpuDevice, facts: dict[str, Any]) -> None:
-    """Put ``floor``, ``skipped`` and ``times`` into the facts, JSON-serialisable, one by one."""
+def measure_all(device: GpuDevice, facts: dict[str, Any], end: float) -> None:
+    """Put ``floor``, ``skipped`` and ``times`` into the facts, JSON-serialisable, one by one.
+
+    end: as `time.perf_counter` tells it; nothing is begun after it.
+    """
     model = models()["default"]
     floor, stride = measure_floor(device), model.encoder.stride
+    device.cupy.get_default_memory_pool().free_all_blocks()  # a small Jetson needs it for the rest
     floors = {f"{w}x{h}": floor.of(w, h, 4 * -(-h // stride) * -(-w // stride)) for h, w in SIZES}
     facts["floor"] = {**asdict(floor), "frame": floors}
     facts["skipped"], facts["times"] = {}, []
-    for measured in (measure_published, partial(measure, device, model)):
+    for measured in (measure_published, partial(measure, device, model, end)):
         for entry in measured(facts["skipped"]):
             facts["times"].append(asdict(entry))

@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -106,20 +107,20 @@ def planned(device: GpuDevice | None, facts: dict[str, Any]) -> dict[str, Work |
     facts: the times are put here.
     """
 
-    def times(timing: Any, _: float) -> None:
-        timing.measure_all(device, facts)
+    def times(timing: Any, end: float) -> None:
+        timing.measure_all(device, facts, end)
 
     def tensorrt_times(timing: Any, end: float) -> None:
         timing.measure_tensorrt(device, facts, end)
 
     card: dict[str, Work] = {
         "tests on the card": partial(card_tests_step, "not tensorrt"),
-        "times on the card": partial(timing_step, times),
+        "times on the card": partial(timing_step, times, facts),
         **{f"compute-sanitizer {tool}": partial(sanitizer_step, tool) for tool in SANITIZER_TOOLS},
         "training on the card": training_step,
         # Its engines take long to build: what needs none comes before.
         "tests of TensorRT": partial(tensorrt_step, partial(card_tests_step, "tensorrt")),
-        "times of TensorRT": partial(tensorrt_step, partial(timing_step, tensorrt_times)),
+        "times of TensorRT": partial(tensorrt_step, partial(timing_step, tensorrt_times, facts)),
     }
     return {
         **{name: work if device else None for name, work in card.items()},
@@ -157,6 +158,8 @@ def compile_step(name: str, left: float) -> Step:
     """The CUDA sources, for the cards we build for, with nvcc and NVRTC, whichever is there."""
     if shutil.which("nvcc") is None and importlib.util.find_spec("cupy") is None:
         return Step(name, "skipped", 0.0, "neither nvcc nor CuPy is there")
+    if missing := missing_module("safetensors"):
+        return Step(name, "skipped", 0.0, missing)
     command = [sys.executable, str(ROOT / ".ci" / "gpu_compile.py")]
     return command_step(name, command, left, may_be_slow=True)
 
@@ -165,7 +168,9 @@ def host_step(name: str, left: float) -> Step:
     """The same sources through a C++ compiler, against the reference."""
     if shutil.which("g++") is None and shutil.which("c++") is None:
         return Step(name, "skipped", 0.0, "there is no C++ compiler")
-    if missing := missing_module("hypothesis", "onnx", "onnxruntime"):
+    if missing := missing_module(
+        "hypothesis", "onnx", "onnxruntime", "cv2", "numba", "safetensors"
+    ):
         return Step(name, "skipped", 0.0, missing)
     names = ("cuda_source", "gpu_backends", "gpu_choice", "gpu_fuser", "gpu_tensorrt")
     return pytest_step(name, left, *(f"tests/core/test_{n}.py" for n in names), may_be_slow=True)
@@ -215,33 +220,39 @@ def command_step(
     inherited = [folder for folder in (os.environ.get("PYTHONPATH"),) if folder]
     path = os.pathsep.join([str(ROOT), str(Path(__file__).parent), *inherited])
     environment = {**os.environ, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    running = subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, errors="replace", start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
     try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, timeout=seconds, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as stopped:
+        output, _ = running.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        # With what it started: a program under compute-sanitizer would go on and spoil the times.
+        os.killpg(running.pid, signal.SIGKILL)
+        output, _ = running.communicate()
         outcome: Outcome = "skipped" if may_be_slow else "failed"
-        if isinstance(stopped.stdout, bytes):
-            print(stopped.stdout.decode(errors="replace")[-4000:], file=sys.stderr)
+        print(output[-4000:], file=sys.stderr)
         return Step(name, outcome, seconds, f"not finished after {seconds:.0f} s")
     took = time.perf_counter() - start
-    lines = done.stdout.strip().splitlines() or [""]
-    if done.returncode == 0:
+    lines = output.strip().splitlines() or [""]
+    if running.returncode == 0:
         return Step(name, "passed", took, lines[-1].strip("= "))
-    if not_supported and not_supported in done.stdout:
+    if not_supported and not_supported in output:
         line = next(line for line in lines if not_supported in line)
         return Step(name, "skipped", took, line.strip("= "))
     print("\n".join(lines[-60:]), file=sys.stderr)
     return Step(name, "failed", took, lines[-1].strip("= "))
 
 
-def timing_step(measure: Callable[[Any, float], None], name: str, left: float) -> Step:
+def timing_step(
+    measure: Callable[[Any, float], None], facts: dict[str, Any], name: str, left: float
+) -> Step:
     """Times in this process; what was measured before something failed is kept.
 
-    measure: takes the module `card_timing`, and the end as `time.perf_counter` tells it.
+    measure: takes the module `card_timing`, and the end as `time.perf_counter` tells it, and adds
+    to the ``times`` of the facts.
     """
-    start = time.perf_counter()
+    start, before = time.perf_counter(), len(facts.get("times", ()))
     try:
         import card_timing
 
@@ -249,7 +260,9 @@ def timing_step(measure: Callable[[Any, float], None], name: str, left: float) -
     except Exception as error:  # whatever the card says; the rest of the report must be written
         traceback.print_exc()
         return Step(name, "failed", time.perf_counter() - start, f"{type(error).__name__}: {error}")
-    return Step(name, "passed", time.perf_counter() - start)
+    found = len(facts["times"]) - before
+    outcome: Outcome = "passed" if found else "skipped"
+    return Step(name, outcome, time.perf_counter() - start, f"{found} times")
 
 
 def write_report(
@@ -294,7 +307,7 @@ def markdown(record: dict[str, Any]) -> list[str]:
         "| --- | --- | --- |",
     ]
     lines += [f"| {s['name']} | {s['outcome']} | {s['note']} |" for s in record["steps"]]
-    if "times" not in record:
+    if "times" not in record or "floor" not in record:
         return lines
     floor = record["floor"]
     published = {
