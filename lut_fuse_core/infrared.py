@@ -101,6 +101,7 @@ class InfraredNormalizer:
             self.config.low_percentile, self.config.high_percentile, self.config.smoothing
         )
         self._shutter = ShutterGuard()
+        self._layout: tuple[Any, ...] | None = None
         self._dead = DeadPixels()
         limit = self.config.local_contrast
         self._local: Any = cv2.createCLAHE(limit, (8, 8)) if limit else None
@@ -147,6 +148,10 @@ class InfraredNormalizer:
             raise InputError(
                 f"infrared must be (H, W) uint8 or uint16, not {raw.shape} {raw.dtype}"
             )
+        layout = (raw.dtype, raw.shape)
+        if self._layout not in (None, layout):
+            self.reset()  # what was learnt from the other format would show this one black or white
+        self._layout = layout
         if not self.config.shutter:
             return True
         verdict = self._shutter.look(raw)

@@ -61,8 +61,10 @@ class StampPairer(Generic[V, I]):
         self.unpaired_infrared = 0
         self.closest: int | None = None
         """Smallest distance of a visible item that found no partner, in nanoseconds."""
+        self.forced = False
+        """Whether items were decided on because too many waited."""
+        self.capacity = capacity
         self._reach = tolerance + disorder
-        self._capacity = capacity
         self._reuse = reuse_infrared
         self._visible: list[Stamped[V]] = []
         self._infrared: list[Stamped[I]] = []
@@ -90,7 +92,7 @@ class StampPairer(Generic[V, I]):
             return pairs
         insort(self._infrared, Stamped(stamp, item), key=_stamp)
         pairs += self._decide()
-        while len(self._infrared) > self._capacity:
+        while len(self._infrared) > self.capacity:
             self._drop_infrared(1)
         return pairs
 
@@ -121,7 +123,8 @@ class StampPairer(Generic[V, I]):
         return pairs
 
     def _is_ripe(self, stamp: int) -> bool:
-        if max(len(self._visible), len(self._infrared)) > self._capacity:
+        if max(len(self._visible), len(self._infrared)) > self.capacity:
+            self.forced = True
             return True
         newest = (self._newest_visible, self._newest_infrared)
         return all(latest is not None and latest >= stamp + self._reach for latest in newest)

@@ -82,9 +82,12 @@ class ShutterGuard:
             counts = {verdict.event: getattr(self.counts, verdict.event) + 1}
             self.counts = replace(self.counts, **counts)
         self._event = verdict.event
+        is_wall = self._held >= LONGEST_HOLD
         self._held = self._held + 1 if verdict.event == "blank" else 0
         if not verdict.hold:
             self._accept(sample, raw)
+            if is_wall:
+                self._span = _span(sample)  # else the next frame would count as blank again
         return verdict
 
     def _judge(

@@ -247,7 +247,7 @@ class NodeParameters:
     normalization_low_percentile: float = _parameter(
         "normalization.low_percentile",
         1.0,
-        "Percentile that becomes black.",
+        "Percentile that becomes nearly black: what lies beyond still shows, softly.",
         minimum=0.0,
         maximum=100.0,
         dynamic=True,
@@ -255,7 +255,7 @@ class NodeParameters:
     normalization_high_percentile: float = _parameter(
         "normalization.high_percentile",
         99.0,
-        "Percentile that becomes white.",
+        "Percentile that becomes nearly white: what lies beyond still shows, softly.",
         minimum=0.0,
         maximum=100.0,
         dynamic=True,

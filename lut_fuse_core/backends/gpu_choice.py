@@ -13,7 +13,6 @@ from typing import Any
 
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends.base import Backend
-from lut_fuse_core.backends.gpu_check import check_pair_of_images
 from lut_fuse_core.backends.gpu_device import GpuDevice, open_device
 from lut_fuse_core.backends.gpu_engine import cache_folder, exported, open_tensorrt, place_of
 from lut_fuse_core.backends.gpu_options import GpuOptions, of_kernels
@@ -109,6 +108,8 @@ def _working(backends: list[Backend], reasons: list[str]) -> Backend:
 
     reasons: of what failed so far. Raises BackendUnavailableError with all of them if none does.
     """
+    from lut_fuse_core.backends.gpu_check import check_pair_of_images  # and with it, Numba
+
     visible, infrared, _ = check_pair_of_images()
     for backend in backends:
         try:

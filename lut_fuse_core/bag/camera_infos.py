@@ -28,6 +28,7 @@ class CameraInfos:
         self.source_id = sources[0].id if sources else None
         self._writer = writer
         self._recent: deque[tuple[int, bytes]] = deque(maxlen=CAMERA_INFOS_KEPT)
+        self._early: list[tuple[Any, int]] = []
         if sources:
             qos = offered_qos(sources[0])
             self._topic = writer.add_topic(camera_info_topic(fused), CAMERA_INFO, qos)
@@ -35,10 +36,16 @@ class CameraInfos:
     def take(self, message: Any, data: bytes) -> None:
         """Keep an info, parsed and as it was recorded."""
         self._recent.append((stamp_of(message), data))
+        early, self._early = self._early, []
+        for header, recorded in early:
+            self.write(header, recorded)
 
     def write(self, header: Any, recorded: int) -> None:
-        """Write the info of the image with this header; the latest one if none has its stamp."""
+        """Write the info of the image with this header; the latest one if none has its stamp, and
+        the first one for images before it."""
         if not self._recent:
+            if self.source_id is not None:
+                self._early.append((header, recorded))
             return
         stamp = header.stamp.sec * NANOSECONDS + header.stamp.nanosec
         same = next((data for time, data in reversed(self._recent) if time == stamp), None)

@@ -41,7 +41,7 @@ def find_clock_offset(
                 break
             try:
                 message = parse_message(connection, data)
-                time = stamp_of(message) / NANOSECONDS
+                time = (stamp_of(message) or recorded) / NANOSECONDS
                 if connection.id == topics.visible.id:
                     estimator.add_visible(visible_pixels(connection, message), time)
                 else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,12 +28,28 @@ from lut_fuse_core.bag.topics import (
     camera_info_topic,
     choose_topics,
 )
-from lut_fuse_core.bag.writer import STORE, BagWriter, Storage, check_target, offered_qos, write_bag
+from lut_fuse_core.bag.writer import (
+    STORE,
+    BagWriter,
+    Storage,
+    check_target,
+    is_copied,
+    offered_qos,
+    write_bag,
+)
 from lut_fuse_core.encodings import compressed_fields, image_fields
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.pairing import NANOSECONDS, Pair, StampPairer
 from lut_fuse_core.pipeline import FusionPipeline
+
+WAITING = 128 << 20
+"""Bytes of images that may wait for their partners on one side, ..."""
+
+MOST_WAITING = (32, 512)
+"""... but never fewer, nor more, than so many."""
+
+TOPIC_NAME = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,7 @@ class BagOptions:
                 raise InputError(
                     f"the infrared age is {self.max_infrared_age} s; it must be 0 to 60"
                 )
-        if not self.fused.startswith("/") or self.fused.endswith("/"):
+        if not TOPIC_NAME.fullmatch(self.fused):
             raise InputError(f"'{self.fused}' is no topic name; write it like /fused/image")
 
     @property
@@ -120,7 +137,8 @@ def fuse_bag(
             fusing = _Fusing(reader, writer, topics, pipeline, options)
             fusing.run(progress)
             report = fusing.report(str(target), storage, start)
-            require_pairs(report, fusing.pairer.closest, options.reach)
+            pairer = fusing.pairer
+            require_pairs(report, pairer.closest, options.reach, pairer.forced)
     return replace(report, seconds=time.perf_counter() - start)
 
 
@@ -147,7 +165,8 @@ class _Fusing:
         qos = offered_qos(topics.visible)
         self.fused = writer.add_topic(options.fused + suffix, kind, qos)
         self.infos = CameraInfos(reader.connections, topics.visible.topic, options.fused, writer)
-        copied = reader.connections if options.copy else []
+        copied = [each for each in reader.connections if is_copied(each)] if options.copy else []
+        self.left_out = [each.topic for each in reader.connections if not is_copied(each)]
         self.copies = {each.id: writer.copy_topic(each) for each in copied}
         needed = {topics.visible.id, topics.infrared.id, self.infos.source_id, *self.copies}
         self.needed = [each for each in reader.connections if each.id in needed]
@@ -172,6 +191,8 @@ class _Fusing:
         if connection.id == self.infos.source_id:
             self.infos.take(parse_message(connection, data), data)
         elif connection.id in (self.topics.visible.id, self.topics.infrared.id):
+            # Streams may be recorded seconds apart; what waits for a partner is not decoded.
+            self.pairer.capacity = max(MOST_WAITING[0], min(MOST_WAITING[1], WAITING // len(data)))
             message = parse_message(connection, data)
             stamp = stamp_of(message)
             if stamp == 0:
@@ -243,6 +264,7 @@ class _Fusing:
             first_problem=self.first_problem,
             unstamped=self.unstamped,
             copied=self.copied,
+            left_out=tuple(self.left_out),
             messages_read=self.read,
             messages_recorded=self._recorded(),
             damage=self.reader.damage,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import sqlite3
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+import zstandard
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from ruamel.yaml import YAML
@@ -23,6 +26,9 @@ Message = tuple[Connection, int, bytes]
 STORAGES = {".mcap": "mcap", ".db3": "sqlite3"}
 STRING_QOS_VERSION = 9
 """First version of the bag's metadata that spells QoS out; readers of older ROS cannot read it."""
+
+
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 class _Storage(Protocol):
@@ -50,10 +56,13 @@ class BagReader:
         self._stack = ExitStack()
         files = _storage_files(self.path)
         self.storage = STORAGES[files[0].suffix]
-        metadata = _metadata(self.path)
+        metadata = metadata_of(self.path)
         self.version: int | None = metadata.get("version")
         self._reader = self._open(files)
-        self.connections = list(self._reader.connections)
+        # A topic may have several connections, of several publishers, and metadata.yaml may spell
+        # out another quality of service than the files: what counts is the topic and its type.
+        self._merged = _merged(self._reader.connections)
+        self.connections = list(self._merged.values())
         counts = {each.topic: each.msgcount for each in self.connections}
         self.recorded: dict[str, int] = _recorded(metadata) or ({} if self.damage else counts)
 
@@ -70,7 +79,9 @@ class BagReader:
 
     def messages(self, connections: Collection[Connection] = ()) -> Iterator[Message]:
         """All messages of some connections (none: of all); ends early where the bag is damaged."""
-        iterator = iter(self._reader.messages(list(connections)))
+        wanted = {_key(each) for each in connections or self.connections}
+        stored = [each for each in _stored(self._reader) if _key(each) in wanted]
+        iterator = iter(self._reader.messages(stored) if stored else ())
         while True:
             try:
                 message = next(iterator)
@@ -80,17 +91,22 @@ class BagReader:
             except Exception as error:
                 self.damage = self.damage or _one_line(error)
                 return
-            yield message
+            connection, recorded, data = message
+            if _key(connection) in self._merged:
+                yield self._merged[_key(connection)], recorded, data
 
     def _open(self, files: list[Path]) -> _Storage:
         try:
+            if any(_has_log(file) for file in files):
+                raise InputError("its newest messages are in a log beside it")
             return self._stack.enter_context(Reader(self.path))
         except Exception as error:  # as above
             salvaged = _salvage(files, self._stack)
             if salvaged is None:
                 raise InputError(f"nothing in the bag {self.path} can be read: {error}") from error
             if (self.path / "metadata.yaml").exists() or self.path.is_file():
-                self.damage = _one_line(error)
+                # What another reader refuses but is read here to its end is whole.
+                self.damage = None if salvaged.whole else _one_line(error)
             else:
                 self.damage = salvaged.damage or "the recording was not closed (no metadata.yaml)"
             return salvaged
@@ -99,35 +115,77 @@ class BagReader:
 class _Salvage:
     """Several damaged files of one bag, one after the other."""
 
-    def __init__(self, parts: list[SalvagedMcap | SalvagedSqlite]) -> None:
+    def __init__(self, parts: list[SalvagedMcap | SalvagedSqlite], whole: bool) -> None:
+        """whole: whether these are all files of the bag."""
         self._parts = parts
         self.message_count = sum(part.message_count for part in parts)
         self.damage = next((part.damage for part in parts if part.damage), None)
-        merged: dict[tuple[str, str], Connection] = {}
-        for connection in (each for part in parts for each in part.connections):
-            known = merged.setdefault(
-                _key(connection), connection._replace(id=len(merged) + 1, msgcount=0)
-            )
-            merged[_key(connection)] = known._replace(msgcount=known.msgcount + connection.msgcount)
-        self._merged = merged
-        self.connections = list(merged.values())
+        self.whole = whole and all(part.whole for part in parts)
+        self._merged = _merged(each for part in parts for each in part.connections)
+        self.connections = list(self._merged.values())
 
     def messages(self, connections: Collection[Connection] = ()) -> Iterator[Message]:
         wanted = {_key(connection) for connection in connections or self.connections}
         for part in self._parts:
             for connection, time, data in part.messages():
                 if _key(connection) in wanted:
-                    yield self._merged[_key(connection)], time, data
+                    # Compressed one by one, which only metadata.yaml says; no CDR begins like this.
+                    plain = _decompressed(data) if data.startswith(ZSTD_MAGIC) else data
+                    yield self._merged[_key(connection)], time, plain
 
 
 def _salvage(files: list[Path], stack: ExitStack) -> _Salvage | None:
     parts: list[SalvagedMcap | SalvagedSqlite] = []
     for file in files:
         kind: Any = SalvagedMcap if file.suffix == ".mcap" else SalvagedSqlite
-        with suppress(InputError):
-            parts.append(stack.enter_context(kind(file)))
-    salvage = _Salvage(parts)
+        with suppress(InputError, OSError, sqlite3.Error):
+            parts.append(stack.enter_context(kind(_plain(file, stack))))
+    salvage = _Salvage(parts, whole=len(parts) == len(files))
     return salvage if salvage.message_count else None
+
+
+def _plain(file: Path, stack: ExitStack) -> Path:
+    """A file of a bag, decompressed into a temporary folder if only the compressed one is there."""
+    compressed = file.with_name(f"{file.name}.zstd")
+    if file.exists() or not compressed.exists():
+        return file
+    plain = Path(stack.enter_context(tempfile.TemporaryDirectory())) / file.name
+    with (
+        compressed.open("rb") as source,
+        plain.open("wb") as target,
+        suppress(zstandard.ZstdError),  # a cut file gives what it has
+    ):
+        zstandard.ZstdDecompressor().copy_stream(source, target)
+    return plain
+
+
+def _decompressed(data: bytes) -> bytes:
+    try:
+        return bytes(zstandard.ZstdDecompressor().decompressobj().decompress(data))
+    except zstandard.ZstdError:
+        return data  # whoever decodes it says that it is damaged
+
+
+def _has_log(file: Path) -> bool:
+    """Whether sqlite keeps the newest messages of a file beside it; rosbags does not look there."""
+    log = file.with_name(f"{file.name}-wal")
+    return file.suffix == ".db3" and log.exists() and log.stat().st_size > 0
+
+
+def _stored(reader: Any) -> list[Connection]:
+    """The connections as the files have them, not as metadata.yaml does."""
+    storage = getattr(reader, "storage", reader)
+    return [each for part in getattr(storage, "storages", [storage]) for each in part.connections]
+
+
+def _merged(connections: Iterable[Connection]) -> dict[tuple[str, str], Connection]:
+    """One connection per topic and type, with the messages of all."""
+    merged: dict[tuple[str, str], Connection] = {}
+    for connection in connections:
+        key = _key(connection)
+        known = merged.setdefault(key, connection._replace(id=len(merged) + 1, msgcount=0))
+        merged[key] = known._replace(msgcount=known.msgcount + connection.msgcount)
+    return merged
 
 
 def _key(connection: Connection) -> tuple[str, str]:
@@ -152,7 +210,7 @@ def _storage_files(path: Path) -> list[Path]:
     raise InputError(f"{path} is no bag: it holds no .mcap and no .db3 file")
 
 
-def _metadata(path: Path) -> dict[str, Any]:
+def metadata_of(path: Path) -> dict[str, Any]:
     """What metadata.yaml says; empty where there is none or it is damaged."""
     try:
         content = YAML(typ="safe").load((path / "metadata.yaml").read_text(errors="replace"))

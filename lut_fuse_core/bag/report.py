@@ -16,7 +16,8 @@ class BagReport:
     pairs: fused and written. unpaired_*: images without a partner within the tolerance.
     unusable: messages that could not be decoded or fused; first_problem: why, for the first.
     unstamped: images without a stamp of their own, paired by the time they were recorded.
-    copied: messages of other topics. messages_read, messages_recorded: of the topics that were
+    copied: messages of other topics. left_out: topics that are not serialised as ROS 2 does, and so
+    are not copied. messages_read, messages_recorded: of the topics that were
     needed; the latter None where the bag does not say. damage: what is wrong with the input.
     clock_offset: seconds that the infrared clock was ahead at the end, as estimated or as given.
     seconds: it took.
@@ -34,6 +35,7 @@ class BagReport:
     first_problem: str | None
     unstamped: int
     copied: int
+    left_out: tuple[str, ...]
     messages_read: int
     messages_recorded: int | None
     damage: str | None
@@ -50,10 +52,11 @@ class BagReport:
         return {**asdict(self), "seconds": round(self.seconds, 3), "fps": round(self.rate, 2)}
 
 
-def require_pairs(report: BagReport, closest: int | None, tolerance: float) -> None:
+def require_pairs(report: BagReport, closest: int | None, tolerance: float, forced: bool) -> None:
     """Raise InputError, saying why, if nothing could be fused.
 
-    closest: smallest distance of stamps without a partner, nanoseconds. tolerance: seconds.
+    closest: smallest distance of stamps without a partner, nanoseconds. tolerance: seconds. forced:
+    whether images were given up because too many waited.
     """
     if report.pairs:
         return
@@ -62,12 +65,15 @@ def require_pairs(report: BagReport, closest: int | None, tolerance: float) -> N
             f"none of the images of {report.visible} and {report.infrared} can be fused: "
             f"{report.first_problem}"
         )
-    hint = "the two topics do not overlap in time"
+    hint, advice = "the two topics do not overlap in time", "try a larger --tolerance"
     if closest is not None:
         hint = f"the closest are {closest / NANOSECONDS:.3f} s apart"
+    if forced:
+        hint = "those of one moment lie so far apart in the recording that they cannot wait"
+        advice = "record both cameras on one machine, or at a lower rate"
     if report.damage:
         hint += f"; the bag is damaged: {report.damage}"
     raise InputError(
         f"no images of {report.visible} and {report.infrared} have stamps within "
-        f"{tolerance:g} s of each other ({hint}); try a larger --tolerance"
+        f"{tolerance:g} s of each other ({hint}); {advice}"
     )

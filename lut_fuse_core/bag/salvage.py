@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from mcap.records import Channel, Schema
+from mcap.records import Channel, Footer, Schema
 from mcap.records import Message as McapMessage
 from mcap.stream_reader import StreamReader
 from rosbags.interfaces import (
@@ -39,6 +39,7 @@ class SalvagedMcap:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damage: str | None = None
+        self.whole = False
         self._connections: dict[int, Connection] = {}
         counts = Counter(connection.id for connection, _, _ in self.messages())
         self.message_count = sum(counts.values())
@@ -71,6 +72,7 @@ class SalvagedMcap:
                 except Exception as error:
                     self.damage = f"it breaks off at byte {stream.tell()} ({type(error).__name__})"
                     return
+                self.whole = isinstance(record, Footer)
                 if isinstance(record, Schema):
                     schemas[record.id] = record
                 elif isinstance(record, Channel):
@@ -115,6 +117,7 @@ class SalvagedSqlite:
         for (topic,) in self._rows("SELECT topic_id FROM messages ORDER BY id"):
             counts[topic] += 1
         self.message_count = sum(counts.values())
+        self.whole = self.damage is None
         self.connections = [
             each._replace(msgcount=counts[each.id]) for each in self._connections.values()
         ]

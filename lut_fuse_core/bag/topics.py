@@ -137,10 +137,12 @@ def _preferred(images: list[ImageTopic]) -> list[ImageTopic]:
     """One topic per camera: raw images where there are any, else compressed ones."""
     best: dict[str, ImageTopic] = {}
     for image in images:
+        if not image.connection.msgcount:
+            continue
         base = image_base(image.name)
         if base not in best or image.connection.msgtype == RAW:
             best[base] = image
-    return [image for image in best.values() if image.connection.msgcount]
+    return list(best.values())
 
 
 def _role(image: ImageTopic) -> str | None:

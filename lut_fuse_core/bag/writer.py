@@ -14,7 +14,7 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefiniti
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
-from lut_fuse_core.bag.reader import STORAGES, STRING_QOS_VERSION
+from lut_fuse_core.bag.reader import STORAGES, STRING_QOS_VERSION, metadata_of
 from lut_fuse_core.errors import InputError, LutFuseError
 
 Storage = Literal["mcap", "sqlite3"]
@@ -63,6 +63,12 @@ class BagWriter:
             raise LutFuseError(f"cannot write the bag: {error}") from error
 
 
+def is_copied(topic: Connection) -> bool:
+    """Whether the topic can be written again: only what is serialised as CDR."""
+    assert isinstance(topic.ext, ConnectionExtRosbag2)
+    return topic.ext.serialization_format == "cdr"
+
+
 def offered_qos(connection: Connection) -> list[Qos]:
     """The QoS profiles that the recorded publishers offered."""
     assert isinstance(connection.ext, ConnectionExtRosbag2)
@@ -76,14 +82,27 @@ def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
             f"{target} is the name of a file, but a bag is a folder; write "
             f"{target.with_suffix('')} and choose the format with --storage"
         )
-    if source is not None and target.resolve() in (source.resolve(), source.resolve().parent):
-        raise InputError(f"{target} is the input bag; choose another output")
     if not target.exists():
         return
-    if not (target / "metadata.yaml").is_file():
+    if source is not None:
+        inside = source.resolve()
+        if target.resolve() in (inside, *inside.parents):
+            raise InputError(f"{target} is, or holds, the input bag; choose another output")
+    if not metadata_of(target):
         raise InputError(f"{target} is there already and is no bag; choose another output")
+    if more := sorted(path.name for path in target.iterdir() if not _belongs_to_a_bag(path)):
+        raise InputError(
+            f"{target} holds more than a bag ({', '.join(more[:3])}); choose another output"
+        )
     if not overwrite:
         raise InputError(f"the bag {target} is there already; pass --overwrite to replace it")
+
+
+def _belongs_to_a_bag(path: Path) -> bool:
+    if path.is_dir():
+        return False
+    name = path.name.removesuffix(".zstd").removesuffix("-wal").removesuffix("-shm")
+    return name == "metadata.yaml" or Path(name).suffix in STORAGES or name.startswith(".")
 
 
 @contextmanager
@@ -93,6 +112,7 @@ def write_bag(target: Path, storage: Storage, version: int | None) -> Iterator[B
     version: of the metadata of the bag it derives from. An existing bag at ``target`` stays as it
     is until then; after an error nothing is left behind.
     """
+    target = target.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     new, old = aside / target.name, aside / "replaced"

@@ -46,6 +46,13 @@ class Board:
             raise InputError(
                 f"a board of {self.columns}x{self.rows} is too small; 3x3 is the least"
             )
+        if self.kind == "chessboard" and self.columns == self.rows:
+            raise InputError("a square chessboard looks the same turned by a quarter; take another")
+        if self.kind == "asymmetric_circles" and self.rows % 2 == 0:
+            raise InputError(
+                "an asymmetric grid of an even number of rows looks the same upside down; take an "
+                "odd number, as in 4x11"
+            )
         if not 0 < self.spacing < 10:
             raise InputError(
                 f"the spacing is {self.spacing} m; it must be in metres, 0.03 for 3 cm"

@@ -100,7 +100,7 @@ def calibrate_from_board(
     if LEAST_VIEWS <= len(kept) < len(views):
         result = _solve(board, kept, visible_size, infrared_size, len(pairs))
     typical = float(np.median([transfer_error(board, result.rig, v) for v in result.views]))
-    if typical > MOST_TRANSFER_ERROR * visible_size[0]:
+    if not typical <= MOST_TRANSFER_ERROR * visible_size[0]:
         raise InputError(
             f"infrared lands {typical:.1f} pixels beside where the visible camera sees the board; "
             "look whether all pairs are of one moment and of the same two cameras"

@@ -33,7 +33,7 @@ examples:
       only the fused images, compressed: a small bag to look at
   lut-fuse bag recording fused --reuse-infrared --max-infrared-age 0.2 --held warp
       a 30 Hz visible and a 9 Hz infrared camera, fused at 30 Hz; what moves is moved along
-  lut-fuse bag recording fused --clock-offset auto --clock correct
+  lut-fuse bag recording fused --clock-offset auto --clock correct --tolerance 0.06
       cameras whose clocks are apart, and drift
 """
 
@@ -158,6 +158,12 @@ def warn(report: BagReport) -> None:
             )
         print(
             f"lut-fuse: the bag is damaged ({report.damage}); what could be read is fused: {share}",
+            file=sys.stderr,
+        )
+    if report.left_out:
+        print(
+            f"lut-fuse: not copied, since they are not serialised as ROS 2 does: "
+            f"{', '.join(report.left_out)}",
             file=sys.stderr,
         )
     if report.unusable:

@@ -37,7 +37,7 @@ Compare the edges of both images: no board and no starting guess, the scales may
 tenfold and the views may overlap by less than half. One pair is enough to begin with; five or more
 of the same rig, with structure all over the image and not all of it close, are better.
 
-The result is refused (exit status 1, nothing written) when it cannot be trusted.
+The result is refused (exit status 1, only --picture written) when it cannot be trusted.
 """
 
 _PAIRS_EXAMPLES = """\

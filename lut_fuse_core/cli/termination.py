@@ -1,4 +1,4 @@
-"""SIGTERM like Ctrl-C: temporary files are removed before the process ends."""
+"""SIGTERM and SIGHUP like Ctrl-C: temporary files are removed before the process ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from types import FrameType
 
 @contextmanager
 def tidy_termination() -> Iterator[None]:
-    """Let SIGTERM end the block with a KeyboardInterrupt, so that nothing half-written is left."""
+    """Let a polite kill or a closed terminal end the block with a KeyboardInterrupt: nothing
+    half-written is left."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return
@@ -19,8 +20,15 @@ def tidy_termination() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    # What was started with nohup ignores the end of its terminal, and goes on.
+    heeded = (signal.SIGTERM, signal.SIGHUP)
+    previous = {
+        number: signal.signal(number, interrupt)
+        for number in heeded
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -226,3 +226,9 @@ def test_pairs_that_do_not_belong_together_are_refused(
     mixed = [(pair[0], other[1]) for pair, other in zip(pairs, reversed(pairs), strict=True)]
     with pytest.raises(InputError, match="beside where the visible camera sees the board"):
         calibrate_from_board(CHESSBOARD, mixed)
+
+
+@pytest.mark.parametrize("board", [("chessboard", 6, 6), ("asymmetric_circles", 4, 10)])
+def test_boards_that_look_the_same_from_several_sides_are_refused(board: tuple) -> None:
+    with pytest.raises(InputError, match="looks the same"):
+        Board(*board, 0.03)

@@ -601,7 +601,9 @@ def test_a_full_disk_leaves_the_old_output_intact(lut_fuse, long_bag, model, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long", "out"]
 
 
-@pytest.mark.parametrize(("number", "tidy"), [(signal.SIGTERM, True), (signal.SIGKILL, False)])
+@pytest.mark.parametrize(
+    ("number", "tidy"), [(signal.SIGTERM, True), (signal.SIGHUP, True), (signal.SIGKILL, False)]
+)
 def test_a_kill_leaves_the_old_output_intact(lut_fuse, long_bag, model, tmp_path, number, tidy):
     bag, out = long_bag("mcap"), tmp_path / "out"
     assert lut_fuse(bag, out, "--no-copy")[0] == 0

@@ -217,3 +217,28 @@ def test_what_changes_between_the_pixels_looked_at_is_shown() -> None:
     moved[2 * step + 1 : 3 * step, 2 * step + 1 : 3 * step] = 255
     for _ in range(3):
         assert normalizer(moved)[2 * step + 2, 2 * step + 2] == 255
+
+
+def test_a_wall_is_shown_live_once_it_is_known_to_be_one() -> None:
+    rng = np.random.default_rng(0)
+    normalizer = InfraredNormalizer()
+    for index in range(30):
+        normalizer(scene(index))
+    shown = [
+        normalizer.take((7400 + rng.normal(0, 4, (HEIGHT, WIDTH))).astype(np.uint16))
+        for _ in range(200)
+    ]
+    assert not any(shown[:40])
+    assert all(shown[50:])
+
+
+@pytest.mark.parametrize("mode", ["auto", "percentile"])
+def test_a_stream_that_changes_its_depth_is_shown_from_the_first_frame(mode: str) -> None:
+    normalizer = InfraredNormalizer(NormalizationConfig(mode=mode))
+    for index in range(30):
+        normalizer(scene(index))
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        eight_bit = rng.integers(60, 180, (HEIGHT, WIDTH)).astype(np.uint8)
+        assert normalizer.take(eight_bit)
+        assert np.ptp(normalizer.normalize(eight_bit).astype(int)) > 60

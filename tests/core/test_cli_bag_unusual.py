@@ -1,0 +1,257 @@
+"""`lut-fuse bag` on bags that other programs, other hands and accidents have made of bags."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import bags
+import numpy as np
+import pytest
+import zstandard
+from bags import MILLI, START
+from mcap.reader import make_reader
+from mcap.writer import Writer
+from random_models import random_model
+from ruamel.yaml import YAML
+
+from lut_fuse_core.bag.clock import find_clock_offset
+from lut_fuse_core.cli import main
+from lut_fuse_core.model_file import save_model
+from lut_fuse_core.synthetic import SceneConfig, StreetScene
+
+VISIBLE, INFRARED, INFO = "/visible/image_raw", "/infrared/image_raw", "/visible/camera_info"
+PAIRS = 6
+RNG = np.random.default_rng(0)
+IMAGES = [RNG.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(PAIRS)]
+WARM = [np.ascontiguousarray(image[..., 0]) for image in IMAGES]
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def lut_fuse(tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `lut-fuse bag`; returns exit status, stdout and stderr."""
+    model = tmp_path_factory.mktemp("model") / "random.safetensors"
+    save_model(random_model(), model)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        words = ["bag", *map(str, arguments), "--model", str(model), "--backend", "reference"]
+        status = main(words)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def entries(count: int = PAIRS, late: int = 2 * MILLI, interval: int = 100 * MILLI) -> list:
+    """Pairs of equal stamps whose infrared image is recorded later than the visible one."""
+    found = []
+    for index in range(count):
+        stamp, pixels = START + index * interval, IMAGES[index % PAIRS]
+        infrared = bags.image(INFRARED, WARM[index % PAIRS], "mono8", stamp)
+        found += [
+            bags.image(VISIBLE, pixels, "rgb8", stamp),
+            replace(infrared, recorded=infrared.recorded + late),
+            bags.text("/chatter", str(index), stamp),
+        ]
+    return sorted(found, key=lambda entry: entry.recorded)
+
+
+def report(done: tuple[int, str, str]) -> dict:
+    assert done[0] == 0, done[2]
+    return json.loads(done[1])
+
+
+@pytest.mark.parametrize("case", ["no bag", "more than a bag", "above the input"])
+def test_nothing_but_a_bag_is_replaced(lut_fuse: Run, tmp_path: Path, case: str) -> None:
+    target = tmp_path / "out"
+    bag = bags.write(tmp_path / "in", entries())
+    if case == "no bag":
+        target.mkdir()
+        (target / "metadata.yaml").write_text("title: my experiment\n")
+    elif case == "more than a bag":
+        bags.write(target, entries())
+        (target / "calibration").mkdir()
+        (target / "calibration" / "rig.yaml").write_text("mine")
+    else:
+        bags.write(target, entries())
+        bag = bags.write(target / "sub" / "in", entries())
+    before = {path: path.stat().st_mtime_ns for path in target.rglob("*")}
+    status, _, errors = lut_fuse(bag, target, "--overwrite")
+    assert status == 2, errors
+    assert {path: path.stat().st_mtime_ns for path in target.rglob("*")} == before
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_quality_of_service_edited_in_the_metadata_loses_no_topic(
+    lut_fuse: Run, tmp_path: Path, storage: str
+) -> None:
+    bag = bags.write(tmp_path / "in", entries(), storage)
+    yaml, file = YAML(typ="safe"), bag / "metadata.yaml"
+    content = yaml.load(file.read_text())
+    for topic in content["rosbag2_bagfile_information"]["topics_with_message_count"]:
+        profiles = topic["topic_metadata"]["offered_qos_profiles"]
+        topic["topic_metadata"]["offered_qos_profiles"] = profiles.replace("depth: 5", "depth: 7")
+    with file.open("w") as stream:
+        yaml.dump(content, stream)
+    assert "depth: 7" in file.read_text()
+    found = report(lut_fuse(bag, tmp_path / "out", "--json"))
+    assert (found["pairs"], found["copied"], found["damage"]) == (PAIRS, 3 * PAIRS, None)
+
+
+def rewritten(bag: Path, target: Path, channels: int, metadata: list[dict]) -> Path:
+    """The same messages in one MCAP file, each topic in several channels in turn."""
+    (source,) = bag.glob("*.mcap")
+    with source.open("rb") as stream, target.open("wb") as out:
+        reader, writer = make_reader(stream), Writer(out)
+        writer.start("ros2")
+        known: dict[tuple[str, int], int] = {}
+        for number, (schema, channel, message) in enumerate(reader.iter_messages()):
+            key = (channel.topic, number // 3 % channels)
+            if key not in known:
+                number_of_schema = writer.register_schema(schema.name, schema.encoding, schema.data)
+                facts = {**channel.metadata, **metadata[key[1] % len(metadata)]}
+                known[key] = writer.register_channel(channel.topic, "cdr", number_of_schema, facts)
+            writer.add_message(known[key], message.log_time, message.data, message.log_time)
+        if not metadata[0]:
+            text = writer.register_channel("/events", "json", 0)
+            writer.add_message(text, START, b"{}", START)
+        writer.finish()
+    return target
+
+
+@pytest.mark.parametrize("qos", ["same", "other"])
+def test_a_topic_in_two_channels_is_one_topic(lut_fuse: Run, tmp_path: Path, qos: str) -> None:
+    bag = bags.write(tmp_path / "in", entries())
+    other = {"offered_qos_profiles": ""} if qos == "other" else {"x": "1"}
+    merged = rewritten(bag, tmp_path / "merged.mcap", 2, [{"x": "1"}, other])
+    found = report(lut_fuse(merged, tmp_path / "out", "--json"))
+    assert (found["pairs"], found["copied"], found["damage"]) == (PAIRS, 3 * PAIRS, None)
+    assert len(bags.read_mcap(tmp_path / "out")["/chatter"]) == PAIRS
+
+
+def test_a_channel_that_is_not_ros_is_left_out_and_named(lut_fuse: Run, tmp_path: Path) -> None:
+    bag = bags.write(tmp_path / "in", entries())
+    merged = rewritten(bag, tmp_path / "merged.mcap", 1, [{}])
+    status, _, errors = lut_fuse(merged, tmp_path / "out")
+    assert status == 0
+    assert "not copied" in errors
+    assert "/events" in errors
+    assert "damaged" not in errors
+    assert len(bags.read_mcap(tmp_path / "out")["/fused/image"]) == PAIRS
+
+
+@pytest.mark.parametrize(("interval", "late"), [(16, 700), (33, 1500)])
+def test_an_infrared_image_may_be_recorded_long_after_its_partner(
+    lut_fuse: Run, tmp_path: Path, interval: int, late: int
+) -> None:
+    bag = bags.write(tmp_path / "in", entries(120, late * MILLI, interval * MILLI))
+    found = report(lut_fuse(bag, tmp_path / "out", "--json", "--no-copy"))
+    assert (found["pairs"], found["unpaired_visible"]) == (120, 0)
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_compressed_recording_without_metadata_is_read(
+    lut_fuse: Run, tmp_path: Path, storage: str
+) -> None:
+    bag = bags.write(tmp_path / "in", entries(), storage)
+    (bag / "metadata.yaml").unlink()
+    (file,) = (path for path in bag.iterdir() if path.suffix in (".mcap", ".db3"))
+    file.with_name(f"{file.name}.zstd").write_bytes(zstandard.compress(file.read_bytes()))
+    file.unlink()
+    status, out, _ = lut_fuse(bag, tmp_path / "out", "--json")
+    assert json.loads(out)["pairs"] == PAIRS
+    assert status == 2  # damaged, since it was not closed
+
+
+def test_messages_that_were_compressed_one_by_one_are_read_without_metadata(
+    lut_fuse: Run, tmp_path: Path
+) -> None:
+    packed = [replace(entry, data=zstandard.compress(entry.data)) for entry in entries()]
+    bag = bags.write(tmp_path / "in", packed)
+    (bag / "metadata.yaml").unlink()
+    assert json.loads(lut_fuse(bag, tmp_path / "out", "--json")[1])["pairs"] == PAIRS
+
+
+def test_the_newest_messages_of_a_database_may_be_in_its_log(lut_fuse: Run, tmp_path: Path) -> None:
+    bag = bags.write(tmp_path / "in", entries(), "sqlite3")
+    (file,) = bag.glob("*.db3")
+    copy = tmp_path / "copy" / "copy.db3"
+    copy.parent.mkdir()
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA wal_autocheckpoint=0")
+        rows = database.execute("SELECT * FROM messages ORDER BY id").fetchall()
+        database.execute("DELETE FROM messages WHERE id > 6")
+        database.commit()
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        places = ", ".join("?" * len(rows[0]))
+        database.executemany(f"INSERT OR IGNORE INTO messages VALUES ({places})", rows)
+        database.commit()
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{file}{suffix}", f"{copy}{suffix}")
+    database.close()
+    found = report(lut_fuse(copy, tmp_path / "out", "--json"))
+    assert (found["pairs"], found["damage"]) == (PAIRS, None)
+
+
+def test_an_empty_raw_topic_does_not_hide_the_compressed_one(lut_fuse: Run, tmp_path: Path) -> None:
+    import cv2
+
+    found = []
+    for index in range(PAIRS):
+        stamp = START + index * 100 * MILLI
+        data = cv2.imencode(".png", IMAGES[index])[1].tobytes()
+        found.append(bags.compressed(f"{VISIBLE}/compressed", "png", data, stamp))
+        found.append(bags.image(INFRARED, WARM[index], "mono8", stamp))
+    bag = bags.write(tmp_path / "in", found, "sqlite3")
+    (file,) = bag.glob("*.db3")
+    with sqlite3.connect(file) as database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(topics)")]
+        row = dict(zip(columns, database.execute("SELECT * FROM topics").fetchone(), strict=True))
+        row |= {"id": 99, "name": VISIBLE, "type": bags.IMAGE}
+        places = ", ".join("?" * len(columns))
+        database.execute(f"INSERT INTO topics VALUES ({places})", list(row.values()))
+    database.close()
+    (bag / "metadata.yaml").unlink()
+    out = lut_fuse(bag, tmp_path / "out", "--json")[1]
+    assert json.loads(out)["visible"] == f"{VISIBLE}/compressed"
+
+
+def test_infos_that_begin_late_serve_the_images_before_them(lut_fuse: Run, tmp_path: Path) -> None:
+    late = [bags.info(INFO, START + index * 100 * MILLI, 50.0) for index in range(5, PAIRS)]
+    recording = sorted([*entries(), *late], key=lambda entry: entry.recorded)
+    bag = bags.write(tmp_path / "in", recording)
+    report(lut_fuse(bag, tmp_path / "out", "--json"))
+    read = bags.read_mcap(tmp_path / "out", "/fused/image", "/fused/camera_info")
+    stamps = [
+        sorted((each.message.header.stamp.sec, each.message.header.stamp.nanosec) for each in found)
+        for found in read.values()
+    ]
+    assert stamps[0] == stamps[1]
+    assert len(stamps[0]) == PAIRS
+
+
+@pytest.mark.parametrize("name", ["/rgb image", "/1st", "//double", "/trailing/", "relative"])
+def test_a_name_that_is_no_topic_is_refused(lut_fuse: Run, tmp_path: Path, name: str) -> None:
+    bag = bags.write(tmp_path / "in", entries())
+    status, _, errors = lut_fuse(bag, tmp_path / "out", "--fused", name)
+    assert status == 2
+    assert "no topic name" in errors
+
+
+def test_cameras_that_do_not_stamp_have_an_offset_too(tmp_path: Path) -> None:
+    scene = StreetScene(SceneConfig(width=64, height=48, rate=10.0, people=12, cars=8))
+    found = []
+    for index in range(150):
+        frame, stamp = scene.frame(index), START + index * 100 * MILLI
+        found.append(replace(bags.image(VISIBLE, frame.visible, "rgb8", 0), recorded=stamp))
+        late = bags.image(INFRARED, frame.infrared, "16UC1", 0)
+        found.append(replace(late, recorded=stamp + 300 * MILLI))
+    bag = bags.write(tmp_path / "in", sorted(found, key=lambda entry: entry.recorded))
+    assert find_clock_offset(bag).seconds == pytest.approx(0.3, abs=0.06)
