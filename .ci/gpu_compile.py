@@ -48,6 +48,8 @@ def compile_with_nvcc(source):
         ["nvcc", "--list-gpu-arch"], check=True, capture_output=True, text=True
     ).stdout.split()
     cards = {card for card in CARDS if f"compute_{card}" in listed}
+    if not cards:
+        sys.exit("gpu-compile: this nvcc knows none of the cards; a newer CUDA is needed")
     targets = [f"-gencode=arch=compute_{card},code=sm_{card}" for card in sorted(cards)]
     flags = ["-std=c++17", "--fatbin", "--threads=0", "-Werror=all-warnings"]
     with tempfile.TemporaryDirectory() as folder:

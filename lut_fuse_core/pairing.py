@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -61,8 +62,11 @@ class StampPairer(Generic[V, I]):
         self.unpaired_infrared = 0
         self.closest: int | None = None
         """Smallest distance of a visible item that found no partner, in nanoseconds."""
-        self.forced = False
-        """Whether items were decided on because too many waited."""
+        self.missed = False
+        """Whether a partner came after its item was given up, since too many waited."""
+        self._given_up: dict[str, deque[int]] = {
+            side: deque(maxlen=1024) for side in ("visible", "infrared")
+        }
         self.capacity = capacity
         self._reach = tolerance + disorder
         self._reuse = reuse_infrared
@@ -80,6 +84,7 @@ class StampPairer(Generic[V, I]):
         if self._decided is not None and stamp < self._decided:
             self.unpaired_visible += 1  # too late: its successors are out already
             return pairs
+        self._look_back(stamp, "infrared")
         insort(self._visible, Stamped(stamp, item), key=_stamp)
         return pairs + self._decide()
 
@@ -90,9 +95,11 @@ class StampPairer(Generic[V, I]):
         if self._used is not None and stamp < self._used.stamp:
             self.unpaired_infrared += 1
             return pairs
+        self._look_back(stamp, "visible")
         insort(self._infrared, Stamped(stamp, item), key=_stamp)
         pairs += self._decide()
         while len(self._infrared) > self.capacity:
+            self._given_up["infrared"].append(self._infrared[0].stamp)
             self._drop_infrared(1)
         return pairs
 
@@ -102,10 +109,18 @@ class StampPairer(Generic[V, I]):
         self._drop_infrared(len(self._infrared))
         return pairs
 
+    def _look_back(self, stamp: int, side: str) -> None:
+        """Note whether the partner of an item that came now was given up before."""
+        self.missed = self.missed or any(
+            abs(stamp - given_up) <= self.tolerance for given_up in self._given_up[side]
+        )
+
     def _start_anew(self) -> None:
         self._visible, self._infrared = [], []
         self._newest_visible = self._newest_infrared = None
         self._decided = self._used = None
+        for stamps in self._given_up.values():
+            stamps.clear()
 
     def _notice_jump(self, stamp: int, newest: int | None) -> list[Pair[V, I]]:
         if newest is None or stamp >= newest - JUMP_BACK:
@@ -124,7 +139,6 @@ class StampPairer(Generic[V, I]):
 
     def _is_ripe(self, stamp: int) -> bool:
         if max(len(self._visible), len(self._infrared)) > self.capacity:
-            self.forced = True
             return True
         newest = (self._newest_visible, self._newest_infrared)
         return all(latest is not None and latest >= stamp + self._reach for latest in newest)
@@ -137,12 +151,14 @@ class StampPairer(Generic[V, I]):
             nearest = nearest - 1 if nearest > 0 else None
         if nearest is None:
             self.unpaired_visible += 1
+            self._given_up["visible"].append(visible.stamp)
             return None
         infrared = self._infrared[nearest]
         distance = abs(infrared.stamp - visible.stamp)
         if distance > self.tolerance:
             self.unpaired_visible += 1
             self.closest = distance if self.closest is None else min(distance, self.closest)
+            self._given_up["visible"].append(visible.stamp)
             return None
         self._drop_infrared(nearest)
         self._used = infrared

@@ -222,7 +222,8 @@ class FusionPipeline:
             self.status,
             replaced=f"'{name}' failed while running ({error}); '{self.fuser.backend.name}' fuses",
         )
-        self._held = self._registered = None
+        if self._held is not None and self._held.image is None:
+            self._held = self._registered = None
 
     def _process(
         self,

@@ -38,6 +38,7 @@ class GpuBackend:
         self.model, self.device = model, device
         self._process = os.getpid()
         self.precision, self.fuser = checked_fuser(self.name, model, device, wanted, make)
+        self._checked = self.fuser.stage.generation
 
     def fuse(
         self,
@@ -76,11 +77,11 @@ class GpuBackend:
             raise BackendUnavailableError(
                 f"the '{self.name}' backend was made before this process was forked; make it anew"
             )
-        generation = self.fuser.stage.generation
         try:
             yield
-            if self.fuser.stage.generation != generation:
+            if self.fuser.stage.generation != self._checked:
                 require_agreement(self.fuser.fuse, self.model, self.precision, self.device.name)
+                self._checked = self.fuser.stage.generation
         except LutFuseError:
             raise
         except Exception as error:

@@ -69,7 +69,7 @@ def faster_backend(
         except Exception as error:  # out of memory, a launch that fails: CuPy's, TensorRT's own
             reasons.append(f"{backend.name}: {error}")
     if reasons:
-        return _working(backends, reasons)
+        return _working([each for each in backends if each.name in found], reasons)
     fastest = min(backends, key=lambda backend: found[backend.name])
     shown = ", ".join(f"'{name}' takes {seconds * 1e3:.3f} ms" for name, seconds in found.items())
     _log.warning("measured once, and kept in %s: %s; '%s' is taken", path, shown, fastest.name)

@@ -138,7 +138,7 @@ def fuse_bag(
             fusing.run(progress)
             report = fusing.report(str(target), storage, start)
             pairer = fusing.pairer
-            require_pairs(report, pairer.closest, options.reach, pairer.forced)
+            require_pairs(report, pairer.closest, options.reach, pairer.missed)
     return replace(report, seconds=time.perf_counter() - start)
 
 
@@ -192,7 +192,8 @@ class _Fusing:
             self.infos.take(parse_message(connection, data), data)
         elif connection.id in (self.topics.visible.id, self.topics.infrared.id):
             # Streams may be recorded seconds apart; what waits for a partner is not decoded.
-            self.pairer.capacity = max(MOST_WAITING[0], min(MOST_WAITING[1], WAITING // len(data)))
+            room = WAITING // max(1, len(data))
+            self.pairer.capacity = max(MOST_WAITING[0], min(MOST_WAITING[1], room))
             message = parse_message(connection, data)
             stamp = stamp_of(message)
             if stamp == 0:
@@ -233,6 +234,7 @@ class _Fusing:
             infrared_time=infrared.stamp / NANOSECONDS,
         )
         if self.pipeline.status.source == "visible":
+            self.held = None
             raise InputError("an infrared image does not fit the visible one it was held for")
         self.held = infrared
         return fused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
@@ -57,6 +58,7 @@ class BagReader:
         files = _storage_files(self.path)
         self.storage = STORAGES[files[0].suffix]
         metadata = metadata_of(self.path)
+        self._listed = len(metadata.get("relative_file_paths") or files)
         self.version: int | None = metadata.get("version")
         self._reader = self._open(files)
         # A topic may have several connections, of several publishers, and metadata.yaml may spell
@@ -97,8 +99,11 @@ class BagReader:
 
     def _open(self, files: list[Path]) -> _Storage:
         try:
-            if any(_has_log(file) for file in files):
-                raise InputError("its newest messages are in a log beside it")
+            logs = any(_has_log(file) for file in files)
+            logged = _salvage(_with_logs(files, self._stack), self._stack) if logs else None
+            if logged is not None:
+                self.damage = logged.damage
+                return logged
             return self._stack.enter_context(Reader(self.path))
         except Exception as error:  # as above
             salvaged = _salvage(files, self._stack)
@@ -106,7 +111,8 @@ class BagReader:
                 raise InputError(f"nothing in the bag {self.path} can be read: {error}") from error
             if (self.path / "metadata.yaml").exists() or self.path.is_file():
                 # What another reader refuses but is read here to its end is whole.
-                self.damage = None if salvaged.whole else _one_line(error)
+                whole = salvaged.whole and len(files) >= self._listed
+                self.damage = None if whole else _one_line(error)
             else:
                 self.damage = salvaged.damage or "the recording was not closed (no metadata.yaml)"
             return salvaged
@@ -138,8 +144,9 @@ def _salvage(files: list[Path], stack: ExitStack) -> _Salvage | None:
     parts: list[SalvagedMcap | SalvagedSqlite] = []
     for file in files:
         kind: Any = SalvagedMcap if file.suffix == ".mcap" else SalvagedSqlite
+        plain = _plain(file, stack)
         with suppress(InputError, OSError, sqlite3.Error):
-            parts.append(stack.enter_context(kind(_plain(file, stack))))
+            parts.append(stack.enter_context(kind(plain)))
     salvage = _Salvage(parts, whole=len(parts) == len(files))
     return salvage if salvage.message_count else None
 
@@ -150,13 +157,29 @@ def _plain(file: Path, stack: ExitStack) -> Path:
     if file.exists() or not compressed.exists():
         return file
     plain = Path(stack.enter_context(tempfile.TemporaryDirectory())) / file.name
-    with (
-        compressed.open("rb") as source,
-        plain.open("wb") as target,
-        suppress(zstandard.ZstdError),  # a cut file gives what it has
-    ):
-        zstandard.ZstdDecompressor().copy_stream(source, target)
+    try:
+        with (
+            compressed.open("rb") as source,
+            plain.open("wb") as target,
+            suppress(zstandard.ZstdError),  # a cut file gives what it has
+        ):
+            zstandard.ZstdDecompressor().copy_stream(source, target)
+    except OSError as error:
+        raise InputError(
+            f"{compressed} cannot be unpacked into {plain.parent} ({error.strerror}); TMPDIR names "
+            "another place"
+        ) from None
     return plain
+
+
+def _with_logs(files: list[Path], stack: ExitStack) -> list[Path]:
+    """Copies of databases and their logs: to read a log, sqlite writes beside it."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    for file in files:
+        for name in (file.name, f"{file.name}-wal"):
+            if (file.parent / name).exists():
+                shutil.copyfile(file.parent / name, folder / name)
+    return [folder / file.name for file in files]
 
 
 def _decompressed(data: bytes) -> bytes:

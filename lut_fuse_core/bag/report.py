@@ -52,11 +52,11 @@ class BagReport:
         return {**asdict(self), "seconds": round(self.seconds, 3), "fps": round(self.rate, 2)}
 
 
-def require_pairs(report: BagReport, closest: int | None, tolerance: float, forced: bool) -> None:
+def require_pairs(report: BagReport, closest: int | None, tolerance: float, missed: bool) -> None:
     """Raise InputError, saying why, if nothing could be fused.
 
-    closest: smallest distance of stamps without a partner, nanoseconds. tolerance: seconds. forced:
-    whether images were given up because too many waited.
+    closest: smallest distance of stamps without a partner, nanoseconds. tolerance: seconds. missed:
+    whether a partner came after its image was given up, since too many waited.
     """
     if report.pairs:
         return
@@ -68,7 +68,7 @@ def require_pairs(report: BagReport, closest: int | None, tolerance: float, forc
     hint, advice = "the two topics do not overlap in time", "try a larger --tolerance"
     if closest is not None:
         hint = f"the closest are {closest / NANOSECONDS:.3f} s apart"
-    if forced:
+    if missed:
         hint = "those of one moment lie so far apart in the recording that they cannot wait"
         advice = "record both cameras on one machine, or at a lower rate"
     if report.damage:

@@ -22,6 +22,9 @@ Storage = Literal["mcap", "sqlite3"]
 STORE = get_typestore(Stores.ROS2_HUMBLE)
 """Message types of ROS itself; those that matter here are the same in all versions of ROS 2."""
 
+DEMO_MARK = ".lut-fuse-demo"
+"""Empty file in bags that a demo made, and may make anew."""
+
 _UNKNOWN_HASH = "RIHS01_unknown"
 _IDL_SEPARATOR = "=" * 80 + "\n"
 
@@ -90,7 +93,7 @@ def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
             raise InputError(f"{target} is, or holds, the input bag; choose another output")
     if not metadata_of(target):
         raise InputError(f"{target} is there already and is no bag; choose another output")
-    if more := sorted(path.name for path in target.iterdir() if not _belongs_to_a_bag(path)):
+    if more := sorted({path.name for path in target.iterdir()} - _names_in_a_bag(target)):
         raise InputError(
             f"{target} holds more than a bag ({', '.join(more[:3])}); choose another output"
         )
@@ -98,11 +101,12 @@ def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
         raise InputError(f"the bag {target} is there already; pass --overwrite to replace it")
 
 
-def _belongs_to_a_bag(path: Path) -> bool:
-    if path.is_dir():
-        return False
-    name = path.name.removesuffix(".zstd").removesuffix("-wal").removesuffix("-shm")
-    return name == "metadata.yaml" or Path(name).suffix in STORAGES or name.startswith(".")
+def _names_in_a_bag(bag: Path) -> set[str]:
+    """What may lie in the folder of a bag, besides `DEMO_MARK`."""
+    files = [Path(str(file)).name for file in metadata_of(bag).get("relative_file_paths") or ()]
+    beside = ("", ".zstd", "-wal", "-shm")
+    names = {f"{file}{suffix}" for file in files for suffix in beside}
+    return names | {"metadata.yaml", DEMO_MARK}
 
 
 @contextmanager

@@ -46,8 +46,8 @@ class Board:
             raise InputError(
                 f"a board of {self.columns}x{self.rows} is too small; 3x3 is the least"
             )
-        if self.kind == "chessboard" and self.columns == self.rows:
-            raise InputError("a square chessboard looks the same turned by a quarter; take another")
+        if self.kind in ("chessboard", "circles") and self.columns == self.rows:
+            raise InputError("a square board looks the same turned by a quarter; take another")
         if self.kind == "asymmetric_circles" and self.rows % 2 == 0:
             raise InputError(
                 "an asymmetric grid of an even number of rows looks the same upside down; take an "

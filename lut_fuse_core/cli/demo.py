@@ -12,6 +12,7 @@ from pathlib import Path
 from lut_fuse_core.bag import BagOptions, fuse_bag
 from lut_fuse_core.bag.images import infrared_images, visible_images
 from lut_fuse_core.bag.street import INFRARED_TOPIC, VISIBLE_TOPIC, record_street
+from lut_fuse_core.bag.writer import DEMO_MARK
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
@@ -35,9 +36,6 @@ visible, infrared and fused images side by side.
 HEADINGS = ("visible", "infrared", "fused")
 RATE = 15.0
 MOMENTS = 4
-
-MARK = ".lut-fuse-demo"
-"""Empty file in bags that a demo made, and may make anew."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -100,10 +98,10 @@ def run(options: argparse.Namespace) -> int:
     with tidy_termination():
         with progress_bar("recording the street", "frames") as show:
             record_street(street, scene, options.frames, overwrite=True, progress=show)
-        (street / MARK).touch()
+        (street / DEMO_MARK).touch()
         with progress_bar("fusing the bag", "messages") as show:
             report = fuse_bag(street, fused, pipeline, BagOptions(overwrite=True), show)
-        (fused / MARK).touch()
+        (fused / DEMO_MARK).touch()
         codec = _show(street, fused, config, options.frames, sheet, video)
     if options.json:
         shown = {"contact_sheet": str(sheet), "video": str(video), "video_codec": codec}
@@ -119,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
 def _check_ours(*bags: Path) -> None:
     """Raises InputError if somebody else's bags would be lost."""
     for bag in bags:
-        if bag.exists() and not (bag / MARK).exists():
+        if bag.exists() and not (bag / DEMO_MARK).exists():
             raise InputError(
                 f"{bag} is there already, and no demo made it; choose another --output, or "
                 "--overwrite it"

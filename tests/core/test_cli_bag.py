@@ -574,6 +574,8 @@ def test_a_bag_with_a_damaged_middle_is_fused_up_to_there(lut_fuse, tmp_path):
 def start_fusing(bag: Path, out: Path, model: Path, **options) -> subprocess.Popen:
     words = ["bag", bag, out, "--overwrite", "--model", model, "--backend", "reference"]
     program = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
+    # Under nohup the tests ignore hang-ups, and their children would, too.
+    options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
         stderr=subprocess.PIPE,

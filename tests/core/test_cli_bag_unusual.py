@@ -255,3 +255,67 @@ def test_cameras_that_do_not_stamp_have_an_offset_too(tmp_path: Path) -> None:
         found.append(replace(late, recorded=stamp + 300 * MILLI))
     bag = bags.write(tmp_path / "in", sorted(found, key=lambda entry: entry.recorded))
     assert find_clock_offset(bag).seconds == pytest.approx(0.3, abs=0.06)
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_part_that_is_missing_is_damage(lut_fuse: Run, tmp_path: Path, storage: str) -> None:
+    bag = bags.write(tmp_path / "in", entries(), storage)
+    yaml, file = YAML(typ="safe"), bag / "metadata.yaml"
+    content = yaml.load(file.read_text())
+    content["rosbag2_bagfile_information"]["relative_file_paths"].append(f"in_1.{storage}")
+    with file.open("w") as stream:
+        yaml.dump(content, stream)
+    status, out, _ = lut_fuse(bag, tmp_path / "out", "--json")
+    assert (status, json.loads(out)["pairs"]) == (2, PAIRS)
+    assert json.loads(out)["damage"]
+
+
+def test_a_message_without_content_is_one_that_cannot_be_used(
+    lut_fuse: Run, tmp_path: Path
+) -> None:
+    recording = entries()
+    recording[0] = replace(recording[0], data=b"")
+    kinds = {entry.topic for entry in recording}
+    assert len(kinds) == 3
+    found = lut_fuse(bags.write(tmp_path / "in", recording), tmp_path / "out", "--json")
+    assert json.loads(found[1])["pairs"] >= PAIRS - 1
+
+
+def test_clocks_an_hour_apart_are_told_by_how_much(lut_fuse: Run, tmp_path: Path) -> None:
+    found = []
+    for index in range(700):
+        stamp = START + index * 33 * MILLI
+        found.append(bags.image(VISIBLE, IMAGES[0], "rgb8", stamp))
+        late = bags.image(INFRARED, WARM[0], "mono8", stamp + 3_600_000 * MILLI)
+        found.append(replace(late, recorded=stamp + 5 * MILLI))
+    bag = bags.write(tmp_path / "in", found)
+    status, _, errors = lut_fuse(bag, tmp_path / "out")
+    assert status == 2
+    assert "the closest are 35" in errors
+
+
+def test_a_log_in_a_folder_that_must_not_be_written_is_read(lut_fuse: Run, tmp_path: Path) -> None:
+    bag = bags.write(tmp_path / "in", entries(), "sqlite3")
+    (file,) = bag.glob("*.db3")
+    copy = tmp_path / "copy.db3"
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("UPDATE topics SET id = id")
+        database.commit()
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{file}{suffix}", f"{copy}{suffix}")
+    database.close()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert report(lut_fuse(copy, tmp_path / "out", "--json"))["pairs"] == PAIRS
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "out"])
+
+
+def test_files_beside_a_bag_that_it_does_not_name_are_kept(lut_fuse: Run, tmp_path: Path) -> None:
+    bag, target = bags.write(tmp_path / "in", entries()), bags.write(tmp_path / "out", entries())
+    for name in ("field_trip.mcap", ".notes"):
+        (target / name).write_text("mine")
+        status, _, errors = lut_fuse(bag, target, "--overwrite")
+        assert status == 2
+        assert name in errors
+        (target / name).unlink()
+    assert lut_fuse(bag, target, "--overwrite")[0] == 0

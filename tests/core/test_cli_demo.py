@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from lut_fuse_core.bag.writer import DEMO_MARK
 from lut_fuse_core.cli import main
-from lut_fuse_core.cli.demo import MARK
 
 FRAMES = 12
 ARGUMENTS = ["--size", "96x64", "--frames", str(FRAMES), "--backend", "reference"]
@@ -91,7 +91,7 @@ def test_impossible_demos_are_refused(tmp_path, arguments):
 
 
 def test_a_bag_that_no_demo_made_is_kept(folder, tmp_path, capsys):
-    shutil.copytree(folder / "street", tmp_path / "fused", ignore=lambda *_: {MARK})
+    shutil.copytree(folder / "street", tmp_path / "fused", ignore=lambda *_: {DEMO_MARK})
     before = {path.name: path.read_bytes() for path in (tmp_path / "fused").iterdir()}
     assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 2
     assert "no demo made it" in capsys.readouterr().err
@@ -99,5 +99,5 @@ def test_a_bag_that_no_demo_made_is_kept(folder, tmp_path, capsys):
     assert main(["demo", "-o", str(tmp_path), *ARGUMENTS, "--overwrite"]) == 0
     assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 0
     shutil.rmtree(tmp_path / "fused")
-    shutil.copytree(folder / "street", tmp_path / "fused", ignore=lambda *_: {MARK})
+    shutil.copytree(folder / "street", tmp_path / "fused", ignore=lambda *_: {DEMO_MARK})
     assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 2

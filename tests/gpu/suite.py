@@ -226,13 +226,17 @@ def command_step(
     )  # fmt: skip
     try:
         output, _ = running.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as stopped:
         # With what it started: a program under compute-sanitizer would go on and spoil the times.
         os.killpg(running.pid, signal.SIGKILL)
-        output, _ = running.communicate()
+        output = stopped.stdout or ""
+        output = output.decode(errors="replace") if isinstance(output, bytes) else output
         outcome: Outcome = "skipped" if may_be_slow else "failed"
         print(output[-4000:], file=sys.stderr)
         return Step(name, outcome, seconds, f"not finished after {seconds:.0f} s")
+    except BaseException:
+        os.killpg(running.pid, signal.SIGKILL)
+        raise
     took = time.perf_counter() - start
     lines = output.strip().splitlines() or [""]
     if running.returncode == 0:
