@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -173,7 +174,13 @@ def _plain(file: Path, stack: ExitStack) -> Path:
 
 
 def _with_logs(files: list[Path], stack: ExitStack) -> list[Path]:
-    """Copies of databases and their logs: to read a log, sqlite writes beside it."""
+    """Databases whose logs can be read. For that sqlite writes beside them: what it leaves there is
+    removed again, and where it must not write they are copied."""
+    if all(os.access(file.parent, os.W_OK) for file in files):
+        for index in (file.with_name(f"{file.name}-shm") for file in files):
+            if not index.exists():  # else somebody has the database open
+                stack.callback(index.unlink, missing_ok=True)
+        return files
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     for file in files:
         for name in (file.name, f"{file.name}-wal"):
