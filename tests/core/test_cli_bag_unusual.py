@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -294,7 +295,11 @@ def test_clocks_an_hour_apart_are_told_by_how_much(lut_fuse: Run, tmp_path: Path
     assert "the closest are 35" in errors
 
 
-def test_a_log_in_a_folder_that_must_not_be_written_is_read(lut_fuse: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("writable", [True, False])
+def test_reading_a_log_leaves_nothing_behind(
+    lut_fuse: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: writable)
     bag = bags.write(tmp_path / "in", entries(), "sqlite3")
     (file,) = bag.glob("*.db3")
     copy = tmp_path / "copy.db3"
