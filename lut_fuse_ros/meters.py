@@ -39,16 +39,15 @@ class RateMeter:
     def __init__(self, now: float) -> None:
         self._gaps: deque[float] = deque(maxlen=5)
         self._start = now
-        self._last = now
-        self._any = False
+        self._last: float | None = None
         self._times: deque[float] = deque(maxlen=2048)
 
     def tick(self, now: float) -> None:
         """Note an event."""
         self._times.append(now)
-        if self._any:
+        if self._last is not None:
             self._gaps.append(now - self._last)
-        self._last, self._any = now, True
+        self._last = now
 
     def rate(self, now: float) -> float:
         """Events per second up to ``now``."""
@@ -62,7 +61,7 @@ class RateMeter:
 
     def silence(self, now: float) -> float:
         """Seconds since the last event, or since the start."""
-        return now - self._last
+        return now - (self._start if self._last is None else self._last)
 
 
 class Statistics:

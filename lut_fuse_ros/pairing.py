@@ -70,7 +70,6 @@ class Pairing:
         self._latest_infrared: Any = None
         self._latest_used = False
         self._first_jump: _Jump | None = None
-        self._newest_stamp = dict.fromkeys(topics.INPUTS, 0)
         self._newest_job = -1
         self._resynchronise()
         self.subscriptions = [
@@ -167,7 +166,6 @@ class Pairing:
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, NANOSECONDS)
         if self._stamps[side].jumped(stamp, now):
             self._jumped(side, stamp)
-        self._newest_stamp[side] = stamp
         self.offset.arrived(side, stamp)
         if self.parameters.sync_method == "stamps":
             if self._first_jump is not None and self._first_jump.side == side:
@@ -183,7 +181,7 @@ class Pairing:
         if (
             first is None
             or first.side == side
-            or abs(self._newest_stamp[first.side] - stamp) > JUMP_TOGETHER
+            or abs((self._stamps[first.side].newest or 0) - stamp) > JUMP_TOGETHER
         ):
             self._statistics.count("clock_jumps")
             self._resynchronise()

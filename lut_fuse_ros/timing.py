@@ -23,6 +23,11 @@ class StampWatch:
     def __init__(self) -> None:
         self._last: tuple[int, float] | None = None
 
+    @property
+    def newest(self) -> int | None:
+        """The latest stamp (ns); None before the first."""
+        return None if self._last is None else self._last[0]
+
     def jumped(self, stamp: int, now: float) -> bool:
         """Note a stamp (ns) and its arrival (s). Returns whether the clock was set since the one
         before."""

@@ -152,10 +152,7 @@ class Worker:
             self._failed("malformed", error)
             return None, self.parameters.fallback_policy == "last_infrared"
         layout = (infrared.dtype, infrared.shape)
-        if self._infrared_format not in (None, layout):
-            # The range learnt from the other format would show this one black or white.
-            self._pipeline.reset()
-            self._statistics.count("format_changes")
+        self._statistics.count("format_changes", self._infrared_format not in (None, layout))
         self._infrared_format = layout
         return infrared, job.hold
 

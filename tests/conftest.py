@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 from random_models import random_model
 
+from lut_fuse_core.cli import main
 from lut_fuse_core.model import FusionModel
+from lut_fuse_core.model_file import save_model
+
+ToolResult = tuple[int, str, str]
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 
@@ -37,3 +41,23 @@ def make_model() -> Callable[..., FusionModel]:
 def model() -> FusionModel:
     """A small time-stable model with random contents."""
     return random_model()
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random model on disk."""
+    path = tmp_path_factory.mktemp("model") / "random.safetensors"
+    save_model(random_model(), path)
+    return path
+
+
+@pytest.fixture
+def run_tool(model_file: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., ToolResult]:
+    """Run a subcommand of `lut-fuse` with that model; returns exit status, stdout and stderr."""
+
+    def run(*words: object) -> ToolResult:
+        status = main([*map(str, words), "--model", str(model_file), "--backend", "reference"])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run

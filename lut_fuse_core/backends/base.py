@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from lut_fuse_core.errors import InputError
+from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.features import UInt8Array
 
 if TYPE_CHECKING:
@@ -114,6 +114,18 @@ def check_pair(
     if coverage is not None and (coverage.dtype != np.uint8 or coverage.shape != (height, width)):
         raise InputError(
             f"coverage must be ({height}, {width}) uint8, not {coverage.shape} {coverage.dtype}"
+        )
+
+
+def check_process(name: str, process: int) -> None:
+    """Raise BackendUnavailableError in a fork of the process that a backend was made in.
+
+    Neither its threads nor its GPU context survive, and to wait for them never ends.
+    """
+    if os.getpid() != process:
+        raise BackendUnavailableError(
+            f"the '{name}' backend was made before this process was forked; make it anew here, or "
+            "take 'native'"
         )
 
 

@@ -14,8 +14,7 @@ import onnxruntime
 
 from lut_fuse_core import features
 from lut_fuse_core.backends import cpu_kernel
-from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair, usable_cores
-from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair, check_process, usable_cores
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray, FusionModel
 from lut_fuse_core.onnx_export import encoder_to_onnx
@@ -60,12 +59,7 @@ class CpuBackend:
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`."""
         check_pair(visible, infrared, strength, coverage, out)
-        if os.getpid() != self._process:
-            # Neither our threads nor ONNX Runtime's survive a fork; to wait for them never ends.
-            raise BackendUnavailableError(
-                "the 'cpu' backend was made before this process was forked; make it anew here, or "
-                "take 'native'"
-            )
+        check_process(self.name, self._process)
         visible, infrared = np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
         if coverage is None:
             coverage = np.broadcast_to(np.uint8(255), infrared.shape)

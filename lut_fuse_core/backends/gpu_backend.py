@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lut_fuse_core.backends.base import check_process
 from lut_fuse_core.backends.gpu_check import require_agreement, require_registration
 from lut_fuse_core.backends.gpu_device import GpuDevice
 from lut_fuse_core.backends.gpu_frame import GpuFuser
@@ -73,10 +74,7 @@ class GpuBackend:
     def _failing(self) -> Iterator[None]:
         """Whatever CuPy or TensorRT raise becomes BackendUnavailableError, and what a larger image
         than before is computed with is held against the reference, too."""
-        if os.getpid() != self._process:
-            raise BackendUnavailableError(
-                f"the '{self.name}' backend was made before this process was forked; make it anew"
-            )
+        check_process(self.name, self._process)
         try:
             yield
             if self.fuser.stage.generation != self._checked:

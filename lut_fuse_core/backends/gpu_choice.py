@@ -120,7 +120,7 @@ def _working(backends: list[Backend], reasons: list[str]) -> Backend:
         for reason in reasons:
             _log.warning("'%s' is taken, for one cannot be used: %s", backend.name, reason)
         return backend
-    raise BackendUnavailableError("; ".join(dict.fromkeys(reasons)))
+    raise BackendUnavailableError("; ".join(reasons))
 
 
 def _record_path(device: GpuDevice, model: FusionModel, tensorrt: str, options: GpuOptions) -> Path:

@@ -95,8 +95,7 @@ class BagReader:
                 self.damage = self.damage or _one_line(error)
                 return
             connection, recorded, data = message
-            if _key(connection) in self._merged:
-                yield self._merged[_key(connection)], recorded, data
+            yield self._merged[_key(connection)], recorded, data
 
     def _open(self, files: list[Path]) -> _Storage:
         try:
@@ -128,17 +127,16 @@ class _Salvage:
         self.message_count = sum(part.message_count for part in parts)
         self.damage = next((part.damage for part in parts if part.damage), None)
         self.whole = whole and all(part.whole for part in parts)
-        self._merged = _merged(each for part in parts for each in part.connections)
-        self.connections = list(self._merged.values())
+        self.connections = [each for part in parts for each in part.connections]
 
     def messages(self, connections: Collection[Connection] = ()) -> Iterator[Message]:
-        wanted = {_key(connection) for connection in connections or self.connections}
+        wanted = {_key(connection) for connection in connections}
         for part in self._parts:
             for connection, time, data in part.messages():
                 if _key(connection) in wanted:
                     # Compressed one by one, which only metadata.yaml says; no CDR begins like this.
                     plain = _decompressed(data) if data.startswith(ZSTD_MAGIC) else data
-                    yield self._merged[_key(connection)], time, plain
+                    yield connection, time, plain
 
 
 def _salvage(files: list[Path], stack: ExitStack) -> _Salvage | None:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinitionFormat, Qos
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -91,9 +91,10 @@ def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
         inside = source.resolve()
         if target.resolve() in (inside, *inside.parents):
             raise InputError(f"{target} is, or holds, the input bag; choose another output")
-    if not metadata_of(target):
+    metadata = metadata_of(target)
+    if not metadata:
         raise InputError(f"{target} is there already and is no bag; choose another output")
-    if more := sorted({path.name for path in target.iterdir()} - _names_in_a_bag(target)):
+    if more := sorted({path.name for path in target.iterdir()} - _names_in_a_bag(metadata)):
         raise InputError(
             f"{target} holds more than a bag ({', '.join(more[:3])}); choose another output"
         )
@@ -101,9 +102,9 @@ def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
         raise InputError(f"the bag {target} is there already; pass --overwrite to replace it")
 
 
-def _names_in_a_bag(bag: Path) -> set[str]:
-    """What may lie in the folder of a bag, besides `DEMO_MARK`."""
-    files = [Path(str(file)).name for file in metadata_of(bag).get("relative_file_paths") or ()]
+def _names_in_a_bag(metadata: dict[str, Any]) -> set[str]:
+    """What may lie in the folder of a bag with this metadata."""
+    files = [Path(str(file)).name for file in metadata.get("relative_file_paths") or ()]
     beside = ("", ".zstd", "-wal", "-shm")
     names = {f"{file}{suffix}" for file in files for suffix in beside}
     return names | {"metadata.yaml", DEMO_MARK}

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import bags
@@ -25,8 +26,6 @@ from ruamel.yaml import YAML
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.bag.street import record_street
-from lut_fuse_core.cli import main
-from lut_fuse_core.model_file import save_model
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 HEIGHT, WIDTH, PAIRS = 48, 64, 6
@@ -40,32 +39,16 @@ SECRET = "my_robot_msgs/msg/Secret"
 VISIBLE, INFRARED = "/visible/image_raw", "/infrared/image_raw"
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    from random_models import random_model
-
-    path = tmp_path_factory.mktemp("model") / "random.safetensors"
-    save_model(random_model(), path)
-    return path
-
-
 @pytest.fixture
-def lut_fuse(model, capsys):
+def lut_fuse(run_tool):
     """Run `lut-fuse bag`; returns exit status, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        words = ["bag", *map(str, arguments), "--model", str(model), "--backend", "reference"]
-        status = main(words)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+    return partial(run_tool, "bag")
 
 
 @pytest.fixture
-def expected(model):
+def expected(model_file):
     """The fused image of a pair that needs no normalisation."""
-    fuser = Fuser(model, backend="reference")
+    fuser = Fuser(model_file, backend="reference")
     return lambda index: fuser.fuse(FRAMES[index].visible, GREY[index])
 
 
@@ -349,7 +332,9 @@ def swinging_cameras(count: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("clock", ["report", "correct"])
-def test_a_wrong_offset_is_put_right_along_the_way_when_told_to(lut_fuse, model, tmp_path, clock):
+def test_a_wrong_offset_is_put_right_along_the_way_when_told_to(
+    lut_fuse, model_file, tmp_path, clock
+):
     """Clocks 0.3 s apart, said to be 0.25 s: neighbours pair until the estimate takes over."""
     views, found = swinging_cameras(300), []
     for index, view in enumerate(views):
@@ -362,7 +347,7 @@ def test_a_wrong_offset_is_put_right_along_the_way_when_told_to(lut_fuse, model,
     _, out, errors = lut_fuse(bag, tmp_path / "out", *options, "--json")
     assert json.loads(out)["clock_offset"] == pytest.approx(0.3, abs=0.02)
     assert "infrared clock is +0.3" in errors
-    fuser = Fuser(model, backend="reference")
+    fuser = Fuser(model_file, backend="reference")
     right = []
     for read in bags.read_mcap(tmp_path / "out", "/fused/image")["/fused/image"][-100:]:
         view = views[(nanoseconds(read.message) - START) // (50 * MILLI)]
@@ -571,8 +556,8 @@ def test_a_bag_with_a_damaged_middle_is_fused_up_to_there(lut_fuse, tmp_path):
     assert f"of {len(found)} messages" in errors
 
 
-def start_fusing(bag: Path, out: Path, model: Path, **options) -> subprocess.Popen:
-    words = ["bag", bag, out, "--overwrite", "--model", model, "--backend", "reference"]
+def start_fusing(bag: Path, out: Path, model_file: Path, **options) -> subprocess.Popen:
+    words = ["bag", bag, out, "--overwrite", "--model", model_file, "--backend", "reference"]
     program = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
     # Under nohup the tests ignore hang-ups, and their children would, too.
     options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
@@ -585,7 +570,9 @@ def start_fusing(bag: Path, out: Path, model: Path, **options) -> subprocess.Pop
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_a_full_disk_leaves_the_old_output_intact(lut_fuse, long_bag, model, tmp_path, storage):
+def test_a_full_disk_leaves_the_old_output_intact(
+    lut_fuse, long_bag, model_file, tmp_path, storage
+):
     bag, out = long_bag(storage), tmp_path / "out"
     assert lut_fuse(bag, out, "--no-copy")[0] == 0
     before = {path: path.read_bytes() for path in out.iterdir()}
@@ -594,7 +581,7 @@ def test_a_full_disk_leaves_the_old_output_intact(lut_fuse, long_bag, model, tmp
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 
-    process = start_fusing(bag, out, model, preexec_fn=fill_the_disk)
+    process = start_fusing(bag, out, model_file, preexec_fn=fill_the_disk)
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == 1
     assert errors.startswith("lut-fuse: ")
@@ -606,11 +593,13 @@ def test_a_full_disk_leaves_the_old_output_intact(lut_fuse, long_bag, model, tmp
 @pytest.mark.parametrize(
     ("number", "tidy"), [(signal.SIGTERM, True), (signal.SIGHUP, True), (signal.SIGKILL, False)]
 )
-def test_a_kill_leaves_the_old_output_intact(lut_fuse, long_bag, model, tmp_path, number, tidy):
+def test_a_kill_leaves_the_old_output_intact(
+    lut_fuse, long_bag, model_file, tmp_path, number, tidy
+):
     bag, out = long_bag("mcap"), tmp_path / "out"
     assert lut_fuse(bag, out, "--no-copy")[0] == 0
     before = {path: path.read_bytes() for path in out.iterdir()}
-    process = start_fusing(bag, out, model)
+    process = start_fusing(bag, out, model_file)
     deadline = time.monotonic() + 60
     while not any(tmp_path.glob(".out.*.partial/out/*.mcap")):
         assert process.poll() is None

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import bags
@@ -17,12 +18,9 @@ import zstandard
 from bags import MILLI, START
 from mcap.reader import make_reader
 from mcap.writer import Writer
-from random_models import random_model
 from ruamel.yaml import YAML
 
 from lut_fuse_core.bag.clock import find_clock_offset
-from lut_fuse_core.cli import main
-from lut_fuse_core.model_file import save_model
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 VISIBLE, INFRARED, INFO = "/visible/image_raw", "/infrared/image_raw", "/visible/camera_info"
@@ -35,18 +33,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def lut_fuse(tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]) -> Run:
+def lut_fuse(run_tool: Run) -> Run:
     """Run `lut-fuse bag`; returns exit status, stdout and stderr."""
-    model = tmp_path_factory.mktemp("model") / "random.safetensors"
-    save_model(random_model(), model)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        words = ["bag", *map(str, arguments), "--model", str(model), "--backend", "reference"]
-        status = main(words)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+    return partial(run_tool, "bag")
 
 
 def entries(count: int = PAIRS, late: int = 2 * MILLI, interval: int = 100 * MILLI) -> list:

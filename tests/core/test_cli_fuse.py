@@ -9,17 +9,16 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from random_models import random_model
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.cli import main
 from lut_fuse_core.image_files import image_files
-from lut_fuse_core.model_file import save_model
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 HEIGHT, WIDTH = 48, 64
@@ -28,30 +27,16 @@ FRAMES = [SCENE.frame(index) for index in range(5)]
 GREY = [np.clip((f.infrared.astype(int) - 7000) // 4, 0, 255).astype(np.uint8) for f in FRAMES]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "random.safetensors"
-    save_model(random_model(), path)
-    return path
-
-
 @pytest.fixture
-def lut_fuse(model, capsys):
+def lut_fuse(run_tool):
     """Run `lut-fuse fuse`; returns exit status, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        words = ["fuse", *map(str, arguments), "--model", str(model), "--backend", "reference"]
-        status = main(words)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+    return partial(run_tool, "fuse")
 
 
 @pytest.fixture
-def expected(model):
+def expected(model_file):
     """The fused image of a pair that needs no normalisation."""
-    fuser = Fuser(model, backend="reference")
+    fuser = Fuser(model_file, backend="reference")
     return lambda index: fuser.fuse(FRAMES[index].visible, GREY[index])
 
 
@@ -105,12 +90,12 @@ def test_an_output_folder_gets_the_name_of_the_visible_image(lut_fuse, pair, tmp
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
-def test_infrared_of_16_bits_is_normalised(lut_fuse, model, pair, tmp_path, suffix):
+def test_infrared_of_16_bits_is_normalised(lut_fuse, model_file, pair, tmp_path, suffix):
     counts = save(tmp_path / f"counts{suffix}", FRAMES[0].infrared)
     lut_fuse(pair[0], counts, "-o", tmp_path / "f.png", "--normalization", "range",
              "--range", "7000", "8020")  # fmt: skip
     grey = np.clip((FRAMES[0].infrared.astype(float) - 7000) / 4, 0, 255).round().astype(np.uint8)
-    fused = Fuser(model, backend="reference").fuse(FRAMES[0].visible, grey)
+    fused = Fuser(model_file, backend="reference").fuse(FRAMES[0].visible, grey)
     np.testing.assert_array_equal(load(tmp_path / "f.png"), fused)
 
 
@@ -352,15 +337,15 @@ def test_an_unsuitable_output_name_is_refused(lut_fuse, pair, tmp_path, name):
     np.testing.assert_array_equal(load(pair[0]), FRAMES[0].visible)
 
 
-def test_a_broken_model_file_is_refused(lut_fuse, pair, tmp_path, model):
+def test_a_broken_model_file_is_refused(lut_fuse, pair, tmp_path, model_file):
     broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(model.read_bytes()[:-100])
+    broken.write_bytes(model_file.read_bytes()[:-100])
     words = ["fuse", *map(str, pair), "-o", str(tmp_path / "f.png"), "--model", str(broken)]
     assert main(words) == 2
     assert not (tmp_path / "f.png").exists()
 
 
-def test_a_full_disk_leaves_the_old_image_intact(lut_fuse, pair, model, tmp_path):
+def test_a_full_disk_leaves_the_old_image_intact(lut_fuse, pair, model_file, tmp_path):
     target = tmp_path / "f.png"
     target.write_bytes(b"the old one")
 
@@ -371,7 +356,7 @@ def test_a_full_disk_leaves_the_old_image_intact(lut_fuse, pair, model, tmp_path
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
     program = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = ["fuse", *map(str, pair), "-o", str(target), "--model", str(model)]
+    words = ["fuse", *map(str, pair), "-o", str(target), "--model", str(model_file)]
     process = subprocess.run(
         [sys.executable, "-c", program, *words, "--backend", "reference"],
         stderr=subprocess.PIPE,
