@@ -12,6 +12,7 @@ from lut_fuse_core.backends.gpu_check import require_agreement, require_registra
 from lut_fuse_core.backends.gpu_device import GpuDevice
 from lut_fuse_core.backends.gpu_frame import GpuFuser
 from lut_fuse_core.backends.gpu_options import Precision
+from lut_fuse_core.backends.gpu_transfers import MEASURED_SIZE, settle_transfers
 from lut_fuse_core.errors import BackendUnavailableError, LutFuseError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import RawInfrared
@@ -24,7 +25,8 @@ _log = logging.getLogger(__name__)
 class GpuBackend:
     """A backend around a `GpuFuser` that has been held against the reference.
 
-    precision: what it computes in. Raises BackendUnavailableError, see `checked_fuser`.
+    precision: what it computes in. size: of the frames that it is tuned for. Raises
+    BackendUnavailableError, see `checked_fuser`.
     """
 
     name: str
@@ -35,10 +37,11 @@ class GpuBackend:
         device: GpuDevice,
         wanted: Precision | None,
         make: Callable[[Precision], GpuFuser],
+        size: tuple[int, int] = MEASURED_SIZE,
     ) -> None:
         self.model, self.device = model, device
         self._process = os.getpid()
-        self.precision, self.fuser = checked_fuser(self.name, model, device, wanted, make)
+        self.precision, self.fuser = checked_fuser(self.name, model, device, wanted, make, size)
         self._checked = self.fuser.stage.generation
 
     def fuse(
@@ -92,6 +95,7 @@ def checked_fuser(
     device: GpuDevice,
     wanted: Precision | None,
     make: Callable[[Precision], GpuFuser],
+    size: tuple[int, int],
 ) -> tuple[Precision, GpuFuser]:
     """The first precision in which the GPU computes what the reference does, and its fuser.
 
@@ -102,6 +106,7 @@ def checked_fuser(
     for precision in device.precisions(wanted):
         try:
             fuser = make(precision)
+            settle_transfers(fuser, size)
             require_agreement(fuser.fuse, model, precision, device.name)
             require_registration(fuser, model, precision, device.name)
         except BackendUnavailableError as error:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,11 @@ from lut_fuse_core.backends.gpu_device import GpuDevice, open_device
 from lut_fuse_core.backends.gpu_engine import cache_folder, exported, open_tensorrt, place_of
 from lut_fuse_core.backends.gpu_options import GpuOptions, of_kernels
 from lut_fuse_core.backends.gpu_source import cuda_source, plan_kernels
+from lut_fuse_core.backends.gpu_transfers import MEASURED_SIZE, seconds_per_frame
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import FusionModel
 
 NAMES = ("cuda", "tensorrt")
-MEASURED_SIZE = (480, 640)
-WARM_UP, CALLS = 10, 50
 
 Create = Callable[[str], Backend]
 
@@ -38,7 +35,7 @@ def faster_backend(
     """The GPU backend that takes less time for a frame; which one is remembered beside the engines.
 
     create: makes a backend by name or raises BackendUnavailableError. measure: seconds per frame of
-    a backend; None for `seconds_per_frame`.
+    a backend, a `GpuBackend`; None for `seconds_per_frame` of its fuser.
 
     What is taken is logged; that one of both cannot be used although it is installed, as a warning.
     Raises BackendUnavailableError with the reasons if neither can be used.
@@ -65,7 +62,7 @@ def faster_backend(
     found, reasons = {}, []
     for backend in backends:
         try:
-            found[backend.name] = (measure or seconds_per_frame)(backend)
+            found[backend.name] = (measure or _seconds)(backend)
         except Exception as error:  # out of memory, a launch that fails: CuPy's, TensorRT's own
             reasons.append(f"{backend.name}: {error}")
     if reasons:
@@ -77,16 +74,8 @@ def faster_backend(
     return fastest
 
 
-def seconds_per_frame(backend: Any) -> float:
-    """Median time of a frame from and to pinned memory. backend: a `GpuBackend`."""
-    host = backend.fuser.frame(*MEASURED_SIZE).host
-    times = []
-    for call in range(WARM_UP + CALLS):
-        start = time.perf_counter()
-        backend.fuse(host["visible"], host["infrared"], out=host["out"])
-        if call >= WARM_UP:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times)
+def _seconds(backend: Any) -> float:
+    return seconds_per_frame(backend.fuser)
 
 
 def _created(names: tuple[str, ...], create: Create, only: int) -> list[Backend]:

@@ -46,7 +46,7 @@ TENSOR_CORES = 80
 class GpuDevice:
     """The GPU in use. cupy: the module. capability: e.g. 87 for 8.7. processors: multiprocessors.
 
-    integrated: whether it shares its memory with the CPU (Jetson), so that nothing is copied.
+    integrated: whether it shares its memory with the CPU (Jetson), so that nothing need be copied.
     """
 
     cupy: Any
@@ -61,13 +61,13 @@ class GpuDevice:
         memory = self.cupy.cuda.alloc_pinned_memory(count * np.dtype(kind).itemsize)
         return np.frombuffer(memory, kind, count).reshape(shape)
 
-    def beside(self, host: npt.NDArray[Any]) -> Any:
-        """What kernels take for a pinned array: one of the same shape on the device, or, where
-        memory is shared, the address of the array itself.
+    def beside(self, host: npt.NDArray[Any], *, in_place: bool) -> Any:
+        """What kernels take for a pinned array: one of the same shape on the device, or, in place,
+        the address of the array itself.
 
         With unified addressing (all 64-bit systems) pinned memory has one address for both.
         """
-        if self.integrated:
+        if in_place:
             return np.uint64(host.ctypes.data)
         return self.cupy.empty(host.shape, host.dtype)
 

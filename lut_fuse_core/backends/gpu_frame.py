@@ -42,8 +42,8 @@ class Work:
 class GpuFrame:
     """Buffers of one image size.
 
-    Host arrays are pinned. Device arrays are CuPy's, or the pinned host memory itself on a GPU that
-    shares it. context: ``(rows, columns) float32`` on the device.
+    Host arrays are pinned. Device arrays are CuPy's, or the pinned host memory itself where frames
+    are read in place. context: ``(rows, columns) float32`` on the device.
     """
 
     height: int
@@ -119,19 +119,29 @@ class OwnEncoder:
 
 
 class GpuFuser:
-    """Fuses frames with one model: copies, context, look-up, captured once per image size."""
+    """Fuses frames with one model: copies, context, look-up, captured once per image size.
+
+    in_place: whether kernels read and write pinned memory instead of copies of it; so it is from
+    the beginning on a GPU that shares its memory with the CPU.
+    """
 
     def __init__(
         self, device: GpuDevice, kernels: GpuKernels, model: FusionModel, stage: ContextStage
     ) -> None:
         self.device, self.model = device, model
         self.stream = device.cupy.cuda.Stream(non_blocking=True)
+        self.in_place = device.integrated
         self._kernels, self.stage = kernels, stage
         self._lattice = GpuLattice(device, kernels, model)
         self._frame: GpuFrame | None = None
         self._held: HeldSensor | None = None
         # Tensors are copied on another stream. Not the whole device: another thread may capture.
         device.cupy.cuda.get_current_stream().synchronize()
+
+    def transfer(self, *, in_place: bool) -> None:
+        """Read frames in place, or copy them. Gives all buffers back, with a held frame."""
+        self.in_place = in_place
+        self._frame = self._held = None
 
     def fuse(
         self,
@@ -156,7 +166,7 @@ class GpuFuser:
         self._held = None
         if self._frame is not None:
             self._frame.graphs.clear()  # they know the buffers of the frame before
-        self._held = HeldSensor(self.device, self.stream, raw, levels, warp)
+        self._held = HeldSensor(self.device, self.stream, raw, levels, warp, in_place=self.in_place)
 
     def fuse_held(
         self, visible: UInt8Array, *, strength: float = 1.0, out: UInt8Array | None = None
@@ -216,7 +226,7 @@ class GpuFuser:
         return out
 
     def _launch(self, frame: GpuFrame, work: Work) -> None:
-        copies = work.copies and not self.device.integrated
+        copies = work.copies and not self.in_place
         with self.stream:
             if copies:
                 self._upload(frame, work)
@@ -278,7 +288,9 @@ class GpuFuser:
         image, plane = (height, width, 3), (height, width)
         shapes = {"visible": image, "infrared": plane, "coverage": plane, "out": image}
         host = {name: self.device.pinned(shape) for name, shape in shapes.items()}
-        device = {name: self.device.beside(array) for name, array in host.items()}
+        device = {
+            name: self.device.beside(array, in_place=self.in_place) for name, array in host.items()
+        }
         context = cupy.empty((rows, columns), cupy.float32)
         return GpuFrame(height, width, rows, columns, host, device, context)
 

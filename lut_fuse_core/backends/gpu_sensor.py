@@ -17,22 +17,29 @@ from lut_fuse_core.warp import Warp
 class HeldSensor:
     """Buffers for raw frames of one size and type that go onto one visible grid.
 
-    Frames pass through pinned memory, as all that changes with every frame. Levels, maps and
-    coverage lie on the device, also where memory is shared: they are read all over the place, and
-    uploaded only when they change.
+    Frames pass through pinned memory, as all that changes with every frame, and are read there
+    ``in_place`` or copied by the caller. Levels, maps and coverage always lie on the device: they
+    are read all over the place, and uploaded only when they change.
 
     registered: ``(H, W) uint8`` on the device, what the latest frame became. pending: whether the
     frame that was taken last has not been registered yet. coverage: on the device, or None.
     """
 
     def __init__(
-        self, device: GpuDevice, stream: Any, raw: RawInfrared, levels: UInt8Array, warp: Warp
+        self,
+        device: GpuDevice,
+        stream: Any,
+        raw: RawInfrared,
+        levels: UInt8Array,
+        warp: Warp,
+        *,
+        in_place: bool,
     ) -> None:
         _check(raw, levels, warp)
         cupy, shape = device.cupy, warp.visible_size[::-1]
         self._device, self._stream = device, stream
         self.host = device.pinned(raw.shape, raw.dtype)
-        self.raw = device.beside(self.host)
+        self.raw = device.beside(self.host, in_place=in_place)
         self.registered = cupy.empty(shape, cupy.uint8)
         self._levels = cupy.empty(levels.shape, cupy.uint8)
         maps = () if warp.remap is None else (cupy.uint32, cupy.uint16)

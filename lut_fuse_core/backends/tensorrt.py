@@ -62,7 +62,7 @@ class TensorRtBackend(GpuBackend):
             encoder = TensorRtEncoder(engines, device, kernels, _grid(model, size))
             return GpuFuser(device, kernels, model, encoder)
 
-        super().__init__(model, device, options.precision, make)
+        super().__init__(model, device, options.precision, make, size)
 
 
 def _grid(model: FusionModel, size: tuple[int, int]) -> tuple[int, int]:

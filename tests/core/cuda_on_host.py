@@ -56,7 +56,7 @@ class HostKernels:
         self, stage: str, visible: UInt8Array, raw: RawInfrared, levels: UInt8Array, warp: Warp
     ) -> tuple[UInt8Array, Any]:
         """What a raw frame becomes in the kernel of a ``context`` or ``planes``, and its result."""
-        held = HeldSensor(self.device, self._stream, raw, levels, warp)
+        held = HeldSensor(self.device, self._stream, raw, levels, warp, in_place=False)
         self.device.upload(held.host, held.raw, self._stream)
         run = {"context": self._context, "planes": self._planes}[stage]
         result = run(visible, InfraredSource(held.arguments, raw=True))

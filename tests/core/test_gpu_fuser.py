@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 from host_cupy import COMPILER, HostArray, HostStream, host_cupy
 
+from lut_fuse_core.backends import gpu_transfers
 from lut_fuse_core.backends.base import RegisteringBackend
 from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_check import check_raw_frame
-from lut_fuse_core.backends.gpu_frame import KEPT_GRAPHS, Work
+from lut_fuse_core.backends.gpu_frame import KEPT_GRAPHS, GpuFuser, Work
 from lut_fuse_core.backends.gpu_options import GpuOptions
 from lut_fuse_core.backends.gpu_source import LatticePlace
+from lut_fuse_core.backends.gpu_transfers import seconds_per_frame
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.features import UInt8Array
@@ -44,6 +47,7 @@ def backend(
     monkeypatch: pytest.MonkeyPatch,
 ) -> CudaBackend:
     stand_in = host_cupy(folder, integrated="shared memory" in request.param)
+    monkeypatch.setattr(gpu_transfers, "seconds_per_frame", lambda fuser, _: not fuser.in_place)
     monkeypatch.setitem(__import__("sys").modules, "cupy", stand_in)
     if "dark scenes" in request.param:
         model = replace(model, dark=DarkScene(model.lattice[::-1].copy(), 30, 200))
@@ -96,6 +100,40 @@ def test_the_lattice_may_lie_elsewhere(backend: CudaBackend, lattice: LatticePla
     other = CudaBackend(model, options=GpuOptions("fp16"), lattice=lattice)
     truth = ReferenceBackend(model).fuse(*a_pair())
     assert np.mean(np.abs(other.fuse(*a_pair()).astype(int) - truth) <= 2) > 0.999
+
+
+@pytest.mark.parametrize("slower", ["read in place", "copied"])
+def test_frames_are_read_in_place_or_copied_whichever_is_faster_where_memory_is_shared(
+    slower: str,
+    model: FusionModel,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def seconds(fuser: GpuFuser, size: tuple[int, int]) -> float:
+        assert size == (480, 640)
+        assert seconds_per_frame(fuser, SIZE) > 0
+        return 0.002 if fuser.in_place == (slower == "read in place") else 0.001
+
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(gpu_transfers, "seconds_per_frame", seconds)
+    stand_in = host_cupy(folder, integrated=True)
+    monkeypatch.setitem(__import__("sys").modules, "cupy", stand_in)
+    backend = CudaBackend(model, options=GpuOptions("fp32"))
+    assert backend.fuser.in_place == (slower == "copied")
+    assert "2.000 ms" in caplog.text
+    visible, held = a_pair()[0], a_raw_frame()
+    assert near(backend.fuse(*a_pair()), ReferenceBackend(model).fuse(*a_pair()))
+    backend.hold(*held)
+    assert near(backend.fuse_held(visible), expected(model, visible, held))
+
+
+def test_nothing_is_measured_where_frames_must_be_copied(
+    model: FusionModel, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_transfers, "seconds_per_frame", None)
+    monkeypatch.setitem(__import__("sys").modules, "cupy", host_cupy(folder))
+    assert not CudaBackend(model, options=GpuOptions("fp32")).fuser.in_place
 
 
 def test_a_held_raw_frame_is_normalised_and_registered(backend: CudaBackend) -> None:

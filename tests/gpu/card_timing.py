@@ -17,6 +17,7 @@ from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_device import GpuDevice
 from lut_fuse_core.backends.gpu_frame import GpuFuser, Work
 from lut_fuse_core.backends.gpu_options import GpuOptions, Precision
+from lut_fuse_core.backends.gpu_transfers import seconds_per_frame
 from lut_fuse_core.backends.tensorrt import TensorRtBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import FusionModel
@@ -103,6 +104,7 @@ def measure(
                 yield _raw_time(device, backend.fuser, variant, height, width)
         except BackendUnavailableError as error:
             skipped[variant] = str(error)
+    yield from _measure_transfers(model, end, skipped)
     for name in ("native", "cpu"):
         if time.perf_counter() > end:
             skipped[name] = "no time was left"
@@ -117,6 +119,31 @@ def measure(
             fuse = partial(backend.fuse, visible, infrared)
             host = _host_median(fuse, seconds=CPU_SECONDS)
             yield CardTime(name, width, height, None, host)
+
+
+def _measure_transfers(
+    model: FusionModel, end: float, skipped: dict[str, str]
+) -> Iterator[CardTime]:
+    """Frames in pinned memory that the kernels read and write themselves, and that are copied."""
+    backend = None
+    for variant, in_place in (("read in place", True), ("copied", False)):
+        variant = f"cuda fp16, frames {variant}"
+        if time.perf_counter() > end:
+            skipped[variant] = "no time was left"
+            continue
+        try:
+            backend = backend or CudaBackend(model, options=GpuOptions("fp16"))
+        except BackendUnavailableError as error:
+            skipped[variant] = str(error)
+            continue
+        backend.fuser.transfer(in_place=in_place)
+        for size in SIZES:
+            visible, infrared = smooth_pair(*size)
+            host = backend.fuser.frame(*size).host
+            np.copyto(host["visible"], visible)
+            np.copyto(host["infrared"], infrared)
+            seconds = seconds_per_frame(backend.fuser, size)
+            yield CardTime(variant, size[1], size[0], None, seconds * 1e6)
 
 
 def measure_tensorrt(device: GpuDevice, facts: dict[str, Any], end: float) -> None:

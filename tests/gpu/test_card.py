@@ -187,7 +187,7 @@ def test_every_byte_of_the_result_is_written(default: GpuBackend, poison: int) -
     expected = default.fuse(*pair)
     frame = default.fuser.frame(99, 131)
     frame.host["out"].fill(poison)
-    if not DEVICE.integrated:
+    if not default.fuser.in_place:
         frame.device["out"].fill(poison)
     frame.context.fill(float("nan"))
     DEVICE.cupy.cuda.Device().synchronize()
@@ -219,9 +219,21 @@ def test_two_backends_at_once_do_not_disturb_each_other() -> None:
         np.testing.assert_array_equal(other.fuse(*pair), expected[1])
 
 
+def test_frames_read_in_place_give_the_same_bits_as_copied_ones() -> None:
+    fuser = CudaBackend(MODELS["default"]).fuser
+    pair, held = random_pair(99, 131), raw_frame(99, 131, np.uint16)
+    results = []
+    for in_place in (True, False):
+        fuser.transfer(in_place=in_place)
+        fuser.hold(*held)
+        results.append((fuser.fuse(*pair), fuser.fuse_held(pair[0]), fuser.fuse_held(pair[0])))
+    for read, copied in zip(*results, strict=True):
+        np.testing.assert_array_equal(read, copied)
+
+
 def test_the_graph_without_copies_computes_the_same(default: GpuBackend) -> None:
-    if DEVICE.integrated:
-        pytest.skip("this GPU shares its memory with the CPU: there are no copies")
+    if default.fuser.in_place:
+        pytest.skip("this GPU reads frames in place: there are no copies")
     pair = random_pair(120, 160)
     expected = default.fuse(*pair)
     frame = default.fuser.frame(120, 160)
