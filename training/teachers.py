@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lut_fuse_core import Fuser, load_model
-from lut_fuse_core.errors import InputError
+from lut_fuse_core.errors import InputError, ModelError
 from lut_fuse_core.model import FusionModel
+from lut_fuse_core.model_file import model_path
 from training.mm_lut import MMLut, luma_of
 from training.mm_net import load_mm_net
 
@@ -48,15 +49,19 @@ class TeacherSource:
 
 def open_teacher(path: str | Path, device: str) -> TeacherSource:
     """The teacher at a path: a folder of images, .onnx, TorchScript, a model file (.safetensors)
-    or mm_net.pt of a teacher run.
+    or mm_net.pt of a teacher run; or the bundled model of this name.
 
     Raises InputError if it is none of these, or does not fuse a pair of images.
     """
     path = Path(path)
     if path.is_dir():
         return TeacherSource(folder=path)
-    if not path.is_file():
-        raise InputError(f"no teacher {path}; give a model file or a folder of fused images")
+    try:
+        path = model_path(path)
+    except ModelError:
+        raise InputError(
+            f"no teacher {path}; give a model file, 'default', or a folder of fused images"
+        ) from None
     if path.suffix == ".onnx":
         return TeacherSource(_settle(_onnx(path), path, "cpu"))
     if path.suffix == ".safetensors":

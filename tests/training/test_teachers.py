@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lut_fuse_core import save_model
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.model import ContextEncoder, ConvBlock
+from lut_fuse_core.model_file import model_path
 from lut_fuse_core.onnx_export import encoder_to_onnx
 from training.mm_lut import MMLut, MMLutConfig, luma_of
 from training.quantise import quantise
@@ -127,6 +128,13 @@ def test_a_model_file_teaches_what_the_core_makes_of_it(
     assert network is not None
     expected = (visible + student(visible, infrared) - luma_of(visible)).clamp(0, 1)
     torch.testing.assert_close(network(visible, infrared), luma_of(expected), atol=0.006, rtol=0)
+
+
+def test_the_bundled_model_teaches_under_its_name(pair: tuple[Tensor, Tensor]) -> None:
+    networks = [open_teacher(name, "cpu").network for name in ("default", model_path("default"))]
+    assert networks[0] is not None
+    assert networks[1] is not None
+    torch.testing.assert_close(networks[0](*pair), networks[1](*pair), atol=0, rtol=0)
 
 
 def test_a_missing_teacher_is_named(tmp_path: Path) -> None:

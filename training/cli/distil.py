@@ -25,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--teacher",
         metavar="PATH",
         help="mm_net.pt, a TorchScript or ONNX file (visible and infrared in, fused image out, all "
-        "0 to 1), a model file, or a folder of fused images named like the pairs",
+        "0 to 1), a model file or 'default', or a folder of fused images named like the pairs",
     )
     parser.add_argument(
         "--from",
