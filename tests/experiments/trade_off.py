@@ -3,8 +3,8 @@
 python tests/experiments/trade_off.py RoadScene/train default published.safetensors ...
 
 Each model fuses the validation pairs as they are, as a camera of twice the resolution would see
-them, at night and darkened over cold ground, and made-up night streets, whose ground is warm. With
---plot FILE the models become points of two trade-offs.
+them, evenly dim, at night and darkened over cold ground, and made-up night streets, whose ground is
+warm. With --plot FILE the models become points of two trade-offs.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ METRICS = ("MI", "EN", "CC", "SSIM", "Qabf", "SCD", "VIF")
 SHARE = 0.1
 COLD_LEVEL, DIM = 0.5, 0.35
 NIGHT = 3.0
+EVENING = 0.4
 STREETS, LATER = 6, 40
 TRADE_OFFS = (
     ("as they are", "SSIM", "night streets", "Qabf"),
@@ -58,6 +59,12 @@ def dim_over_cold_ground(pair: Pair) -> Pair:
     return Pair(pair.name, visible, infrared)
 
 
+def evenly_dim(pair: Pair) -> Pair:
+    """Visible one stop and a third darker, as in the evening; infrared as it was."""
+    pair = finer(pair)
+    return Pair(pair.name, np.rint(EVENING * pair.visible).astype(np.uint8), pair.infrared)
+
+
 def night(pair: Pair) -> Pair:
     """Shadows black, lamps as bright as they were."""
     pair = finer(pair)
@@ -77,6 +84,7 @@ def streets() -> list[Pair]:
 VARIANTS: dict[str, Callable[[Pair], Pair]] = {
     "as they are": lambda pair: pair,
     "twice finer": finer,
+    "evenly dim": evenly_dim,
     "night": night,
     "dim, over cold ground": dim_over_cold_ground,
 }
