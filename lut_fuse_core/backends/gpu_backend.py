@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from lut_fuse_core.backends.base import check_process
 from lut_fuse_core.backends.gpu_check import require_agreement, require_registration
 from lut_fuse_core.backends.gpu_device import GpuDevice
-from lut_fuse_core.backends.gpu_frame import GpuFuser
+from lut_fuse_core.backends.gpu_frame import DEFAULT_SIZE, GpuFuser
 from lut_fuse_core.backends.gpu_options import Precision
-from lut_fuse_core.backends.gpu_transfers import MEASURED_SIZE, settle_transfers
+from lut_fuse_core.backends.gpu_transfers import settle_transfers
 from lut_fuse_core.errors import BackendUnavailableError, LutFuseError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import RawInfrared
@@ -37,7 +37,7 @@ class GpuBackend:
         device: GpuDevice,
         wanted: Precision | None,
         make: Callable[[Precision], GpuFuser],
-        size: tuple[int, int] = MEASURED_SIZE,
+        size: tuple[int, int] = DEFAULT_SIZE,
     ) -> None:
         self.model, self.device = model, device
         self._process = os.getpid()

@@ -13,9 +13,10 @@ from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends.base import Backend
 from lut_fuse_core.backends.gpu_device import GpuDevice, open_device
 from lut_fuse_core.backends.gpu_engine import cache_folder, exported, open_tensorrt, place_of
+from lut_fuse_core.backends.gpu_frame import DEFAULT_SIZE
 from lut_fuse_core.backends.gpu_options import GpuOptions, of_kernels
 from lut_fuse_core.backends.gpu_source import cuda_source, plan_kernels
-from lut_fuse_core.backends.gpu_transfers import MEASURED_SIZE, seconds_per_frame
+from lut_fuse_core.backends.gpu_transfers import seconds_per_frame
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import FusionModel
 
@@ -70,7 +71,7 @@ def faster_backend(
     fastest = min(backends, key=lambda backend: found[backend.name])
     shown = ", ".join(f"'{name}' takes {seconds * 1e3:.3f} ms" for name, seconds in found.items())
     _log.warning("measured once, and kept in %s: %s; '%s' is taken", path, shown, fastest.name)
-    _record(path, {"taken": fastest.name, "seconds": found, "size": MEASURED_SIZE})
+    _record(path, {"taken": fastest.name, "seconds": found, "size": DEFAULT_SIZE})
     return fastest
 
 

@@ -19,6 +19,9 @@ from lut_fuse_core.infrared_range import RawInfrared
 from lut_fuse_core.model import FusionModel
 from lut_fuse_core.warp import Warp
 
+DEFAULT_SIZE = (480, 640)
+"""Height and width of the frames that is tuned for and measured with if nothing is said."""
+
 KEPT_GRAPHS = 8
 """Graphs per image size: one for each `Work`; more are captured anew."""
 

@@ -11,9 +11,8 @@ import math
 import statistics
 import time
 
-from lut_fuse_core.backends.gpu_frame import GpuFuser
+from lut_fuse_core.backends.gpu_frame import DEFAULT_SIZE, GpuFuser
 
-MEASURED_SIZE = (480, 640)
 WARM_UP, CALLS = 10, 50
 
 _log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ def settle_transfers(fuser: GpuFuser, size: tuple[int, int]) -> None:
     )
 
 
-def seconds_per_frame(fuser: GpuFuser, size: tuple[int, int] = MEASURED_SIZE) -> float:
+def seconds_per_frame(fuser: GpuFuser, size: tuple[int, int] = DEFAULT_SIZE) -> float:
     """Median time of a frame from and to pinned memory. size: height and width."""
     host = fuser.frame(*size).host
     times = []

@@ -15,13 +15,11 @@ from lut_fuse_core.backends.gpu_device import (
     prepare_launch,
 )
 from lut_fuse_core.backends.gpu_engine import EncoderEngines, exported, open_tensorrt
-from lut_fuse_core.backends.gpu_frame import GpuFrame, GpuFuser, InfraredSource
+from lut_fuse_core.backends.gpu_frame import DEFAULT_SIZE, GpuFrame, GpuFuser, InfraredSource
 from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions, Precision, of_kernels
 from lut_fuse_core.backends.gpu_source import plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import FusionModel
-
-DEFAULT_SIZE = (480, 640)
 
 
 class TensorRtBackend(GpuBackend):

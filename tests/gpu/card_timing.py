@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,6 @@ from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_device import GpuDevice
 from lut_fuse_core.backends.gpu_frame import GpuFuser, Work
 from lut_fuse_core.backends.gpu_options import GpuOptions, Precision
-from lut_fuse_core.backends.gpu_transfers import seconds_per_frame
 from lut_fuse_core.backends.tensorrt import TensorRtBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import FusionModel
@@ -104,7 +103,7 @@ def measure(
                 yield _raw_time(device, backend.fuser, variant, height, width)
         except BackendUnavailableError as error:
             skipped[variant] = str(error)
-    yield from _measure_transfers(model, end, skipped)
+    yield from _measure_transfers(device, model, end, skipped)
     for name in ("native", "cpu"):
         if time.perf_counter() > end:
             skipped[name] = "no time was left"
@@ -122,28 +121,21 @@ def measure(
 
 
 def _measure_transfers(
-    model: FusionModel, end: float, skipped: dict[str, str]
+    device: GpuDevice, model: FusionModel, end: float, skipped: dict[str, str]
 ) -> Iterator[CardTime]:
     """Frames in pinned memory that the kernels read and write themselves, and that are copied."""
-    backend = None
-    for variant, in_place in (("read in place", True), ("copied", False)):
-        variant = f"cuda fp16, frames {variant}"
+    try:
         if time.perf_counter() > end:
-            skipped[variant] = "no time was left"
-            continue
-        try:
-            backend = backend or CudaBackend(model, options=GpuOptions("fp16"))
-        except BackendUnavailableError as error:
-            skipped[variant] = str(error)
-            continue
-        backend.fuser.transfer(in_place=in_place)
-        for size in SIZES:
-            visible, infrared = smooth_pair(*size)
-            host = backend.fuser.frame(*size).host
-            np.copyto(host["visible"], visible)
-            np.copyto(host["infrared"], infrared)
-            seconds = seconds_per_frame(backend.fuser, size)
-            yield CardTime(variant, size[1], size[0], None, seconds * 1e6)
+            raise BackendUnavailableError("no time was left")
+        fuser = CudaBackend(model, options=GpuOptions("fp16")).fuser
+    except BackendUnavailableError as error:
+        skipped["cuda fp16, frames read in place or copied"] = str(error)
+        return
+    for way, in_place in (("read in place", True), ("copied", False)):
+        fuser.transfer(in_place=in_place)
+        for height, width in SIZES:
+            timed = _gpu_time(device, fuser, f"cuda fp16, frames {way}", height, width)
+            yield replace(timed, resident=None)
 
 
 def measure_tensorrt(device: GpuDevice, facts: dict[str, Any], end: float) -> None:

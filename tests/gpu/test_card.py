@@ -16,10 +16,10 @@ from lut_fuse_core.backends.cuda import CudaBackend
 from lut_fuse_core.backends.gpu_check import agreement
 from lut_fuse_core.backends.gpu_device import open_device
 from lut_fuse_core.backends.gpu_engine import open_tensorrt
-from lut_fuse_core.backends.gpu_frame import Work
+from lut_fuse_core.backends.gpu_frame import DEFAULT_SIZE, Work
 from lut_fuse_core.backends.gpu_options import GpuOptions
 from lut_fuse_core.backends.reference import ReferenceBackend
-from lut_fuse_core.backends.tensorrt import DEFAULT_SIZE, TensorRtBackend
+from lut_fuse_core.backends.tensorrt import TensorRtBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import RawInfrared
