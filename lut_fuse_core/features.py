@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.model import DarkScene, FloatArray, GradientSpec
+from lut_fuse_core.model import FloatArray, GradientSpec
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of R, G, B in the luma: ITU-R BT.601, full range."""
@@ -63,14 +63,6 @@ def ambient_samples(visible: UInt8Array) -> UInt8Array:
     centres = 2 * np.arange(AMBIENT_GRID) + 1
     rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
     return visible[rows[:, None], columns].reshape(-1, 3)
-
-
-def darkness(visible: UInt8Array, dark: DarkScene | None) -> float:
-    """How dark the scene is for a model: 0 to 1, always 0 for one that makes no difference.
-
-    visible: ``(H, W, 3) uint8``, RGB.
-    """
-    return 0.0 if dark is None else dark.darkness(ambient(visible))
 
 
 def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:

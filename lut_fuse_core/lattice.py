@@ -61,13 +61,13 @@ def look_up(
     infrared: FloatArray,
     gradient: FloatArray,
     context: FloatArray,
-    darkness: float = 0.0,
+    place: tuple[int, float] = (0, 0.0),
 ) -> FloatArray:
     """Fused luma of each pixel from its four features: the operation Psi (equation 2).
 
-    All features ``(H, W) float32`` in grey levels; darkness of the scene, 0 to 1
-    (`features.darkness`). Returns ``(H, W) float32``, grey levels, not clipped.
+    All features ``(H, W) float32`` in grey levels; place of the scene between the lattices
+    (`FusionModel.place`). Returns ``(H, W) float32``, grey levels, not clipped.
     """
     features = (luma, infrared, gradient, context)
     positions = [coordinate(f, axis) for f, axis in zip(features, model.axes, strict=True)]
-    return interpolate(model.lattice_in(darkness), positions) * np.float32(255.0)
+    return interpolate(model.lattice_at(place), positions) * np.float32(255.0)

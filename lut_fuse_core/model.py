@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -80,32 +83,52 @@ class GradientSpec:
 
 
 @dataclass(frozen=True)
-class DarkScene:
-    """What a model does differently where the whole scene is dark.
+class DarkScenes:
+    """What a model does differently where the whole scene is not bright.
 
     A lit wall by night has the levels of a wall in shadow by day, but asks for another fusion. So a
-    model may have a second lattice; the ambient level of the frame (`features.ambient`) tells which
+    model may have further lattices; the ambient level of the frame (`features.ambient`) tells which
     one serves.
 
-    lattice: like `FusionModel.lattice`, for scenes at ``low`` and below.
-    low, high: ambient levels in grey levels. At ``high`` and above the model's own lattice serves,
-        in between a mixture of both, linear in the level.
+    lattices: ``(scenes, luma, infrared, gradient, context) float32``, each like
+        `FusionModel.lattice`, the one for the darkest scenes first.
+    levels: ambient levels, in grey levels, increasing, one more than lattices. Each lattice serves
+        alone at its level, the first below it, too; at the last level and above the model's own
+        lattice does; in between a mixture of two neighbours, linear in the level.
     """
 
-    lattice: FloatArray
-    low: float
-    high: float
+    lattices: FloatArray
+    levels: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if not 0 <= self.low < self.high <= 255:
+        if len(self.levels) < 2 or not increasing_levels(self.levels):
             raise ModelError(
-                f"scenes are dark from {self.high} down to {self.low}; the levels must increase, "
-                "from 0 to 255"
+                f"scenes are dark at levels {list(self.levels)}; it takes two or more that "
+                "increase, from 0 to 255"
+            )
+        if len(self.lattices) != len(self.levels) - 1:
+            raise ModelError(
+                f"there are {len(self.lattices)} lattices for dark scenes at {len(self.levels)} "
+                "levels; it takes one less than levels, for the last is that of bright scenes"
             )
 
-    def darkness(self, ambient: float) -> float:
-        """How dark a scene of this ambient level is: 0 (not at all) to 1."""
-        return float(np.clip((self.high - ambient) / (self.high - self.low), 0.0, 1.0))
+    def place(self, ambient: float) -> tuple[int, float]:
+        """Where a scene of this ambient level is: the number of the lattice at its level or below,
+        and the share of the next one, below 1. The number of lattices stands for the model's own.
+        """
+        if ambient <= self.levels[0]:
+            return 0, 0.0
+        if ambient >= self.levels[-1]:
+            return len(self.lattices), 0.0
+        index = bisect_right(self.levels, ambient) - 1
+        low, high = self.levels[index : index + 2]
+        return index, (ambient - low) / (high - low)
+
+
+def increasing_levels(levels: Sequence[float]) -> bool:
+    """Whether these are grey levels, from 0 to 255, each above the one before."""
+    inside = all(0 <= level <= 255 for level in levels)
+    return inside and all(a < b for a, b in pairwise(levels))
 
 
 @dataclass(frozen=True)
@@ -216,7 +239,7 @@ class FusionModel:
     lattice: ``(luma, infrared, gradient, context) float32``, fused luma in [0, 1] at each node
         (published lattices exceed that range; clipping comes last, on RGB).
     axes: the four axes in that order.
-    dark: what differs in dark scenes; None for nothing.
+    dark: what differs in scenes that are not bright; None for nothing.
     provenance: JSON-serialisable facts on where the model comes from (``name``, ``license``, ...).
 
     Raises ModelError if the parts do not fit together or hold a number that is not finite.
@@ -227,7 +250,7 @@ class FusionModel:
     gradient: GradientSpec
     encoder: ContextEncoder
     provenance: dict[str, Any] = field(default_factory=dict)
-    dark: DarkScene | None = None
+    dark: DarkScenes | None = None
 
     def __post_init__(self) -> None:
         if tuple(axis.name for axis in self.axes) != AXIS_NAMES:
@@ -235,9 +258,10 @@ class FusionModel:
         expected = tuple(axis.nodes for axis in self.axes)
         if self.lattice.shape != expected:
             raise ModelError(f"the lattice has shape {self.lattice.shape}; its axes say {expected}")
-        if self.dark is not None and self.dark.lattice.shape != expected:
+        if self.dark is not None and self.dark.lattices.shape[1:] != expected:
             raise ModelError(
-                f"the lattice for dark scenes has shape {self.dark.lattice.shape}, not {expected}"
+                f"a lattice for dark scenes has shape {self.dark.lattices.shape[1:]}, "
+                f"not {expected}"
             )
         for name, tensor in self.tensors().items():
             if tensor.dtype != np.float32:
@@ -250,7 +274,7 @@ class FusionModel:
     @property
     def time_stable(self) -> bool:
         """Whether equal neighbourhoods give equal fused pixels in every frame as dark as this one:
-        nothing but its ambient level (`DarkScene`) is taken from the whole frame."""
+        nothing but its ambient level (`DarkScenes`) is taken from the whole frame."""
         return self.gradient.scaling == "fixed" and not self.encoder.per_frame
 
     @property
@@ -258,20 +282,31 @@ class FusionModel:
         """The model's name from its provenance, or ``unnamed``."""
         return str(self.provenance.get("name", "unnamed"))
 
-    def lattice_in(self, darkness: float) -> FloatArray:
-        """The lattice that serves a scene of this darkness (`DarkScene.darkness`), 0 to 1.
+    def place(self, ambient: float) -> tuple[int, float]:
+        """Where a scene of this ambient level is between the lattices, see `DarkScenes.place`."""
+        return (0, 0.0) if self.dark is None else self.dark.place(ambient)
+
+    def lattice_at(self, place: tuple[int, float]) -> FloatArray:
+        """The lattice that serves the scenes at this place.
 
         Returns ``(luma, infrared, gradient, context) float32``, as `lattice`.
         """
-        if self.dark is None or darkness == 0.0:
-            return self.lattice
-        return self.lattice + np.float32(darkness) * (self.dark.lattice - self.lattice)
+        index, share = place
+        lattices = self.lattices
+        if share == 0.0:
+            return lattices[index]
+        return lattices[index] + np.float32(share) * (lattices[index + 1] - lattices[index])
+
+    @property
+    def lattices(self) -> list[FloatArray]:
+        """All lattices, from that of the darkest scenes to `lattice`."""
+        return [self.lattice] if self.dark is None else [*self.dark.lattices, self.lattice]
 
     def tensors(self) -> dict[str, FloatArray]:
         """All arrays by their name in the model file."""
         named = {"lattice": self.lattice}
         if self.dark is not None:
-            named["dark.lattice"] = self.dark.lattice
+            named["dark.lattices"] = self.dark.lattices
         for index, block in enumerate(self.encoder.blocks):
             for part in ("weight", "bias", "gain", "offset"):
                 array = getattr(block, part)

@@ -21,7 +21,7 @@ AMBIENT = {
     "rank": AMBIENT_RANK,
     "ambient": "BT.601 luma that rank of grid x grid pixels, spread evenly, do not reach",
 }
-"""How the level between ``low`` and ``high`` is measured; see `features.ambient`."""
+"""How an ambient level is measured; see `features.ambient`."""
 
 
 def summary(model: FusionModel) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def summary(model: FusionModel) -> dict[str, Any]:
         "numbers": sum(tensor.size for tensor in tensors.values()),
         "axes": [asdict(axis) for axis in model.axes],
         "gradient": asdict(model.gradient),
-        "dark": None if dark is None else {"low": dark.low, "high": dark.high, **AMBIENT},
+        "dark": None if dark is None else {"levels": list(dark.levels), **AMBIENT},
         "encoder": {
             **encoder,
             "stride": model.encoder.stride,
@@ -48,8 +48,8 @@ def summary(model: FusionModel) -> dict[str, Any]:
 
 
 def export_model(model: FusionModel, folder: str | Path) -> list[Path]:
-    """Write ``encoder.onnx``, ``lattice.npy`` and ``model.json``, and ``dark_lattice.npy`` if there
-    is one; returns their paths.
+    """Write ``encoder.onnx``, ``lattice.npy`` and ``model.json``, and ``dark_lattices.npy`` if
+    there are any; returns their paths.
 
     The folder is made if need be. Raises OSError if it cannot be written.
     """
@@ -59,7 +59,7 @@ def export_model(model: FusionModel, folder: str | Path) -> list[Path]:
         "model.json": json.dumps(summary(model), indent=2).encode(),
     }
     if model.dark is not None:
-        contents["dark_lattice.npy"] = _npy(model.dark.lattice)
+        contents["dark_lattices.npy"] = _npy(model.dark.lattices)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():

@@ -18,14 +18,17 @@ from lut_fuse_core.model import (
     Axis,
     ContextEncoder,
     ConvBlock,
-    DarkScene,
+    DarkScenes,
     FloatArray,
     FusionModel,
     GradientSpec,
 )
 
-FORMAT_VERSION = 3
-"""The newest that is read. 3: another lattice for dark scenes; models without are written as 1."""
+FORMAT_VERSION = 4
+"""The newest that is read. 4: other lattices for dark scenes; models without are written as 1."""
+
+ONE_DARK_VERSION = 3
+"""As 4, but with one lattice for dark scenes."""
 
 WITHDRAWN_VERSION = 2
 """As 3, but its levels of dark scenes were those of another measure."""
@@ -51,7 +54,7 @@ def save_model(model: FusionModel, path: str | Path) -> None:
         "sha256": tensor_hash(tensors),
     }
     if model.dark is not None:
-        header["dark"] = {"low": model.dark.low, "high": model.dark.high}
+        header["dark"] = {"levels": list(model.dark.levels)}
     if model.encoder.ranges_known:
         # Beside the encoder's settings, where older versions overlook it.
         header[RANGES_KEY] = [block.input_range for block in model.encoder.blocks]
@@ -150,12 +153,20 @@ def _assemble(tensors: dict[str, FloatArray], header: dict[str, Any]) -> FusionM
         for index in range(count)
     )
     luma, infrared, gradient, context = (Axis(**axis) for axis in header["axes"])
-    dark = header.get("dark")
     return FusionModel(
         lattice=tensors["lattice"],
         axes=(luma, infrared, gradient, context),
         gradient=GradientSpec(**header["gradient"]),
         encoder=ContextEncoder(blocks=blocks, **header["encoder"]),
         provenance=dict(header["provenance"]),
-        dark=None if dark is None else DarkScene(tensors["dark.lattice"], **dark),
+        dark=_dark_scenes(tensors, header),
     )
+
+
+def _dark_scenes(tensors: dict[str, FloatArray], header: dict[str, Any]) -> DarkScenes | None:
+    dark = header.get("dark")
+    if dark is None:
+        return None
+    if header["format"] == ONE_DARK_VERSION:
+        return DarkScenes(tensors["dark.lattice"][None], (float(dark["low"]), float(dark["high"])))
+    return DarkScenes(tensors["dark.lattices"], tuple(float(level) for level in dark["levels"]))

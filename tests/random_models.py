@@ -12,10 +12,13 @@ from lut_fuse_core.model import (
     Axis,
     ContextEncoder,
     ConvBlock,
-    DarkScene,
+    DarkScenes,
     FusionModel,
     GradientSpec,
 )
+
+DARK_LEVELS = (20.0, 60.0, 200.0)
+"""Ambient levels at which the lattices of models with dark scenes serve alone."""
 
 
 def random_model(
@@ -31,7 +34,7 @@ def random_model(
     """A valid model with random lattice and encoder.
 
     per_frame: with the instance normalisation and gradient scaling of the published model.
-    dark: with another lattice for dark scenes, as which random images and half as bright ones count
+    dark: with other lattices for dark scenes, as which random images and half as bright ones count
         in part.
     encoder: fields of `ContextEncoder` but its blocks.
     """
@@ -56,5 +59,5 @@ def random_model(
         gradient=gradient,
         encoder=ContextEncoder(blocks=tuple(blocks), **encoder),
         provenance={"name": "random"},
-        dark=DarkScene(rng.random(nodes).astype(np.float32), 20.0, 200.0) if dark else None,
+        dark=DarkScenes(rng.random((2, *nodes)).astype(np.float32), DARK_LEVELS) if dark else None,
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 from lut_fuse_core.errors import InputError
 from training.batches import Batch
 from training.distil_config import DistilConfig
-from training.losses import QualityTargets, Start
+from training.losses import Start
 from training.mm_lut import MMLut
 from training.options import RunOptions
 from training.teachers import Teacher, open_teacher
@@ -30,8 +30,8 @@ class Comparison:
             raise InputError("loss.relative compares with the start; say which by --from")
         if (loss.relative_to or loss.rival) and not loss.relative:
             raise InputError("loss.relative_to and loss.rival need loss.relative: true")
-        if not loss.relative and (loss.dark_level or loss.dark_targets != QualityTargets()):
-            raise InputError("loss.dark_level and loss.dark_targets need loss.relative: true")
+        if not loss.relative and loss.darker:
+            raise InputError("loss.darker needs loss.relative: true")
         self._before = _method(loss.relative_to, options) if loss.relative_to else None
         self._rival = _method(loss.rival, options) if loss.rival else None
 
@@ -46,8 +46,7 @@ class Comparison:
             return None
         return Start(
             fuse(self._before, batch),
-            batch.ambient < self._loss.dark_level,
-            self._loss.dark_targets,
+            [(batch.ambient < group.level, group.targets) for group in self._loss.darker],
             None if self._rival is None else fuse(self._rival, batch),
             self._loss.lead,
         )

@@ -33,6 +33,7 @@ from training.losses import (
     markings_term,
     quality_terms,
     stability_term,
+    steepness_term,
     twilight_term,
 )
 from training.mm_lut import MMLut, luma_of
@@ -69,8 +70,8 @@ class DistilJob:
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Lattice and encoder, each at its rate."""
-        groups = [{"params": self.module.lattices, "lr": self._config.lattice_rate}]
-        if self._config.context:
+        groups = [{"params": self.module.lattice_parameters(), "lr": self._config.lattice_rate}]
+        if self._config.context and self._config.encoder_rate:
             encoder = list(self.module.blocks.parameters())
             groups.append({"params": encoder, "lr": self._config.encoder_rate})
         return groups
@@ -107,6 +108,7 @@ class DistilJob:
             ),
             **self._twilight(batch),
             **lattice_terms(self.module.lattices, loss.smoothness, loss.monotonicity),
+            **steepness_term(self.module.lattices, loss.steepness, loss.steepest),
         }
 
     def validate(self, board: Board, step: int) -> Scores:
@@ -115,16 +117,15 @@ class DistilJob:
 
     def _twilight(self, batch: Batch) -> dict[str, Term]:
         """On half of the batch, which is enough and saves time."""
-        loss, dark = self._config.loss, self._config.student.dark
-        if not (loss.twilight and dark):
+        loss = self._config.loss
+        if not loss.twilight:
             return {}
         half = (len(batch.ambient) + 1) // 2
-        visible, infrared = batch.visible[:half], batch.infrared[:half]
-        ambient = batch.ambient[:half]
         with self._autocast:
-            in_the_dark, in_the_light = self.module.extremes(visible, infrared)
-        dim = 255 * ambient < dark[1]
-        return twilight_term(in_the_dark, in_the_light, dim, loss.twilight, loss.twilight_limit)
+            slope = self.module.slope(
+                batch.visible[:half], batch.infrared[:half], batch.ambient[:half]
+            )
+        return twilight_term(slope, loss.twilight, loss.twilight_limit)
 
     def _taught(self, batch: Batch) -> Tensor | None:
         return batch.taught if self._teacher is None else self._fused_by(self._teacher, batch)
@@ -164,6 +165,7 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
         student.begin_dark(config.dark_rule)
     if not config.context:
         hold_context(student)
+    student.blocks.requires_grad_(bool(config.context and config.encoder_rate))
     student.to(options.device)
     validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
     job = DistilJob(student, source.network, comparison, config, validator, options)
@@ -266,8 +268,9 @@ def _load_weights(student: MMLut, source: str | Path) -> None:
         return
     content = read_checkpoint(Path(source))
     wanted, found = to_plain(student.config), content["structure"]
-    if student.config.dark:  # also from a run without, as from a model without
-        content["module"].setdefault("dark_lattice", content["module"]["lattice"])
+    if student.config.dark and not found["dark"]:  # as from a model without
+        lattice = content["module"]["lattice"]
+        content["module"]["dark_lattices"] = torch.stack([lattice] * (len(student.config.dark) - 1))
         found = {**found, "dark": wanted["dark"]}
     check_structure(Path(source), found, wanted)
     student.load_state_dict(content["module"])

@@ -13,24 +13,35 @@ from training.pairs import DataConfig
 
 
 @dataclass(frozen=True)
+class DarkerScenes:
+    """What the student is to reach in scenes of a lower ambient level.
+
+    level: crops count whose scene's ambient level (`Batch.ambient`, 0 to 1) lies below.
+    targets: as in `DistilLossConfig`; None leaves what holds for lighter scenes.
+    """
+
+    level: float
+    targets: QualityTargets = field(default_factory=QualityTargets)
+
+
+@dataclass(frozen=True)
 class DistilLossConfig:
     """Weights of the student's loss.
 
     intensity, structure: to the teacher (EMDS). brightness: to the brighter camera, so that a
         bright sky or lamp is not greyed by a cold one. smoothness, monotonicity: of the lattice.
+    steepness, steepest: see `losses.steepness_term`; for luma, infrared, gradient and context.
     markings, markings_share: see `losses.markings_term`.
     fusion: the teacher's own terms (the Text-IF family) applied to the student directly.
     quality, targets: what the metrics reward, and up to where.
     relative: targets are differences from what the start (`start_from`) reaches on the same crops,
         each crop by itself: 0 holds a measure without rewarding more of it. relative_to: another
         method instead of the start, for a student of another structure or from scratch.
-    dark_level, dark_targets: with relative, other targets for crops of scenes whose ambient level
-        (`Batch.ambient`) lies below, see `losses.Start`.
+    darker: with relative, other targets for crops of darker scenes, the darkest last.
     rival, lead: with relative, a method that the student is to be better than on every crop, by
         at least this share of each measure. (A method is whatever can be a teacher but a folder.)
     stability, stability_limit: see `losses.stability_term`.
-    twilight, twilight_limit: for students with a lattice for dark scenes, see
-        `losses.twilight_term`.
+    twilight, twilight_limit: for students of several lattices, see `losses.twilight_term`.
     """
 
     intensity: float = 4.0
@@ -40,19 +51,20 @@ class DistilLossConfig:
     markings_share: float = 0.25
     smoothness: float = 0.5
     monotonicity: float = 5.0
+    steepness: float = 0.0
+    steepest: tuple[float, float, float, float] = (56.0, 40.0, 24.0, 90.0)
     fusion: FusionWeights = field(default_factory=FusionWeights)
     quality: QualityWeights = field(default_factory=QualityWeights)
     targets: QualityTargets = field(default_factory=QualityTargets)
     relative: bool = False
     relative_to: str | None = None
-    dark_level: float = 0.0
-    dark_targets: QualityTargets = field(default_factory=QualityTargets)
+    darker: tuple[DarkerScenes, ...] = ()
     rival: str | None = None
     lead: float = 0.02
     stability: float = 1.0
     stability_limit: float = 0.85
     twilight: float = 0.0
-    twilight_limit: float = 0.05
+    twilight_limit: float = 0.35
 
 
 @dataclass(frozen=True)
@@ -62,10 +74,11 @@ class DistilConfig:
     name: of the model. teacher: see `teachers.open_teacher`; None learns from quality terms alone.
     start_from: what has the start's weights: the output folder of an earlier run of the same
         structure, a model file of it, or a model's name, as ``default``.
-    dark_rule: begins the lattice for dark scenes anew, see `MMLut.begin_dark`; None goes on with
-        what the start has.
+    dark_rule: begins the lattice for the darkest scenes anew, see `MMLut.begin_dark`; None goes on
+        with what the start has.
     context: False holds the context constant, so that the lattice works without it (an ablation).
-    lattice_rate, encoder_rate: Adam's learning rates.
+    lattice_rate, encoder_rate: Adam's learning rates. An encoder_rate of 0 leaves the encoder as
+        it is, which takes less time per step.
     """
 
     name: str = "distilled"
@@ -84,4 +97,4 @@ class DistilConfig:
 
     def __post_init__(self) -> None:
         if self.loss.twilight and not self.student.dark:
-            raise InputError("loss.twilight is for students with two lattices; set student.dark")
+            raise InputError("loss.twilight is for students of several lattices; set student.dark")

@@ -5,7 +5,7 @@ Images are luma ``(B, 1, H, W)``, float, 0 to 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,15 +76,15 @@ class Start:
     """What a student that goes on from a model is compared with.
 
     fused: what that model makes of the same pairs.
-    dark, dark_targets: pairs of dark scenes, ``(B,) bool``, have these targets where they are
-        given: at night other losses are worth a gain than in daylight. None: no pair is dark.
+    darker: groups of pairs of darker scenes, ``(B,) bool``, and the targets that they have where
+        these are given: at night other losses are worth a gain than in daylight. A pair of several
+        groups has the targets of the last.
     rival: what another method makes of the same pairs, None without one. On every pair the student
         is to be better than it by the share ``lead``, whatever its targets are.
     """
 
     fused: Tensor
-    dark: Tensor | None = None
-    dark_targets: QualityTargets = QualityTargets()
+    darker: Sequence[tuple[Tensor, QualityTargets]] = ()
     rival: Tensor | None = None
     lead: float = 0.0
 
@@ -94,12 +94,13 @@ class Start:
         def measured(fused: Tensor) -> Tensor:
             return _measures(round_to_grey(fused), luma, infrared)[name]()
 
-        due_in_dark = getattr(self.dark_targets, name)
         with torch.no_grad():
             before = measured(self.fused)
             aims = before + target
-            if self.dark is not None and due_in_dark is not None:
-                aims = torch.where(self.dark, before + due_in_dark, aims)
+            for scenes, targets in self.darker:
+                due = getattr(targets, name)
+                if due is not None:
+                    aims = torch.where(scenes, before + due, aims)
             if self.rival is not None:
                 beaten = measured(self.rival)
                 aims = torch.maximum(aims, beaten + self.lead * beaten.abs())
@@ -273,17 +274,13 @@ def stability_term(
     return {"stability": Term(excess, weight)}
 
 
-def twilight_term(
-    in_the_dark: Tensor, in_the_light: Tensor, dim: Tensor, weight: float, limit: float
-) -> dict[str, Term]:
-    """How far apart the lattices for dark and bright scenes fuse the same crop, beyond a limit.
+def twilight_term(slope: Tensor, weight: float, limit: float) -> dict[str, Term]:
+    """How much the fused image changes with the ambient level alone, beyond a limit.
 
-    In twilight a mixture of both serves, and a lamp that enters moves all of the picture by its
-    share of this distance. dim: whether the crop's scene is one for which the lattice of dark
-    scenes counts, ``(B,) bool``; others cost nothing.
+    In twilight a mixture of two lattices serves, and a lamp that enters moves the ambient level,
+    and thereby all of the picture. slope: see `MMLut.slope`, ``(B,)``.
     """
-    apart = (in_the_dark - in_the_light).abs().mean((1, 2, 3))
-    return {"twilight": Term((F.relu(apart - limit) * dim).mean(), weight)}
+    return {"twilight": Term(F.relu(slope - limit).mean(), weight)}
 
 
 def lattice_terms(
@@ -302,6 +299,24 @@ def lattice_terms(
         "smoothness": Term(100 * torch.stack(bends or [falls[0] * 0]).sum(), smoothness),
         "monotonicity": Term(torch.stack(falls).sum(), monotonicity),
     }
+
+
+def steepness_term(
+    lattices: Iterable[Tensor], weight: float, steepest: Sequence[float]
+) -> dict[str, Term]:
+    """Steps between neighbouring nodes beyond ``steepest``, in grey levels, axis by axis; summed.
+
+    Where a lattice is steep, a fixed-point look-up is too far from the exact one, and slower code
+    has to serve on CPUs.
+    """
+    if not weight:
+        return {}
+    steps = [
+        F.relu(lattice.diff(dim=d).abs() - most / 255).sum()
+        for lattice in lattices
+        for d, most in enumerate(steepest)
+    ]
+    return {"steepness": Term(torch.stack(steps).sum(), weight)}
 
 
 def round_to_grey(image: Tensor) -> Tensor:

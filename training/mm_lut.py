@@ -18,11 +18,12 @@ from lut_fuse_core.model import (
     Axis,
     ContextEncoder,
     ConvBlock,
-    DarkScene,
+    DarkScenes,
     EncoderInput,
     FloatArray,
     FusionModel,
     GradientSpec,
+    increasing_levels,
 )
 
 NIGHT_LUMA = 25 / 255
@@ -35,15 +36,15 @@ class MMLutConfig:
 
     nodes: nodes on the luma, infrared, gradient and context axis.
     gradient_range: grey levels at which the gradient axis ends.
-    dark: ambient levels, in grey levels, at which a second lattice serves alone, and not at all;
-        see `DarkScene`. None for a model without.
+    dark: ambient levels, in grey levels, at which a lattice serves alone, increasing; the last one
+        is that of bright scenes, see `DarkScenes`. None for a model of one lattice.
     width, pool, unshuffle, skip, inputs: the context encoder, see `ContextEncoder`.
     """
 
     nodes: tuple[int, int, int, int] = (17, 17, 5, 5)
     gradient_range: float = 64.0
     gradient_norm: str = "l1"
-    dark: tuple[float, float] | None = None
+    dark: tuple[float, ...] | None = None
     width: int = 16
     blocks: int = 5
     pool: int = 4
@@ -59,9 +60,10 @@ class MMLutConfig:
             raise InputError(
                 "student.width, pool and unshuffle must be 1 or more, student.blocks 2 or more"
             )
-        if self.dark and not 0 <= self.dark[0] < self.dark[1] <= 255:
+        if self.dark is not None and (len(self.dark) < 2 or not increasing_levels(self.dark)):
             raise InputError(
-                f"student.dark is {list(self.dark)}; its two levels must increase, from 0 to 255"
+                f"student.dark is {list(self.dark)}; it takes two or more levels that increase, "
+                "from 0 to 255"
             )
 
     def axes(self) -> tuple[Axis, Axis, Axis, Axis]:
@@ -90,7 +92,8 @@ class MMLut(nn.Module):
         self.gradient_spec = GradientSpec(norm=config.gradient_norm)  # type: ignore[arg-type]
         self.lattice = nn.Parameter(_initial_lattice(self.axes))
         if config.dark:
-            self.dark_lattice = nn.Parameter(_initial_lattice(self.axes))
+            darker = [_initial_lattice(self.axes) for _ in config.dark[:-1]]
+            self.dark_lattices = nn.Parameter(torch.stack(darker))
         channels = INPUT_CHANNELS[config.inputs] * config.unshuffle**2
         widths = [channels, *[config.width] * (config.blocks - 1), 1]
         self.blocks = nn.ModuleList(
@@ -98,20 +101,36 @@ class MMLut(nn.Module):
         )
 
     @property
-    def lattices(self) -> list[nn.Parameter]:
-        """The lattice, and that of dark scenes if there is one."""
-        return [self.lattice, self.dark_lattice] if self.config.dark else [self.lattice]
+    def lattices(self) -> list[Tensor]:
+        """All lattices, from that of the darkest scenes to that of bright ones."""
+        return [*self.dark_lattices, self.lattice] if self.config.dark else [self.lattice]
+
+    def lattice_parameters(self) -> list[nn.Parameter]:
+        """What learns of them."""
+        return [self.lattice, self.dark_lattices] if self.config.dark else [self.lattice]
 
     def forward(self, visible: Tensor, infrared: Tensor, ambient: Tensor | None = None) -> Tensor:
         """Fused luma of a batch of pairs."""
         ambient = ambient_of(visible) if ambient is None else ambient
         return self.look_up(*self._features(visible, infrared), ambient)
 
-    def extremes(self, visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward`, in the darkest of scenes, and in the brightest."""
+    def slope(self, visible: Tensor, infrared: Tensor, ambient: Tensor) -> Tensor:
+        """How much the fused luma changes with the ambient level alone, ``(B,)``: mean of its
+        absolute change, in grey levels per grey level. Needs a student with dark scenes.
+        """
         features = self._features(visible, infrared)
-        darkest = torch.zeros(len(visible), device=visible.device)
-        return self.look_up(*features, darkest), self.look_up(*features, darkest + 1)
+        levels = torch.tensor(self.config.dark, device=visible.device) / 255
+        index = self._index(ambient)
+        ends = [self.look_up(*features, levels[index + upper]) for upper in (0, 1)]
+        apart = (ends[1] - ends[0]).abs().mean((1, 2, 3))
+        inside = (ambient > levels[0]) & (ambient < levels[-1])
+        return apart / (levels[index + 1] - levels[index]) * inside
+
+    def _index(self, ambient: Tensor) -> Tensor:
+        """Which lattice, from the darkest, lies below scenes of these levels; never the last."""
+        assert self.config.dark
+        between = torch.tensor(self.config.dark[1:-1], device=ambient.device)
+        return torch.bucketize(255 * ambient, between, right=True)
 
     def _features(self, visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         luma = luma_of(visible)
@@ -135,11 +154,13 @@ class MMLut(nn.Module):
             base = base + index.long() * stride
         flat = self.lattice.reshape(-1)
         if self.config.dark:
-            low, high = self.config.dark
-            darkness = ((high - 255 * ambient) / (high - low)).clamp(0, 1).to(flat)
-            dark = self.dark_lattice.reshape(-1)
+            levels = torch.tensor(self.config.dark, device=ambient.device)
+            index = self._index(ambient)
+            low, high = levels[index], levels[index + 1]
+            share = ((255 * ambient - low) / (high - low)).clamp(0, 1).to(flat)
+            stacked = torch.stack(self.lattices).flatten(1)
             scene = torch.arange(len(luma), device=luma.device) * flat.numel()
-            flat = torch.lerp(flat[None], dark[None], darkness[:, None]).reshape(-1)
+            flat = torch.lerp(stacked[index], stacked[index + 1], share[:, None]).reshape(-1)
             base = base + scene[:, None, None, None]
         fused: Any = 0.0
         for corner in product((0, 1), repeat=4):
@@ -191,7 +212,7 @@ class MMLut(nn.Module):
             nodes=(luma.nodes, infrared.nodes, gradient.nodes, context.nodes),
             gradient_range=gradient.high,
             gradient_norm=model.gradient.norm,
-            dark=None if model.dark is None else (model.dark.low, model.dark.high),
+            dark=None if model.dark is None else model.dark.levels,
             width=len(encoder.blocks[0].weight),
             blocks=len(encoder.blocks),
             pool=encoder.pool,
@@ -206,9 +227,8 @@ class MMLut(nn.Module):
 
     @torch.no_grad()
     def take(self, model: FusionModel) -> None:
-        """Continue from an exported model: its lattices and encoder become these weights. One
-        without a lattice for dark scenes gives its only one for both; the levels stay this
-        module's.
+        """Continue from an exported model: its lattices and encoder become these weights. The
+        ambient levels stay this module's; it gets what serves there in the model.
 
         Raises InputError if its structure is another than this module's configuration.
         """
@@ -226,8 +246,9 @@ class MMLut(nn.Module):
             )
         self.lattice.copy_(torch.from_numpy(model.lattice))
         if self.config.dark:
-            dark = model.lattice if model.dark is None else model.dark.lattice
-            self.dark_lattice.copy_(torch.from_numpy(dark))
+            levels = self.config.dark[:-1]
+            served = [model.lattice_at(model.place(level)) for level in levels]
+            self.dark_lattices.copy_(torch.from_numpy(np.stack(served)))
         for module, block in zip(self.blocks, model.encoder.blocks, strict=True):
             assert isinstance(module, nn.Conv2d)
             assert module.bias is not None
@@ -236,22 +257,23 @@ class MMLut(nn.Module):
 
     @torch.no_grad()
     def begin_dark(self, share: float) -> None:
-        """Begin the lattice for dark scenes as a rule: the brighter of luma and infrared, infrared
-        with a share of what the luma differs from `NIGHT_LUMA`, so that markings show through.
+        """Begin the lattice for the darkest scenes as a rule: the brighter of luma and infrared,
+        infrared with a share of what the luma differs from `NIGHT_LUMA`, so that markings show
+        through.
 
         Raises InputError if the student has no such lattice.
         """
         if not self.config.dark:
-            raise InputError("dark_rule is for students with two lattices; set student.dark")
+            raise InputError("dark_rule is for students of several lattices; set student.dark")
         luma, infrared, _, _ = _nodes(self.axes)
         through = infrared + share * (luma - NIGHT_LUMA)
-        self.dark_lattice.copy_(torch.maximum(luma, through).clamp(0, 1))
+        self.dark_lattices[0] = torch.maximum(luma, through).clamp(0, 1)
 
     def to_model(self, provenance: dict[str, Any], levels: int | None = 255) -> FusionModel:
         """The core's model. levels: rounds the lattice to steps of 1/levels, None does not."""
         dark = None
         if self.config.dark:
-            dark = DarkScene(_in_levels(self.dark_lattice, levels), *self.config.dark)
+            dark = DarkScenes(_in_levels(self.dark_lattices, levels), tuple(self.config.dark))
         blocks = tuple(_conv_block(block) for block in self.blocks)
         config = self.config
         return FusionModel(

@@ -36,8 +36,8 @@ class CpuBackend:
         self._process = os.getpid()
         self._bands = _Bands(threads or usable_cores())
         self._session = _session(model, self._bands.threads)
-        self._darkness = 0.0
-        self._lattice = np.array(model.lattice, order="C")
+        self._place = (0, 0.0)
+        self._lattice = np.array(model.lattices[0], order="C")
         self._axes = (
             np.array([axis.low for axis in model.axes], np.float32),
             np.array([1.0 / axis.step for axis in model.axes], np.float32),
@@ -73,7 +73,7 @@ class CpuBackend:
         result = np.empty_like(visible) if out is None or in_place else out
         gradient = self.model.gradient
         scale, offset = self._gradient_scaling(visible)
-        self._enter(features.darkness(visible, self.model.dark))
+        self._enter(self.model.place(features.ambient(visible)))
         arguments = (
             *(visible, infrared, coarse, np.ascontiguousarray(coverage)),
             *(self.model.encoder.stride, self._lattice.reshape(-1), *self._axes),
@@ -99,11 +99,11 @@ class CpuBackend:
         """Milliseconds per stage of the latest frame; see `StagedBackend`."""
         return dict(self._stages)
 
-    def _enter(self, darkness: float) -> None:
-        """Have the lattice ready for a scene of this darkness."""
-        if darkness != self._darkness:
-            self._lattice = np.ascontiguousarray(self.model.lattice_in(darkness))
-            self._darkness = darkness
+    def _enter(self, place: tuple[int, float]) -> None:
+        """Have the lattice ready for a scene at this place."""
+        if place != self._place:
+            self._lattice = np.ascontiguousarray(self.model.lattice_at(place))
+            self._place = place
 
     def _encoder_input(self, visible: UInt8Array, infrared: UInt8Array) -> FloatArray:
         encoder = self.model.encoder

@@ -12,7 +12,7 @@ from lut_fuse_core.model import FusionModel
 
 
 class GpuLattice:
-    """A model's lattice; where dark scenes have one of their own, mixed anew for each frame.
+    """A model's lattice; where dark scenes have others, mixed anew for each frame.
 
     array: what `fuse_pixels` takes.
 
@@ -21,17 +21,17 @@ class GpuLattice:
     """
 
     def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
-        self._kernels, self._dark = kernels, model.dark
+        self._kernels = kernels
+        self._mixes = model.dark is not None
         self.array: Any
         if kernels.plan.lattice == "texture":
             self.array = device.texture(pack_texture(model))
             return
         self.array = device.cupy.asarray(pack_lattice(model, kernels.plan))
         if model.dark is not None:
-            self._bright_nodes, self._dark_nodes = (
-                device.cupy.asarray(np.ravel(lattice))
-                for lattice in (model.lattice, model.dark.lattice)
-            )
+            self._lattices = device.cupy.asarray(np.stack(model.lattices).reshape(-1))
+            self._levels = device.cupy.asarray(np.array(model.dark.levels, np.float32))
+            self._nodes = model.lattice.size
             cuda = device.cupy.cuda
             self._beside = cuda.Stream(non_blocking=True)
             self._seen, self._mixed = (cuda.Event(disable_timing=True) for _ in range(2))
@@ -42,24 +42,23 @@ class GpuLattice:
 
         image: as all kernels take it, see `GpuFrame.image_arguments`.
         """
-        if self._dark is None:
+        if not self._mixes:
             return
         self._seen.record(stream)
         self._beside.wait_event(self._seen)
-        nodes = self._bright_nodes.shape[0]
-        launch = mix_launch(nodes)
+        launch = mix_launch(self._nodes)
         with self._beside:
             self._kernels.functions["mix_lattice"](
                 launch.grid,
                 launch.block,
                 (
-                    *(*image, self._bright_nodes, self._dark_nodes, np.int32(nodes)),
-                    *(np.float32(self._dark.low), np.float32(self._dark.high), self.array),
+                    *(*image, self._lattices, self._levels, np.int32(self._levels.shape[0])),
+                    *(np.int32(self._nodes), self.array),
                 ),
             )
         self._mixed.record(self._beside)
 
     def wait(self, stream: Any) -> None:
         """Let the stream wait until the lattice is right."""
-        if self._dark is not None:
+        if self._mixes:
             stream.wait_event(self._mixed)

@@ -135,7 +135,7 @@ def _create(
         kept.append(np.ascontiguousarray(array))
         return kept[-1].ctypes.data
 
-    encoder, gradient, dark = model.encoder, model.gradient, model.dark
+    encoder, gradient, lattices = model.encoder, model.gradient, model.lattices
     blocks = (Block * len(encoder.blocks))(
         *(
             Block(*block.weight.shape[:2], pointer(block.weight), pointer(block.bias))
@@ -144,9 +144,9 @@ def _create(
     )
     described = Model(
         (Axis * 4)(*(Axis(axis.nodes, axis.low, axis.high) for axis in model.axes)),
-        pointer(model.lattice),
-        None if dark is None else pointer(dark.lattice),
-        *((0.0, 0.0) if dark is None else (dark.low, dark.high)),
+        (ctypes.c_void_p * len(lattices))(*map(pointer, lattices)),
+        (ctypes.c_float * len(lattices))(*(model.dark.levels if model.dark else ())),
+        len(lattices),
         gradient.norm == "l2",
         gradient.border == "replicate",
         gradient.scale,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 3
+INTERFACE = 4
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -35,10 +35,9 @@ class Model(ctypes.Structure):
 
     _fields_ = (
         ("axes", Axis * 4),
-        ("lattice", ctypes.c_void_p),
-        ("dark_lattice", ctypes.c_void_p),
-        ("dark_low", ctypes.c_float),
-        ("dark_high", ctypes.c_float),
+        ("lattices", ctypes.POINTER(ctypes.c_void_p)),
+        ("levels", ctypes.POINTER(ctypes.c_float)),
+        ("lattice_count", ctypes.c_int32),
         ("gradient_l2", ctypes.c_int32),
         ("border_replicate", ctypes.c_int32),
         ("gradient_scale", ctypes.c_float),

@@ -32,8 +32,9 @@ Write a model's parts for other programs into a folder:
   encoder.onnx   the context encoder, for ONNX Runtime, TensorRT and the like
   lattice.npy    the table, float32, axes: luma, infrared, gradient, context
   model.json     axes, gradient and encoder input: what is needed to use the others
-  dark_lattice.npy   where the model has one: the table for scenes at the ambient level dark.low of
-                 model.json; up to dark.high the mixture of both tables serves, linear in the level
+  dark_lattices.npy   where the model has them: tables for darker scenes, the darkest first, for the
+                 ambient levels dark.levels of model.json, of which the last is lattice.npy's;
+                 in between mixtures of two neighbours serve, linear in the level
 """
 
 _RANGES_DESCRIPTION = """\

@@ -9,15 +9,15 @@
 #include "frame.cuh"
 #include "scene.cuh"
 
-// Before the look-up, if the model has another lattice for dark scenes. Each block finds out by
-// itself how dark the scene is, so that there is no other kernel to wait for.
+// Before the look-up, if the model has other lattices for dark scenes. Each block finds out by itself
+// how dark the scene is, so that there is no other kernel to wait for.
 extern "C" __global__ void __launch_bounds__(MIXED)
 mix_lattice(const unsigned char* __restrict__ visible, int height, int width,
-            const float* __restrict__ bright, const float* __restrict__ dark, int nodes, float low,
-            float high, NodePair* __restrict__ mixed) {
+            const float* __restrict__ lattices, const float* __restrict__ levels, int count,
+            int nodes, NodePair* __restrict__ mixed) {
     LUT_FUSE_SHARED(int, counts, GREY_LEVELS);
-    const float darkness = darkness_of({visible, height, width}, counts, low, high);
-    mix_run(bright, dark, blockIdx.x, nodes, darkness, mixed);
+    const float ambient = ambient_of({visible, height, width}, counts);
+    mix_run(mixture_at(ambient, {lattices, levels, count, nodes}), blockIdx.x, nodes, mixed);
 }
 
 // Everything before an encoder that is not ours: its input, (INPUT_CHANNELS, rows, columns).

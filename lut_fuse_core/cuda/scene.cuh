@@ -1,11 +1,11 @@
-// The lattice for the scene at hand: between that for bright scenes and that for dark ones.
+// The lattice for the scene at hand: between those of scenes of other ambient levels.
 #pragma once
 
 #include "pixel.cuh"
 
-// How dark the scene is, 0 to 1: see features.darkness. For all threads of a block; counts: shared,
-// one for each grey level.
-LUT_FUSE_DEVICE float darkness_of(const Frame& frame, int* counts, float low, float high) {
+// Ambient level of the scene: see features.ambient. For all threads of a block; counts: shared, one
+// for each grey level.
+LUT_FUSE_DEVICE float ambient_of(const Frame& frame, int* counts) {
     for (int i = first_thread(); i < GREY_LEVELS; i += thread_count()) counts[i] = 0;
     wait_for_block();
     for (int i = first_thread(); i < AMBIENT_GRID * AMBIENT_GRID; i += thread_count()) {
@@ -17,18 +17,41 @@ LUT_FUSE_DEVICE float darkness_of(const Frame& frame, int* counts, float low, fl
     wait_for_block();
     int level = 0, left = AMBIENT_RANK;
     while (counts[level] < left) left -= counts[level++];
-    const float ambient = float(level) + float(left) / float(counts[level]);
-    return clamp((high - ambient) / (high - low), 0.0f, 1.0f);
+    return float(level) + float(left) / float(counts[level]);
+}
+
+// Lattices of so many nodes, one after the other from that of the darkest scenes on, and the ambient
+// levels at which they serve alone.
+struct Lattices {
+    const float* nodes;
+    const float* levels;
+    int count, size;
+};
+
+// The lattice that serves at some level: between two of these, see DarkScenes.place.
+struct Mixture {
+    const float *darker, *next;
+    float share;
+    LUT_FUSE_DEVICE float operator()(int node) const {
+        return darker[node] + share * (next[node] - darker[node]);
+    }
+};
+
+LUT_FUSE_DEVICE Mixture mixture_at(float ambient, const Lattices& lattices) {
+    int index = 0;
+    while (index < lattices.count - 2 && ambient >= lattices.levels[index + 1]) ++index;
+    const float low = lattices.levels[index], high = lattices.levels[index + 1];
+    const float* darker = lattices.nodes + size_t(index) * lattices.size;
+    const float share = clamp((ambient - low) / (high - low), 0.0f, 1.0f);
+    return {darker, darker + lattices.size, share};
 }
 
 // A block's run of nodes, each with the next one along the context axis (the last with itself).
-LUT_FUSE_DEVICE void mix_run(const float* bright, const float* dark, int run, int nodes,
-                             float darkness, NodePair* mixed) {
+LUT_FUSE_DEVICE void mix_run(const Mixture& mixture, int run, int nodes, NodePair* mixed) {
     for (int i = first_thread(); i < MIXED; i += thread_count()) {
         const int node = run * MIXED + i;
         if (node >= nodes) continue;
         const int next = node + (node % ContextAxis::nodes + 1 < ContextAxis::nodes);
-        mixed[node] = paired(bright[node] + darkness * (dark[node] - bright[node]),
-                             bright[next] + darkness * (dark[next] - bright[next]));
+        mixed[node] = paired(mixture(node), mixture(next));
     }
 }

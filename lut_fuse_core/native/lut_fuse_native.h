@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 3
+#define LUT_FUSE_INTERFACE 4
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -27,9 +27,9 @@ typedef struct {
 /* A time-stable fusion model; the arrays are copied. Fields as in model.py. */
 typedef struct {
     LutFuseAxis axes[4]; /* luma, infrared, gradient, context */
-    const float *lattice;
-    const float *dark_lattice; /* NULL if dark scenes are like others */
-    float dark_low, dark_high;
+    const float *const *lattices; /* from that of the darkest scenes to that of bright ones */
+    const float *levels;          /* ambient level of each; of no use to a single one */
+    int32_t lattice_count;
     int32_t gradient_l2, border_replicate;
     float gradient_scale;
     int32_t rgb_inputs, pool, unshuffle, skip, block_count;

@@ -80,6 +80,15 @@ float ambient(const LutFuseFrame& frame) {
     return static_cast<float>(level) + static_cast<float>(left) / static_cast<float>(counts[level]);
 }
 
+// See DarkScenes.place.
+ScenePlace place_of(float ambient, const std::vector<float>& levels) {
+    if (ambient <= levels.front()) return {0, 0.0f};
+    if (ambient >= levels.back()) return {levels.size() - 1, 0.0f};
+    size_t index = 0;
+    while (ambient >= levels[index + 1]) ++index;
+    return {index, (ambient - levels[index]) / (levels[index + 1] - levels[index])};
+}
+
 float range(const LutFuseAxis& axis) { return axis.high - axis.low; }
 
 // The map of a feature with `unit` steps per grey level of the axis; false if it cannot be one.
@@ -122,13 +131,11 @@ Model::Model(const LutFuseModel& model)
                                  axis.nodes, static_cast<int>(size)};
         size *= axis.nodes;
     }
-    bright_.assign(model.lattice, model.lattice + size);
-    if (model.dark_lattice) {
-        dark_.assign(model.dark_lattice, model.dark_lattice + size);
-        dark_low_ = model.dark_low;
-        dark_high_ = model.dark_high;
+    for (int i = 0; i < model.lattice_count; ++i) {
+        lattices_.emplace_back(model.lattices[i], model.lattices[i] + size);
+        levels_.push_back(model.levels[i]);
     }
-    lattice_ = bright_;
+    lattice_ = lattices_.front();
     look_up.lattice = lattice_.data();
     look_up.gradient_l2 = model.gradient_l2;
     look_up.gradient_scale = model.gradient_scale;
@@ -137,13 +144,14 @@ Model::Model(const LutFuseModel& model)
 }
 
 void Model::enter(const LutFuseFrame& frame) {
-    if (dark_.empty()) return;
-    const float darkness =
-        std::clamp((dark_high_ - ambient(frame)) / (dark_high_ - dark_low_), 0.0f, 1.0f);
-    if (darkness == darkness_) return;
-    darkness_ = darkness;
+    if (lattices_.size() == 1) return;
+    const ScenePlace place = place_of(ambient(frame), levels_);
+    if (place == place_) return;
+    place_ = place;
+    const std::vector<float>& darker = lattices_[place.index];
+    const std::vector<float>& next = lattices_[std::min(place.index + 1, lattices_.size() - 1)];
     for (size_t i = 0; i < lattice_.size(); ++i) {
-        lattice_[i] = bright_[i] + darkness * (dark_[i] - bright_[i]);
+        lattice_[i] = darker[i] + place.share * (next[i] - darker[i]);
     }
     if (packed) pack();
 }
@@ -173,12 +181,12 @@ bool Model::map_axes(const LutFuseModel& model) {
            map_axis(model.axes[2], unit, look_up.axis[2]);
 }
 
-// How nodes become bytes, whatever the darkness: what holds for both lattices holds in between, for
-// the bound is convex in the lattice.
+// How nodes become bytes, whatever the scene: what holds for all lattices holds in between, for the
+// bound is convex in the lattice.
 void Model::plan_packing(const LutFuseModel& model) {
-    float low = bright_[0], high = bright_[0];
-    for (const std::vector<float>* lattice : {&bright_, &dark_}) {
-        for (const float node : *lattice) {
+    float low = lattice_[0], high = lattice_[0];
+    for (const std::vector<float>& lattice : lattices_) {
+        for (const float node : lattice) {
             low = std::min(low, node);
             high = std::max(high, node);
         }
@@ -190,8 +198,10 @@ void Model::plan_packing(const LutFuseModel& model) {
 
     int byte_axis = 0;
     for (int i = 0; i < 4; ++i) {
-        float other = bound(model, bright_, i, level_);
-        if (!dark_.empty()) other = std::max(other, bound(model, dark_, i, level_));
+        float other = 0.0f;
+        for (const std::vector<float>& lattice : lattices_) {
+            other = std::max(other, bound(model, lattice, i, level_));
+        }
         if (i == 0 || other < error_bound) {
             byte_axis = i;
             error_bound = other;

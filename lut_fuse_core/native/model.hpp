@@ -16,6 +16,15 @@ struct Block {
     }
 };
 
+// Between two lattices: the number of the darker one, and the share of the next, below 1.
+struct ScenePlace {
+    size_t index;
+    float share;
+    bool operator==(const ScenePlace& other) const {
+        return index == other.index && share == other.share;
+    }
+};
+
 class Model {
   public:
     explicit Model(const LutFuseModel& model);
@@ -43,10 +52,10 @@ class Model {
     float bound(const LutFuseModel& model, const std::vector<float>& lattice, int byte_axis,
                 float level) const;
 
-    std::vector<float> bright_, dark_;  // dark_: empty if dark scenes are like others
-    float dark_low_ = 0.0f, dark_high_ = 0.0f;
-    float darkness_ = 0.0f;
-    std::vector<float> lattice_;  // in a scene of this darkness
+    std::vector<std::vector<float>> lattices_;  // from that of the darkest scenes on
+    std::vector<float> levels_;                 // ambient levels at which they serve alone
+    ScenePlace place_{};
+    std::vector<float> lattice_;  // of the scenes at this place
     float level_ = 1.0f, offset_ = 0.0f;  // of a packed node: grey levels per step and at 0
     std::vector<uint8_t> nodes_, cells_;
 };

@@ -27,7 +27,7 @@ from lut_fuse_core.model import (
     Axis,
     ContextEncoder,
     ConvBlock,
-    DarkScene,
+    DarkScenes,
     FloatArray,
     FusionModel,
     GradientSpec,
@@ -83,9 +83,9 @@ def roughened(model: FusionModel) -> FusionModel:
 
 
 def with_dark_scenes(model: FusionModel) -> FusionModel:
-    """With another lattice for dark scenes, between levels that the tests' pairs come to lie at."""
+    """With lattices for dark scenes, between levels that the tests' pairs come to lie at."""
     dark = roughened(model).lattice * np.float32(0.5) + model.lattice * np.float32(0.5)
-    return replace(model, dark=DarkScene(dark, 30, 200))
+    return replace(model, dark=DarkScenes(np.stack([dark[::-1], dark]), (30.0, 60.0, 200.0)))
 
 
 DEFAULT = make_model(0, (8, 8, 8, 8), unshuffle=2)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_models import random_model
+from random_models import DARK_LEVELS, random_model
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from lut_fuse_core import Fuser, ModelError, load_model, save_model
 from lut_fuse_core.backends.gpu_source import plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.features import ambient, darkness
-from lut_fuse_core.model import DarkScene, FusionModel
+from lut_fuse_core.features import ambient
+from lut_fuse_core.model import DarkScenes, FusionModel
 from lut_fuse_core.model_export import export_model
+from lut_fuse_core.model_file import HEADER_KEY, tensor_hash
 
 BACKENDS = ("reference", "cpu", "native")
 
@@ -60,28 +63,26 @@ def test_what_enters_moves_the_ambient_level_but_little(
     assert moved < 0.16 * (brightest - darkest)
 
 
-def test_a_scene_turns_dark_linearly_from_one_level_to_another() -> None:
-    scene = DarkScene(np.zeros((2, 2, 2, 2), np.float32), 40.4, 80.4)
-    shares = [darkness(grey(level), scene) for level in (0, 40, 50, 60, 80, 255)]
-    assert shares == pytest.approx([1, 1, 0.75, 0.5, 0, 0], abs=1e-3)
-    assert darkness(grey(0), None) == 0.0
+def test_a_scene_passes_linearly_from_one_lattice_to_the_next() -> None:
+    scenes = DarkScenes(np.zeros((2, 2, 2, 2, 2), np.float32), (40.4, 80.4, 100.4))
+    levels = (0, 40, 50, 60, 80, 95, 100, 255)
+    places = np.array([scenes.place(ambient(grey(level))) for level in levels])
+    expected = [0, 0, 0.25, 0.5, 1, 1.75, 2, 2]
+    np.testing.assert_allclose(places.sum(axis=1), expected, atol=1e-3)
+    assert places[:, 1].max() < 1
 
 
-def test_bright_and_dark_scenes_get_the_lattice_that_is_theirs(dark: FusionModel) -> None:
+def test_every_scene_gets_the_lattice_that_is_its_own(dark: FusionModel) -> None:
     assert dark.dark is not None
-    dark = replace(dark, dark=DarkScene(dark.dark.lattice, 20.0, 90.0))
-    assert dark.dark is not None
-    plain = {
-        "bright": replace(dark, dark=None),
-        "dark": replace(dark, lattice=dark.dark.lattice, dark=None),
-    }
+    night, infrared = a_scene(20)
+    dim, day = night + np.uint8(50), night + np.uint8(150)
+    dark = replace(dark, dark=replace(dark.dark, levels=(20.0, ambient(dim), 90.0)))
     for backend in BACKENDS:
-        for name, top in (("bright", 256), ("dark", 20)):
-            pair = a_scene(top)
-            if name == "bright":
-                pair = (pair[0] | np.uint8(128), pair[1])
-            expected = Fuser(plain[name], backend).fuse(*pair)
-            np.testing.assert_array_equal(Fuser(dark, backend).fuse(*pair), expected)
+        fuser = Fuser(dark, backend)
+        for lattice, visible in zip(dark.lattices, (night, dim, day), strict=True):
+            own = Fuser(replace(dark, lattice=lattice, dark=None), backend)
+            expected = own.fuse(visible, infrared)
+            np.testing.assert_array_equal(fuser.fuse(visible, infrared), expected)
 
 
 @pytest.mark.parametrize("backend", ["cpu", "native"])
@@ -110,8 +111,23 @@ def test_the_file_keeps_what_dark_scenes_need(dark: FusionModel, tmp_path: Path)
     save_model(dark, tmp_path / "m.safetensors")
     loaded = load_model(tmp_path / "m.safetensors").dark
     assert loaded is not None
-    np.testing.assert_array_equal(loaded.lattice, dark.dark.lattice)
-    assert (loaded.low, loaded.high) == (dark.dark.low, dark.dark.high)
+    np.testing.assert_array_equal(loaded.lattices, dark.dark.lattices)
+    assert loaded.levels == DARK_LEVELS
+
+
+def test_a_file_of_one_lattice_for_dark_scenes_is_read(dark: FusionModel, tmp_path: Path) -> None:
+    assert dark.dark is not None
+    tensors = {name: array for name, array in dark.tensors().items() if name != "dark.lattices"}
+    tensors["dark.lattice"] = dark.dark.lattices[0]
+    save_model(dark, tmp_path / "m.safetensors")
+    with safe_open(tmp_path / "m.safetensors", framework="numpy") as file:
+        header = json.loads(file.metadata()[HEADER_KEY])
+    header |= {"format": 3, "dark": {"low": 30, "high": 90}, "sha256": tensor_hash(tensors)}
+    save_file(tensors, tmp_path / "m.safetensors", {HEADER_KEY: json.dumps(header)})
+    loaded = load_model(tmp_path / "m.safetensors").dark
+    assert loaded is not None
+    np.testing.assert_array_equal(loaded.lattices, dark.dark.lattices[:1])
+    assert loaded.levels == (30.0, 90.0)
 
 
 def test_a_program_that_knows_no_dark_scenes_refuses_only_models_that_have_them(
@@ -135,14 +151,14 @@ def test_a_file_whose_levels_mean_something_else_is_refused(
         load_model(tmp_path / "old.safetensors")
 
 
-def test_the_parts_for_other_programs_have_both_lattices(dark: FusionModel, tmp_path: Path) -> None:
+def test_the_parts_for_other_programs_have_all_lattices(dark: FusionModel, tmp_path: Path) -> None:
     assert dark.dark is not None
-    assert tmp_path / "dark_lattice.npy" in export_model(dark, tmp_path)
-    np.testing.assert_array_equal(np.load(tmp_path / "dark_lattice.npy"), dark.dark.lattice)
+    assert tmp_path / "dark_lattices.npy" in export_model(dark, tmp_path)
+    np.testing.assert_array_equal(np.load(tmp_path / "dark_lattices.npy"), dark.dark.lattices)
     facts = json.loads((tmp_path / "model.json").read_text())["dark"]
-    assert (facts["low"], facts["high"], facts["rank"]) == (20.0, 200.0, 1638)
+    assert (tuple(facts["levels"]), facts["rank"]) == (DARK_LEVELS, 1638)
     plain = export_model(replace(dark, dark=None), tmp_path / "plain")
-    assert "dark_lattice.npy" not in {path.name for path in plain}
+    assert "dark_lattices.npy" not in {path.name for path in plain}
 
 
 def test_a_texture_is_refused(dark: FusionModel) -> None:
@@ -152,8 +168,10 @@ def test_a_texture_is_refused(dark: FusionModel) -> None:
 
 def test_levels_and_lattices_that_make_no_sense_are_refused(dark: FusionModel) -> None:
     assert dark.dark is not None
-    for low, high in ((80.0, 40.0), (-1.0, 40.0), (40.0, 300.0)):
-        with pytest.raises(ModelError, match="must increase, from 0 to 255"):
-            DarkScene(dark.lattice, low, high)
+    for levels in ((80.0, 40.0), (-1.0, 40.0), (40.0, 300.0), (40.0,), (40.0, 40.0)):
+        with pytest.raises(ModelError, match="increase, from 0 to 255"):
+            DarkScenes(dark.dark.lattices[:1], levels)
+    with pytest.raises(ModelError, match="2 lattices for dark scenes at 2 levels"):
+        DarkScenes(dark.dark.lattices, (40.0, 80.0))
     with pytest.raises(ModelError, match="lattice for dark scenes has shape"):
-        replace(dark, dark=replace(dark.dark, lattice=dark.lattice[1:]))
+        replace(dark, dark=replace(dark.dark, lattices=dark.dark.lattices[:, 1:]))

@@ -11,7 +11,7 @@ import pytest
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import darkness
+from lut_fuse_core.features import ambient
 from lut_fuse_core.flicker import (
     FlickerMeter,
     FlickerReport,
@@ -218,8 +218,8 @@ def test_a_newcomer_leaves_the_rest_of_the_default_models_picture_alone(
     meter = NewcomerMeter()
     meter.update(frames[0], frames[1], ~scenes[1].touched)
     assert meter.report().fused.worst < 1
-    in_between = 0 < darkness(visible, fuser.backend.model.dark) < 1
-    assert in_between == (light > 1)  # the test is of twilight, too
+    _, share = fuser.model.place(ambient(visible))
+    assert (share > 0) == (light > 1)  # the test is of twilight, too
 
 
 def test_scaling_each_frame_by_its_own_extremes_is_caught() -> None:

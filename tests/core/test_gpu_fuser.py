@@ -24,7 +24,7 @@ from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared import NormalizationConfig
 from lut_fuse_core.infrared_range import RawInfrared
-from lut_fuse_core.model import DarkScene, FusionModel
+from lut_fuse_core.model import DarkScenes, FusionModel
 from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
 from lut_fuse_core.registration import Homography, RegistrationConfig
 from lut_fuse_core.warp import Warp
@@ -50,7 +50,8 @@ def backend(
     monkeypatch.setattr(gpu_transfers, "seconds_per_frame", lambda fuser, _: not fuser.in_place)
     monkeypatch.setitem(__import__("sys").modules, "cupy", stand_in)
     if "dark scenes" in request.param:
-        model = replace(model, dark=DarkScene(model.lattice[::-1].copy(), 30, 200))
+        dark = np.stack([model.lattice[:, ::-1], model.lattice[::-1]])
+        model = replace(model, dark=DarkScenes(dark, (10.0, 30.0, 200.0)))
     return CudaBackend(model, options=GpuOptions("fp32"))
 
 

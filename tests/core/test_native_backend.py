@@ -27,7 +27,7 @@ from lut_fuse_core.model import (
     Axis,
     ContextEncoder,
     ConvBlock,
-    DarkScene,
+    DarkScenes,
     EncoderInput,
     FusionModel,
     GradientSpec,
@@ -109,7 +109,8 @@ def difference(first: UInt8Array, second: UInt8Array) -> int:
 
 def with_dark_scenes(model: FusionModel, other: FusionModel) -> FusionModel:
     """The other's lattice for dark scenes, as which the tests' pairs count in part."""
-    return replace(model, dark=DarkScene(other.lattice, 20, 200))
+    dark = np.stack([other.lattice[::-1], other.lattice])
+    return replace(model, dark=DarkScenes(dark, (20.0, 60.0, 200.0)))
 
 
 MODELS = {

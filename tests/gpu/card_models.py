@@ -20,7 +20,7 @@ from lut_fuse_core.model import (
     Axis,
     ContextEncoder,
     ConvBlock,
-    DarkScene,
+    DarkScenes,
     EncoderInput,
     FusionModel,
     GradientSpec,
@@ -93,7 +93,8 @@ def models() -> dict[str, FusionModel]:
     }
     usual = others["width 8"]
     # Levels that the pairs come to lie between.
-    others["dark scenes"] = replace(usual, dark=DarkScene(rough(usual).lattice / 2, 30, 200))
+    dark = np.stack([rough(usual).lattice / 3, rough(usual).lattice / 2])
+    others["dark scenes"] = replace(usual, dark=DarkScenes(dark, (10.0, 30.0, 200.0)))
     ready = {name: with_input_ranges(model, pairs) for name, model in others.items()}
     return {"default": load_model("default"), **ready}
 

@@ -30,8 +30,7 @@ from training.losses import lattice_terms
         ("student.width=0", "width"),
         ("log.every=0", "log.every"),
         ("data.crop=32", "data.crop"),
-        ("loss.dark_level=50", "loss.relative"),
-        ("loss.dark_targets.mi=0.0", "loss.relative"),
+        ("loss.darker=[{level: 0.3}]", "loss.relative"),
         ("lattice_rate=fast", "lattice_rate"),
     ],
 )

@@ -94,17 +94,12 @@ def test_noise_is_no_marking() -> None:
     assert losses.markings_term(warm, noise, warm, 1.0, 0.25)["markings"].value < 1e-6
 
 
-def test_both_lattices_may_differ_only_up_to_a_limit_where_the_dark_one_counts() -> None:
-    light = torch.full((2, 1, 16, 16), 0.4)
-    dark = light + torch.tensor([0.1, 0.3])[:, None, None, None]
+def test_the_ambient_level_may_change_the_picture_only_up_to_a_limit() -> None:
+    def excess(*slope: float) -> float:
+        return float(losses.twilight_term(torch.tensor(slope), 1.0, 0.1)["twilight"].value)
 
-    def excess(*dim: bool) -> float:
-        term = losses.twilight_term(dark, light, torch.tensor(dim), 1.0, 0.1)
-        return float(term["twilight"].value)
-
-    assert excess(True, False) == pytest.approx(0, abs=1e-6)
-    assert excess(True, True) == pytest.approx(0.2 / 2)
-    assert excess(False, False) == 0
+    assert excess(0.1, 0.05) == pytest.approx(0, abs=1e-6)
+    assert excess(0.1, 0.3) == pytest.approx(0.2 / 2)
 
 
 def test_a_straight_lattice_costs_nothing_and_a_kink_or_a_fall_does() -> None:
@@ -118,6 +113,21 @@ def test_a_straight_lattice_costs_nothing_and_a_kink_or_a_fall_does() -> None:
     assert bumpy["smoothness"].value > 0.1
     assert bumpy["monotonicity"].value > 1e-4
     assert losses.lattice_terms(module.lattices, 1.0, 1.0)["monotonicity"].value < 1e-6
+
+
+def test_only_steps_between_nodes_beyond_a_limit_are_steep() -> None:
+    lattice = torch.zeros(5, 5, 3, 3)
+    lattice[3:] = 60 / 255
+    lattice[..., 2] += 50 / 255
+
+    def excess(*steepest: float) -> float:
+        term = losses.steepness_term([lattice, lattice], 1.0, steepest)["steepness"]
+        return float(term.value) * 255
+
+    assert excess(60, 0, 0, 50) == pytest.approx(0, abs=1e-3)
+    assert excess(50, 0, 0, 50) == pytest.approx(2 * 10 * 5 * 3 * 3, rel=1e-3)
+    assert excess(60, 0, 0, 45) == pytest.approx(2 * 5 * 5 * 5 * 3, rel=1e-3)
+    assert losses.steepness_term([lattice], 0.0, (1, 1, 1, 1)) == {}
 
 
 def test_a_measure_beyond_its_target_earns_nothing_more() -> None:
@@ -153,19 +163,20 @@ def test_what_one_image_gains_over_the_start_does_not_pay_for_what_another_loses
     assert losses.total(traded) > losses.total(held)
 
 
-def test_dark_images_have_targets_of_their_own() -> None:
+def test_darker_images_have_targets_of_their_own() -> None:
     luma, infrared = images()
-    luma = torch.cat([luma[:1], 0.2 * luma[:1]])
-    infrared = infrared[:1].repeat(2, 1, 1, 1)
+    luma = torch.cat([luma[:1], 0.2 * luma[:1], 0.1 * luma[:1]])
+    infrared = infrared[:1].repeat(3, 1, 1, 1)
     weights, targets = losses.QualityWeights(cc=1.0), losses.QualityTargets(cc=0.0)
     before, better = (share * luma + (1 - share) * infrared for share in (0.8, 0.7))
-    dark = torch.tensor([False, True])
-    start = losses.Start(before, dark, dark_targets=losses.QualityTargets(cc=0.2))
+    dim, dark = torch.tensor([False, True, True]), torch.tensor([False, False, True])
+    wanted, given = losses.QualityTargets(cc=0.2), losses.QualityTargets(cc=-0.1, mi=0.1)
+    start = losses.Start(before, ((dim, wanted), (dark, given)))
     fused = better.clone().requires_grad_()
     terms = losses.quality_terms(fused, luma, infrared, weights, targets, start)
     losses.total(terms).backward()
     assert fused.grad is not None
-    assert [bool(image.any()) for image in fused.grad] == [False, True]
+    assert [bool(image.any()) for image in fused.grad] == [False, True, False]
 
 
 def test_a_rival_is_to_be_beaten_on_every_image_by_a_share() -> None:

@@ -199,6 +199,28 @@ def test_a_student_goes_on_from_a_model_file(
     assert "'default' has another lattice or encoder" in capsys.readouterr().err
 
 
+def test_an_encoder_can_stay_as_it_is(distilled: Path, pairs_folder: Path, tmp_path: Path) -> None:
+    before = distilled / "model.safetensors"
+    command = ["distil", "--data", str(pairs_folder), "--out", str(tmp_path), "--steps", "4", *TINY]
+    command += [
+        *TINY_LUT,
+        "--from",
+        str(before),
+        "--set",
+        "encoder_rate=0",
+        "--set",
+        "lattice_rate=0.3",
+    ]
+    command += ["--set", "loss.intensity=0", "--set", "loss.structure=0"]
+    assert main([*command, "--set", "student.dark=20,60,90"]) == 0
+    old, new = (load_model(file) for file in (before, tmp_path / "model.safetensors"))
+    for one, other in zip(old.encoder.blocks, new.encoder.blocks, strict=True):
+        np.testing.assert_array_equal(one.weight, other.weight)
+    assert new.dark is not None
+    assert len(new.dark.lattices) == 2
+    assert any(not np.array_equal(lattice, old.lattice) for lattice in new.lattices)
+
+
 def test_targets_can_be_relative_to_the_start(
     pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path
 ) -> None:
@@ -256,7 +278,7 @@ def test_the_ground_of_synthetic_nights_may_be_warmer_than_it_is_drawn() -> None
         assert not rise[drawn.infrared == 255].any()
 
 
-def test_both_lattices_stay_near_each_other_if_twilight_counts(
+def test_the_lattices_stay_near_each_other_if_twilight_counts(
     pairs_folder: Path, tmp_path: Path
 ) -> None:
     command = ["distil", "--data", str(pairs_folder), "--steps", "25", *TINY, *TINY_LUT]
@@ -274,7 +296,7 @@ def test_both_lattices_stay_near_each_other_if_twilight_counts(
         assert model.dark is not None
         light, dark = (
             Fuser(replace(model, lattice=lattice, dark=None)).fuse(pair.visible, pair.infrared)
-            for lattice in (model.lattice, model.dark.lattice)
+            for lattice in model.lattices
         )
         apart.append(np.abs(light.astype(int) - dark).mean())
     assert apart[1] < 0.7 * apart[0]

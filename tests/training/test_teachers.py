@@ -156,7 +156,7 @@ def test_quantising_a_rule_of_grey_levels_stores_the_rule(tmp_path: Path) -> Non
 def test_a_model_file_fuses_crops_as_parts_of_the_scene_they_are_cut_from(tmp_path: Path) -> None:
     torch.manual_seed(1)
     student = MMLut(MMLutConfig(dark=(20.0, 90.0)))
-    student.dark_lattice.data.mul_(0.5)
+    student.dark_lattices.data.mul_(0.5)
     save_model(student.to_model({}), tmp_path / "m.safetensors")
     teacher = open_teacher(tmp_path / "m.safetensors", "cpu").network
     assert isinstance(teacher, MMLut)
