@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.model import FloatArray, GradientSpec
+from lut_fuse_core.model import FloatArray, FusionModel, GradientSpec
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of R, G, B in the luma: ITU-R BT.601, full range."""
@@ -63,6 +63,14 @@ def ambient_samples(visible: UInt8Array) -> UInt8Array:
     centres = 2 * np.arange(AMBIENT_GRID) + 1
     rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
     return visible[rows[:, None], columns].reshape(-1, 3)
+
+
+def place(visible: UInt8Array, model: FusionModel) -> tuple[int, float]:
+    """Where the scene of a frame is between a model's lattices, see `FusionModel.place`.
+
+    visible: ``(H, W, 3) uint8``, RGB.
+    """
+    return model.place(0.0 if model.dark is None else ambient(visible))
 
 
 def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:

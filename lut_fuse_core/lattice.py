@@ -61,12 +61,12 @@ def look_up(
     infrared: FloatArray,
     gradient: FloatArray,
     context: FloatArray,
-    place: tuple[int, float] = (0, 0.0),
+    place: tuple[int, float],
 ) -> FloatArray:
     """Fused luma of each pixel from its four features: the operation Psi (equation 2).
 
     All features ``(H, W) float32`` in grey levels; place of the scene between the lattices
-    (`FusionModel.place`). Returns ``(H, W) float32``, grey levels, not clipped.
+    (`features.place`). Returns ``(H, W) float32``, grey levels, not clipped.
     """
     features = (luma, infrared, gradient, context)
     positions = [coordinate(f, axis) for f, axis in zip(features, model.axes, strict=True)]

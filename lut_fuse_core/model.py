@@ -113,8 +113,9 @@ class DarkScenes:
             )
 
     def place(self, ambient: float) -> tuple[int, float]:
-        """Where a scene of this ambient level is: the number of the lattice at its level or below,
-        and the share of the next one, below 1. The number of lattices stands for the model's own.
+        """Where a scene of this ambient level is: the number of the last lattice whose level it
+        reaches, or else of the first, and the share of the next one, below 1. The number of
+        lattices stands for the model's own.
         """
         if ambient <= self.levels[0]:
             return 0, 0.0
@@ -126,9 +127,9 @@ class DarkScenes:
 
 
 def increasing_levels(levels: Sequence[float]) -> bool:
-    """Whether these are grey levels, from 0 to 255, each above the one before."""
+    """Whether these are grey levels, from 0 to 255, each above the one before in float32, too."""
     inside = all(0 <= level <= 255 for level in levels)
-    return inside and all(a < b for a, b in pairwise(levels))
+    return inside and all(np.float32(a) < np.float32(b) for a, b in pairwise(levels))
 
 
 @dataclass(frozen=True)

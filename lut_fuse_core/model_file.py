@@ -74,7 +74,7 @@ def load_model(source: str | Path) -> FusionModel:
         model = _assemble(tensors, header)
     except ModelError as error:
         raise ModelError(f"{path} is not a usable model: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(
             f"{path} has a damaged header ({type(error).__name__}: {error}); export it again"
         ) from None
@@ -164,9 +164,9 @@ def _assemble(tensors: dict[str, FloatArray], header: dict[str, Any]) -> FusionM
 
 
 def _dark_scenes(tensors: dict[str, FloatArray], header: dict[str, Any]) -> DarkScenes | None:
-    dark = header.get("dark")
-    if dark is None:
+    if "dark" not in header and not any(name.startswith("dark.") for name in tensors):
         return None
+    dark = header["dark"]
     if header["format"] == ONE_DARK_VERSION:
         return DarkScenes(tensors["dark.lattice"][None], (float(dark["low"]), float(dark["high"])))
     return DarkScenes(tensors["dark.lattices"], tuple(float(level) for level in dark["levels"]))

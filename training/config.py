@@ -92,6 +92,15 @@ def _build(kind: type[T], values: dict[str, Any], prefix: str) -> T:
     arguments = {
         key: _convert(hints[key], value, f"{prefix}{key}") for key, value in values.items()
     }
+    missing = [
+        f"'{prefix}{field.name}'"
+        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
+        if field.name not in values
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise InputError(f"the configuration lacks {', '.join(missing)}")
     return kind(**arguments)
 
 

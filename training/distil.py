@@ -19,7 +19,7 @@ from training.batches import Batch
 from training.board import Board
 from training.checkpoint import check_structure, read_checkpoint
 from training.comparison import Comparison
-from training.config import read_config, to_plain
+from training.config import from_plain, read_config, to_plain
 from training.distil_config import DistilConfig
 from training.export import ExportReport, export_model
 from training.loop import Outcome, train
@@ -36,7 +36,7 @@ from training.losses import (
     steepness_term,
     twilight_term,
 )
-from training.mm_lut import MMLut, luma_of
+from training.mm_lut import MMLut, MMLutConfig, luma_of
 from training.options import RunOptions
 from training.pairs import PairSource
 from training.report import read_report, write_report
@@ -71,7 +71,7 @@ class DistilJob:
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Lattice and encoder, each at its rate."""
         groups = [{"params": self.module.lattice_parameters(), "lr": self._config.lattice_rate}]
-        if self._config.context and self._config.encoder_rate:
+        if self._config.context:
             encoder = list(self.module.blocks.parameters())
             groups.append({"params": encoder, "lr": self._config.encoder_rate})
         return groups
@@ -268,9 +268,16 @@ def _load_weights(student: MMLut, source: str | Path) -> None:
         return
     content = read_checkpoint(Path(source))
     wanted, found = to_plain(student.config), content["structure"]
-    if student.config.dark and not found["dark"]:  # as from a model without
-        lattice = content["module"]["lattice"]
-        content["module"]["dark_lattices"] = torch.stack([lattice] * (len(student.config.dark) - 1))
-        found = {**found, "dark": wanted["dark"]}
-    check_structure(Path(source), found, wanted)
-    student.load_state_dict(content["module"])
+    if "dark" in found:  # its ambient levels may be others
+        check_structure(Path(source), {**found, "dark": wanted["dark"]}, wanted)
+    else:
+        check_structure(Path(source), found, wanted)
+    before = MMLut(from_plain(MMLutConfig, found))
+    try:
+        before.load_state_dict(content["module"])
+    except RuntimeError:
+        raise InputError(
+            f"{source} is a run of an earlier version of this program; go on from its "
+            "model.safetensors instead"
+        ) from None
+    student.take(before.to_model({}, levels=None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from lut_fuse_core.errors import InputError
 from training.augment import AugmentConfig
@@ -17,11 +18,18 @@ class DarkerScenes:
     """What the student is to reach in scenes of a lower ambient level.
 
     level: crops count whose scene's ambient level (`Batch.ambient`, 0 to 1) lies below.
-    targets: as in `DistilLossConfig`; None leaves what holds for lighter scenes.
+    targets: as in `DistilLossConfig`, of measures that have one there, too; None leaves what holds
+        for lighter scenes.
     """
 
     level: float
     targets: QualityTargets = field(default_factory=QualityTargets)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level <= 1:
+            raise InputError(
+                f"a level of loss.darker is {self.level}; it must lie above 0 and be 1 or less"
+            )
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,11 @@ class DistilLossConfig:
     twilight: float = 0.0
     twilight_limit: float = 0.35
 
+    def __post_init__(self) -> None:
+        levels = [group.level for group in self.darker]
+        if any(a <= b for a, b in pairwise(levels)):
+            raise InputError(f"the levels of loss.darker are {levels}; they must decrease")
+
 
 @dataclass(frozen=True)
 class DistilConfig:
@@ -73,7 +86,8 @@ class DistilConfig:
 
     name: of the model. teacher: see `teachers.open_teacher`; None learns from quality terms alone.
     start_from: what has the start's weights: the output folder of an earlier run of the same
-        structure, a model file of it, or a model's name, as ``default``.
+        structure, a model file of it, or a model's name, as ``default``. Its ambient levels
+        (`MMLutConfig.dark`) may be others, see `MMLut.take`.
     dark_rule: begins the lattice for the darkest scenes anew, see `MMLut.begin_dark`; None goes on
         with what the start has.
     context: False holds the context constant, so that the lattice works without it (an ablation).

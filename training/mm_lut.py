@@ -228,7 +228,8 @@ class MMLut(nn.Module):
     @torch.no_grad()
     def take(self, model: FusionModel) -> None:
         """Continue from an exported model: its lattices and encoder become these weights. The
-        ambient levels stay this module's; it gets what serves there in the model.
+        ambient levels stay this module's, which must reach from the model's first to its last; it
+        gets what serves there in the model.
 
         Raises InputError if its structure is another than this module's configuration.
         """
@@ -238,12 +239,19 @@ class MMLut(nn.Module):
             here.gradient,
             _shape(here),
         )
-        if not same or (model.dark is not None and not self.config.dark):
+        if not same:
             name = model.provenance.get("name", "to start from")
             raise InputError(
                 f"the model '{name}' has another lattice or encoder than 'student' describes; "
-                "start from one with the same axes, pool, unshuffle, width, inputs and dark"
+                "start from one with the same axes, pool, unshuffle, width and inputs"
             )
+        if model.dark is not None:
+            (first, *_, last), levels = model.dark.levels, self.config.dark
+            if not levels or first < levels[0] or levels[-1] < last:
+                raise InputError(
+                    f"the model to start from has lattices at levels {list(model.dark.levels)}; "
+                    "student.dark must reach from the first of these to the last"
+                )
         self.lattice.copy_(torch.from_numpy(model.lattice))
         if self.config.dark:
             levels = self.config.dark[:-1]

@@ -73,7 +73,7 @@ class CpuBackend:
         result = np.empty_like(visible) if out is None or in_place else out
         gradient = self.model.gradient
         scale, offset = self._gradient_scaling(visible)
-        self._enter(self.model.place(features.ambient(visible)))
+        self._enter(features.place(visible, self.model))
         arguments = (
             *(visible, infrared, coarse, np.ascontiguousarray(coverage)),
             *(self.model.encoder.stride, self._lattice.reshape(-1), *self._axes),

@@ -54,7 +54,7 @@ def fuse_float(
         infrared.astype(np.float32),
         features.gradient(luma, model.gradient),
         context.encode(model.encoder, visible, infrared),
-        model.place(features.ambient(visible)),
+        features.place(visible, model),
     )
     change = (fused_luma - luma) * np.float32(strength)
     if coverage is not None:

@@ -151,6 +151,18 @@ def test_a_file_whose_levels_mean_something_else_is_refused(
         load_model(tmp_path / "old.safetensors")
 
 
+@pytest.mark.parametrize("dark_header", [None, {"levels": [10**400, 10**401]}, {"levels": 3}])
+def test_a_file_that_does_not_say_when_its_lattices_serve_is_refused(
+    dark: FusionModel, tmp_path: Path, dark_header: object
+) -> None:
+    save_model(dark, tmp_path / "m.safetensors")
+    with safe_open(tmp_path / "m.safetensors", framework="numpy") as file:
+        header = json.loads(file.metadata()[HEADER_KEY]) | {"dark": dark_header}
+    save_file(dark.tensors(), tmp_path / "m.safetensors", {HEADER_KEY: json.dumps(header)})
+    with pytest.raises(ModelError, match="damaged header"):
+        load_model(tmp_path / "m.safetensors")
+
+
 def test_the_parts_for_other_programs_have_all_lattices(dark: FusionModel, tmp_path: Path) -> None:
     assert dark.dark is not None
     assert tmp_path / "dark_lattices.npy" in export_model(dark, tmp_path)
@@ -168,7 +180,7 @@ def test_a_texture_is_refused(dark: FusionModel) -> None:
 
 def test_levels_and_lattices_that_make_no_sense_are_refused(dark: FusionModel) -> None:
     assert dark.dark is not None
-    for levels in ((80.0, 40.0), (-1.0, 40.0), (40.0, 300.0), (40.0,), (40.0, 40.0)):
+    for levels in ((80.0, 40.0), (-1.0, 40.0), (40.0, 300.0), (40.0,), (40.0, 40.000001)):
         with pytest.raises(ModelError, match="increase, from 0 to 255"):
             DarkScenes(dark.dark.lattices[:1], levels)
     with pytest.raises(ModelError, match="2 lattices for dark scenes at 2 levels"):

@@ -11,7 +11,7 @@ import pytest
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import ambient
+from lut_fuse_core.features import place
 from lut_fuse_core.flicker import (
     FlickerMeter,
     FlickerReport,
@@ -218,7 +218,7 @@ def test_a_newcomer_leaves_the_rest_of_the_default_models_picture_alone(
     meter = NewcomerMeter()
     meter.update(frames[0], frames[1], ~scenes[1].touched)
     assert meter.report().fused.worst < 1
-    _, share = fuser.model.place(ambient(visible))
+    _, share = place(visible, fuser.model)
     assert (share > 0) == (light > 1)  # the test is of twilight, too
 
 

@@ -1,5 +1,5 @@
 """The table of docs/training.md on measures of how dark a scene is: how far what enters a picture
-moves the share of the lattice for dark scenes.
+moves the share of a lattice for dark scenes.
 
 python tests/experiments/ambient_levels.py RoadScene/train
 """

@@ -44,10 +44,10 @@ class Int8Model:
         (coarse,) = self.session.run(None, {"planes": planes[None]})
         scene = context.upsample(coarse[0, 0], model.encoder.stride, infrared.shape)
         edges = features.gradient(luma, model.gradient)
-        served = model.lattice_at(model.place(features.ambient(visible)))
+        served = model.lattice_at(features.place(visible, model))
         halves = served.astype(np.float16).astype(np.float32)
         model = replace(model, lattice=halves, dark=None)
-        fused = lattice.look_up(model, luma, infrared.astype(np.float32), edges, scene)
+        fused = lattice.look_up(model, luma, infrared.astype(np.float32), edges, scene, (0, 0.0))
         coloured = features.replace_luma(visible, luma, fused)
         return np.clip(np.rint(coloured), 0, 255).astype(np.uint8)
 

@@ -94,7 +94,7 @@ def models() -> dict[str, FusionModel]:
     usual = others["width 8"]
     # Levels that the pairs come to lie between.
     dark = np.stack([rough(usual).lattice / 3, rough(usual).lattice / 2])
-    others["dark scenes"] = replace(usual, dark=DarkScenes(dark, (10.0, 30.0, 200.0)))
+    others["dark scenes"] = replace(usual, dark=DarkScenes(dark, (30.0, 60.0, 150.0)))
     ready = {name: with_input_ranges(model, pairs) for name, model in others.items()}
     return {"default": load_model("default"), **ready}
 

@@ -17,7 +17,8 @@ from training.__main__ import main as train
 
 STEPS = 20
 SETTINGS = (
-    "loss.intensity=0", "loss.structure=0", "loss.twilight=1", "loss.markings=100",
+    "loss.intensity=0", "loss.structure=0", "loss.twilight=1", "loss.twilight_limit=0",
+    "loss.steepness=1", "loss.markings=100",
     "loss.quality.mi=1", "loss.quality.ssim=1", "loss.quality.qabf=1", "loss.quality.vif=0.1",
     "student.dark=30,60,120", "student.pool=1", "student.width=8", "data.crop=96", "data.batch=4",
     "data.synthetic_share=0.25", "data.synthetic_scenes=1", "data.validation_share=0.3",

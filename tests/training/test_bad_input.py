@@ -31,6 +31,9 @@ from training.losses import lattice_terms
         ("log.every=0", "log.every"),
         ("data.crop=32", "data.crop"),
         ("loss.darker=[{level: 0.3}]", "loss.relative"),
+        ("loss.darker=[{level: 70}]", "1 or less"),
+        ("loss.darker=[{level: 0.2}, {level: 0.3}]", "must decrease"),
+        ("loss.darker=[{}]", "lacks 'loss.darker"),
         ("lattice_rate=fast", "lattice_rate"),
     ],
 )

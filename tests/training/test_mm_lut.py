@@ -95,8 +95,9 @@ def test_a_student_goes_on_from_a_model_that_knew_no_dark_scenes_but_not_the_oth
     for levels in ((90.0, 20.0), (20.0,), ()):
         with pytest.raises(InputError, match="that increase"):
             MMLutConfig(dark=levels)
-    with pytest.raises(InputError, match="dark"):
-        MMLut(plain).take(randomised(dark).to_model({}))
+    for other in (plain, MMLutConfig(dark=(30.0, 90.0)), MMLutConfig(dark=(20.0, 80.0))):
+        with pytest.raises(InputError, match="must reach from the first of these to the last"):
+            MMLut(other).take(randomised(dark).to_model({}))
 
 
 def test_a_student_of_more_lattices_gets_what_serves_at_their_levels() -> None:
