@@ -29,8 +29,8 @@ NIGHT = 3.0
 EVENING = 0.4
 STREETS, LATER = 6, 40
 TRADE_OFFS = (
-    ("as they are", "SSIM", "night streets", "Qabf"),
-    ("night streets", "MI", "night streets", "CC"),
+    ("as they are", "MI", "as they are", "SSIM"),
+    ("evenly dim", "MI", "evenly dim", "CC"),
 )
 
 

@@ -23,6 +23,7 @@ SHIPPED = Path(__file__).parents[2] / "config" / "training"
         ("default_stage.yaml", DistilConfig),
         ("default_rival.yaml", DistilConfig),
         ("default_dark.yaml", DistilConfig),
+        ("default_light.yaml", DistilConfig),
     ],
 )
 def test_shipped_configurations_are_valid(name: str, kind: type) -> None:
@@ -60,7 +61,7 @@ def test_every_value_can_be_overridden() -> None:
         ("augment.night=3", "probability"),
         ("data=3", "must hold keys and values"),
         ("data.synthetic_warmth=1", "below 1"),
-        ("loss.twilight=1", "two lattices; set student.dark"),
+        ("loss.twilight=1", "several lattices; set student.dark"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(override: str, message: str) -> None:
