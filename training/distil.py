@@ -268,10 +268,8 @@ def _load_weights(student: MMLut, source: str | Path) -> None:
         return
     content = read_checkpoint(Path(source))
     wanted, found = to_plain(student.config), content["structure"]
-    if "dark" in found:  # its ambient levels may be others
-        check_structure(Path(source), {**found, "dark": wanted["dark"]}, wanted)
-    else:
-        check_structure(Path(source), found, wanted)
+    levels = {"dark": wanted["dark"]} if "dark" in found else {}  # its own may be others
+    check_structure(Path(source), {**found, **levels}, wanted)
     before = MMLut(from_plain(MMLutConfig, found))
     try:
         before.load_state_dict(content["module"])

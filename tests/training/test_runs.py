@@ -16,12 +16,14 @@ from lut_fuse_core import Fuser, load_model
 from lut_fuse_core.dataset import find_dataset
 from training.__main__ import main
 from training.ablate import variants
-from training.checkpoint import CHECKPOINT, read_tensors
+from training.checkpoint import CHECKPOINT, read_tensors, write_tensors
 from training.distil_config import DistilConfig
 from training.losses import FusionWeights, QualityWeights
 from training.pairs import DataConfig, Pair, load_pair
 from training.session import synthetic_nights
 from training.teacher import TeacherLossConfig, loss_behind
+
+WITHOUT_TEACHER = ["--set", "loss.intensity=0", "--set", "loss.structure=0"]
 
 
 def test_a_teacher_run_leaves_network_log_and_report(teacher: Path) -> None:
@@ -71,8 +73,7 @@ def test_a_run_without_teacher_needs_other_terms(
     command = ["distil", "--data", str(pairs_folder), "--out", str(tmp_path), "--steps", "1"]
     assert main([*command, *TINY, *TINY_LUT]) == 2
     assert "give --teacher" in capsys.readouterr().err
-    without = ["--set", "loss.intensity=0", "--set", "loss.structure=0"]
-    assert main([*command, *TINY, *TINY_LUT, *without]) == 0
+    assert main([*command, *TINY, *TINY_LUT, *WITHOUT_TEACHER]) == 0
 
 
 def test_export_takes_the_checkpoint_of_an_unfinished_run(
@@ -199,26 +200,37 @@ def test_a_student_goes_on_from_a_model_file(
     assert "'default' has another lattice or encoder" in capsys.readouterr().err
 
 
-def test_an_encoder_can_stay_as_it_is(distilled: Path, pairs_folder: Path, tmp_path: Path) -> None:
-    before = distilled / "model.safetensors"
+@pytest.mark.parametrize("start", ["model.safetensors", "."])
+def test_lattices_of_more_levels_can_learn_on_while_the_encoder_stays(
+    distilled: Path, pairs_folder: Path, tmp_path: Path, start: str
+) -> None:
     command = ["distil", "--data", str(pairs_folder), "--out", str(tmp_path), "--steps", "4", *TINY]
-    command += [
-        *TINY_LUT,
-        "--from",
-        str(before),
-        "--set",
-        "encoder_rate=0",
-        "--set",
-        "lattice_rate=0.3",
-    ]
-    command += ["--set", "loss.intensity=0", "--set", "loss.structure=0"]
+    command += [*TINY_LUT, *WITHOUT_TEACHER, "--from", str(distilled / start)]
+    command += ["--set", "encoder_rate=0", "--set", "lattice_rate=0.3"]
     assert main([*command, "--set", "student.dark=20,60,90"]) == 0
-    old, new = (load_model(file) for file in (before, tmp_path / "model.safetensors"))
+    old, new = (load_model(folder / "model.safetensors") for folder in (distilled, tmp_path))
     for one, other in zip(old.encoder.blocks, new.encoder.blocks, strict=True):
         np.testing.assert_array_equal(one.weight, other.weight)
     assert new.dark is not None
     assert len(new.dark.lattices) == 2
     assert any(not np.array_equal(lattice, old.lattice) for lattice in new.lattices)
+
+
+def test_what_is_no_students_run_is_no_start(
+    distilled: Path, teacher: Path, pairs_folder: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    older = tmp_path / "older"
+    shutil.copytree(distilled, older)
+    content = read_tensors(older / CHECKPOINT)
+    content["module"]["dark_lattice"] = content["module"].pop("lattice")
+    write_tensors(content, older / CHECKPOINT)
+    command = ["distil", "--data", str(pairs_folder), "--out", str(tmp_path / "run")]
+    command += ["--steps", "1", *TINY, *TINY_LUT, *WITHOUT_TEACHER]
+    command += ["--set", "student.dark=20,60,90"]
+    for folder, said in ((older, "model.safetensors instead"), (teacher.parent, "structure")):
+        assert main([*command, "--from", str(folder)]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_targets_can_be_relative_to_the_start(
