@@ -101,7 +101,7 @@ class DarkScenes:
     levels: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if len(self.levels) < 2 or not increasing_levels(self.levels):
+        if not increasing_levels(self.levels):
             raise ModelError(
                 f"scenes are dark at levels {list(self.levels)}; it takes two or more that "
                 "increase, from 0 to 255"
@@ -127,8 +127,9 @@ class DarkScenes:
 
 
 def increasing_levels(levels: Sequence[float]) -> bool:
-    """Whether these are grey levels, from 0 to 255, each above the one before in float32, too."""
-    inside = all(0 <= level <= 255 for level in levels)
+    """Whether these are two or more grey levels, from 0 to 255, each above the one before (also in
+    float32)."""
+    inside = len(levels) > 1 and all(0 <= level <= 255 for level in levels)
     return inside and all(np.float32(a) < np.float32(b) for a, b in pairwise(levels))
 
 

@@ -165,7 +165,8 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
         student.begin_dark(config.dark_rule)
     if not config.context:
         hold_context(student)
-    student.blocks.requires_grad_(bool(config.context and config.encoder_rate))
+    elif not config.encoder_rate:
+        student.blocks.requires_grad_(False)
     student.to(options.device)
     validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
     job = DistilJob(student, source.network, comparison, config, validator, options)

@@ -60,7 +60,7 @@ class MMLutConfig:
             raise InputError(
                 "student.width, pool and unshuffle must be 1 or more, student.blocks 2 or more"
             )
-        if self.dark is not None and (len(self.dark) < 2 or not increasing_levels(self.dark)):
+        if self.dark is not None and not increasing_levels(self.dark):
             raise InputError(
                 f"student.dark is {list(self.dark)}; it takes two or more levels that increase, "
                 "from 0 to 255"
@@ -119,18 +119,20 @@ class MMLut(nn.Module):
         absolute change, in grey levels per grey level. Needs a student with dark scenes.
         """
         features = self._features(visible, infrared)
-        levels = torch.tensor(self.config.dark, device=visible.device) / 255
-        index = self._index(ambient)
-        ends = [self.look_up(*features, levels[index + upper]) for upper in (0, 1)]
-        apart = (ends[1] - ends[0]).abs().mean((1, 2, 3))
-        inside = (ambient > levels[0]) & (ambient < levels[-1])
-        return apart / (levels[index + 1] - levels[index]) * inside
-
-    def _index(self, ambient: Tensor) -> Tensor:
-        """Which lattice, from the darkest, lies below scenes of these levels; never the last."""
+        _, low, high = self._neighbours(ambient)
+        darker, brighter = (self.look_up(*features, level / 255) for level in (low, high))
+        apart = 255 * (brighter - darker).abs().mean((1, 2, 3))
         assert self.config.dark
-        between = torch.tensor(self.config.dark[1:-1], device=ambient.device)
-        return torch.bucketize(255 * ambient, between, right=True)
+        first, *_, last = self.config.dark
+        inside = (255 * ambient > first) & (255 * ambient < last)
+        return apart / (high - low) * inside
+
+    def _neighbours(self, ambient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The two lattices nearest to scenes of these levels: number of the darker one, from the
+        darkest, and the levels of both in grey levels, each ``(B,)``."""
+        levels = torch.tensor(self.config.dark, device=ambient.device)
+        index = torch.bucketize(255 * ambient, levels[1:-1], right=True)
+        return index, levels[index], levels[index + 1]
 
     def _features(self, visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         luma = luma_of(visible)
@@ -154,9 +156,7 @@ class MMLut(nn.Module):
             base = base + index.long() * stride
         flat = self.lattice.reshape(-1)
         if self.config.dark:
-            levels = torch.tensor(self.config.dark, device=ambient.device)
-            index = self._index(ambient)
-            low, high = levels[index], levels[index + 1]
+            index, low, high = self._neighbours(ambient)
             share = ((255 * ambient - low) / (high - low)).clamp(0, 1).to(flat)
             stacked = torch.stack(self.lattices).flatten(1)
             scene = torch.arange(len(luma), device=luma.device) * flat.numel()

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_files import rewrite
 from random_models import DARK_LEVELS, random_model
-from safetensors import safe_open
-from safetensors.numpy import save_file
 
 from lut_fuse_core import Fuser, ModelError, load_model, save_model
 from lut_fuse_core.backends.gpu_source import plan_kernels
@@ -18,7 +17,6 @@ from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import ambient
 from lut_fuse_core.model import DarkScenes, FusionModel
 from lut_fuse_core.model_export import export_model
-from lut_fuse_core.model_file import HEADER_KEY, tensor_hash
 
 BACKENDS = ("reference", "cpu", "native")
 
@@ -117,13 +115,12 @@ def test_the_file_keeps_what_dark_scenes_need(dark: FusionModel, tmp_path: Path)
 
 def test_a_file_of_one_lattice_for_dark_scenes_is_read(dark: FusionModel, tmp_path: Path) -> None:
     assert dark.dark is not None
-    tensors = {name: array for name, array in dark.tensors().items() if name != "dark.lattices"}
-    tensors["dark.lattice"] = dark.dark.lattices[0]
     save_model(dark, tmp_path / "m.safetensors")
-    with safe_open(tmp_path / "m.safetensors", framework="numpy") as file:
-        header = json.loads(file.metadata()[HEADER_KEY])
-    header |= {"format": 3, "dark": {"low": 30, "high": 90}, "sha256": tensor_hash(tensors)}
-    save_file(tensors, tmp_path / "m.safetensors", {HEADER_KEY: json.dumps(header)})
+    rewrite(
+        tmp_path / "m.safetensors",
+        tensors=lambda t: t.update({"dark.lattice": t.pop("dark.lattices")[0].copy()}),
+        header=lambda h: h.update(format=3, dark={"low": 30, "high": 90}),
+    )
     loaded = load_model(tmp_path / "m.safetensors").dark
     assert loaded is not None
     np.testing.assert_array_equal(loaded.lattices, dark.dark.lattices[:1])
@@ -156,9 +153,7 @@ def test_a_file_that_does_not_say_when_its_lattices_serve_is_refused(
     dark: FusionModel, tmp_path: Path, dark_header: object
 ) -> None:
     save_model(dark, tmp_path / "m.safetensors")
-    with safe_open(tmp_path / "m.safetensors", framework="numpy") as file:
-        header = json.loads(file.metadata()[HEADER_KEY]) | {"dark": dark_header}
-    save_file(dark.tensors(), tmp_path / "m.safetensors", {HEADER_KEY: json.dumps(header)})
+    rewrite(tmp_path / "m.safetensors", header=lambda h: h.update(dark=dark_header))
     with pytest.raises(ModelError, match="damaged header"):
         load_model(tmp_path / "m.safetensors")
 

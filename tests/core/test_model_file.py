@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from model_files import rewrite
+from safetensors.numpy import save_file
 
 from lut_fuse_core import FusionModel, ModelError, load_model, save_model
 from lut_fuse_core.model import GradientSpec
-from lut_fuse_core.model_file import HEADER_KEY, MODELS_FOLDER, tensor_hash
+from lut_fuse_core.model_file import MODELS_FOLDER
 
 
 @pytest.fixture
@@ -27,23 +27,6 @@ def saved(tmp_path: Path, model: FusionModel) -> Path:
     path = tmp_path / "model.safetensors"
     save_model(model, path)
     return path
-
-
-def rewrite(
-    path: Path,
-    tensors: Callable[[dict[str, Any]], None] = lambda tensors: None,
-    header: Callable[[dict[str, Any]], None] = lambda header: None,
-    rehash: bool = True,
-) -> None:
-    """Change a model file's contents, keeping it a valid safetensors file."""
-    contents = load_file(path)
-    with safe_open(path, framework="numpy") as file:
-        facts = json.loads(file.metadata()[HEADER_KEY])
-    tensors(contents)
-    if rehash:
-        facts["sha256"] = tensor_hash(contents)
-    header(facts)
-    save_file(contents, path, metadata={HEADER_KEY: json.dumps(facts)})
 
 
 @pytest.mark.parametrize("per_frame", [False, True])
