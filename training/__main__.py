@@ -28,9 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0, 1 for a failure, 2 for bad input."""
     try:
         parser = build_parser()
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         print(
-            f"lut-fuse-train: training needs what is not installed here ({error}); run "
+            f"lut-fuse-train: training needs what cannot be imported here ({error}); run "
             "\"pip install '.[training]'\" in the package's folder",
             file=sys.stderr,
         )

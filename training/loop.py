@@ -2,8 +2,9 @@
 
 What a step sees depends on the seed and the step's number alone (see `BatchSource`), so weights,
 optimiser and step number are the whole state: a run that was killed and resumed ends with the very
-same numbers as one that was not, if its budget is in steps. With a budget in minutes the learning
-rate follows the clock, and the result depends on the machine's speed.
+same numbers as one that was not, if its budget is in steps and it runs on the CPU (a GPU adds in an
+order that changes). With a budget in minutes the learning rate follows the clock, and the result
+depends on the machine's speed.
 """
 
 from __future__ import annotations

@@ -160,7 +160,8 @@ def _band(side: int, kernel: tuple[float, ...], dtype: torch.dtype, device: str)
 
 def _soft_bins(image: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
     position = image.flatten(1).clamp(0, 1) * (bins - 1)
-    lower = position.detach().floor().clamp(max=bins - 2)
+    # What is not a number must end as a loss that is none, not as an index.
+    lower = position.detach().floor().clamp(max=bins - 2).nan_to_num()
     return lower.long(), lower.long() + 1, position - lower
 
 

@@ -71,3 +71,10 @@ def test_following_the_gradient_improves_them(
     assert torch.isfinite(slope).all()
     step = fused.detach() + 0.002 * slope / slope.abs().mean()
     assert measures(visible, infrared, step)[name].sum() > before
+
+
+@pytest.mark.parametrize("name", ["entropy", "mutual_information"])
+def test_an_image_that_is_no_number_gives_none(name: str) -> None:
+    broken = torch.full((1, 1, 32, 32), torch.nan)
+    others = () if name == "entropy" else (torch.rand(1, 1, 32, 32),)
+    assert getattr(quality, name)(broken, *others).isnan().all()

@@ -38,7 +38,9 @@ def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
         "--out", type=Path, required=True, metavar="FOLDER", help="for example runs/mine"
     )
     budget = parser.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--steps", type=int, help="budget; repeats and resumes bit for bit")
+    budget.add_argument(
+        "--steps", type=int, help="budget; on the CPU it repeats and resumes bit for bit"
+    )
     budget.add_argument("--minutes", type=float, help="budget by the clock")
     parser.add_argument(
         "--resume", action="store_true", help="go on where the run in --out stopped"
