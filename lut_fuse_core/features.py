@@ -62,15 +62,18 @@ def ambient_samples(visible: UInt8Array) -> UInt8Array:
     """The pixels that tell the ambient level: ``(AMBIENT_GRID**2, 3) uint8`` of ``(H, W, 3)``."""
     centres = 2 * np.arange(AMBIENT_GRID) + 1
     rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
-    return visible[rows[:, None], columns].reshape(-1, 3)
+    # Six times as fast as one index for both.
+    return visible.take(rows, axis=0).take(columns, axis=1).reshape(-1, 3)
 
 
-def place(visible: UInt8Array, model: FusionModel) -> tuple[int, float]:
+def place(visible: UInt8Array, model: FusionModel, level: float | None = None) -> tuple[int, float]:
     """Where the scene of a frame is between a model's lattices, see `FusionModel.place`.
 
-    visible: ``(H, W, 3) uint8``, RGB.
+    visible: ``(H, W, 3) uint8``, RGB. level: what to take for its ambient level; None for its own.
     """
-    return model.place(0.0 if model.dark is None else ambient(visible))
+    if model.dark is not None and level is None:
+        level = ambient(visible)
+    return model.place(level or 0.0)
 
 
 def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:

@@ -53,6 +53,7 @@ class Fuser:
         *,
         strength: float = 1.0,
         coverage: UInt8Array | None = None,
+        ambient: float | None = None,
         out: UInt8Array | None = None,
     ) -> UInt8Array:
         """Fuse one pair.
@@ -60,8 +61,12 @@ class Fuser:
         visible: ``(H, W, 3) uint8``, RGB, at least 16x16. infrared: ``(H, W) uint8``.
         strength: 0 (visible image only) to 1 (full fusion).
         coverage: ``(H, W) uint8``, 255 where infrared is valid, 0 where it is not; None for all.
+        ambient: grey levels to take for how bright the scene is, from 0 on; None measures it
+            (`lut_fuse_core.features.ambient`). Matters to models with `DarkScenes` only.
         out: where to write, ``(H, W, 3) uint8`` C-contiguous; None allocates.
 
         Returns ``(H, W, 3) uint8``, RGB. Raises InputError for unsuitable arrays.
         """
-        return self.backend.fuse(visible, infrared, strength=strength, coverage=coverage, out=out)
+        return self.backend.fuse(
+            visible, infrared, strength=strength, coverage=coverage, ambient=ambient, out=out
+        )

@@ -17,6 +17,7 @@ from lut_fuse_core.infrared import InfraredNormalizer, NormalizationConfig, RawI
 from lut_fuse_core.model import FusionModel
 from lut_fuse_core.registration import Registration, RegistrationConfig
 from lut_fuse_core.shutter import ShutterCounts
+from lut_fuse_core.slow_ambient import SlowAmbient
 from lut_fuse_core.time_offset import ClockOffset, ClockOffsetEstimator
 from lut_fuse_core.warp import Warp
 
@@ -44,6 +45,8 @@ class PipelineConfig:
         infrared stamps.
     clock: ``fixed`` takes `clock_offset` as it is; ``report`` also estimates it from the streams,
         for `PipelineStatus.clock_offset`; ``correct`` uses the estimate as soon as there is one.
+    ambient_seconds: how slowly the ambient level is followed, see `SlowAmbient`. Matters where
+        frames have times, and to models with `DarkScenes` only.
     resize: scale an infrared image of another size to the visible one's where there is no
         registration; otherwise an error.
     """
@@ -59,6 +62,7 @@ class PipelineConfig:
     held: Literal["hold", "warp"] = "hold"
     clock_offset: float = 0.0
     clock: Literal["fixed", "report", "correct"] = "fixed"
+    ambient_seconds: float = 2.0
     resize: bool = True
 
     def __post_init__(self) -> None:
@@ -72,6 +76,11 @@ class PipelineConfig:
         ):
             if value not in allowed:
                 raise InputError(f"pipeline setting {name} '{value}' is not {' or '.join(allowed)}")
+        if not 0 <= self.ambient_seconds < np.inf:
+            raise InputError(
+                f"the time to follow the ambient level in is {self.ambient_seconds} s; it must be "
+                "0 or more"
+            )
         if not np.isfinite(self.clock_offset):
             raise InputError(f"the clock offset is {self.clock_offset}; it must be finite seconds")
 
@@ -130,6 +139,7 @@ class FusionPipeline:
         self._normalizer = InfraredNormalizer(self.config.normalization)
         self._registration = Registration(self.config.registration)
         self._motion = HeldMotion() if self.config.held == "warp" else None
+        self._ambient = SlowAmbient(self.config.ambient_seconds)
         self._clock = ClockOffsetEstimator() if self.config.clock != "fixed" else None
         self._held: _HeldInfrared | None = None
         self._nearest_age = 0.0
@@ -140,6 +150,7 @@ class FusionPipeline:
     def reset(self) -> None:
         """Forget what was learnt from the stream so far (a jump in time, another recording)."""
         self._normalizer.reset()
+        self._ambient.reset()
         if self._clock is not None:
             self._clock.reset()
         self._held = None
@@ -148,6 +159,11 @@ class FusionPipeline:
     def set_strength(self, strength: float) -> None:
         """Change the contribution of infrared, 0 to 1, from the next frame on."""
         self.config = replace(self.config, strength=strength)
+
+    def set_ambient_seconds(self, seconds: float) -> None:
+        """Change how slowly the ambient level is followed, from the next frame on."""
+        self.config = replace(self.config, ambient_seconds=seconds)
+        self._ambient.seconds = seconds
 
     def set_normalization(self, normalization: NormalizationConfig) -> None:
         """Change how raw infrared becomes 8 bits; the running range starts anew."""
@@ -248,21 +264,30 @@ class FusionPipeline:
             or not self._usable(age, fresh=infrared is not None)
         ):
             return self._visible_only(visible, out)
-        fused = self._fuse(visible, held, nearest, out)
+        fused = self._fuse(visible, visible_time, held, nearest, out)
         self._count("fused" if infrared is not None else "held", age)
         return fused
 
     def _fuse(
-        self, visible: UInt8Array, held: _HeldInfrared, nearest: bool, out: UInt8Array | None
+        self,
+        visible: UInt8Array,
+        time: float | None,
+        held: _HeldInfrared,
+        nearest: bool,
+        out: UInt8Array | None,
     ) -> UInt8Array:
-        strength, backend = self.config.strength, self.fuser.backend
+        strength, backend, ambient = self.config.strength, self.fuser.backend, None
+        if self.fuser.model.dark is not None:
+            ambient = self._ambient.follow(visible, time)
         image = held.image
         if image is None:
             assert isinstance(backend, RegisteringBackend)
-            return backend.fuse_held(visible, strength=strength, out=out)
+            return backend.fuse_held(visible, strength=strength, ambient=ambient, out=out)
         if not nearest and self._motion is not None:
             image = self._motion.carry(image, visible)
-        return self.fuser.fuse(visible, image, strength=strength, coverage=held.coverage, out=out)
+        return self.fuser.fuse(
+            visible, image, strength=strength, coverage=held.coverage, ambient=ambient, out=out
+        )
 
     def _prepare(
         self, visible: UInt8Array, infrared: RawInfrared, time: float | None

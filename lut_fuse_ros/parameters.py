@@ -145,6 +145,15 @@ class NodeParameters:
         maximum=1.0,
         dynamic=True,
     )
+    ambient_seconds: float = _parameter(
+        "ambient_seconds",
+        2.0,
+        "Seconds in which the model follows how bright the scene is, so that what drives past "
+        "changes the rest of the picture but little; 0 follows each frame at once.",
+        minimum=0.0,
+        maximum=60.0,
+        dynamic=True,
+    )
     visible_transport: str = _transport("visible")
     visible_qos: str = _qos("visible")
     visible_queue_size: int = _depth("visible")

@@ -43,6 +43,7 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
             transform, parameters.registration_distance, parameters.registration_soft_edge
         ),
         max_infrared_age=_infrared_age(parameters),
+        ambient_seconds=parameters.ambient_seconds,
         held=cast(Any, parameters.sync_held_infrared),
         gpu=_gpu_options(parameters),
         clock="report" if parameters.sync_estimate_offset else "fixed",
@@ -91,6 +92,8 @@ def apply_changes(pipeline: FusionPipeline, before: NodeParameters, after: NodeP
     """Set on a pipeline what differs between two sets of parameters."""
     if after.strength != before.strength:
         pipeline.set_strength(after.strength)
+    if after.ambient_seconds != before.ambient_seconds:
+        pipeline.set_ambient_seconds(after.ambient_seconds)
     if after.normalization() != before.normalization():
         pipeline.set_normalization(after.normalization())
     if after.sync_infrared_offset != before.sync_infrared_offset:

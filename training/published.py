@@ -174,10 +174,13 @@ class PublishedBackend:
         *,
         strength: float = 1.0,
         coverage: UInt8Array | None = None,
+        ambient: float | None = None,
         out: UInt8Array | None = None,
     ) -> UInt8Array:
-        """Fuse one pair; see `Backend.fuse`. Raises InputError for a strength or a coverage."""
-        check_pair(visible, infrared, strength, coverage, out)
+        """Fuse one pair; see `Backend.fuse`. Raises InputError for a strength or a coverage; it has
+        no use for an ambient level.
+        """
+        check_pair(visible, infrared, strength, coverage, ambient, out)
         if strength != 1.0 or coverage is not None:
             raise InputError("the published method knows neither strength nor coverage")
         torch.set_num_threads(self.threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -32,6 +33,7 @@ class Backend(Protocol):
         *,
         strength: float = 1.0,
         coverage: UInt8Array | None = None,
+        ambient: float | None = None,
         out: UInt8Array | None = None,
     ) -> UInt8Array:
         """Fuse one registered pair.
@@ -41,6 +43,8 @@ class Backend(Protocol):
         strength: 0 (the visible image unchanged) to 1 (the model's fusion), linear in between.
         coverage: ``(H, W) uint8``: how much of the change to apply per pixel, 255 for all of it
             and 0 where infrared sees nothing; None for all of it everywhere.
+        ambient: what to take for the ambient level of the scene, for models that fuse dark scenes
+            in another way: grey levels from 0 on; None for this frame's own (`features.ambient`).
         out: ``(H, W, 3) uint8``, C-contiguous, written and returned if given.
 
         Returns ``(H, W, 3) uint8``, RGB. Raises InputError for unsuitable arrays.
@@ -64,7 +68,12 @@ class RegisteringBackend(Protocol):
         ...
 
     def fuse_held(
-        self, visible: UInt8Array, *, strength: float = 1.0, out: UInt8Array | None = None
+        self,
+        visible: UInt8Array,
+        *,
+        strength: float = 1.0,
+        ambient: float | None = None,
+        out: UInt8Array | None = None,
     ) -> UInt8Array:
         """Fuse a visible image with the held frame, as `Backend.fuse` does with what
         `Warp.sample` gives.
@@ -99,6 +108,7 @@ def check_pair(
     infrared: UInt8Array,
     strength: float = 1.0,
     coverage: UInt8Array | None = None,
+    ambient: float | None = None,
     out: UInt8Array | None = None,
 ) -> None:
     """Raise InputError, naming shapes and types, unless these arguments suit `Backend.fuse`."""
@@ -110,7 +120,7 @@ def check_pair(
             f"the visible image is {visible.shape[1]}x{visible.shape[0]} with {visible.shape[2]} "
             f"channels, the infrared {width}x{height}; they must have the same size, RGB and grey"
         )
-    check_visible(visible, strength, out)
+    check_visible(visible, strength, ambient, out)
     if coverage is not None and (coverage.dtype != np.uint8 or coverage.shape != (height, width)):
         raise InputError(
             f"coverage must be ({height}, {width}) uint8, not {coverage.shape} {coverage.dtype}"
@@ -130,7 +140,10 @@ def check_process(name: str, process: int) -> None:
 
 
 def check_visible(
-    visible: UInt8Array, strength: float = 1.0, out: UInt8Array | None = None
+    visible: UInt8Array,
+    strength: float = 1.0,
+    ambient: float | None = None,
+    out: UInt8Array | None = None,
 ) -> None:
     """Raise InputError unless these suit `RegisteringBackend.fuse_held`."""
     _check_image("visible", visible, 3)
@@ -143,6 +156,8 @@ def check_visible(
         )
     if not 0.0 <= strength <= 1.0:
         raise InputError(f"strength is {strength}; it must be between 0 and 1")
+    if ambient is not None and not 0.0 <= ambient < math.inf:
+        raise InputError(f"the ambient level is {ambient}; it must be grey levels, from 0 on")
     if out is not None and not (
         out.dtype == np.uint8
         and out.shape == visible.shape

@@ -55,10 +55,11 @@ class CpuBackend:
         *,
         strength: float = 1.0,
         coverage: UInt8Array | None = None,
+        ambient: float | None = None,
         out: UInt8Array | None = None,
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`."""
-        check_pair(visible, infrared, strength, coverage, out)
+        check_pair(visible, infrared, strength, coverage, ambient, out)
         check_process(self.name, self._process)
         visible, infrared = np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
         if coverage is None:
@@ -73,7 +74,7 @@ class CpuBackend:
         result = np.empty_like(visible) if out is None or in_place else out
         gradient = self.model.gradient
         scale, offset = self._gradient_scaling(visible)
-        self._enter(features.place(visible, self.model))
+        self._enter(features.place(visible, self.model, ambient))
         arguments = (
             *(visible, infrared, coarse, np.ascontiguousarray(coverage)),
             *(self.model.encoder.stride, self._lattice.reshape(-1), *self._axes),

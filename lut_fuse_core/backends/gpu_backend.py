@@ -51,6 +51,7 @@ class GpuBackend:
         *,
         strength: float = 1.0,
         coverage: UInt8Array | None = None,
+        ambient: float | None = None,
         out: UInt8Array | None = None,
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`.
@@ -59,7 +60,9 @@ class GpuBackend:
         the GPU fails.
         """
         with self._failing():
-            return self.fuser.fuse(visible, infrared, strength=strength, coverage=coverage, out=out)
+            return self.fuser.fuse(
+                visible, infrared, strength=strength, coverage=coverage, ambient=ambient, out=out
+            )
 
     def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
         """Take a copy of a raw frame; see `RegisteringBackend.hold`. Raises as `fuse` does."""
@@ -67,11 +70,16 @@ class GpuBackend:
             self.fuser.hold(raw, levels, warp)
 
     def fuse_held(
-        self, visible: UInt8Array, *, strength: float = 1.0, out: UInt8Array | None = None
+        self,
+        visible: UInt8Array,
+        *,
+        strength: float = 1.0,
+        ambient: float | None = None,
+        out: UInt8Array | None = None,
     ) -> UInt8Array:
         """Fuse with the held frame; see `RegisteringBackend.fuse_held`. Raises as `fuse` does."""
         with self._failing():
-            return self.fuser.fuse_held(visible, strength=strength, out=out)
+            return self.fuser.fuse_held(visible, strength=strength, ambient=ambient, out=out)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:

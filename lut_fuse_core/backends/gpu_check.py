@@ -101,7 +101,7 @@ def require_agreement(
     reference = ReferenceBackend(model)
     for scene, options in (
         (visible, {}),
-        (visible, {"strength": 0.75, "coverage": coverage}),
+        (visible, {"strength": 0.75, "coverage": coverage, "ambient": 20.0}),
         (visible // 2, {}),
     ):
         _require(

@@ -153,12 +153,14 @@ class GpuFuser:
         *,
         strength: float = 1.0,
         coverage: UInt8Array | None = None,
+        ambient: float | None = None,
         out: UInt8Array | None = None,
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`. Arrays from `frame` are not copied on the host."""
-        check_pair(visible, infrared, strength, coverage, out)
+        check_pair(visible, infrared, strength, coverage, ambient, out)
         frame = self.frame(*infrared.shape)
         _fill(frame, {"visible": visible, "infrared": infrared, "coverage": coverage})
+        self._lattice.take(ambient)
         return self._run(frame, Work("given", coverage is not None, strength), out)
 
     def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
@@ -172,16 +174,22 @@ class GpuFuser:
         self._held = HeldSensor(self.device, self.stream, raw, levels, warp, in_place=self.in_place)
 
     def fuse_held(
-        self, visible: UInt8Array, *, strength: float = 1.0, out: UInt8Array | None = None
+        self,
+        visible: UInt8Array,
+        *,
+        strength: float = 1.0,
+        ambient: float | None = None,
+        out: UInt8Array | None = None,
     ) -> UInt8Array:
         """Fuse with the held frame; see `RegisteringBackend.fuse_held`. It is registered once."""
-        check_visible(visible, strength, out)
+        check_visible(visible, strength, ambient, out)
         held = self._held
         height, width = visible.shape[:2]
         if held is None or held.visible_size != (width, height):
             raise InputError(f"no infrared frame for visible images of {width}x{height} is held")
         frame = self.frame(height, width)
         _fill(frame, {"visible": visible})
+        self._lattice.take(ambient)
         kind: Literal["raw", "kept"] = "raw" if held.pending else "kept"
         fused = self._run(frame, Work(kind, held.coverage is not None, strength), out)
         held.pending = False

@@ -21,7 +21,7 @@ class GpuLattice:
     """
 
     def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
-        self._kernels = kernels
+        self._device, self._kernels = device, kernels
         self._mixes = model.dark is not None
         self.array: Any
         if kernels.plan.lattice == "texture":
@@ -29,12 +29,22 @@ class GpuLattice:
             return
         self.array = device.cupy.asarray(pack_lattice(model, kernels.plan))
         if model.dark is not None:
+            self._ambient = device.pinned((1,), np.float32)
             self._lattices = device.cupy.asarray(np.stack(model.lattices).reshape(-1))
             self._levels = device.cupy.asarray(np.array(model.dark.levels, np.float32))
             self._nodes = model.lattice.size
             cuda = device.cupy.cuda
             self._beside = cuda.Stream(non_blocking=True)
+            self.take(None)
             self._seen, self._mixed = (cuda.Event(disable_timing=True) for _ in range(2))
+
+    def take(self, ambient: float | None) -> None:
+        """Note the ambient level of the next frame in grey levels; None for the frame's own.
+
+        No frame may be under way: kernels read it from the host's memory, where it costs no copy.
+        """
+        if self._mixes:
+            self._ambient[0] = -1 if ambient is None else ambient
 
     def enter(self, image: tuple[Any, ...], stream: Any) -> None:
         """Begin to make the lattice right for the scene of a visible image, once what is on the
@@ -52,7 +62,8 @@ class GpuLattice:
                 launch.grid,
                 launch.block,
                 (
-                    *(*image, self._lattices, self._levels, np.int32(self._levels.shape[0])),
+                    *(*image, self._device.beside(self._ambient, in_place=True)),
+                    *(self._lattices, self._levels, np.int32(self._levels.shape[0])),
                     *(np.int32(self._nodes), self.array),
                 ),
             )

@@ -16,6 +16,9 @@ from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray, FusionModel
 
+_OWN = -1.0
+"""Stands for the ambient level that a frame has itself."""
+
 STAGES = ("pooling", "encoder", "look-up")
 
 
@@ -54,10 +57,11 @@ class NativeBackend:
         *,
         strength: float = 1.0,
         coverage: UInt8Array | None = None,
+        ambient: float | None = None,
         out: UInt8Array | None = None,
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`."""
-        check_pair(visible, infrared, strength, coverage, out)
+        check_pair(visible, infrared, strength, coverage, ambient, out)
         visible = self._adjacent("visible", visible)
         infrared = self._adjacent("infrared", infrared)
         if coverage is not None:
@@ -83,6 +87,7 @@ class NativeBackend:
             height,
             width,
             strength,
+            _OWN if ambient is None else ambient,
         )
         if self._library.lut_fuse_run(self._handle, ctypes.byref(frame)):
             raise MemoryError(f"no memory for frames of {width}x{height}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 4
+INTERFACE = 5
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -67,6 +67,7 @@ class Frame(ctypes.Structure):
         ("height", ctypes.c_int32),
         ("width", ctypes.c_int32),
         ("strength", ctypes.c_float),
+        ("ambient", ctypes.c_float),
     )
 
 

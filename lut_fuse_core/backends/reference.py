@@ -26,11 +26,14 @@ class ReferenceBackend:
         *,
         strength: float = 1.0,
         coverage: UInt8Array | None = None,
+        ambient: float | None = None,
         out: UInt8Array | None = None,
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`."""
-        check_pair(visible, infrared, strength, coverage, out)
-        fused = fuse_float(self.model, visible, infrared, strength=strength, coverage=coverage)
+        check_pair(visible, infrared, strength, coverage, ambient, out)
+        fused = fuse_float(
+            self.model, visible, infrared, strength=strength, coverage=coverage, ambient=ambient
+        )
         rounded = np.clip(np.rint(fused), 0, 255).astype(np.uint8)
         if out is None:
             return rounded
@@ -45,6 +48,7 @@ def fuse_float(
     *,
     strength: float = 1.0,
     coverage: UInt8Array | None = None,
+    ambient: float | None = None,
 ) -> FloatArray:
     """The fused image before rounding and clipping: ``(H, W, 3) float32``, RGB grey levels."""
     luma = features.luma(visible)
@@ -54,7 +58,7 @@ def fuse_float(
         infrared.astype(np.float32),
         features.gradient(luma, model.gradient),
         context.encode(model.encoder, visible, infrared),
-        features.place(visible, model),
+        features.place(visible, model, ambient),
     )
     change = (fused_luma - luma) * np.float32(strength)
     if coverage is not None:

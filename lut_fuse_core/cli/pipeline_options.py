@@ -32,6 +32,7 @@ def pipeline_config(options: argparse.Namespace, *, resize: bool) -> PipelineCon
         backend=options.backend,
         threads=options.threads,
         strength=options.strength,
+        ambient_seconds=options.ambient_seconds,
         normalization=_normalization(options),
         registration=_registration(options),
         resize=resize,
@@ -66,6 +67,15 @@ def _add_fusion_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="contribution of infrared: 0 shows the visible image, 1 the full fusion "
         "(default: %(default)s)",
+    )
+    group.add_argument(
+        "--ambient-seconds",
+        type=float,
+        default=PipelineConfig.ambient_seconds,
+        metavar="S",
+        help="how slowly to follow how bright the scene is, in videos and bags: what drives past "
+        "then changes the rest of the picture but little; 0 follows each frame at once "
+        "(default: %(default)g)",
     )
 
 

@@ -10,13 +10,17 @@
 #include "scene.cuh"
 
 // Before the look-up, if the model has other lattices for dark scenes. Each block finds out by itself
-// how dark the scene is, so that there is no other kernel to wait for.
+// how dark the scene is, so that there is no other kernel to wait for; unless the level is given, not
+// below 0.
 extern "C" __global__ void __launch_bounds__(MIXED)
 mix_lattice(const unsigned char* __restrict__ visible, int height, int width,
-            const float* __restrict__ lattices, const float* __restrict__ levels, int count,
-            int nodes, NodePair* __restrict__ mixed) {
+            const float* __restrict__ given, const float* __restrict__ lattices,
+            const float* __restrict__ levels, int count, int nodes,
+            NodePair* __restrict__ mixed) {
     LUT_FUSE_SHARED(int, counts, GREY_LEVELS);
-    const float ambient = ambient_of({visible, height, width}, counts);
+    LUT_FUSE_SHARED(float, found, 1);
+    const Frame frame{visible, height, width};
+    const float ambient = *given < 0.0f ? ambient_of(frame, counts, found) : *given;
     mix_run(mixture_at(ambient, {lattices, levels, count, nodes}), blockIdx.x, nodes, mixed);
 }
 

@@ -3,9 +3,9 @@
 
 #include "pixel.cuh"
 
-// Ambient level of the scene: see features.ambient. For all threads of a block; counts: shared, one
-// for each grey level.
-LUT_FUSE_DEVICE float ambient_of(const Frame& frame, int* counts) {
+// Ambient level of the scene: see features.ambient. For all threads of a block; shared by them:
+// counts, one for each grey level, and where the level is left.
+LUT_FUSE_DEVICE float ambient_of(const Frame& frame, int* counts, float* found) {
     for (int i = first_thread(); i < GREY_LEVELS; i += thread_count()) counts[i] = 0;
     wait_for_block();
     for (int i = first_thread(); i < AMBIENT_GRID * AMBIENT_GRID; i += thread_count()) {
@@ -15,9 +15,13 @@ LUT_FUSE_DEVICE float ambient_of(const Frame& frame, int* counts) {
         add_in_block(counts + (299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2]) / 1000, 1);
     }
     wait_for_block();
-    int level = 0, left = AMBIENT_RANK;
-    while (counts[level] < left) left -= counts[level++];
-    return float(level) + float(left) / float(counts[level]);
+    if (first_thread() == 0) {
+        int level = 0, left = AMBIENT_RANK;
+        while (counts[level] < left) left -= counts[level++];
+        *found = float(level) + float(left) / float(counts[level]);
+    }
+    wait_for_block();
+    return *found;
 }
 
 // Lattices of so many nodes, one after the other from that of the darkest scenes on, and the ambient

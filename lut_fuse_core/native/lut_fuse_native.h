@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 4
+#define LUT_FUSE_INTERFACE 5
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -38,13 +38,14 @@ typedef struct {
 } LutFuseModel;
 
 /* One pair and where its fusion goes. Pixels of a row are adjacent; rows are `_stride` bytes
-   apart (any sign). coverage may be NULL. out must not overlap the inputs. */
+   apart (any sign). coverage may be NULL. out must not overlap the inputs. ambient: level of the
+   scene in grey levels, below 0 for the frame's own. */
 typedef struct {
     const uint8_t *visible, *infrared, *coverage;
     uint8_t *out;
     ptrdiff_t visible_stride, infrared_stride, coverage_stride, out_stride;
     int32_t height, width;
-    float strength;
+    float strength, ambient;
 } LutFuseFrame;
 
 /* Raw columns and rows, both ends included; -1 and the image's size are its border, repeated. */

@@ -64,7 +64,7 @@ int bits_for(int cells) {
 }
 
 // Ambient level in grey levels; see features.ambient.
-float ambient(const LutFuseFrame& frame) {
+float ambient_of(const LutFuseFrame& frame) {
     constexpr int kGrid = 64, kRank = 1638;
     int counts[256] = {};
     for (int i = 0; i < kGrid; ++i) {
@@ -145,7 +145,8 @@ Model::Model(const LutFuseModel& model)
 
 void Model::enter(const LutFuseFrame& frame) {
     if (lattices_.size() == 1) return;
-    const ScenePlace place = place_of(ambient(frame), levels_);
+    const float ambient = frame.ambient < 0.0f ? ambient_of(frame) : frame.ambient;
+    const ScenePlace place = place_of(ambient, levels_);
     if (place == place_) return;
     place_ = place;
     const std::vector<float>& darker = lattices_[place.index];

@@ -11,7 +11,7 @@ import pytest
 from model_files import rewrite
 from random_models import DARK_LEVELS, random_model
 
-from lut_fuse_core import Fuser, ModelError, load_model, save_model
+from lut_fuse_core import Fuser, InputError, ModelError, load_model, save_model
 from lut_fuse_core.backends.gpu_source import plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import ambient
@@ -81,6 +81,30 @@ def test_every_scene_gets_the_lattice_that_is_its_own(dark: FusionModel) -> None
             own = Fuser(replace(dark, lattice=lattice, dark=None), backend)
             expected = own.fuse(visible, infrared)
             np.testing.assert_array_equal(fuser.fuse(visible, infrared), expected)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_given_ambient_level_counts_instead_of_the_frames_own(
+    dark: FusionModel, backend: str
+) -> None:
+    fuser, (visible, infrared) = Fuser(dark, backend), a_scene(120)
+    own = fuser.fuse(visible, infrared)
+    for level in (0.0, 47.5, 61.0, 255.0):
+        lattice = dark.lattice_at(dark.place(level))
+        alone = Fuser(replace(dark, lattice=lattice, dark=None), "reference")
+        given = fuser.fuse(visible, infrared, ambient=level)
+        assert np.abs(given.astype(int) - alone.fuse(visible, infrared)).max() <= 1
+        assert np.abs(given.astype(int) - own).max() > 2
+    np.testing.assert_array_equal(fuser.fuse(visible, infrared), own)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("level", [-1.0, float("nan"), float("inf")])
+def test_a_level_that_makes_no_sense_is_refused(
+    dark: FusionModel, backend: str, level: float
+) -> None:
+    with pytest.raises(InputError, match="ambient level"):
+        Fuser(dark, backend).fuse(*a_scene(120), ambient=level)
 
 
 @pytest.mark.parametrize("backend", ["cpu", "native"])

@@ -122,7 +122,9 @@ def test_the_self_check_notices_a_gpu_that_ignores_coverage(model: FusionModel) 
     reference = ReferenceBackend(model)
     with pytest.raises(BackendUnavailableError, match="self-check"):
         require_agreement(
-            lambda v, i, strength=1.0, coverage=None: reference.fuse(v, i, strength=strength),
+            lambda v, i, strength=1.0, coverage=None, **scene: reference.fuse(
+                v, i, strength=strength, **scene
+            ),
             *(model, "fp16", "a card"),
         )
 

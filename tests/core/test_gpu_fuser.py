@@ -73,12 +73,14 @@ def expected(
     visible: UInt8Array,
     held: tuple[RawInfrared, UInt8Array, Warp],
     strength: float = 1.0,
+    ambient: float | None = None,
 ) -> UInt8Array:
     raw, levels, warp = held
     infrared = np.empty(warp.visible_size[::-1], np.uint8)
     warp.sample(raw, levels, infrared)
     reference = ReferenceBackend(model)
-    return reference.fuse(visible, infrared, strength=strength, coverage=warp.coverage)
+    options = {"strength": strength, "ambient": ambient}
+    return reference.fuse(visible, infrared, coverage=warp.coverage, **options)
 
 
 def near(result: UInt8Array, truth: UInt8Array) -> bool:
@@ -93,6 +95,20 @@ def test_pairs_are_fused_whatever_came_before(backend: CudaBackend) -> None:
         assert near(backend.fuse(*pair), reference.fuse(*pair))
         truth = reference.fuse(*pair, strength=0.3, coverage=coverage)
         assert near(backend.fuse(*pair, strength=0.3, coverage=coverage), truth)
+
+
+def test_an_ambient_level_may_be_given_for_any_frame(backend: CudaBackend) -> None:
+    reference, held = ReferenceBackend(backend.model), a_raw_frame()
+    visible, infrared = a_pair()
+    for ambient in (15.0, None, 100.0, 15.0, None):
+        truth = reference.fuse(visible, infrared, ambient=ambient)
+        assert near(backend.fuse(visible, infrared, ambient=ambient), truth)
+        backend.hold(*held)
+        truth = expected(backend.model, visible, held, ambient=ambient)
+        for _ in ("registered on the way", "registered before"):
+            assert near(backend.fuse_held(visible, ambient=ambient), truth)
+    with pytest.raises(InputError, match="ambient level"):
+        backend.fuse_held(visible, ambient=-1.0)
 
 
 @pytest.mark.parametrize("lattice", ["shared", "texture"])

@@ -1,5 +1,6 @@
 """The figures of docs/evaluation.md on a dark vehicle: a fifth of each visible picture is covered
-by dark grey, and the rest of the fused picture should stay as it was.
+by dark grey, and the rest of the fused picture should stay as it was. First where each picture is
+fused alone, then in a stream, a thirtieth of a second after the vehicle has come, and a second.
 
 python tests/experiments/dark_vehicle.py RoadScene/test default published.safetensors
 """
@@ -14,6 +15,8 @@ from lut_fuse_core import Fuser
 from lut_fuse_core.dataset import find_dataset
 from lut_fuse_core.features import luma
 from lut_fuse_core.model import FloatArray
+from lut_fuse_core.pipeline import PipelineConfig
+from lut_fuse_core.slow_ambient import SlowAmbient
 from training.pairs import Pair, load_pair
 
 SHARE = 0.2
@@ -21,6 +24,8 @@ PAINT = 22
 """Grey levels of the vehicle."""
 REACH = 24
 """Pixels beside it that an encoder may still look at."""
+AFTER = {0: "alone", 1 / 30: "in a stream at once", 1: "in a stream after a second"}
+"""Seconds since the vehicle came; what the fusion is then; 0: each picture by itself."""
 NIGHT = 84
 """Mean luma, lamps cut off at 96, of the brightest of RoadScene's nights."""
 
@@ -30,8 +35,8 @@ def by_day(levels: FloatArray) -> bool:
     return bool(np.minimum(levels, 96).mean() >= NIGHT)
 
 
-def change(fuser: Fuser, pair: Pair, rng: np.random.Generator) -> float:
-    """Of the fused luma, in grey levels, away from the vehicle."""
+def changes(fuser: Fuser, pair: Pair, rng: np.random.Generator) -> list[float]:
+    """Of the fused luma, in grey levels, away from the vehicle; one of `AFTER` each."""
     height, width = pair.infrared.shape
     down, across = (int(side * SHARE**0.5) for side in (height, width))
     top, left = rng.integers(0, height - down), rng.integers(0, width - across)
@@ -40,21 +45,29 @@ def change(fuser: Fuser, pair: Pair, rng: np.random.Generator) -> float:
     rows, columns = (slice(max(0, first - REACH), first + size + REACH)
                      for first, size in ((top, down), (left, across)))  # fmt: skip
     away[rows, columns] = False
-    before, after = (luma(fuser.fuse(v, pair.infrared)) for v in (pair.visible, entered))
-    return float(np.abs(after - before)[away].mean())
+    found = []
+    for seconds in AFTER:
+        slow = SlowAmbient(PipelineConfig.ambient_seconds if seconds else 0)
+        before, after = (
+            luma(fuser.fuse(visible, pair.infrared, ambient=slow.follow(visible, time)))
+            for visible, time in ((pair.visible, 0), (entered, seconds))
+        )
+        found.append(float(np.abs(after - before)[away].mean()))
+    return found
 
 
 if __name__ == "__main__":
     pairs = [load_pair(files) for files in find_dataset(sys.argv[1]).pairs]
     for model in sys.argv[2:]:
         fuser, rng = Fuser(model), np.random.default_rng(0)
-        changes: dict[str, list[float]] = {"night": [], "day": []}
+        by_light: dict[str, list[list[float]]] = {"night": [], "day": []}
         for pair in pairs:
-            changes["day" if by_day(luma(pair.visible)) else "night"].append(
-                change(fuser, pair, rng)
+            by_light["day" if by_day(luma(pair.visible)) else "night"].append(
+                changes(fuser, pair, rng)
             )
-        for light, values in changes.items():
-            print(
-                f"{model}, {light}: {len(values)} pairs, mean {np.mean(values):.2f}, "
-                f"largest {np.max(values):.2f} grey levels"
-            )
+        for light, found in by_light.items():
+            for how, values in zip(AFTER.values(), np.transpose(found), strict=True):
+                print(
+                    f"{model}, {light}, {how}: {len(values)} pairs, mean {values.mean():.2f}, "
+                    f"largest {values.max():.2f} grey levels"
+                )

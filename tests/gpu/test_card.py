@@ -122,6 +122,12 @@ def test_dark_and_bright_scenes_in_turn(default: GpuBackend) -> None:
             np.testing.assert_array_equal(default.fuse(*pair), fused)
 
 
+@pytest.mark.parametrize("ambient", [0.0, 50.0, 90.0, 255.0])
+def test_a_given_ambient_level(default: GpuBackend, ambient: float) -> None:
+    require(default, random_pair(123, 211), ambient=ambient)
+    require(default, random_pair(123, 211))
+
+
 def test_strength_and_coverage(default: GpuBackend) -> None:
     coverage = random_pair(123, 211, seed=7)[1]
     require(default, random_pair(123, 211), strength=0.37, coverage=coverage)

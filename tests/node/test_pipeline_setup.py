@@ -6,10 +6,11 @@ import pytest
 
 from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.camera import CameraModel, CameraRig
+from lut_fuse_core.pipeline import PipelineConfig
 from lut_fuse_core.registration import Homography
 from lut_fuse_core.registration_file import save_registration
 from lut_fuse_ros.parameters import NodeParameters
-from lut_fuse_ros.pipeline_setup import make_pipeline, warm_up
+from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, warm_up
 
 CPU = NodeParameters().updated({"backend": "cpu"})
 
@@ -23,6 +24,15 @@ def test_the_wishes_for_the_gpu_reach_the_backends():
 def test_without_wishes_the_backends_decide():
     pipeline, _ = make_pipeline(CPU)
     assert pipeline.config.gpu == DEFAULT_OPTIONS
+
+
+def test_how_slowly_the_light_is_followed_may_change_while_the_node_runs():
+    slow, slower = (CPU.updated({"ambient_seconds": seconds}) for seconds in (1.0, 5.0))
+    pipeline, _ = make_pipeline(slow)
+    assert pipeline.config.ambient_seconds == 1.0
+    apply_changes(pipeline, slow, slower)
+    assert pipeline.config.ambient_seconds == 5.0
+    assert make_pipeline(CPU)[0].config.ambient_seconds == PipelineConfig.ambient_seconds
 
 
 @pytest.mark.parametrize("sizes", [((640, 512), (1280, 720)), ((64, 48), (96, 54)), (None, None)])
