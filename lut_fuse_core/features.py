@@ -62,8 +62,8 @@ def ambient_samples(visible: UInt8Array) -> UInt8Array:
     """The pixels that tell the ambient level: ``(AMBIENT_GRID**2, 3) uint8`` of ``(H, W, 3)``."""
     centres = 2 * np.arange(AMBIENT_GRID) + 1
     rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
-    # Six times as fast as one index for both.
-    return visible.take(rows, axis=0).take(columns, axis=1).reshape(-1, 3)
+    # Faster than one index for both.
+    return visible[rows].take(columns, axis=1).reshape(-1, 3)
 
 
 def place(visible: UInt8Array, model: FusionModel, level: float | None = None) -> tuple[int, float]:
@@ -71,9 +71,9 @@ def place(visible: UInt8Array, model: FusionModel, level: float | None = None) -
 
     visible: ``(H, W, 3) uint8``, RGB. level: what to take for its ambient level; None for its own.
     """
-    if model.dark is not None and level is None:
-        level = ambient(visible)
-    return model.place(level or 0.0)
+    if model.dark is None:
+        return model.place(0.0)
+    return model.place(ambient(visible) if level is None else level)
 
 
 def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:

@@ -79,7 +79,7 @@ class PipelineConfig:
         if not 0 <= self.ambient_seconds < np.inf:
             raise InputError(
                 f"the time to follow the ambient level in is {self.ambient_seconds} s; it must be "
-                "0 or more"
+                "finite, 0 or more"
             )
         if not np.isfinite(self.clock_offset):
             raise InputError(f"the clock offset is {self.clock_offset}; it must be finite seconds")
@@ -139,7 +139,8 @@ class FusionPipeline:
         self._normalizer = InfraredNormalizer(self.config.normalization)
         self._registration = Registration(self.config.registration)
         self._motion = HeldMotion() if self.config.held == "warp" else None
-        self._ambient = SlowAmbient(self.config.ambient_seconds)
+        scenes, seconds = self.fuser.model.dark, self.config.ambient_seconds
+        self._ambient = None if scenes is None else SlowAmbient(scenes, seconds)
         self._clock = ClockOffsetEstimator() if self.config.clock != "fixed" else None
         self._held: _HeldInfrared | None = None
         self._nearest_age = 0.0
@@ -150,7 +151,8 @@ class FusionPipeline:
     def reset(self) -> None:
         """Forget what was learnt from the stream so far (a jump in time, another recording)."""
         self._normalizer.reset()
-        self._ambient.reset()
+        if self._ambient is not None:
+            self._ambient.reset()
         if self._clock is not None:
             self._clock.reset()
         self._held = None
@@ -163,7 +165,8 @@ class FusionPipeline:
     def set_ambient_seconds(self, seconds: float) -> None:
         """Change how slowly the ambient level is followed, from the next frame on."""
         self.config = replace(self.config, ambient_seconds=seconds)
-        self._ambient.seconds = seconds
+        if self._ambient is not None:
+            self._ambient.seconds = seconds
 
     def set_normalization(self, normalization: NormalizationConfig) -> None:
         """Change how raw infrared becomes 8 bits; the running range starts anew."""
@@ -276,9 +279,8 @@ class FusionPipeline:
         nearest: bool,
         out: UInt8Array | None,
     ) -> UInt8Array:
-        strength, backend, ambient = self.config.strength, self.fuser.backend, None
-        if self.fuser.model.dark is not None:
-            ambient = self._ambient.follow(visible, time)
+        strength, backend = self.config.strength, self.fuser.backend
+        ambient = None if self._ambient is None else self._ambient.follow(visible, time)
         image = held.image
         if image is None:
             assert isinstance(backend, RegisteringBackend)

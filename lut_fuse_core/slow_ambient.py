@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from lut_fuse_core.features import UInt8Array, ambient
+from lut_fuse_core.model import DarkScenes
 
 
 class SlowAmbient:
@@ -13,17 +14,19 @@ class SlowAmbient:
     What drives past, or a lamp gone by, thus changes the rest of the fused picture slowly and in
     part, where each frame's own level would change it at once.
 
+    scenes: of the model; levels beyond its first and last make no difference and count as these.
     seconds: until a lasting change has been followed to 63 %; 0 follows each frame at once.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, scenes: DarkScenes, seconds: float) -> None:
         self.seconds = seconds
-        self._level: float | None = None
-        self._time = 0.0
+        self._lowest, self._highest = scenes.levels[0], scenes.levels[-1]
+        self.reset()
 
     def reset(self) -> None:
         """Begin anew with the next frame's own level."""
-        self._level = None
+        self._level: float | None = None
+        self._began = self._time = 0.0
 
     def follow(self, visible: UInt8Array, time: float | None) -> float | None:
         """The level to fuse a frame with; None for the frame's own.
@@ -34,9 +37,19 @@ class SlowAmbient:
         if time is None or not self.seconds:
             self.reset()
             return None
-        level = ambient(visible)
-        if self._level is not None:
-            passed = max(0.0, time - self._time)
-            level += math.exp(-passed / self.seconds) * (self._level - level)
-        self._level, self._time = level, time
+        level = min(max(ambient(visible), self._lowest), self._highest)
+        if self._level is None or time - self._time > self.seconds:
+            self._began = self._time = time
+        else:
+            level = self._level + self._weight(time) * (level - self._level)
+            self._time = max(self._time, time)
+        self._level = level
         return level
+
+    def _weight(self, time: float) -> float:
+        """Of a frame's own level. Until there has been time enough, all frames but the first count
+        the same: that one is often black, or far too bright."""
+        passed = time - self._time
+        if passed <= 0:
+            return 0.0
+        return max(1 - math.exp(-passed / self.seconds), passed / (time - self._began))

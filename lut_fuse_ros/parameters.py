@@ -148,8 +148,8 @@ class NodeParameters:
     ambient_seconds: float = _parameter(
         "ambient_seconds",
         2.0,
-        "Seconds in which the model follows how bright the scene is, so that what drives past "
-        "changes the rest of the picture but little; 0 follows each frame at once.",
+        "Seconds until the model has followed a change of how bright the scene is to 63 %, so that "
+        "what drives past changes the rest of the picture but little; 0 follows at once.",
         minimum=0.0,
         maximum=60.0,
         dynamic=True,

@@ -92,7 +92,8 @@ def check_pair_of_images(seed: int = 0) -> tuple[UInt8Array, UInt8Array, UInt8Ar
 def require_agreement(
     fuse: Callable[..., UInt8Array], model: FusionModel, precision: Precision, device: str
 ) -> None:
-    """Fuse a pair with and without coverage, and a darker one, and compare with the reference.
+    """Fuse a pair, with coverage and another ambient level, and a darker one, and compare with the
+    reference.
 
     fuse: as `Backend.fuse`. device: for the message.
     Raises BackendUnavailableError with the numbers if the bound of this precision does not hold.
@@ -119,10 +120,12 @@ def require_registration(
     raw, levels, warp = check_raw_frame(coverage)
     infrared = np.empty(visible.shape[:2], np.uint8)
     warp.sample(raw, levels, infrared)
-    truth = ReferenceBackend(model).fuse(visible, infrared, coverage=warp.coverage)
     backend.hold(raw, levels, warp)
-    for _ in ("registered on the way", "registered before"):
-        _require(backend.fuse_held(visible), truth, precision, device)
+    for ambient in (50.0, None):  # registered on the way, registered before
+        truth = ReferenceBackend(model).fuse(
+            visible, infrared, coverage=warp.coverage, ambient=ambient
+        )
+        _require(backend.fuse_held(visible, ambient=ambient), truth, precision, device)
 
 
 def check_raw_frame(coverage: UInt8Array) -> tuple[RawInfrared, UInt8Array, Warp]:

@@ -73,9 +73,9 @@ def _add_fusion_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=PipelineConfig.ambient_seconds,
         metavar="S",
-        help="how slowly to follow how bright the scene is, in videos and bags: what drives past "
-        "then changes the rest of the picture but little; 0 follows each frame at once "
-        "(default: %(default)g)",
+        help="in videos and bags, seconds until a change of how bright the scene is has been "
+        "followed to 63 %%, so that what drives past changes the rest of the picture but little; "
+        "0 follows at once (default: %(default)g)",
     )
 
 

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from lut_fuse_core import context
+from lut_fuse_core import context, load_model
 from lut_fuse_core.backends import backend_statuses, create_backend
 from lut_fuse_core.backends.gpu_check import BOUNDS, agreement, require_agreement
 from lut_fuse_core.backends.gpu_device import (
@@ -127,6 +128,19 @@ def test_the_self_check_notices_a_gpu_that_ignores_coverage(model: FusionModel) 
             ),
             *(model, "fp16", "a card"),
         )
+
+
+def test_the_self_check_notices_a_gpu_that_ignores_a_given_ambient_level() -> None:
+    model = load_model("default")
+    reference = ReferenceBackend(model)
+
+    def fuse(
+        visible: UInt8Array, infrared: UInt8Array, ambient: float | None = None, **options: Any
+    ) -> UInt8Array:
+        return reference.fuse(visible, infrared, **options)
+
+    with pytest.raises(BackendUnavailableError, match="self-check"):
+        require_agreement(fuse, model, "fp16", "a card")
 
 
 def test_agreement_counts_what_is_within_the_bound() -> None:

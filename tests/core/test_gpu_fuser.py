@@ -296,7 +296,7 @@ def test_a_stream_is_fused_as_by_the_reference(
         for name in ("cuda", "reference")
     )
     for number, raw in STREAM:
-        visible = a_pair(number)[0]
+        visible = a_pair(number)[0] // (4 if number == 2 else 1)  # something dark drives past
         times = {"visible_time": number / 10, "infrared_time": None if raw is None else number / 10}
         frame = None if raw is None else raw.copy()
         found = gpu.process(visible, frame, **times)

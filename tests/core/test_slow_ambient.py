@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 import pytest
 
 from lut_fuse_core import Fuser
+from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import ambient
+from lut_fuse_core.model import DarkScenes
 from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
 from lut_fuse_core.slow_ambient import SlowAmbient
 
-RATE = 10.0
+RATE = 30
+SCENES = DarkScenes(np.zeros((1, 2, 2, 2, 2), np.float32), (20.0, 200.0))
 
 
 def grey(level: int) -> np.ndarray:
     return np.full((48, 64, 3), level, np.uint8)
 
 
+def settled(level: int, seconds: float = 2.0) -> SlowAmbient:
+    """What has followed a scene of one level for ten seconds, until time 0."""
+    slow = SlowAmbient(SCENES, seconds)
+    for time in np.arange(-10 * RATE, 1) / RATE:
+        slow.follow(grey(level), time)
+    return slow
+
+
 def test_a_stream_begins_with_its_first_frames_level() -> None:
-    assert SlowAmbient(2.0).follow(grey(80), 5.0) == pytest.approx(ambient(grey(80)))
+    slow = SlowAmbient(SCENES, 2.0)
+    assert slow.follow(grey(80), 5.0) == pytest.approx(ambient(grey(80)))
 
 
 @pytest.mark.parametrize("rate", [5, 30])
 def test_a_lasting_change_is_followed_by_the_clock_whatever_the_rate(rate: int) -> None:
-    slow = SlowAmbient(2.0)
-    slow.follow(grey(100), 0.0)
+    slow = settled(100)
     levels = [slow.follow(grey(50), (i + 1) / rate) for i in range(10 * rate)]
     before, after = ambient(grey(100)), ambient(grey(50))
     expected = after + (before - after) * np.exp(-1)
@@ -34,29 +47,43 @@ def test_a_lasting_change_is_followed_by_the_clock_whatever_the_rate(rate: int) 
     assert np.all(np.diff(levels) <= 0)
 
 
-def test_what_was_long_ago_does_not_count() -> None:
-    slow = SlowAmbient(2.0)
-    slow.follow(grey(100), 0.0)
-    assert slow.follow(grey(50), 60.0) == pytest.approx(ambient(grey(50)))
+def test_light_that_makes_no_difference_to_the_model_is_not_followed() -> None:
+    slow = settled(255)
+    assert slow.follow(grey(100), 1 / RATE) < 200
+    assert settled(0).follow(grey(100), 1 / RATE) > 20
+
+
+@pytest.mark.parametrize("first", [0, 255])
+def test_a_first_frame_unlike_the_others_does_not_count(first: int) -> None:
+    slow = SlowAmbient(SCENES, 2.0)
+    slow.follow(grey(first), 0.0)
+    for frame in range(1, 5):
+        assert slow.follow(grey(80), frame / RATE) == pytest.approx(ambient(grey(80)))
+
+
+def test_after_a_pause_a_stream_begins_anew() -> None:
+    slow = settled(100)
+    assert slow.follow(grey(50), 2.1) == pytest.approx(ambient(grey(50)))
+    assert slow.follow(grey(70), 2.2) == pytest.approx(ambient(grey(70)))
 
 
 def test_frames_out_of_order_do_no_harm() -> None:
-    slow = SlowAmbient(2.0)
-    before = slow.follow(grey(100), 1.0)
-    assert slow.follow(grey(0), 0.9) == before
-    assert slow.follow(grey(0), 0.9) == before
+    slow, straight = settled(100), settled(100)
+    level = slow.follow(grey(50), 0.2)
+    assert slow.follow(grey(0), 0.1) == level
+    straight.follow(grey(50), 0.2)
+    assert slow.follow(grey(50), 0.3) == straight.follow(grey(50), 0.3)
 
 
 def test_after_a_reset_the_next_frame_counts_alone() -> None:
-    slow = SlowAmbient(2.0)
-    slow.follow(grey(100), 0.0)
+    slow = settled(100)
     slow.reset()
     assert slow.follow(grey(50), 0.1) == pytest.approx(ambient(grey(50)))
 
 
 def test_without_times_or_seconds_every_frame_has_its_own_level() -> None:
-    assert SlowAmbient(2.0).follow(grey(80), None) is None
-    assert SlowAmbient(0.0).follow(grey(80), 0.0) is None
+    assert settled(100).follow(grey(80), None) is None
+    assert SlowAmbient(SCENES, 0.0).follow(grey(80), 0.0) is None
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +91,11 @@ def evening() -> np.ndarray:
     """Dusk, where the default model passes from one lattice to the next."""
     rng = np.random.default_rng(0)
     return rng.integers(60, 110, (96, 128, 1), np.uint8).repeat(3, 2)
+
+
+@pytest.fixture(scope="module")
+def infrared() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (96, 128), np.uint8)
 
 
 def drive_past(visible: np.ndarray) -> np.ndarray:
@@ -77,54 +109,68 @@ def away(image: np.ndarray) -> np.ndarray:
     return image[72:, 88:].astype(int)
 
 
-def pipeline(seconds: float, backend: str = "auto") -> FusionPipeline:
+def pipeline(seconds: float, backend: str = "native") -> FusionPipeline:
     return FusionPipeline(PipelineConfig(backend=backend, ambient_seconds=seconds))
+
+
+def process(rig: FusionPipeline, visible: np.ndarray, infrared: np.ndarray, time: float):
+    return rig.process(visible, infrared, visible_time=time, infrared_time=time)
+
+
+def alone(visible: np.ndarray, infrared: np.ndarray) -> np.ndarray:
+    return Fuser("default", "native").fuse(visible, infrared)
 
 
 @pytest.mark.parametrize("backend", ["reference", "native", "cpu"])
 def test_a_vehicle_that_drives_past_leaves_the_rest_of_the_picture(
-    evening: np.ndarray, backend: str
+    evening: np.ndarray, infrared: np.ndarray, backend: str
 ) -> None:
-    infrared = np.random.default_rng(1).integers(0, 256, evening.shape[:2], np.uint8)
     changes = {}
     for seconds in (0.0, 2.0):
-        rig, shown = pipeline(seconds, backend), []
-        for index, visible in enumerate((evening, evening, drive_past(evening))):
-            time = index / RATE
-            shown.append(rig.process(visible, infrared, visible_time=time, infrared_time=time))
-        changes[seconds] = np.abs(away(shown[2]) - away(shown[1])).mean()
+        rig = pipeline(seconds, backend)
+        for time in (0.0, 1.0, 2.0):
+            before = process(rig, evening, infrared, time)
+        after = process(rig, drive_past(evening), infrared, 2.0 + 1 / RATE)
+        changes[seconds] = np.abs(away(after) - away(before)).mean()
     assert changes[0.0] > 0.5
     assert changes[2.0] < 0.2 * changes[0.0]
 
 
-def test_what_stays_is_fused_as_it_is_alone(evening: np.ndarray) -> None:
-    infrared = np.random.default_rng(1).integers(0, 256, evening.shape[:2], np.uint8)
+def test_what_stays_is_fused_as_it_is_alone(evening: np.ndarray, infrared: np.ndarray) -> None:
     rig, entered = pipeline(2.0), drive_past(evening)
-    times = [0.0, *np.arange(1, 300) / RATE]
-    for time, visible in zip(times, [evening] + 299 * [entered], strict=True):
-        fused = rig.process(visible, infrared, visible_time=time, infrared_time=time)
-    alone = Fuser("default").fuse(entered, infrared)
-    assert np.abs(fused.astype(int) - alone).max() <= 1
+    for frame in range(300):
+        fused = process(rig, entered if frame else evening, infrared, frame / 10)
+    assert np.abs(fused.astype(int) - alone(entered, infrared)).max() <= 1
 
 
-def test_a_jump_back_in_time_begins_anew(evening: np.ndarray) -> None:
-    infrared = np.random.default_rng(1).integers(0, 256, evening.shape[:2], np.uint8)
+def test_a_jump_back_in_time_begins_anew(evening: np.ndarray, infrared: np.ndarray) -> None:
     rig = pipeline(1000.0)
-    rig.process(evening // 4, infrared, visible_time=100.0, infrared_time=100.0)
-    fused = rig.process(evening, infrared, visible_time=3.0, infrared_time=3.0)
-    np.testing.assert_array_equal(fused, Fuser("default").fuse(evening, infrared))
+    process(rig, evening // 4, infrared, 100.0)
+    fused = process(rig, evening, infrared, 3.0)
+    assert np.abs(fused.astype(int) - alone(evening, infrared)).max() <= 1
 
 
-def test_the_time_may_change_while_a_stream_runs(evening: np.ndarray) -> None:
-    infrared = np.random.default_rng(1).integers(0, 256, evening.shape[:2], np.uint8)
+def test_the_time_may_change_while_a_stream_runs(evening: np.ndarray, infrared: np.ndarray) -> None:
     rig = pipeline(1000.0)
-    rig.process(evening // 4, infrared, visible_time=0.0, infrared_time=0.0)
+    for time in (0.0, 1.0, 2.0):
+        process(rig, evening // 4, infrared, time)
+    assert (
+        np.abs(process(rig, evening, infrared, 2.1).astype(int) - alone(evening, infrared)).max()
+        > 2
+    )
     rig.set_ambient_seconds(0.0)
-    fused = rig.process(evening, infrared, visible_time=0.1, infrared_time=0.1)
-    np.testing.assert_array_equal(fused, Fuser("default").fuse(evening, infrared))
+    np.testing.assert_array_equal(process(rig, evening, infrared, 2.2), alone(evening, infrared))
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
 def test_a_time_that_makes_no_sense_is_refused(seconds: float) -> None:
     with pytest.raises(InputError, match="ambient level"):
         PipelineConfig(ambient_seconds=seconds)
+
+
+def test_the_command_line_says_how_slowly() -> None:
+    parser = argparse.ArgumentParser()
+    add_pipeline_arguments(parser)
+    for arguments, seconds in (([], 2.0), (["--ambient-seconds", "0.5"], 0.5)):
+        config = pipeline_config(parser.parse_args(arguments), resize=True)
+        assert config.ambient_seconds == seconds

@@ -11,12 +11,10 @@ import sys
 
 import numpy as np
 
-from lut_fuse_core import Fuser
 from lut_fuse_core.dataset import find_dataset
-from lut_fuse_core.features import luma
+from lut_fuse_core.features import UInt8Array, luma
 from lut_fuse_core.model import FloatArray
-from lut_fuse_core.pipeline import PipelineConfig
-from lut_fuse_core.slow_ambient import SlowAmbient
+from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
 from training.pairs import Pair, load_pair
 
 SHARE = 0.2
@@ -26,6 +24,8 @@ REACH = 24
 """Pixels beside it that an encoder may still look at."""
 AFTER = {0: "alone", 1 / 30: "in a stream at once", 1: "in a stream after a second"}
 """Seconds since the vehicle came; what the fusion is then; 0: each picture by itself."""
+RUN_UP = 4
+"""Seconds without it before."""
 NIGHT = 84
 """Mean luma, lamps cut off at 96, of the brightest of RoadScene's nights."""
 
@@ -35,7 +35,7 @@ def by_day(levels: FloatArray) -> bool:
     return bool(np.minimum(levels, 96).mean() >= NIGHT)
 
 
-def changes(fuser: Fuser, pair: Pair, rng: np.random.Generator) -> list[float]:
+def changes(model: str, pair: Pair, rng: np.random.Generator) -> list[float]:
     """Of the fused luma, in grey levels, away from the vehicle; one of `AFTER` each."""
     height, width = pair.infrared.shape
     down, across = (int(side * SHARE**0.5) for side in (height, width))
@@ -47,23 +47,29 @@ def changes(fuser: Fuser, pair: Pair, rng: np.random.Generator) -> list[float]:
     away[rows, columns] = False
     found = []
     for seconds in AFTER:
-        slow = SlowAmbient(PipelineConfig.ambient_seconds if seconds else 0)
-        before, after = (
-            luma(fuser.fuse(visible, pair.infrared, ambient=slow.follow(visible, time)))
-            for visible, time in ((pair.visible, 0), (entered, seconds))
-        )
+        followed = PipelineConfig.ambient_seconds if seconds else 0.0
+        pipeline = FusionPipeline(PipelineConfig(model, ambient_seconds=followed))
+        for time in range(RUN_UP + 1):
+            before = fused(pipeline, pair.visible, pair, time)
+        after = fused(pipeline, entered, pair, RUN_UP + seconds)
         found.append(float(np.abs(after - before)[away].mean()))
     return found
+
+
+def fused(pipeline: FusionPipeline, visible: UInt8Array, pair: Pair, time: float) -> FloatArray:
+    """Luma of the next image of a stream."""
+    image = pipeline.process(visible, pair.infrared, visible_time=time, infrared_time=time)
+    return luma(image)
 
 
 if __name__ == "__main__":
     pairs = [load_pair(files) for files in find_dataset(sys.argv[1]).pairs]
     for model in sys.argv[2:]:
-        fuser, rng = Fuser(model), np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         by_light: dict[str, list[list[float]]] = {"night": [], "day": []}
         for pair in pairs:
             by_light["day" if by_day(luma(pair.visible)) else "night"].append(
-                changes(fuser, pair, rng)
+                changes(model, pair, rng)
             )
         for light, found in by_light.items():
             for how, values in zip(AFTER.values(), np.transpose(found), strict=True):

@@ -22,8 +22,8 @@ LIGHT = {"night": 1.0, "dusk": 1.2, "twilight": 1.5}
 
 
 def fuse(fuser: Fuser, scene: SceneFrame, light: float) -> FusedFrame:
-    """The frame as a running node shows it once its range has settled, so that only the method
-    itself can pass a newcomer on to the rest of the picture."""
+    """The frame by itself, with a range that has settled, so that only the method can pass a
+    newcomer on to the rest of the picture. A running node also follows the light more slowly."""
     normalizer = InfraredNormalizer(NormalizationConfig(mode="range", low=7000, high=7600))
     infrared = normalizer(scene.infrared)
     visible = np.minimum(scene.visible * light, 255).astype(np.uint8)

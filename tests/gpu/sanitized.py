@@ -24,6 +24,8 @@ for name, model in models().items():
             visible, infrared = random_pair(*size)
             backend.fuse(visible, infrared, coverage=infrared)
             backend.fuse(visible, infrared)
+            backend.fuse(visible, infrared, ambient=50.0)
             backend.hold(*raw_frame(*size, np.uint16))
             backend.fuse_held(visible)
+            backend.fuse_held(visible, ambient=50.0)
         print(f"{name}: {options}", flush=True)

@@ -165,10 +165,13 @@ def test_raw_infrared_is_normalised_and_registered(
     spare_engines(default, size)
     raw, levels, warp, infrared = registered_frame(size, kind)
     default.hold(raw, levels, warp)
-    for seed in range(3):  # the second image and the third find the frame registered
+    # The second image and the third find the frame registered.
+    for seed, ambient in enumerate((None, 50.0, None)):
         visible = random_pair(*size, seed)[0]
-        truth = ReferenceBackend(default.model).fuse(visible, infrared, coverage=warp.coverage)
-        found = agreement(default.fuse_held(visible), truth, default.precision)
+        truth = ReferenceBackend(default.model).fuse(
+            visible, infrared, coverage=warp.coverage, ambient=ambient
+        )
+        found = agreement(default.fuse_held(visible, ambient=ambient), truth, default.precision)
         assert found.good, found
     held = default.fuser._held
     assert held is not None
