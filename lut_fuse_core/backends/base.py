@@ -20,6 +20,10 @@ MOST_THREADS = 256
 
 MINIMUM_SIDE = 16
 
+OWN_AMBIENT = -1.0
+"""What the native library and the GPU's kernels are given for the ambient level that a frame has
+itself."""
+
 
 class Backend(Protocol):
     """Executes one model. An instance is used by one thread at a time and keeps its buffers."""

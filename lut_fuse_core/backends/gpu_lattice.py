@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from lut_fuse_core.backends.base import OWN_AMBIENT
 from lut_fuse_core.backends.gpu_device import GpuDevice, GpuKernels, mix_launch
 from lut_fuse_core.backends.gpu_tensors import pack_lattice, pack_texture
 from lut_fuse_core.model import FusionModel
-
-OWN = -1.0
-"""Stands for the ambient level that a frame has itself."""
 
 
 class GpuLattice:
@@ -47,7 +45,7 @@ class GpuLattice:
         No frame may be under way: kernels read it from the host's memory, where it costs no copy.
         """
         if self._mixes:
-            self._ambient[0] = OWN if ambient is None else ambient
+            self._ambient[0] = OWN_AMBIENT if ambient is None else ambient
 
     def enter(self, image: tuple[Any, ...], stream: Any) -> None:
         """Begin to make the lattice right for the scene of a visible image, once what is on the

@@ -10,14 +10,11 @@ import ctypes
 
 import numpy as np
 
-from lut_fuse_core.backends.base import MOST_THREADS, check_pair, usable_cores
+from lut_fuse_core.backends.base import MOST_THREADS, OWN_AMBIENT, check_pair, usable_cores
 from lut_fuse_core.backends.native_library import Axis, Block, Frame, Model, load_library
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray, FusionModel
-
-_OWN = -1.0
-"""Stands for the ambient level that a frame has itself."""
 
 STAGES = ("pooling", "encoder", "look-up")
 
@@ -87,7 +84,7 @@ class NativeBackend:
             height,
             width,
             strength,
-            _OWN if ambient is None else ambient,
+            OWN_AMBIENT if ambient is None else ambient,
         )
         if self._library.lut_fuse_run(self._handle, ctypes.byref(frame)):
             raise MemoryError(f"no memory for frames of {width}x{height}")
