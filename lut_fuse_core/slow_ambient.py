@@ -39,17 +39,14 @@ class SlowAmbient:
             return None
         level = min(max(ambient(visible), self._lowest), self._highest)
         if self._level is None or time - self._time > self.seconds:
-            self._began = self._time = time
-        else:
-            level = self._level + self._weight(time) * (level - self._level)
-            self._time = max(self._time, time)
-        self._level = level
-        return level
+            self._level, self._began, self._time = level, time, time
+        elif time > self._time:
+            self._level += self._weight(time) * (level - self._level)
+            self._time = time
+        return self._level
 
     def _weight(self, time: float) -> float:
-        """Of a frame's own level. Until there has been time enough, all frames but the first count
-        the same: that one is often black, or far too bright."""
+        """Of a later frame's own level. Until there has been time enough, all frames but the first
+        count the same: that one is often black, or far too bright."""
         passed = time - self._time
-        if passed <= 0:
-            return 0.0
         return max(1 - math.exp(-passed / self.seconds), passed / (time - self._began))

@@ -113,7 +113,9 @@ def pipeline(seconds: float, backend: str = "native") -> FusionPipeline:
     return FusionPipeline(PipelineConfig(backend=backend, ambient_seconds=seconds))
 
 
-def process(rig: FusionPipeline, visible: np.ndarray, infrared: np.ndarray, time: float):
+def process(
+    rig: FusionPipeline, visible: np.ndarray, infrared: np.ndarray, time: float
+) -> np.ndarray:
     return rig.process(visible, infrared, visible_time=time, infrared_time=time)
 
 

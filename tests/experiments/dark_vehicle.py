@@ -35,7 +35,13 @@ def by_day(levels: FloatArray) -> bool:
     return bool(np.minimum(levels, 96).mean() >= NIGHT)
 
 
-def changes(model: str, pair: Pair, rng: np.random.Generator) -> list[float]:
+def pipelines(model: str) -> list[FusionPipeline]:
+    """One of `AFTER` each."""
+    own = PipelineConfig(model, ambient_seconds=0.0)
+    return [FusionPipeline(PipelineConfig(model) if seconds else own) for seconds in AFTER]
+
+
+def changes(rigs: list[FusionPipeline], pair: Pair, rng: np.random.Generator) -> list[float]:
     """Of the fused luma, in grey levels, away from the vehicle; one of `AFTER` each."""
     height, width = pair.infrared.shape
     down, across = (int(side * SHARE**0.5) for side in (height, width))
@@ -46,12 +52,11 @@ def changes(model: str, pair: Pair, rng: np.random.Generator) -> list[float]:
                      for first, size in ((top, down), (left, across)))  # fmt: skip
     away[rows, columns] = False
     found = []
-    for seconds in AFTER:
-        followed = PipelineConfig.ambient_seconds if seconds else 0.0
-        pipeline = FusionPipeline(PipelineConfig(model, ambient_seconds=followed))
+    for seconds, rig in zip(AFTER, rigs, strict=True):
+        rig.reset()
         for time in range(RUN_UP + 1):
-            before = fused(pipeline, pair.visible, pair, time)
-        after = fused(pipeline, entered, pair, RUN_UP + seconds)
+            before = fused(rig, pair.visible, pair, time)
+        after = fused(rig, entered, pair, RUN_UP + seconds)
         found.append(float(np.abs(after - before)[away].mean()))
     return found
 
@@ -65,11 +70,11 @@ def fused(pipeline: FusionPipeline, visible: UInt8Array, pair: Pair, time: float
 if __name__ == "__main__":
     pairs = [load_pair(files) for files in find_dataset(sys.argv[1]).pairs]
     for model in sys.argv[2:]:
-        rng = np.random.default_rng(0)
+        rigs, rng = pipelines(model), np.random.default_rng(0)
         by_light: dict[str, list[list[float]]] = {"night": [], "day": []}
         for pair in pairs:
             by_light["day" if by_day(luma(pair.visible)) else "night"].append(
-                changes(model, pair, rng)
+                changes(rigs, pair, rng)
             )
         for light, found in by_light.items():
             for how, values in zip(AFTER.values(), np.transpose(found), strict=True):
