@@ -13,13 +13,13 @@ from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.held_motion import HeldMotion
-from lut_fuse_core.infrared import InfraredNormalizer, NormalizationConfig, RawInfrared
+from lut_fuse_core.infrared import NormalizationConfig, RawInfrared
 from lut_fuse_core.model import FusionModel
-from lut_fuse_core.registration import Registration, RegistrationConfig
+from lut_fuse_core.registered_infrared import InfraredRegistrar, RegisteredInfrared
+from lut_fuse_core.registration import RegistrationConfig
 from lut_fuse_core.shutter import ShutterCounts
 from lut_fuse_core.slow_ambient import SlowAmbient
 from lut_fuse_core.time_offset import ClockOffset, ClockOffsetEstimator
-from lut_fuse_core.warp import Warp
 
 Source = Literal["fused", "held", "visible"]
 """What an output shows: this pair fused, fused with an earlier infrared frame, visible only."""
@@ -111,19 +111,6 @@ class PipelineStatus:
     replaced: str = ""
 
 
-@dataclass(frozen=True)
-class _HeldInfrared:
-    """The last infrared frame, on the visible grid of ``shape`` (H, W), and its time.
-
-    image, coverage: ``(H, W) uint8``; both None if the backend holds the frame and registers it.
-    """
-
-    shape: tuple[int, ...]
-    image: UInt8Array | None = None
-    coverage: UInt8Array | None = None
-    time: float | None = None
-
-
 class FusionPipeline:
     """Normalises, registers and fuses the pairs of one camera rig, in the order they come.
 
@@ -136,21 +123,24 @@ class FusionPipeline:
             self.config.model, self.config.backend, self.config.threads, self.config.gpu
         )
         self.status = PipelineStatus()
-        self._normalizer = InfraredNormalizer(self.config.normalization)
-        self._registration = Registration(self.config.registration)
         self._motion = HeldMotion() if self.config.held == "warp" else None
+        self._infrared = InfraredRegistrar(
+            self.config.normalization,
+            self.config.registration,
+            threads=self.config.threads or usable_cores(),
+            resize=self.config.resize,
+            keep_images=self._motion is not None,
+        )
         scenes, seconds = self.fuser.model.dark, self.config.ambient_seconds
         self._ambient = None if scenes is None else SlowAmbient(scenes, seconds)
         self._clock = ClockOffsetEstimator() if self.config.clock != "fixed" else None
-        self._held: _HeldInfrared | None = None
+        self._held: RegisteredInfrared | None = None
         self._nearest_age = 0.0
-        self._registered: _HeldInfrared | None = None
-        self._threads = self.config.threads or usable_cores()
         self._visible_time: float | None = None
 
     def reset(self) -> None:
         """Forget what was learnt from the stream so far (a jump in time, another recording)."""
-        self._normalizer.reset()
+        self._infrared.normalizer.reset()
         if self._ambient is not None:
             self._ambient.reset()
         if self._clock is not None:
@@ -171,15 +161,14 @@ class FusionPipeline:
     def set_normalization(self, normalization: NormalizationConfig) -> None:
         """Change how raw infrared becomes 8 bits; the running range starts anew."""
         self.config = replace(self.config, normalization=normalization)
-        self._normalizer = InfraredNormalizer(normalization)
+        self._infrared.set_normalization(normalization)
         self._held = None
 
     def set_registration(self, registration: RegistrationConfig) -> None:
         """Change where infrared lands; the remap is computed at the next frame."""
         self.config = replace(self.config, registration=registration)
-        self._registration.config = registration
-        # A frame that repeats the last one lands in the new place, too.
-        self._held = self._registered = None
+        self._infrared.set_registration(registration)
+        self._held = None
 
     def set_distance(self, distance: float) -> None:
         """Change the distance in metres at which the images of two calibrated cameras coincide."""
@@ -224,14 +213,17 @@ class FusionPipeline:
         Raises InputError for unusable images.
         """
         check_visible(visible)
+        self._notice_jump(visible_time)
+        self._listen(visible, infrared, visible_time, infrared_time)
+        new_picture = infrared is not None and self._infrared.look(infrared)
         times = visible_time, infrared_time
         try:
-            return self._process(visible, infrared, *times, out)
+            return self._process(visible, infrared, new_picture, *times, out)
         except BackendUnavailableError as error:
             if not isinstance(self.fuser.backend, RegisteringBackend):
                 raise
             self._leave_gpu(error)
-        return self._process(visible, infrared, *times, out)
+        return self._process(visible, infrared, new_picture, *times, out)
 
     def _leave_gpu(self, error: BackendUnavailableError) -> None:
         """Images go on, from the CPU; what the GPU held is lost."""
@@ -241,21 +233,24 @@ class FusionPipeline:
             self.status,
             replaced=f"'{name}' failed while running ({error}); '{self.fuser.backend.name}' fuses",
         )
+        self._infrared.forget()
         if self._held is not None and self._held.image is None:
-            self._held = self._registered = None
+            self._held = None
 
     def _process(
         self,
         visible: UInt8Array,
         infrared: RawInfrared | None,
+        new_picture: bool,
         visible_time: float | None,
         infrared_time: float | None,
         out: UInt8Array | None,
     ) -> UInt8Array:
-        self._notice_jump(visible_time)
-        self._listen(visible, infrared, visible_time, infrared_time)
         if infrared is not None:
-            self._held = self._prepare(visible, infrared, infrared_time)
+            corrected = None if infrared_time is None else infrared_time - self.clock_offset
+            self._held = self._infrared.register(
+                infrared, new_picture, visible, corrected, self.fuser.backend
+            )
         held = self._held
         age = self._age(held, visible_time)
         nearest = self._is_nearest(age, fresh=infrared is not None)
@@ -275,7 +270,7 @@ class FusionPipeline:
         self,
         visible: UInt8Array,
         time: float | None,
-        held: _HeldInfrared,
+        held: RegisteredInfrared,
         nearest: bool,
         out: UInt8Array | None,
     ) -> UInt8Array:
@@ -290,53 +285,6 @@ class FusionPipeline:
         return self.fuser.fuse(
             visible, image, strength=strength, coverage=held.coverage, ambient=ambient, out=out
         )
-
-    def _prepare(
-        self, visible: UInt8Array, infrared: RawInfrared, time: float | None
-    ) -> _HeldInfrared:
-        fresh = self._normalizer.take(infrared)
-        warp = self._warp(infrared, visible)
-        last = self._registered
-        if fresh or last is None or last.shape != visible.shape[:2]:
-            last = self._register(infrared, warp)
-        corrected = None if time is None else time - self.clock_offset
-        self._registered = replace(last, time=corrected)
-        return self._registered
-
-    def _register(self, infrared: RawInfrared, warp: Warp) -> _HeldInfrared:
-        """A frame on the visible grid. Always a copy: the caller may overwrite its own."""
-        shape, backend = warp.visible_size[::-1], self.fuser.backend
-        pointwise = self._normalizer.pointwise
-        # Dead pixels, local contrast, mere resizing and the motion of held frames need the image.
-        if (
-            isinstance(backend, RegisteringBackend)
-            and pointwise
-            and warp.one_pass
-            and self._motion is None
-        ):
-            backend.hold(infrared, self._normalizer.levels(infrared), warp)
-            return _HeldInfrared(shape)
-        last = self._registered
-        image = last.image if last is not None and last.shape == shape else None
-        if image is None:
-            image = np.empty(shape, np.uint8)
-        if pointwise:
-            warp.sample(infrared, self._normalizer.levels(infrared), image, self._threads)
-        else:
-            warp(self._normalizer.normalize(infrared), image)
-        return _HeldInfrared(shape, image, warp.coverage)
-
-    def _warp(self, infrared: RawInfrared, visible: UInt8Array) -> Warp:
-        height, width = visible.shape[:2]
-        infrared_size = (infrared.shape[1], infrared.shape[0])
-        unregistered = self.config.registration.transform is None
-        if unregistered and infrared_size != (width, height) and not self.config.resize:
-            raise InputError(
-                f"the visible image is {width}x{height} and the infrared "
-                f"{infrared.shape[1]}x{infrared.shape[0]}; pass images of one size or allow "
-                "--resize"
-            )
-        return self._registration.warp(infrared_size, (width, height))
 
     def _listen(
         self,
@@ -353,7 +301,7 @@ class FusionPipeline:
             self._clock.add_infrared(infrared, infrared_time)
         self.status = replace(self.status, clock_offset=self._clock.latest())
 
-    def _age(self, held: _HeldInfrared | None, visible_time: float | None) -> float | None:
+    def _age(self, held: RegisteredInfrared | None, visible_time: float | None) -> float | None:
         if held is None or held.time is None or visible_time is None:
             return None
         return visible_time - held.time
@@ -392,7 +340,7 @@ class FusionPipeline:
             visible_only=status.visible_only + (source == "visible"),
             source=source,
             infrared_age=age,
-            remaps=self._registration.recomputed,
-            shutter=self._normalizer.shutter_counts,
-            dead_pixels=self._normalizer.dead_pixel_count,
+            remaps=self._infrared.registration.recomputed,
+            shutter=self._infrared.normalizer.shutter_counts,
+            dead_pixels=self._infrared.normalizer.dead_pixel_count,
         )

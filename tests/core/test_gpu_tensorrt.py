@@ -221,8 +221,27 @@ def test_a_pipeline_goes_on_with_the_cpu_where_the_gpu_cannot(
         expected = ReferenceBackend(pipeline.fuser.model).fuse(*pair)
         assert np.abs(fused.astype(int) - expected).max() <= 1
     assert len(tries) == 1
+    assert pipeline.status.shutter.frozen == 0  # no frame counts twice for having been tried twice
     assert "'tensorrt' failed while running (no memory" in pipeline.status.replaced
     assert "'tensorrt' cannot go on: no memory to build an engine" in caplog.text
+
+
+def test_what_the_gpu_held_is_not_asked_for_after_it_failed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = FusionPipeline(PipelineConfig(backend="reference"))
+    pipeline.fuser.backend = make("fp16")
+    pipeline.process(*a_pair(), visible_time=0.0, infrared_time=0.0)
+    pipeline.set_clock_offset(0.01)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise BackendUnavailableError("the driver is gone")
+
+    monkeypatch.setattr(pipeline.fuser.backend, "hold", broken)
+    pair = a_pair(1)
+    fused = pipeline.process(*pair, visible_time=0.1, infrared_time=0.1)
+    expected = ReferenceBackend(pipeline.fuser.model).fuse(*pair)
+    assert np.abs(fused.astype(int) - expected).max() <= 1
 
 
 def test_an_error_of_the_driver_is_a_reason_to_leave_the_gpu(
