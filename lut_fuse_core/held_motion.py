@@ -12,6 +12,9 @@ from lut_fuse_core.features import UInt8Array
 FLOW_WIDTH = 320
 """Width at which motion is measured; it is smooth, and a held frame is a stopgap."""
 
+LEAST_SIDE = 32
+"""Of the images that motion is measured in: OpenCV's flow crashes on long ones of less."""
+
 
 class HeldMotion:
     """Warps an image that belongs to an earlier visible frame onto the present one."""
@@ -44,6 +47,6 @@ class HeldMotion:
 def _small(visible: UInt8Array) -> UInt8Array:
     height, width = visible.shape[:2]
     scale = min(1.0, FLOW_WIDTH / width)
-    size = (max(16, round(width * scale)), max(16, round(height * scale)))
+    size = (max(LEAST_SIDE, round(width * scale)), max(LEAST_SIDE, round(height * scale)))
     grey = np.ascontiguousarray(visible[..., 1])
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)

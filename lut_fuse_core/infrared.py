@@ -75,8 +75,10 @@ class NormalizationConfig:
             raise InputError("the normalisation percentiles must increase within 0 to 100")
         if not 0 <= self.smoothing < 1:
             raise InputError(f"normalisation smoothing is {self.smoothing}; it must be in [0, 1)")
-        if not self.low < self.high:
-            raise InputError(f"normalisation range {self.low} to {self.high} must increase")
+        if not -np.inf < self.low < self.high < np.inf:
+            raise InputError(
+                f"normalisation range {self.low} to {self.high} must be finite and increase"
+            )
         if not (np.isfinite(self.scale) and self.scale > 0 and np.isfinite(self.offset)):
             raise InputError("the radiometric scale must be positive and the offset finite")
         if not 0 <= self.local_contrast <= 40:
@@ -95,14 +97,23 @@ class NormalizationConfig:
 class InfraredNormalizer:
     """Turns raw frames of one camera into 8-bit frames; keeps the running range of the stream."""
 
-    def __init__(self, config: NormalizationConfig | None = None) -> None:
+    def __init__(
+        self,
+        config: NormalizationConfig | None = None,
+        predecessor: InfraredNormalizer | None = None,
+    ) -> None:
+        """predecessor: of the same camera; what was learnt of its shutter and pixels goes on."""
         self.config = config or NormalizationConfig()
         self._tracker = RangeTracker(
             self.config.low_percentile, self.config.high_percentile, self.config.smoothing
         )
-        self._shutter = ShutterGuard()
+        self._shutter, self._dead = ShutterGuard(), DeadPixels()
         self._layout: tuple[Any, ...] | None = None
-        self._dead = DeadPixels()
+        if predecessor is not None:
+            self._shutter, self._dead = predecessor._shutter, predecessor._dead
+            self._layout = predecessor._layout
+            if not predecessor.config.shutter:
+                self._shutter.reset()  # it has not been looking
         limit = self.config.local_contrast
         self._local: Any = cv2.createCLAHE(limit, (8, 8)) if limit else None
         self._table: UInt8Array | None = None
@@ -113,6 +124,19 @@ class InfraredNormalizer:
     def shutter_counts(self) -> ShutterCounts:
         """Flat-field events noticed since the start."""
         return self._shutter.counts
+
+    @property
+    def picture(self) -> RawInfrared:
+        """The last frame, ``(H, W) uint8 or uint16``, that `take` found to carry a new picture.
+
+        Only with ``shutter``, and after the first frame.
+        """
+        return self._shutter.picture
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the camera repeats one picture, for longer than a shutter stays closed."""
+        return self.config.shutter and self._shutter.stopped
 
     @property
     def dead_pixel_count(self) -> int:
@@ -144,10 +168,14 @@ class InfraredNormalizer:
         False if it carries no new picture (a shutter event): the last one should stay.
         Raises InputError.
         """
-        if raw.ndim != 2 or raw.dtype not in (np.uint8, np.uint16) or raw.size == 0:
-            raise InputError(
-                f"infrared must be (H, W) uint8 or uint16, not {raw.shape} {raw.dtype}"
-            )
+        if (
+            not isinstance(raw, np.ndarray)
+            or raw.ndim != 2
+            or raw.dtype not in (np.uint8, np.uint16)
+            or raw.size == 0
+        ):
+            found = f"{getattr(raw, 'shape', type(raw))} {getattr(raw, 'dtype', '')}".strip()
+            raise InputError(f"infrared must be (H, W) uint8 or uint16, not {found}")
         layout = (raw.dtype, raw.shape)
         if self._layout not in (None, layout):
             self.reset()  # what was learnt from the other format would show this one black or white

@@ -20,6 +20,13 @@ MAX_NODES_PER_AXIS = 64
 MAX_ENCODER_CHANNELS = 256
 MAX_CONTEXT_STRIDE = 64
 
+LARGEST_LEVEL, LEAST_STEP = 1e6, 1e-3
+"""Grey levels: of the end of an axis, and from one node to the next. Far beyond what is sensible,
+and far inside what float32 can count."""
+
+LARGEST_ACTIVATION = 1e18
+"""Its square, in a frame's variance, is still finite in float32."""
+
 EncoderInput = Literal["rgb_infrared", "luma_infrared"]
 INPUT_CHANNELS: dict[str, int] = {"rgb_infrared": 4, "luma_infrared": 2}
 
@@ -43,9 +50,10 @@ class Axis:
             raise ModelError(
                 f"the {self.name} axis has {self.nodes} nodes; it needs 2 to {MAX_NODES_PER_AXIS}"
             )
-        if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low < self.high):
+        if not -LARGEST_LEVEL <= self.low < self.high <= LARGEST_LEVEL or self.step < LEAST_STEP:
             raise ModelError(
-                f"the {self.name} axis runs from {self.low} to {self.high}; it must increase"
+                f"the {self.name} axis runs from {self.low} to {self.high}; it must increase, by "
+                f"{LEAST_STEP} or more from node to node, within {LARGEST_LEVEL:.0e} grey levels"
             )
 
     @property
@@ -78,8 +86,10 @@ class GradientSpec:
         ):
             if value not in allowed:
                 raise ModelError(f"gradient setting '{value}' is not one of {', '.join(allowed)}")
-        if not (np.isfinite(self.scale) and self.scale > 0):
-            raise ModelError(f"the gradient scale must be positive, not {self.scale}")
+        if not 0 < self.scale <= LARGEST_LEVEL:
+            raise ModelError(
+                f"the gradient scale must be positive, up to {LARGEST_LEVEL:.0e}, not {self.scale}"
+            )
 
 
 @dataclass(frozen=True)
@@ -191,6 +201,13 @@ class ContextEncoder:
             raise ModelError(
                 f"encoder input '{self.inputs}' is not one of {', '.join(INPUT_CHANNELS)}"
             )
+        for name, value, kind in (
+            ("pool", self.pool, int),
+            ("unshuffle", self.unshuffle, int),
+            ("skip", self.skip, bool),
+        ):
+            if not isinstance(value, kind):
+                raise ModelError(f"the encoder's {name} is {value!r}, not of type {kind.__name__}")
         if self.pool < 1 or self.unshuffle < 1 or self.stride > MAX_CONTEXT_STRIDE:
             raise ModelError(
                 f"the context stride {self.stride} is outside 1 to {MAX_CONTEXT_STRIDE}"
@@ -224,6 +241,23 @@ class ContextEncoder:
         return self.pool * self.unshuffle
 
     @property
+    def largest_activation(self) -> float:
+        """Bound of the magnitude of anything that any pair can lead to."""
+        bound = largest = 255 * abs(self.input_scale)
+        outputs: list[float] = []
+        for block in self.blocks:
+            if self.skip and len(outputs) == len(self.blocks) - 1:
+                bound += outputs[0]
+            reach = np.abs(block.weight.astype(np.float64)).sum(axis=(1, 2, 3))
+            bound = float((reach * bound + np.abs(block.bias)).max()) * max(1.0, abs(self.slope))
+            largest = max(largest, bound)
+            if block.gain is not None and block.offset is not None:
+                # No value is more deviations from its frame's mean than the root of their number.
+                bound = float((2.0**16 * np.abs(block.gain) + np.abs(block.offset)).max())
+            outputs.append(bound)
+        return largest
+
+    @property
     def ranges_known(self) -> bool:
         """Whether the range of every convolution's input was measured."""
         return all(block.input_range is not None for block in self.blocks)
@@ -244,7 +278,8 @@ class FusionModel:
     dark: what differs in scenes that are not bright; None for nothing.
     provenance: JSON-serialisable facts on where the model comes from (``name``, ``license``, ...).
 
-    Raises ModelError if the parts do not fit together or hold a number that is not finite.
+    Raises ModelError if the parts do not fit together, hold a number that is not finite, or could
+    compute one.
     """
 
     lattice: FloatArray
@@ -272,6 +307,11 @@ class FusionModel:
                 raise ModelError(
                     f"tensor '{name}' holds numbers that are not finite; export the model again"
                 )
+        if self.encoder.largest_activation > LARGEST_ACTIVATION:
+            raise ModelError(
+                "the encoder's weights are so large that its context may overflow; train the model "
+                "anew, with lower learning rates"
+            )
 
     @property
     def time_stable(self) -> bool:

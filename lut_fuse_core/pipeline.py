@@ -19,14 +19,10 @@ from lut_fuse_core.registered_infrared import InfraredRegistrar, RegisteredInfra
 from lut_fuse_core.registration import RegistrationConfig
 from lut_fuse_core.shutter import ShutterCounts
 from lut_fuse_core.slow_ambient import SlowAmbient
-from lut_fuse_core.time_offset import ClockOffset, ClockOffsetEstimator
+from lut_fuse_core.time_offset import JUMP_BACK, ClockOffset, ClockOffsetEstimator
 
 Source = Literal["fused", "held", "visible"]
 """What an output shows: this pair fused, fused with an earlier infrared frame, visible only."""
-
-
-JUMP_BACK = 1.0
-"""Seconds by which time must run backwards to count as a jump rather than as disorder."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +89,10 @@ class PipelineStatus:
     infrared_age: seconds between the latest visible frame and the infrared fused with it, clock
         offset taken off; None if unknown. resets: jumps back in time that were noticed.
     remaps: how often the registration was computed. shutter: flat-field events of the infrared
-    camera. dead_pixels: how many are being repaired. clock_offset: as estimated from the streams;
-    None while there is no clear estimate, or none was asked for. replaced: why another backend
-    than at the start fuses now; empty if none does.
+    camera. stopped: whether that camera repeats one picture for longer than a shutter is closed; it
+    then ages as if no frame had come. dead_pixels: how many are being repaired. clock_offset: as
+    estimated from the streams; None while there is no clear estimate, or none was asked for.
+    replaced: why another backend than at the start fuses now; empty if none does.
     """
 
     fused: int = 0
@@ -106,6 +103,7 @@ class PipelineStatus:
     resets: int = 0
     remaps: int = 0
     shutter: ShutterCounts = field(default_factory=ShutterCounts)
+    stopped: bool = False
     dead_pixels: int = 0
     clock_offset: ClockOffset | None = None
     replaced: str = ""
@@ -140,12 +138,10 @@ class FusionPipeline:
 
     def reset(self) -> None:
         """Forget what was learnt from the stream so far (a jump in time, another recording)."""
-        self._infrared.normalizer.reset()
+        self._infrared.reset()
         if self._ambient is not None:
             self._ambient.reset()
-        if self._clock is not None:
-            self._clock.reset()
-        self._held = None
+        self.stamps_changed()
         self._visible_time = None
 
     def set_strength(self, strength: float) -> None:
@@ -184,6 +180,7 @@ class FusionPipeline:
         self._held = None
         if self._clock is not None:
             self._clock.reset()
+            self.status = replace(self.status, clock_offset=None)
 
     @property
     def clock_offset(self) -> float:
@@ -206,16 +203,17 @@ class FusionPipeline:
 
         visible: ``(H, W, 3) uint8``, RGB. infrared: ``(h, w) uint8 or uint16``, raw; None when no
         frame came, then the last one serves until it is older than `max_infrared_age`.
-        visible_time, infrared_time: capture times in seconds; None if unknown.
+        visible_time, infrared_time: capture times in finite seconds; None if unknown.
         out: where to write, ``(H, W, 3) uint8`` C-contiguous; None allocates.
 
         Returns ``(H, W, 3) uint8``, RGB; without usable infrared that is ``visible`` itself.
-        Raises InputError for unusable images.
+        Raises InputError for unusable images or times.
         """
-        check_visible(visible)
+        check_visible(visible, out=out)
+        _check_times(visible_time, infrared_time)
         self._notice_jump(visible_time)
-        self._listen(visible, infrared, visible_time, infrared_time)
         new_picture = infrared is not None and self._infrared.look(infrared)
+        self._listen(visible, infrared, visible_time, infrared_time)
         times = visible_time, infrared_time
         try:
             return self._process(visible, infrared, new_picture, *times, out)
@@ -252,8 +250,9 @@ class FusionPipeline:
                 infrared, new_picture, visible, corrected, self.fuser.backend
             )
         held = self._held
-        age = self._age(held, visible_time)
-        nearest = self._is_nearest(age, fresh=infrared is not None)
+        age = None if held is None else _age(visible_time, held.time)
+        picture_age = None if held is None else _age(visible_time, held.taken)
+        nearest = self._is_nearest(picture_age, new_picture)
         if nearest and self._motion is not None:
             self._motion.remember(visible)
         if (
@@ -301,14 +300,9 @@ class FusionPipeline:
             self._clock.add_infrared(infrared, infrared_time)
         self.status = replace(self.status, clock_offset=self._clock.latest())
 
-    def _age(self, held: RegisteredInfrared | None, visible_time: float | None) -> float | None:
-        if held is None or held.time is None or visible_time is None:
-            return None
-        return visible_time - held.time
-
-    def _is_nearest(self, age: float | None, fresh: bool) -> bool:
-        """Whether no visible image so far was nearer in time to the held infrared one."""
-        nearest = fresh or (age is not None and abs(age) < abs(self._nearest_age))
+    def _is_nearest(self, age: float | None, new_picture: bool) -> bool:
+        """Whether no visible image so far was nearer in time to the infrared picture."""
+        nearest = new_picture or (age is not None and abs(age) < abs(self._nearest_age))
         if nearest:
             self._nearest_age = age or 0.0
         return nearest
@@ -325,8 +319,10 @@ class FusionPipeline:
         return out
 
     def _notice_jump(self, visible_time: float | None) -> None:
+        if visible_time is None:
+            return
         before = self._visible_time
-        if visible_time is not None and before is not None and visible_time < before - JUMP_BACK:
+        if before is not None and visible_time < before - JUMP_BACK:
             self.reset()
             self.status = replace(self.status, resets=self.status.resets + 1)
         self._visible_time = visible_time
@@ -342,5 +338,18 @@ class FusionPipeline:
             infrared_age=age,
             remaps=self._infrared.registration.recomputed,
             shutter=self._infrared.normalizer.shutter_counts,
+            stopped=self._infrared.normalizer.stopped,
             dead_pixels=self._infrared.normalizer.dead_pixel_count,
         )
+
+
+def _check_times(*times: float | None) -> None:
+    for time in times:
+        if time is not None and not np.isfinite(time):
+            raise InputError(f"a capture time is {time}; give finite seconds, or None if unknown")
+
+
+def _age(visible_time: float | None, infrared_time: float | None) -> float | None:
+    if visible_time is None or infrared_time is None:
+        return None
+    return visible_time - infrared_time

@@ -16,14 +16,17 @@ from lut_fuse_core.warp import Warp
 
 @dataclass(frozen=True)
 class RegisteredInfrared:
-    """An infrared frame on the visible grid of ``shape`` (H, W), and its time in seconds.
+    """An infrared frame on the visible grid of ``shape`` (H, W).
 
     image, coverage: ``(H, W) uint8``; both None if the backend holds the frame and registers it.
+    taken: time in seconds when its picture was taken; None if unknown. time: of the latest frame
+    that stands for it, which during a shutter event is later.
     """
 
     shape: tuple[int, ...]
     image: UInt8Array | None = None
     coverage: UInt8Array | None = None
+    taken: float | None = None
     time: float | None = None
 
 
@@ -46,19 +49,26 @@ class InfraredRegistrar:
         self.registration = Registration(registration)
         self._threads, self._resize, self._keep_images = threads, resize, keep_images
         self._last: RegisteredInfrared | None = None
+        self._taken: float | None = None
 
     def set_normalization(self, normalization: NormalizationConfig) -> None:
         """Change how raw frames become 8 bits; the running range starts anew."""
-        self.normalizer = InfraredNormalizer(normalization)
+        self.normalizer = InfraredNormalizer(normalization, self.normalizer)
+        self.forget()
 
     def set_registration(self, registration: RegistrationConfig) -> None:
         """Change where frames land."""
         self.registration.config = registration
-        self.forget()  # a frame that repeats the last one lands in the new place, too
+        self.forget()
 
     def forget(self) -> None:
-        """Drop the last frame, so that one without a new picture is registered nevertheless."""
+        """Have the last picture registered anew, should the next frame carry none of its own."""
         self._last = None
+
+    def reset(self) -> None:
+        """Forget the stream (another recording, a jump in time)."""
+        self.normalizer.reset()
+        self.forget()
 
     def look(self, infrared: RawInfrared) -> bool:
         """Whether the next frame, ``(h, w) uint8 or uint16``, carries a new picture.
@@ -77,16 +87,25 @@ class InfraredRegistrar:
     ) -> RegisteredInfrared:
         """The frame that was looked at, for a visible image ``(H, W, 3)``.
 
-        The one before it, with the time of this one, if there is no new picture. Raises InputError.
+        Without a new picture the last one, with the time of this frame, unless the camera has
+        stopped. Raises InputError.
         """
-        warp = self._warp(infrared, visible)
         last = self._last
+        if new_picture:
+            self._taken = time
         if new_picture or last is None or last.shape != visible.shape[:2]:
-            last = self._register(infrared, warp, backend)
-        self._last = replace(last, time=time)
+            self.forget()  # until it has worked
+            picture = infrared if new_picture else self.normalizer.picture
+            buffer = None if last is None else last.image
+            last = self._register(picture, self._warp(picture, visible), backend, buffer)
+        self._last = replace(
+            last, taken=self._taken, time=self._taken if self.normalizer.stopped else time
+        )
         return self._last
 
-    def _register(self, infrared: RawInfrared, warp: Warp, backend: Backend) -> RegisteredInfrared:
+    def _register(
+        self, infrared: RawInfrared, warp: Warp, backend: Backend, buffer: UInt8Array | None
+    ) -> RegisteredInfrared:
         """A frame on the visible grid. Always a copy: the caller may overwrite its own."""
         shape, pointwise = warp.visible_size[::-1], self.normalizer.pointwise
         # Dead pixels, local contrast, mere resizing and the motion of held frames need the image.
@@ -98,15 +117,13 @@ class InfraredRegistrar:
         ):
             backend.hold(infrared, self.normalizer.levels(infrared), warp)
             return RegisteredInfrared(shape)
-        last = self._last
-        image = last.image if last is not None and last.shape == shape else None
-        if image is None:
-            image = np.empty(shape, np.uint8)
+        if buffer is None or buffer.shape != shape:
+            buffer = np.empty(shape, np.uint8)
         if pointwise:
-            warp.sample(infrared, self.normalizer.levels(infrared), image, self._threads)
+            warp.sample(infrared, self.normalizer.levels(infrared), buffer, self._threads)
         else:
-            warp(self.normalizer.normalize(infrared), image)
-        return RegisteredInfrared(shape, image, warp.coverage)
+            warp(self.normalizer.normalize(infrared), buffer)
+        return RegisteredInfrared(shape, buffer, warp.coverage)
 
     def _warp(self, infrared: RawInfrared, visible: UInt8Array) -> Warp:
         height, width = visible.shape[:2]

@@ -45,6 +45,9 @@ class Homography:
         matrix = np.asarray(self.matrix, np.float64)
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
             raise InputError("a homography must be 3x3 finite numbers")
+        for size in (self.infrared_size, self.visible_size):
+            if size is not None and not (size[0] > 0 and size[1] > 0):
+                raise InputError(f"a homography cannot be for images of {size[0]}x{size[1]} pixels")
         scale = np.abs(matrix).max()
         if scale == 0 or abs(np.linalg.det(matrix / scale)) < 1e-12:
             raise InputError("the homography is singular: it maps the image onto a line or a point")
@@ -137,7 +140,7 @@ class Registration:
             return Warp(visible_size, infrared_size)
         if isinstance(transform, Homography):
             matrix = transform.between(infrared_size, visible_size)
-            positions = homography_map(matrix, visible_size)
+            positions = homography_map(matrix, infrared_size, visible_size)
         else:
             positions = self._camera_map(transform, infrared_size, visible_size)
         coverage = coverage_of(positions, infrared_size, self.config.soft_edge)
@@ -167,15 +170,16 @@ class Registration:
         return _interpolate_grid(coarse, visible_size)
 
 
-def homography_map(matrix: Float64Array, visible_size: Size) -> FloatArray:
+def homography_map(matrix: Float64Array, infrared_size: Size, visible_size: Size) -> FloatArray:
     """Where each visible pixel lies in the infrared image: ``(H, W, 2) float32``, x and y.
 
     matrix: ``(3, 3)``, infrared to visible. Pixels beyond the horizon of the map are NaN.
     """
     width, height = visible_size
-    inverse = np.linalg.inv(matrix)
-    # The sign of the third coordinate is that of the pixels infrared sees; det fixes it.
-    inverse = inverse / inverse[2, 2] if inverse[2, 2] != 0 else inverse
+    # A matrix and its negative are the same map. What infrared sees, its centre above all, lies on
+    # the positive side of the horizon; visible pixel (0, 0) may not.
+    centre = [(infrared_size[0] - 1) / 2, (infrared_size[1] - 1) / 2, 1.0]
+    inverse = np.linalg.inv(matrix) * (matrix[2] @ centre)
     x = np.arange(width, dtype=np.float64)[None]
     y = np.arange(height, dtype=np.float64)[:, None]
     denominator = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]

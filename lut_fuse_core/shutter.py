@@ -24,8 +24,8 @@ UNIFORMITY = 0.3
 """How far pixels may stray from the common shift, as a share of it."""
 
 LONGEST_HOLD = 45
-"""Frames: a shutter opens again after half a second; a view that stays blank for longer is a
-wall or fog, and is shown."""
+"""Frames: a shutter opens again after half a second. A view that stays blank for longer is a wall
+or fog, and is shown; one that stays frozen is that of a camera, or driver, that has stopped."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,30 @@ class ShutterGuard:
 
     def __init__(self) -> None:
         self.counts = ShutterCounts()
-        self._sample: npt.NDArray[np.float32] | None = None
         self._frame: RawInfrared | None = None
-        self._span = 0.0
-        self._held = 0
-        self._event: Event = "none"
+        self.reset()
 
     def reset(self) -> None:
         """Forget the stream; the counts stay."""
-        self._sample = None
+        self._sample: npt.NDArray[np.float32] | None = None
         self._span = 0.0
-        self._held = 0
-        self._event = "none"
+        self._held = self._repeated = 0
+        self._event: Event = "none"
+        self._live = False
+
+    @property
+    def picture(self) -> RawInfrared:
+        """The last frame that carried a picture; there is one once a frame was looked at."""
+        assert self._frame is not None
+        return self._frame
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a camera that has sent new pictures repeats one for too long for a shutter.
+
+        A publisher of one picture for ever does what it should.
+        """
+        return self._live and self._repeated > LONGEST_HOLD
 
     def look(self, raw: RawInfrared) -> Verdict:
         """Judge one frame, ``(H, W) uint8 or uint16``."""
@@ -84,7 +96,9 @@ class ShutterGuard:
         self._event = verdict.event
         is_wall = self._held >= LONGEST_HOLD
         self._held = self._held + 1 if verdict.event == "blank" else 0
+        self._repeated = self._repeated + 1 if verdict.event == "frozen" else 0
         if not verdict.hold:
+            self._live = True
             self._accept(sample, raw)
             if is_wall:
                 self._span = _span(sample)  # else the next frame would count as blank again

@@ -28,6 +28,9 @@ ACCURACY = 0.05
 REFRESH = 1.0
 """Seconds between two estimates."""
 
+JUMP_BACK = 1.0
+"""Seconds by which time must run backwards to count as a jump rather than as disorder."""
+
 
 @dataclass(frozen=True)
 class ClockOffset:
@@ -123,6 +126,9 @@ class _MotionRecord:
         step = max(1, int(np.sqrt(image.size / 5000)))
         sample = cv2.blur(image[::step, ::step].astype(np.float32), (3, 3)).astype(np.float32)
         before = self._before
+        if before is not None and time < before[1] - JUMP_BACK:
+            self._points.clear()  # the clock was set
+            before = None
         if before is not None and time <= before[1]:
             return
         self._before = (sample, time)

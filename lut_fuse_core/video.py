@@ -61,10 +61,15 @@ class VideoReader:
 
 
 class VideoWriter:
-    """Takes frames; made by `write_video`. codec: what the video is encoded in, in words."""
+    """Takes frames; made by `write_video`. codec: what the video is encoded in, in words.
+
+    Codecs take even sizes only; an odd last row or column is shown twice.
+    """
 
     def __init__(self, path: Path, size: tuple[int, int], rate: float) -> None:
         self._size = size
+        self._margin = (0, size[1] % 2, 0, size[0] % 2)
+        size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
         for code, self.codec in CODECS[path.suffix.lower()]:
             with _quiet():
                 self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), rate, size)
@@ -79,7 +84,8 @@ class VideoWriter:
                 f"a frame of {frame.shape[1]}x{frame.shape[0]} comes after ones of "
                 f"{self._size[0]}x{self._size[1]}; a video has one size"
             )
-        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        even = cv2.copyMakeBorder(frame, *self._margin, cv2.BORDER_REPLICATE)
+        self._writer.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:
         """Finish the file."""

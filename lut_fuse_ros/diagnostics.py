@@ -135,6 +135,11 @@ class Diagnostics:
         notes = [node.backend_note] if node.backend_note else []
         if node.pipeline is not None and node.pipeline.status.replaced:
             notes.append(node.pipeline.status.replaced)
+        if node.pipeline is not None and node.pipeline.status.stopped:
+            notes.append(
+                "the infrared camera sends the same image again and again, as if it hung: it is "
+                "not shown (normalization.shutter: false shows it)"
+            )
         if node.registration is not None and node.registration.missing:
             notes.append(f"not registered, so without infrared: {node.registration.missing}")
         endpoints = [] if node.output is None else list(node.output.publishers)

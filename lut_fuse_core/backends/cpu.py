@@ -70,7 +70,8 @@ class CpuBackend:
         coarse = self._session.run(None, {"planes": planes[None]})[0][0, 0]
         encoded = time.perf_counter()
         # A band must not overwrite rows that its neighbour's gradient still needs.
-        in_place = out is not None and np.may_share_memory(out, visible)
+        inputs = (visible, infrared, coverage)
+        in_place = out is not None and any(np.may_share_memory(out, image) for image in inputs)
         result = np.empty_like(visible) if out is None or in_place else out
         gradient = self.model.gradient
         scale, offset = self._gradient_scaling(visible)

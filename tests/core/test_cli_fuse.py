@@ -20,6 +20,7 @@ from lut_fuse_core import Fuser
 from lut_fuse_core.cli import main
 from lut_fuse_core.image_files import image_files
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
+from lut_fuse_core.video import write_video
 
 HEIGHT, WIDTH = 48, 64
 SCENE = StreetScene(SceneConfig(width=WIDTH, height=HEIGHT, rate=10.0))
@@ -183,6 +184,19 @@ def test_two_videos_become_one(lut_fuse, tmp_path, name):
     assert (status, report["pairs"]) == (0, 5)
     assert report["codec"]
     assert [frame.shape for frame in frames_of(tmp_path / name)] == [(HEIGHT, WIDTH, 3)] * 5
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+def test_a_video_of_odd_size_loses_nothing(tmp_path, suffix):
+    frame = np.zeros((47, 61, 3), np.uint8)
+    frame[-1], frame[:, -1] = 255, 255
+    with write_video(tmp_path / f"odd{suffix}", (61, 47), 10) as writer:
+        for _ in range(3):
+            writer.write(frame)
+    last = frames_of(tmp_path / f"odd{suffix}")[-1].astype(int)
+    assert last.shape == (48, 62, 3)
+    assert last[46:, 5:].mean() > 240
+    assert last[5:, 60:].mean() > 240
 
 
 def test_videos_of_different_rates_are_matched_by_time(lut_fuse, tmp_path):

@@ -20,6 +20,7 @@ from random_models import random_model
 from lut_fuse_core import InputError, load_model
 from lut_fuse_core.backends.cpu import CpuBackend
 from lut_fuse_core.backends.reference import ReferenceBackend
+from lut_fuse_core.backends.registry import create_backend
 from lut_fuse_core.compiled import compiled
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import GradientSpec
@@ -107,6 +108,21 @@ def test_the_result_can_be_written_in_place_whatever_the_bands() -> None:
     np.testing.assert_array_equal(out, expected)
     assert backend.fuse(visible, infrared, out=visible) is visible
     np.testing.assert_array_equal(visible, expected)
+
+
+@pytest.mark.parametrize("shared", ["infrared", "coverage"])
+@pytest.mark.parametrize("name", ["cpu", "native", "reference"])
+def test_the_result_may_lie_where_the_inputs_do(name: str, shared: str) -> None:
+    visible, infrared = pair(64, 48)
+    coverage = np.random.default_rng(1).integers(0, 256, infrared.shape, dtype=np.uint8)
+    backend = create_backend(name, MODELS["stride 1"], 2)
+    expected = backend.fuse(visible, infrared, coverage=coverage)
+    out = np.empty_like(visible)
+    planes = {"infrared": infrared, "coverage": coverage}
+    planes[shared] = out.reshape(-1)[: infrared.size].reshape(infrared.shape)
+    planes[shared][:] = {"infrared": infrared, "coverage": coverage}[shared]
+    backend.fuse(visible, planes["infrared"], coverage=planes["coverage"], out=out)
+    np.testing.assert_array_equal(out, expected)
 
 
 @pytest.mark.parametrize("threads", [1, 3, 40])

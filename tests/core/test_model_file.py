@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,13 @@ def test_a_lattice_that_does_not_fit_its_axes_is_refused(saved: Path) -> None:
         lambda h: h["gradient"].update(unknown=1),
         lambda h: h["gradient"].update(scale="wide"),
         lambda h: h["encoder"].update(pool=0),
+        lambda h: h["encoder"].update(pool=2.0),
+        lambda h: h["encoder"].update(skip=None),
+        lambda h: h["encoder"].update(slope=1e308),
+        lambda h: h["encoder"].update(input_scale=1e308),
+        lambda h: h["gradient"].update(scale=1e308),
+        lambda h: h["axes"][0].update(high=1e308),
+        lambda h: h["axes"][0].update(low=0, high=1e-300),
         lambda h: h.update(provenance=3),
         lambda h: h.pop("format"),
     ],
@@ -116,6 +124,14 @@ def test_a_damaged_header_is_refused(saved: Path, damage: Callable[[dict[str, An
     rewrite(saved, header=damage)
     with pytest.raises(ModelError):
         load_model(saved)
+
+
+def test_weights_whose_context_may_overflow_are_refused(model: FusionModel) -> None:
+    blocks = tuple(
+        replace(block, weight=block.weight * np.float32(1e12)) for block in model.encoder.blocks
+    )
+    with pytest.raises(ModelError, match="may overflow"):
+        replace(model, encoder=replace(model.encoder, blocks=blocks))
 
 
 def test_a_missing_tensor_is_refused(saved: Path) -> None:

@@ -90,6 +90,14 @@ def test_time_running_backwards_forgets_the_stream() -> None:
     assert rig.status.resets == 1
 
 
+def test_time_running_backwards_is_noticed_across_images_without_a_time() -> None:
+    rig = pipeline()
+    rig.process(VISIBLE, WARM, visible_time=100.0, infrared_time=100.0)
+    rig.process(VISIBLE, None)
+    rig.process(VISIBLE, None, visible_time=5.0)
+    assert rig.status.resets == 1
+
+
 def test_strength_scales_the_infrared_contribution_at_run_time() -> None:
     rig = pipeline()
     levels = []
@@ -130,6 +138,74 @@ def test_a_repeated_frame_moves_with_a_new_registration() -> None:
     assert after[32, 25, 0] == 200
 
 
+def sensor(number: int) -> np.ndarray:
+    """A 16-bit frame of a live stream."""
+    noise = np.random.default_rng(number).normal(0, 4, (64, 80))
+    return (7000 + 15 * np.arange(80) + noise).astype(np.uint16)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_pair_that_was_refused_does_not_bring_an_earlier_picture_back(reset: bool) -> None:
+    rig = pipeline(resize=False, normalization=NormalizationConfig("range", low=7000, high=9000))
+    rig.process(VISIBLE, sensor(0), visible_time=0.0, infrared_time=0.0)
+    if reset:
+        rig.reset()
+    bright = sensor(1) + np.uint16(800)
+    with pytest.raises(InputError, match="images of one size"):
+        rig.process(np.zeros((48, 64, 3), np.uint8), bright, visible_time=0.1, infrared_time=0.1)
+    repeated = rig.process(VISIBLE, bright, visible_time=0.2, infrared_time=0.2)
+    assert repeated[0, 0, 0] == pytest.approx(255 * 800 / 2000, abs=2)
+
+
+def test_the_closed_shutter_is_not_shown_where_the_registration_changes_meanwhile() -> None:
+    rig = pipeline()
+    for number in range(20):
+        time = number / 30
+        open_shutter = rig.process(VISIBLE, sensor(number), visible_time=time, infrared_time=time)
+    blank = (9000 + np.random.default_rng(99).normal(0, 4, (64, 80))).astype(np.uint16)
+    rig.process(VISIBLE, blank, visible_time=0.7, infrared_time=0.7)
+    rig.set_registration(RegistrationConfig(Homography(((1, 0, -8), (0, 1, 0), (0, 0, 1)))))
+    shown = rig.process(VISIBLE, blank, visible_time=0.73, infrared_time=0.73)
+    assert np.abs(shown[:, :40].astype(int) - open_shutter[:, 8:48]).max() <= 1
+
+
+def test_a_camera_that_stopped_grows_old_though_its_driver_repeats_the_last_frame() -> None:
+    rig = pipeline(max_infrared_age=0.5)
+    for number in range(90):
+        time, frame = number / 30, sensor(min(number, 10))
+        shown = rig.process(VISIBLE, frame, visible_time=time, infrared_time=time)
+        if number in (10, 50):
+            assert rig.status.source == "fused"
+    assert rig.status.stopped
+    assert rig.status.source == "visible"
+    assert np.array_equal(shown, VISIBLE)
+    rig.process(VISIBLE, sensor(100), visible_time=3.0, infrared_time=3.0)
+    assert not rig.status.stopped
+    assert rig.status.source == "fused"
+
+
+def test_one_picture_published_for_ever_is_fused_for_ever() -> None:
+    rig = pipeline(max_infrared_age=0.5)
+    for number in range(120):
+        rig.process(VISIBLE, sensor(0), visible_time=number / 30, infrared_time=number / 30)
+    assert rig.status.fused == 120
+
+
+def test_what_is_known_of_the_camera_outlives_a_change_of_the_normalization() -> None:
+    rig = pipeline(normalization=NormalizationConfig(dead_pixels=True))
+    for number in range(80):
+        frame = sensor(number)
+        frame[20, 30] = 9999
+        rig.process(VISIBLE, frame)
+    rig.process(VISIBLE, frame)
+    known = rig.status
+    assert known.dead_pixels == 1
+    assert known.shutter.frozen == 1
+    rig.set_normalization(NormalizationConfig("range", low=7000, high=9000, dead_pixels=True))
+    rig.process(VISIBLE, frame)
+    assert (rig.status.dead_pixels, rig.status.shutter) == (known.dead_pixels, known.shutter)
+
+
 def test_normalization_changes_at_run_time() -> None:
     raw = np.full((64, 80), 1500, np.uint16)
     rig = pipeline(normalization=NormalizationConfig(mode="range", low=1000, high=2000))
@@ -143,6 +219,36 @@ def test_the_output_lands_in_the_array_that_is_given() -> None:
     assert pipeline().process(VISIBLE, WARM, out=out) is out
     assert pipeline().process(VISIBLE, None, out=out) is out
     assert np.array_equal(out, VISIBLE)
+
+
+@pytest.mark.parametrize("infrared", [WARM, None])
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.empty((5, 5, 3), np.uint8),
+        np.empty((64, 80, 3)),
+        np.empty((64, 160, 3), np.uint8)[:, ::2],
+    ],
+)
+def test_an_output_array_that_does_not_fit_is_refused(infrared, out: np.ndarray) -> None:
+    with pytest.raises(InputError, match="out must be"):
+        pipeline().process(VISIBLE, infrared, out=out)
+
+
+@pytest.mark.parametrize("clock", ["fixed", "report"])
+@pytest.mark.parametrize(
+    "infrared",
+    [np.zeros((0, 0), np.uint16), np.zeros(5, np.uint8), np.zeros((4, 4, 4, 4), np.uint8), [[1]]],
+)
+def test_what_is_no_infrared_image_is_refused(clock: str, infrared) -> None:
+    with pytest.raises(InputError, match="infrared must be"):
+        pipeline(clock=clock).process(VISIBLE, infrared, visible_time=0.0, infrared_time=0.0)
+
+
+@pytest.mark.parametrize("times", [(np.nan, 0.0), (0.0, np.inf)])
+def test_times_that_are_not_finite_are_refused(times: tuple[float, float]) -> None:
+    with pytest.raises(InputError, match="finite seconds"):
+        pipeline().process(VISIBLE, WARM, visible_time=times[0], infrared_time=times[1])
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
@@ -187,6 +293,26 @@ def test_a_held_frame_moves_from_the_visible_image_nearest_to_it_in_time() -> No
     assert block_centre(late) == pytest.approx(43.5, abs=1)
 
 
+def test_the_picture_of_a_camera_whose_shutter_is_closed_moves_along() -> None:
+    image, warm = textured_pair()
+    rig = pipeline(held="warp")
+    for number in range(6):
+        moved = np.roll(image, number, axis=1)
+        shown = rig.process(moved, warm, visible_time=number / 30, infrared_time=number / 30)
+    assert block_centre(shown) == pytest.approx(39.5 + 5, abs=1)
+
+
+@pytest.mark.parametrize("size", [(120, 1280), (24, 96), (17, 90), (640, 17)])
+def test_held_frames_move_in_images_of_any_shape(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    rig = pipeline(held="warp")
+    for number in range(4):
+        visible = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+        infrared = rng.integers(0, 256, size, dtype=np.uint8) if number % 2 == 0 else None
+        rig.process(visible, infrared, visible_time=number / 30, infrared_time=number / 30)
+    assert rig.status.held == 2
+
+
 def test_the_clock_offset_is_reported_and_corrected_when_told_to() -> None:
     def run(clock: str) -> FusionPipeline:
         rng = np.random.default_rng(1)
@@ -204,7 +330,10 @@ def test_the_clock_offset_is_reported_and_corrected_when_told_to() -> None:
     assert reported.clock_offset is not None
     assert reported.clock_offset.seconds == pytest.approx(0.3, abs=0.03)
     assert reported.source == "visible", "0.3 s is too old unless the offset is taken off"
-    assert run("correct").status.source == "fused"
+    corrected = run("correct")
+    assert corrected.status.source == "fused"
+    corrected.stamps_changed()
+    assert corrected.clock_offset == 0
 
 
 @pytest.mark.parametrize(

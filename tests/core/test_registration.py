@@ -103,6 +103,30 @@ def test_a_homography_puts_infrared_where_it_says() -> None:
     assert there == pytest.approx(expected[:2] / expected[2], abs=0.3)
 
 
+@pytest.mark.parametrize("yaw", [-40, 40])
+def test_a_camera_that_looks_aside_of_a_wide_one_is_seen(yaw: float) -> None:
+    """Turned right, the first visible pixel lies behind infrared's image plane."""
+    size = 320, 240
+
+    def intrinsics(field_of_view: float) -> np.ndarray:
+        focal = size[0] / 2 / np.tan(np.radians(field_of_view) / 2)
+        return np.array([[focal, 0, 159.5], [0, focal, 119.5], [0, 0, 1]])
+
+    turn = cv2.Rodrigues(np.array([0, np.radians(yaw), 0]))[0]
+    matrix = intrinsics(110) @ turn @ np.linalg.inv(intrinsics(40))
+    warp = Registration(RegistrationConfig(Homography.from_array(matrix))).warp(size, size)
+    seen = warp.coverage > 0
+    centre = matrix @ [159.5, 119.5, 1]
+    x, y = np.rint(centre[:2] / centre[2]).astype(int)
+    assert seen[y, x]
+    assert 0.1 < seen.mean() < 0.6
+
+
+def test_sizes_without_pixels_are_refused() -> None:
+    with pytest.raises(InputError, match="0x0 pixels"):
+        Homography(((1, 0, 0), (0, 1, 0), (0, 0, 1)), infrared_size=(0, 0))
+
+
 def test_a_registration_follows_images_of_another_size() -> None:
     matrix = Homography(((2.0, 0, 5), (0, 2.0, 9), (0, 0, 1)), (320, 256), (640, 512))
     halved = matrix.between((160, 128), (320, 256))

@@ -28,7 +28,13 @@ def frame(time: float, seed: int, infrared: bool) -> np.ndarray:
     return image.astype(np.uint16) if infrared else image.astype(np.uint8)
 
 
-def estimate(offset: float, infrared_rate: float = 9.0, moving: bool = True) -> ClockOffset | None:
+def estimate(
+    offset: float,
+    infrared_rate: float = 9.0,
+    moving: bool = True,
+    ahead_before: tuple[float, float] = (0, 0),
+) -> ClockOffset | None:
+    """ahead_before: until when the infrared clock is wrong by much more, and by how much."""
     estimator = ClockOffsetEstimator()
     for index in range(int(LENGTH * 30)):
         time = index / 30
@@ -37,7 +43,8 @@ def estimate(offset: float, infrared_rate: float = 9.0, moving: bool = True) -> 
     for index in range(int(LENGTH * infrared_rate)):
         time = index / infrared_rate
         seen = frame(time if moving else 0.0, index, True)
-        estimator.add_infrared(seen, time + offset)
+        until, more = ahead_before
+        estimator.add_infrared(seen, time + offset + (more if time < until else 0))
     return estimator.latest()
 
 
@@ -46,6 +53,10 @@ def test_the_offset_comes_back_from_cameras_of_different_rates(offset: float) ->
     found = estimate(offset)
     assert found is not None
     assert found.seconds == pytest.approx(offset, abs=0.02)
+
+
+def test_an_infrared_clock_that_is_set_back_is_listened_to_again() -> None:
+    assert estimate(0.12, ahead_before=(LENGTH / 4, 3600)) is not None
 
 
 def test_without_motion_there_is_no_estimate() -> None:
