@@ -15,12 +15,15 @@ from lut_fuse_ros.middleware import room_for_images
 
 SHARE = Path(get_package_share_directory("lut_fuse_ros"))
 
+SIDES = ("visible", "infrared", "fused")
+
 ARGUMENTS = {
     "visible_topic": ("visible/image_raw", "Image topic of the visible camera."),
     "infrared_topic": ("infrared/image_raw", "Image topic of the infrared (thermal) camera."),
     "fused_topic": ("fused/image", "Image topic to publish on."),
     "visible_info_topic": ("", "camera_info of the visible camera; default: beside its images."),
     "infrared_info_topic": ("", "camera_info of the infrared camera; default: beside its images."),
+    "fused_info_topic": ("", "camera_info of the fused image; default: beside it."),
     "namespace": ("", "Namespace of the node and of relative topics."),
     "name": ("fusion_node", "Name of the node."),
     "params_file": (str(SHARE / "config" / "lut_fuse.yaml"), "YAML file with parameters."),
@@ -48,8 +51,11 @@ def generate_launch_description() -> LaunchDescription:
 
 def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    file = Path(given["params_file"]).expanduser()
+    if given["params_file"] and not file.is_file():
+        raise RuntimeError(f"params_file:={file} is not a file")
     parameters = [
-        given["params_file"],
+        str(file) if given["params_file"] else "",
         # Only what was asked for, so that the parameter file has its say.
         {name: given[name] for name in ("model", "backend") if given[name]},
         {name: _truth(given, name) for name in ("autostart", "use_sim_time") if given[name]},
@@ -94,22 +100,29 @@ def _truth(given: dict[str, str], name: str) -> bool:
 
 
 def _remappings(given: dict[str, str], root: str) -> list[tuple[str, str]]:
+    infos = _info_topics(given)
     return [
         (f"{root}visible/image_raw", given["visible_topic"]),
         (f"{root}infrared/image_raw", given["infrared_topic"]),
         (f"{root}fused/image", given["fused_topic"]),
-        (f"{root}fused/camera_info", _beside(given["fused_topic"])),
-        (
-            f"{root}visible/camera_info",
-            given["visible_info_topic"] or _beside(given["visible_topic"]),
-        ),
-        (
-            f"{root}infrared/camera_info",
-            given["infrared_info_topic"] or _beside(given["infrared_topic"]),
-        ),
+        *((f"{root}{side}/camera_info", infos[side]) for side in SIDES),
     ]
 
 
+def _info_topics(given: dict[str, str]) -> dict[str, str]:
+    """The camera_info of each image: as given, else beside it, where image_transport expects it.
+
+    Where that is taken already, since several images lie in one namespace, below the image's name:
+    else the node would hear itself, or take one camera for the other.
+    """
+    infos = {side: given[f"{side}_info_topic"] for side in SIDES}
+    for side, info in infos.items():
+        if not info:
+            topic = given[f"{side}_topic"]
+            beside = _beside(topic)
+            infos[side] = f"{topic}/camera_info" if beside in infos.values() else beside
+    return infos
+
+
 def _beside(topic: str) -> str:
-    """Where image_transport expects the camera_info of an image topic."""
     return f"{topic.rpartition('/')[0]}/camera_info" if "/" in topic else "camera_info"

@@ -146,6 +146,20 @@ class CameraModel:
             self.distortion_model,
         )
 
+    def cropped_to(self, x: int, y: int, width: int, height: int) -> CameraModel:
+        """This camera reading out only a part of its sensor, whose first pixel is (x, y).
+
+        Raises InputError for a part that is not on the sensor.
+        """
+        if not (0 <= x < x + width <= self.width and 0 <= y < y + height <= self.height):
+            raise InputError(
+                f"the region of interest {width}x{height} at ({x}, {y}) is not within the camera's "
+                f"{self.width}x{self.height} pixels"
+            )
+        shift = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1]])
+        matrix = as_rows(shift @ self.intrinsics)
+        return CameraModel(width, height, matrix, self.distortion, self.distortion_model)
+
     @classmethod
     def from_camera_info(
         cls,

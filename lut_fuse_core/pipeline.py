@@ -88,7 +88,8 @@ class PipelineStatus:
     fused, held, visible_only: outputs by `Source`. source: of the latest output.
     infrared_age: seconds between the latest visible frame and the infrared fused with it, clock
         offset taken off; None if unknown. resets: jumps back in time that were noticed.
-    remaps: how often the registration was computed. shutter: flat-field events of the infrared
+    remaps: how often the registration was computed. covered: share of the visible image that
+    infrared sees, as registered. shutter: flat-field events of the infrared
     camera. stopped: whether that camera repeats one picture for longer than a shutter is closed; it
     then ages as if no frame had come. dead_pixels: how many are being repaired. clock_offset: as
     estimated from the streams; None while there is no clear estimate, or none was asked for.
@@ -102,6 +103,7 @@ class PipelineStatus:
     infrared_age: float | None = None
     resets: int = 0
     remaps: int = 0
+    covered: float = 1.0
     shutter: ShutterCounts = field(default_factory=ShutterCounts)
     stopped: bool = False
     dead_pixels: int = 0
@@ -337,6 +339,7 @@ class FusionPipeline:
             source=source,
             infrared_age=age,
             remaps=self._infrared.registration.recomputed,
+            covered=self._infrared.registration.covered,
             shutter=self._infrared.normalizer.shutter_counts,
             stopped=self._infrared.normalizer.stopped,
             dead_pixels=self._infrared.normalizer.dead_pixel_count,

@@ -109,11 +109,15 @@ class RegistrationConfig:
 
 
 class Registration:
-    """Keeps the remap of one camera rig; computes it anew only when something changes."""
+    """Keeps the remap of one camera rig; computes it anew only when something changes.
+
+    recomputed: how often it did. covered: share of the visible image that infrared sees.
+    """
 
     def __init__(self, config: RegistrationConfig | None = None) -> None:
         self.config = config or RegistrationConfig()
         self.recomputed = 0
+        self.covered = 1.0
         self._warp: Warp | None = None
         self._made_for: RegistrationConfig | None = None
         self._rays: tuple[Any, Float64Array] | None = None
@@ -137,6 +141,7 @@ class Registration:
     def _compute(self, infrared_size: Size, visible_size: Size) -> Warp:
         transform = self.config.transform
         if transform is None:
+            self.covered = 1.0
             return Warp(visible_size, infrared_size)
         if isinstance(transform, Homography):
             matrix = transform.between(infrared_size, visible_size)
@@ -144,7 +149,10 @@ class Registration:
         else:
             positions = self._camera_map(transform, infrared_size, visible_size)
         coverage = coverage_of(positions, infrared_size, self.config.soft_edge)
-        if coverage is not None and not coverage.any():
+        self.covered = (
+            1.0 if coverage is None else float(np.count_nonzero(coverage) / coverage.size)
+        )
+        if not self.covered:
             _log.warning(
                 "with this registration infrared sees no pixel of the visible image; is its matrix "
                 "or pose the wrong way round?"

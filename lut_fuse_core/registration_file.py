@@ -16,6 +16,18 @@ from lut_fuse_core.camera import CameraModel, CameraRig, Pose
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration import Homography
 
+SUFFIXES = (".json", ".yaml", ".yml")
+"""Of the files that `save_registration` writes."""
+
+
+def check_registration_name(path: str | Path) -> None:
+    """Raise InputError unless a registration can be written to a file of this name."""
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path} must end in .json or .yaml")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent} to write to")
+
 
 def load_registration(path: str | Path) -> Homography | CameraRig:
     """Read what `save_registration` wrote, or a bare 3x3 matrix (``.json``, ``.txt``, ``.npy``).
@@ -55,11 +67,13 @@ def save_registration(
     """Write a homography or a rig as JSON or YAML (by suffix).
 
     facts: more entries for the reader (errors in pixels, quality); `load_registration` skips them.
+    Raises InputError for a name that `check_registration_name` refuses.
     """
+    check_registration_name(path)
     path = Path(path)
     content = {**transform.to_dict(), **(facts or {})}
     with atomic_write(path) as temporary:
-        if path.suffix in (".yaml", ".yml"):
+        if path.suffix != ".json":
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         else:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 PERIOD, FULL_NAME = "diagnostic_updater.period", "diagnostic_updater.use_fqn"
 """What diagnostic_updater declares."""
 
-SHORTEST_PERIOD = 0.01
+SHORTEST_PERIOD, LONGEST_PERIOD = 0.01, 3600.0
+"""Seconds between two reports."""
 
 LEVELS = {level: bytes([level]) for level in Level}
 
@@ -33,6 +34,7 @@ class Diagnostics:
         self._before: dict[str, int] = {}
         self._measured: Statistics | None = None
         self._lost = self._lost_before = lost_datagrams()
+        _check_period(node)
         # With the whole name, two nodes in two namespaces can be told apart.
         try:
             if not node.has_parameter(FULL_NAME):
@@ -40,9 +42,8 @@ class Diagnostics:
             updater = Updater(node)
         except InvalidParameterTypeException as error:
             raise InputError(f"{error}; {PERIOD} takes seconds as 1.0, {FULL_NAME} true") from None
-        period = node.get_parameter(PERIOD).value
-        if not period >= SHORTEST_PERIOD:
-            raise InputError(f"'{PERIOD}' is {period}; it must be {SHORTEST_PERIOD} s or more")
+        if node.get_parameter(FULL_NAME).value:
+            updater.node_name = node.get_fully_qualified_name()  # its own begins with two slashes
         updater.setHardwareID("none")
         updater.add("fusion", self._report)
         self._updater = updater
@@ -85,6 +86,7 @@ class Diagnostics:
                 ahead = parameters.sync_infrared_offset + seen.clock_offset.seconds
                 found = f"{ahead:.3f}"
             status.add("infrared clock ahead, estimated (s)", found)
+        status.add("visible image covered by infrared (%)", f"{100 * seen.covered:.0f}")
         shutter = seen.shutter
         status.add("shutter events", str(shutter.frozen + shutter.blank + shutter.jump))
         status.add("dead pixels repaired", str(seen.dead_pixels))
@@ -102,7 +104,7 @@ class Diagnostics:
             fallback=parameters.fallback_policy if fallen_back else "",
             fallback_timeout=parameters.fallback_timeout,
             infrared_offset=self._infrared_offset(),
-            registered=node.registration is None or not node.registration.missing,
+            registered=node.worker is None or node.worker.registered,
             latency_p99=1e-3 * age.p99,
             max_latency=parameters.diagnostics_max_latency,
             output_rate=statistics.rate("published", now),
@@ -140,10 +142,27 @@ class Diagnostics:
                 "the infrared camera sends the same image again and again, as if it hung: it is "
                 "not shown (normalization.shutter: false shows it)"
             )
+        if node.pipeline is not None and not node.pipeline.status.covered:
+            notes.append(
+                "as registered, infrared sees no pixel of the visible image; its matrix or pose "
+                "may be the wrong way round"
+            )
         if node.registration is not None and node.registration.missing:
-            notes.append(f"not registered, so without infrared: {node.registration.missing}")
+            known = node.worker is not None and node.worker.registered
+            consequence = "as registered before" if known else "not registered, so without infrared"
+            notes.append(f"{consequence}: {node.registration.missing}")
         endpoints = [] if node.output is None else list(node.output.publishers)
         endpoints += [] if node.pairing is None else node.pairing.subscriptions
         topics = [endpoint.topic_name for endpoint in endpoints]
         notes += sorted(set(mismatches(node, topics)))
         return notes
+
+
+def _check_period(node: FusionNode) -> None:
+    """Raise InputError for a period that the updater would fail on, in words of its own."""
+    override = node._parameter_overrides.get(PERIOD)
+    period = None if override is None else override.value
+    if isinstance(period, float) and not SHORTEST_PERIOD <= period <= LONGEST_PERIOD:
+        raise InputError(
+            f"'{PERIOD}' is {period}; it must be {SHORTEST_PERIOD} to {LONGEST_PERIOD:.0f} s"
+        )

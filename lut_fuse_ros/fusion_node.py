@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import rclpy
@@ -21,6 +20,7 @@ from std_srvs.srv import Trigger
 from lut_fuse_core.camera import CameraRig
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.pipeline import FusionPipeline
+from lut_fuse_core.registration import Homography
 from lut_fuse_ros.core_log import CoreLog
 from lut_fuse_ros.declaration import declare_parameters, on_change
 from lut_fuse_ros.diagnostics import Diagnostics
@@ -30,7 +30,7 @@ from lut_fuse_ros.middleware import room_for_images
 from lut_fuse_ros.output import Output
 from lut_fuse_ros.pairing import Pairing
 from lut_fuse_ros.parameters import NodeParameters
-from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, warm_up
+from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, set_transform, warm_up
 from lut_fuse_ros.qos import profile
 from lut_fuse_ros.transitions import refuse_impossible_transitions
 from lut_fuse_ros.worker import Worker
@@ -64,6 +64,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         self._infos: list[Any] = []
         self._registration_timer: Any = None
         self._rig: CameraRig | None = None
+        self._calibrated: Homography | None = None
         refuse_impossible_transitions(self)
         on_change(self, lambda: self.parameters, self._accept)
         self.diagnostics = Diagnostics(self)
@@ -83,6 +84,8 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
             if self.backend_note:
                 self.get_logger().warning(self.backend_note)
             warm_up(self.pipeline)
+            if self._calibrated is not None:
+                set_transform(self.pipeline, self._calibrated)
             if self.parameters.registration_source == "tf":
                 from lut_fuse_ros.tf_registration import TfRegistration
 
@@ -173,7 +176,8 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         """Say why a transition fails, and undo it; rclpy itself would swallow the reason."""
         known = isinstance(error, LutFuseError | OSError | ImportError)
         self.problem = str(error) if known else f"{type(error).__name__}: {error}"
-        self.get_logger().error(f"cannot start: {self.problem}")
+        if self.context.ok():  # else it is the end that broke it off
+            self.get_logger().error(f"cannot start: {self.problem}")
         self._halt()
         self._release()
 
@@ -251,7 +255,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         self._rig = rig
 
         def register(pipeline: FusionPipeline) -> None:
-            pipeline.set_registration(replace(pipeline.config.registration, transform=rig))
+            set_transform(pipeline, rig)
             # Only now, in the worker's thread: no frame goes out with infrared unregistered.
             worker.registered = True
 
@@ -278,11 +282,8 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         worker.calibration = None
         response.success, response.message = outcome(result, parameters.calibration_file)
         if response.success:
-            self._request(
-                lambda pipeline: pipeline.set_registration(
-                    replace(pipeline.config.registration, transform=result.homography)
-                )
-            )
+            self._calibrated = result.homography
+            self._request(lambda pipeline: set_transform(pipeline, result.homography))
         # Two calls: rclpy ties each place that logs to one severity.
         if response.success:
             self.get_logger().info(f"calibration: {response.message}")
@@ -318,25 +319,32 @@ def _spin(executor: SingleThreadedExecutor, node: FusionNode) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until it is interrupted. Returns the exit status: 2 for bad parameters."""
     os.environ.update(room_for_images())
-    rclpy.init(args=arguments)
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    # Before rclpy, whose own handlers end its part and then call these.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    node: FusionNode | None = None
     try:
+        rclpy.init(args=arguments)
+        sys.setswitchinterval(SWITCH_INTERVAL)
         node = FusionNode()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        _spin(executor, node)
     except InputError as error:
         print(f"fusion_node: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
         return 2
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        _spin(executor, node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        # What an interrupt breaks off while the node is made surfaces as all kinds of errors.
+        if rclpy.ok():
+            raise
     finally:
         # A launch file and a terminal both interrupt; the second must not break off the clean-up.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        node.close()
-        node.destroy_node()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        if node is not None:
+            node.close()
+            node.destroy_node()
         rclpy.try_shutdown()
     return 0
 

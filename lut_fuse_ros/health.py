@@ -18,6 +18,12 @@ SILENCE = 1.0
 PERIODS = 3
 """... unless it is so slow that these are fewer frame periods than this."""
 
+REPEATED_SHARE = 0.05
+"""Share of visible images with the stamp of the one before above which the user should know."""
+
+LARGEST_OFFSET = 10.0
+"""Seconds that sync.infrared_offset can make up for."""
+
 ALONE_SHARE = 0.2
 """Share of published images without infrared above which the user should know."""
 
@@ -92,6 +98,8 @@ def assess(situation: Situation) -> tuple[Level, str]:
 def _errors(situation: Situation) -> Iterator[str]:
     if situation.visible_stopped:
         yield f"no visible images for {situation.visible_silence:.1f} s: nothing to publish"
+    elif situation.lately("repeated_stamps") and not situation.lately("published"):
+        yield "the stamps of the visible images do not advance: nothing is published"
     elif situation.fallback == "nothing":
         yield f"{_why_no_pairs(situation)}: nothing is published"
     failures = situation.lately("failed") + situation.lately("malformed")
@@ -120,6 +128,12 @@ def _warnings(situation: Situation) -> Iterator[str]:
             f"{situation.lost_datagrams} datagrams found the receive buffer full, so images are "
             "lost or late: raise net.core.rmem_max (see 'Large images')"
         )
+    repeated = _share(situation, "repeated_stamps", "visible")
+    if repeated > REPEATED_SHARE and situation.lately("published"):
+        yield (
+            f"{100 * repeated:.0f} % of the visible images repeat the stamp of the one before and "
+            "are left out"
+        )
     dropped = _share(situation, "dropped", "handed_over")
     if dropped > DROPPED_SHARE:
         yield (
@@ -134,7 +148,8 @@ def _warnings(situation: Situation) -> Iterator[str]:
         yield f"{100 * unpaired:.0f} % of the frames find no partner{_hint(situation)}"
     alone = _share(situation, "visible_only", "published")
     if alone > ALONE_SHARE and not situation.fallback and situation.registered:
-        yield f"{100 * alone:.0f} % of the images are without infrared{_hint(situation)}"
+        hint = "" if situation.lately("malformed") else _hint(situation)
+        yield f"{100 * alone:.0f} % of the images are without infrared{hint}"
     if situation.latency_p99 > situation.max_latency:
         yield f"latency is {1e3 * situation.latency_p99:.0f} ms (99th percentile, since the stamp)"
     if situation.lately("zero_stamps"):
@@ -152,9 +167,11 @@ def _why_no_pairs(situation: Situation) -> str:
 def _hint(situation: Situation) -> str:
     if situation.infrared_offset is None:
         return ""
+    ahead = f"infrared stamps are {situation.infrared_offset:+.3f} s ahead of what comes with them"
+    if abs(situation.infrared_offset) > LARGEST_OFFSET:
+        return f" ({ahead}: set both cameras to one clock, or sync.method to latest)"
     return (
-        f" (infrared stamps are {situation.infrared_offset:+.3f} s ahead of what comes with them: "
-        "if the clocks disagree set sync.infrared_offset, if images come late raise "
+        f" ({ahead}: if the clocks disagree set sync.infrared_offset, if images come late raise "
         "sync.queue_size, for mere jitter sync.tolerance)"
     )
 

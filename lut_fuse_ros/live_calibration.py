@@ -62,7 +62,8 @@ class LiveCalibration:
         self._pairs.append((visible.copy(), self._normalizer(infrared).copy()))
         if len(self._pairs) == self._count:
             self._alarm.cancel()
-            threading.Thread(target=self._estimate, name="calibration", daemon=True).start()
+            # Python waits for it at the end: what is inside OpenCV then would abort the process.
+            threading.Thread(target=self._estimate, name="calibration", daemon=False).start()
 
     def cancel(self, reason: str) -> None:
         """End with an error, if it has not ended yet."""
@@ -73,12 +74,17 @@ class LiveCalibration:
 
     def _estimate(self) -> None:
         try:
-            result: Result = calibrate_from_pairs(self._pairs)
+            result: Result = calibrate_from_pairs(self._pairs, progress=self._go_on)
         except LutFuseError as error:
             result = error
         except Exception as error:  # a caller waits for the answer, whatever it is
             result = LutFuseError(f"{type(error).__name__}: {error}")
         self._finish(result)
+
+    def _go_on(self, _: float) -> None:
+        """Leave the estimate as soon as nobody waits for it any more."""
+        if self._finished:
+            raise LutFuseError("cancelled")
 
     def _finish(self, result: Result) -> None:
         with self._lock:
@@ -103,7 +109,7 @@ def outcome(result: Result, file: str) -> tuple[bool, str]:
     if not file:
         return True, f"{text}; in use until the node ends (set calibration.file to keep it)"
     try:
-        save_registration(Path(file), result.homography, result.facts())
-    except OSError as error:
+        save_registration(Path(file).expanduser(), result.homography, result.facts())
+    except (OSError, InputError) as error:
         return True, f"{text}; in use, but not written: {error}"
     return True, f"{text}; in use, and written to {file}"

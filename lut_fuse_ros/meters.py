@@ -84,6 +84,7 @@ class Statistics:
         "unpaired_visible": "visible images without a partner",
         "unpaired_infrared": "infrared images without a partner",
         "late": "pairs that came after a later image was published",
+        "repeated_stamps": "visible images with the stamp of the one before",
         "malformed": "messages that could not be decoded",
         "failed": "pairs that could not be fused",
         "clock_jumps": "times the cameras' clock was set",

@@ -164,6 +164,8 @@ class Pairing:
             self._statistics.error("malformed", f"a {side} image has the stamp {stamp} ns")
             return False
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, NANOSECONDS)
+        if side == "visible":
+            self._statistics.count("repeated_stamps", stamp == self._stamps[side].newest)
         if self._stamps[side].jumped(stamp, now):
             self._jumped(side, stamp)
         self.offset.arrived(side, stamp)

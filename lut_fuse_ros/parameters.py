@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
 from typing import Any, cast
 
 from lut_fuse_core.backends import BACKEND_NAMES
 from lut_fuse_core.backends.base import MOST_THREADS
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared import NormalizationConfig
+from lut_fuse_core.registration_file import check_registration_name
 
 Value = str | bool | int | float
 
@@ -417,6 +419,11 @@ class NodeParameters:
             self.normalization()
         except InputError as error:
             raise InputError(f"parameters 'normalization.*': {error}") from None
+        if self.calibration_file:
+            try:
+                check_registration_name(Path(self.calibration_file).expanduser())
+            except InputError as error:
+                raise InputError(f"parameter 'calibration.file': {error}") from None
 
     def normalization(self) -> NormalizationConfig:
         """The infrared normalisation these parameters describe."""

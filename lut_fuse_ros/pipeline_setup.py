@@ -30,7 +30,7 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
     """
     transform = None
     if parameters.registration_source == "file":
-        transform = load_registration(parameters.registration_file)
+        transform = load_registration(Path(parameters.registration_file).expanduser())
     threads = parameters.threads or max(1, usable_cores() - 1)
     cv2.setNumThreads(threads)
     config = PipelineConfig(
@@ -86,6 +86,11 @@ def _sizes(transform: Homography | CameraRig | None) -> tuple[Size, Size]:
     if isinstance(transform, Homography):
         return transform.infrared_size or WARM_UP_SIZE, transform.visible_size or WARM_UP_SIZE
     return WARM_UP_SIZE, WARM_UP_SIZE
+
+
+def set_transform(pipeline: FusionPipeline, transform: Homography | CameraRig) -> None:
+    """Change where infrared lands, distance and edge as they are."""
+    pipeline.set_registration(replace(pipeline.config.registration, transform=transform))
 
 
 def apply_changes(pipeline: FusionPipeline, before: NodeParameters, after: NodeParameters) -> None:

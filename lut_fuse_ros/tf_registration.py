@@ -58,7 +58,7 @@ class TfRegistration:
         self._listener.unregister()
 
     def _camera(self, info: Any) -> CameraModel:
-        return CameraModel.from_camera_info(
+        camera = CameraModel.from_camera_info(
             info.width,
             info.height,
             list(info.k),
@@ -66,3 +66,7 @@ class TfRegistration:
             info.distortion_model,
             list(info.p) if self._rectified else None,
         )
+        roi = info.roi  # of the unbinned sensor; empty means all of it
+        if roi.width and roi.height:
+            return camera.cropped_to(roi.x_offset, roi.y_offset, roi.width, roi.height)
+        return camera

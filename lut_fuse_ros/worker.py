@@ -119,17 +119,15 @@ class Worker:
             self._failed("malformed", error)
             return
         infrared, hold = self._infrared(job)
-        if self._calibrating and infrared is not None:
-            self.calibration.offer(visible, infrared)  # type: ignore[union-attr]
-        # Only frames whose time the pipeline knows are held and reused.
-        timed = hold or infrared is not None
-        fused = self._pipeline.process(
-            visible,
-            infrared,
-            visible_time=stamp_of(job.visible) / NANOSECONDS if timed else None,
-            infrared_time=stamp_of(job.infrared) / NANOSECONDS if infrared is not None else None,
-            out=self._output.canvas(visible.shape),
-        )
+        try:
+            if self._calibrating and infrared is not None:
+                self.calibration.offer(visible, infrared)  # type: ignore[union-attr]
+            fused = self._fuse(job, visible, infrared, hold)
+        except InputError as error:
+            if infrared is None:
+                raise
+            # One that does not fit the registration, say; as with one that cannot be decoded.
+            fused = self._fuse(job, visible, None, self._without(job, error))
         if infrared is not None:
             self._taken = job.infrared
         alone = self._pipeline.status.source == "visible"
@@ -138,6 +136,25 @@ class Worker:
             return
         self._output.publish(job.visible.header, fused)
         self._account(job)
+
+    def _fuse(
+        self, job: Job, visible: UInt8Array, infrared: RawInfrared | None, hold: bool
+    ) -> UInt8Array:
+        # Only frames whose time the pipeline knows are held and reused.
+        timed = hold or infrared is not None
+        return self._pipeline.process(
+            visible,
+            infrared,
+            visible_time=stamp_of(job.visible) / NANOSECONDS if timed else None,
+            infrared_time=stamp_of(job.infrared) / NANOSECONDS if infrared is not None else None,
+            out=self._output.canvas(visible.shape),
+        )
+
+    def _without(self, job: Job, error: InputError) -> bool:
+        """Count an infrared image that cannot be used. Returns whether an earlier one may serve."""
+        self._taken = job.infrared
+        self._failed("malformed", error)
+        return self.parameters.fallback_policy == "last_infrared"
 
     def _infrared(self, job: Job) -> tuple[RawInfrared | None, bool]:
         """The infrared image of a job, if it is usable, and whether an earlier one may serve."""
@@ -148,9 +165,7 @@ class Worker:
         try:
             infrared = _infrared(job.infrared)
         except InputError as error:
-            self._taken = job.infrared
-            self._failed("malformed", error)
-            return None, self.parameters.fallback_policy == "last_infrared"
+            return None, self._without(job, error)
         layout = (infrared.dtype, infrared.shape)
         self._statistics.count("format_changes", self._infrared_format not in (None, layout))
         self._infrared_format = layout

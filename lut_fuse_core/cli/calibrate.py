@@ -18,7 +18,11 @@ from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.image_files import read_infrared, read_visible, write_image
 from lut_fuse_core.infrared import InfraredNormalizer
-from lut_fuse_core.registration_file import save_camera_info, save_registration
+from lut_fuse_core.registration_file import (
+    check_registration_name,
+    save_camera_info,
+    save_registration,
+)
 
 Images = list[tuple[UInt8Array, UInt8Array]]
 
@@ -150,7 +154,7 @@ def _add_board_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_pairs(options: argparse.Namespace) -> int:
-    _check_output(options)
+    check_registration_name(options.output)
     images = _read(options.visible, options.infrared, options.most)
     with progress_bar("registering", "%") as show:
         result = calibrate_from_pairs(
@@ -175,7 +179,7 @@ def _run_pairs(options: argparse.Namespace) -> int:
 
 
 def _run_board(options: argparse.Namespace) -> int:
-    _check_output(options)
+    check_registration_name(options.output)
     columns, rows = _size(options.size)
     board = Board(options.kind, columns, rows, options.spacing, options.marker, options.dictionary)
     images = _read(options.visible, options.infrared, None)
@@ -224,13 +228,6 @@ def _size(text: str) -> tuple[int, int]:
     if not (columns.isdigit() and rows.isdigit()):
         raise InputError(f"--size {text} is not COLUMNSxROWS, for example 8x6")
     return int(columns), int(rows)
-
-
-def _check_output(options: argparse.Namespace) -> None:
-    if options.output.suffix not in (".json", ".yaml", ".yml"):
-        raise InputError(f"{options.output} must end in .json or .yaml")
-    if not options.output.parent.is_dir():
-        raise InputError(f"there is no folder {options.output.parent} to write to")
 
 
 def _share(show: Callable[[int, int], None]) -> Callable[[float], None]:

@@ -78,6 +78,16 @@ def test_the_distance_moves_the_image_by_the_parallax() -> None:
     assert registration.recomputed == 2
 
 
+def test_a_part_of_the_sensor_sees_what_it_saw_as_a_part() -> None:
+    part = VISIBLE.cropped_to(100, 40, 200, 160)
+    pixels = np.array([[0.0, 0.0], [55.0, 70.0]])
+    np.testing.assert_allclose(
+        part.rays(pixels), VISIBLE.rays(pixels + np.array([100, 40])), atol=1e-9
+    )
+    with pytest.raises(InputError, match=r"not within the camera's 400x300"):
+        VISIBLE.cropped_to(300, 0, 101, 300)
+
+
 def test_rays_far_outside_the_lens_are_not_folded_into_the_image() -> None:
     wide = CameraModel(400, 300, ((120.0, 0, 200.0), (0, 120.0, 150.0), (0, 0, 1)))
     warp = Registration(RegistrationConfig(CameraRig(wide, INFRARED))).warp((320, 256), (400, 300))
@@ -266,6 +276,24 @@ def test_a_registration_that_shows_nothing_is_warned_of(caplog: pytest.LogCaptur
     aside = Homography(((1.0, 0.0, 5000.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
     Registration(RegistrationConfig(aside)).warp((64, 48), (64, 48))
     assert "sees no pixel" in caplog.text
+
+
+def test_how_much_of_the_visible_image_infrared_sees_is_known() -> None:
+    registration = Registration(
+        RegistrationConfig(Homography(((0.5, 0, 0), (0, 0.5, 0), (0, 0, 1))))
+    )
+    registration.warp((80, 64), (80, 64))
+    assert registration.covered == pytest.approx(0.25, abs=0.01)
+    registration.config = RegistrationConfig()
+    registration.warp((80, 64), (80, 64))
+    assert registration.covered == 1
+
+
+@pytest.mark.parametrize("name", ["rig.npy", "rig.txt", "rig", "nowhere/rig.json"])
+def test_a_file_that_could_not_be_read_back_is_not_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"must end in|no folder"):
+        save_registration(tmp_path / name, Homography(IDENTITY))
+    assert not list(tmp_path.iterdir())
 
 
 def test_images_too_large_for_a_map_are_refused() -> None:

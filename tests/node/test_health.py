@@ -84,6 +84,21 @@ def test_nobody_listening_is_no_fault():
             Level.WARN,
             "100 % of the images are without infrared (infrared stamps are +3.000 s",
         ),
+        (
+            {"recent": changed_counts(visible_only=30), "infrared_offset": -1.8e9},
+            Level.WARN,
+            "set both cameras to one clock",
+        ),
+        (
+            {"recent": changed_counts(published=0, repeated_stamps=29, late=29)},
+            Level.ERROR,
+            "the stamps of the visible images do not advance: nothing is published",
+        ),
+        (
+            {"recent": changed_counts(published=15, repeated_stamps=15, late=15)},
+            Level.WARN,
+            "50 % of the visible images repeat the stamp",
+        ),
         ({"lost_datagrams": 7}, Level.WARN, "7 datagrams found the receive buffer full"),
         ({"latency_p99": 0.25}, Level.WARN, "latency is 250 ms"),
         ({"recent": changed_counts(zero_stamps=1)}, Level.WARN, "does not stamp"),
@@ -95,6 +110,14 @@ def test_what_is_wrong_decides_level_and_message(changes, level, words):
     found, message = assess(replace(GOOD, **changes))
     assert found == level
     assert words in message
+
+
+def test_clocks_are_no_advice_where_images_cannot_be_read():
+    recent = changed_counts(visible_only=30, malformed=30)
+    message = assess(replace(GOOD, recent=recent, infrared_offset=0.0))[1]
+    assert "30 bad messages" in message
+    assert "without infrared" in message
+    assert "sync.infrared_offset" not in message
 
 
 def test_a_slower_infrared_camera_is_not_a_pairing_problem():

@@ -9,6 +9,7 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared import NormalizationConfig
 from lut_fuse_core.registration import Homography
 from lut_fuse_core.registration_file import load_registration
+from lut_fuse_ros import live_calibration
 from lut_fuse_ros.live_calibration import LiveCalibration, outcome
 
 
@@ -85,6 +86,26 @@ def test_an_unusable_pair_ends_it_with_a_reason():
     calibration.offer(np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32), np.uint8))
     assert answer.came.wait(10)
     assert isinstance(answer.results[0], InputError)
+
+
+def test_the_estimate_ends_when_it_is_cancelled(monkeypatch):
+    """Python waits for it, so that no thread is inside OpenCV when the process ends."""
+    working = threading.Event()
+
+    def endless(pairs, progress):
+        while True:
+            progress(0.5)
+            working.set()
+
+    monkeypatch.setattr(live_calibration, "calibrate_from_pairs", endless)
+    calibration = LiveCalibration(1, NormalizationConfig(), Answer())
+    calibration.offer(*flat_pair())
+    assert working.wait(10)
+    thread = next(t for t in threading.enumerate() if t.name == "calibration")
+    assert not thread.daemon
+    calibration.cancel("enough")
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_it_answers_once_even_if_cancelled_twice():

@@ -230,7 +230,7 @@ class Rig:
         """The latest diagnostics of the node: its entries, ``level`` and ``message``."""
         for array_ in reversed(list(self.reports)):
             for status in array_.status:
-                if status.name.replace("//", "/") == f"{self.target}: fusion":
+                if status.name == f"{self.target}: fusion":
                     entries = {entry.key: entry.value for entry in status.values}
                     return {**entries, "level": str(status.level[0]), "message": status.message}
         return {}

@@ -112,6 +112,28 @@ def test_the_launch_file_connects_the_topics_it_is_given(workspace):
     assert status == 0, launch.output
 
 
+def test_cameras_in_one_namespace_do_not_share_their_camera_info(workspace):
+    topics = "visible_topic:=/cam/color infrared_topic:=/cam/thermal fused_topic:=/cam/fused"
+    start = f"ros2 launch lut_fuse_ros lut_fuse.launch.py {topics} name:=together"
+    launch = Command(workspace, start)
+    rig = Rig("", "together")
+    try:
+        node = rig.node
+        for topic in ("/cam/camera_info", "/cam/thermal/camera_info"):
+            rig.wait(lambda t=topic: node.count_subscribers(t) == 1, f"nobody at {topic}")
+        rig.wait(lambda: node.count_publishers("/cam/fused/camera_info"), "no camera_info")
+        assert node.count_publishers("/cam/camera_info") == 0
+    finally:
+        assert launch.interrupt() == 0, launch.output
+        rig.close()
+
+
+def test_a_parameter_file_that_is_not_there_is_refused(workspace):
+    launch = Command(workspace, "ros2 launch lut_fuse_ros lut_fuse.launch.py params_file:=no.yaml")
+    assert launch.finish() != 0
+    assert "params_file:=no.yaml is not a file" in launch.output
+
+
 def test_time_is_the_parameter_files_unless_an_argument_says_otherwise(workspace):
     (workspace / "mine.yaml").write_text(
         "/**:\n  ros__parameters:\n    use_sim_time: true\n    strength: 0.5\n", encoding="utf-8"

@@ -121,6 +121,23 @@ class TestTf(NodeTest):
         middle = luma[HEIGHT // 2]
         assert middle[WIDTH // 2 + 6] > middle[WIDTH // 2 - 6] + 5
 
+    def test_the_region_of_interest_is_no_smaller_sensor(self):
+        """After the other test has made the transform known."""
+        info = camera_info("visible_frame", 60.0)
+        info.width, info.height = 2 * WIDTH, 2 * HEIGHT
+        info.k[2], info.k[5] = WIDTH - 0.5, HEIGHT - 0.5
+        roi = info.roi
+        roi.x_offset, roi.y_offset, roi.width, roi.height = WIDTH, HEIGHT // 2, WIDTH, HEIGHT
+        infrared = self.rig.node.create_publisher(CameraInfo, "infrared/camera_info", 10)
+
+        def the_middle_of_the_sensor_on_the_left():
+            self.rig.info.publish(info)
+            infrared.publish(camera_info("infrared_frame", 60.0))
+            luma = pixels_of(self.rig.fuse()).astype(int).mean(axis=2)
+            return luma[24, 15] > 100 and (luma[:, 40:] == 90).all()
+
+        self.rig.wait(the_middle_of_the_sensor_on_the_left, "the region of interest is ignored")
+
 
 class TestFile(NodeTest):
     namespace = "/by_file"
@@ -131,6 +148,17 @@ class TestFile(NodeTest):
         luma = image.astype(int).mean(axis=2)
         assert (luma[:, :14] == 90).all(), "infrared shows where its camera does not see"
         assert luma[27, 70] > luma[27, 26] + 5
+
+    def test_infrared_of_another_shape_leaves_the_visible_image(self):
+        visible = image_message(np.full((54, 96, 3), 90, np.uint8), "rgb8")
+        square = image_message(np.full((64, 64), 200, np.uint8), "mono8")
+        assert np.ptp(pixels_of(self.rig.fuse(visible, square))) == 0
+        report = self.rig.wait_for_report(
+            lambda r: r["level"] == "1" and "another shape" in r["message"],
+            "diagnostics do not warn",
+            meanwhile=lambda: self.rig.send_pair(visible, square),
+        )
+        assert "bad messages" in report["message"]
 
 
 class TestService(NodeTest):
@@ -157,6 +185,12 @@ class TestService(NodeTest):
         matrix = load_registration(RESULT).between((width, height), (width, height))
         found = matrix @ [width / 2, height / 2, 1]
         assert np.allclose(found[:2] / found[2], [width / 2 - 8, height / 2], atol=3)
+        pair = image_message(frame.visible, "rgb8"), image_message(shifted, "mono8")
+        fused = pixels_of(self.rig.fuse(*pair)).astype(int)
+        for step in ("deactivate", "cleanup", "configure", "activate"):
+            assert self.rig.transition(step)
+        again = pixels_of(self.rig.fuse(*pair))
+        assert np.abs(again - fused).mean() < 2, "the calibration is lost"
 
     def test_only_an_active_node_calibrates(self):
         self.rig.fuse(infrared=image_message(half_warm(), "mono8"))

@@ -20,6 +20,10 @@ MISTAKES = {
     "normalization.low_percentile:=99.5": "percentiles must increase",
     "diagnostic_updater.period:=1": "takes seconds as 1.0",
     "diagnostic_updater.period:=0.0": "'diagnostic_updater.period' is 0.0; it must be",
+    "diagnostic_updater.period:=-1.0": "'diagnostic_updater.period' is -1.0; it must be",
+    "diagnostic_updater.period:=.inf": "'diagnostic_updater.period' is inf; it must be",
+    "diagnostic_updater.period:=.nan": "'diagnostic_updater.period' is nan; it must be",
+    "calibration.file:=found.npy": "found.npy must end in .json or .yaml",
     "diagnostic_updater.use_fqn:=1": "diagnostic_updater.use_fqn true",
 }
 

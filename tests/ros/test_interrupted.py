@@ -1,0 +1,36 @@
+"""Interrupts while the node starts: it ends, quietly and with status 0."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
+
+from rig import TIMEOUT
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after", [0.05, 0.2, 0.5, 1.0])
+def test_a_start_that_is_broken_off_ends_quietly(number, after):
+    program = (
+        "import sys; from lut_fuse_ros.fusion_node import main;"
+        "print('begins', flush=True); sys.exit(main())"
+    )
+    arguments = ["--ros-args", "-p", "autostart:=true"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout.readline() == "begins\n"
+    time.sleep(after)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+    assert "cannot start" not in output
