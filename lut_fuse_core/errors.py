@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class LutFuseError(Exception):
     """Base of all errors raised on purpose by this package."""
@@ -17,3 +19,13 @@ class ModelError(InputError):
 
 class BackendUnavailableError(LutFuseError):
     """A backend cannot run on this machine or cannot execute this model."""
+
+
+def describe(error: OSError) -> str:
+    """A refusal of the system as a sentence: what, and which file."""
+    # Where a file was to be renamed, the second name is the one that the user knows.
+    file = error.filename2 or error.filename
+    reason = error.strerror or str(error)
+    if error.errno == errno.ENOSPC:
+        reason += "; make room, or write elsewhere"
+    return f"{file}: {reason}" if file else reason

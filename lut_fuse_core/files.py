@@ -24,7 +24,9 @@ class FilesReport:
     kind: ``image``, ``folder`` or ``video``. pairs: fused and written. output: file or folder.
     failed: name and reason of each pair that could not be fused. unmatched_*: stems (folders)
     without a partner. Of videos: visible_only: frames written without infrared, since none was near
-    enough in time; left: visible frames after the infrared video ended, not written; codec.
+    enough in time; left: visible frames after the infrared video ended, not written; codec;
+    damaged: what cannot be read of an input; rate: frames per second that unevenly spaced ones are
+    written at, None if they are even.
     """
 
     kind: Literal["image", "folder", "video"]
@@ -36,6 +38,8 @@ class FilesReport:
     visible_only: int = 0
     left: int = 0
     codec: str | None = None
+    damaged: tuple[str, ...] = ()
+    rate: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """All fields, for `json.dump`."""
@@ -141,9 +145,8 @@ def _fuse_videos(
     target = output / f"{visible.stem}.mp4" if output.is_dir() else output
     _keep_apart(target, visible, infrared)
     check_video_name(target)
-    colour = VideoReader(visible)
-    frames = iter(colour)
-    pairs = pairs_by_time(frames, VideoReader(infrared), colour.rate, lambda: pipeline.clock_offset)
+    colour, thermal = VideoReader(visible), VideoReader(infrared)
+    pairs = pairs_by_time(colour, thermal, lambda: pipeline.clock_offset)
     first = next(pairs, None)
     if first is None:
         raise InputError(f"{visible} or {infrared} holds no frames of one time that can be read")
@@ -162,11 +165,18 @@ def _fuse_videos(
             if progress is not None:
                 progress(count, max(count, colour.frame_count))
     alone = pipeline.status.visible_only - alone
+    for _ in colour:
+        pass
+    damaged = [colour.damage]
+    if colour.frames_read > count:  # so the infrared video was read to its end
+        damaged.append(thermal.damage)
     return FilesReport(
         "video",
         str(target),
         count - alone,
         visible_only=alone,
-        left=sum(1 for _ in frames),
+        left=colour.frames_read - count,
         codec=writer.codec,
+        damaged=tuple(filter(None, damaged)),
+        rate=colour.rate if colour.uneven else None,
     )

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.image_header import encoded_size, is_whole
+from lut_fuse_core.image_header import encoded_size, is_whole, tiff_orientation
 from lut_fuse_core.infrared import RawInfrared
 from lut_fuse_core.natural_order import natural
+from lut_fuse_core.opencv_log import quiet
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".ppm")
 
@@ -85,11 +86,18 @@ def _decode(path: Path, mode: int) -> npt.NDArray[Any]:
     if not data.size:
         raise InputError(f"{path} is empty")
     try:
-        image = cv2.imdecode(data, mode)
+        with quiet():
+            image = cv2.imdecode(data, mode)
     except cv2.error:
         image = None
     if image is None:
         raise InputError(f"{path} is not an image that can be read")
     if encoded_size(data) is not None and not is_whole(data):
         raise InputError(f"{path} is cut short")
+    if tiff_orientation(data) != 1:
+        # OpenCV turns these, and only these, though told not to.
+        raise InputError(
+            f"{path} has a TIFF orientation of {tiff_orientation(data)}, so that it would be "
+            "turned and its partner not; write it without, as the sensor saw it"
+        )
     return image

@@ -1,10 +1,14 @@
-"""What the markers of a JPEG or PNG say, without decoding it: its size, and whether it is whole.
+"""What the headers of image files say, without decoding them.
 
-A few bytes can announce gigabytes, and decoders fill what is missing with grey.
-Source: ITU-T T.81 (JPEG), section B.1.1; W3C Portable Network Graphics, section 5.
+Of JPEG and PNG the size, and whether it is whole: a few bytes can announce gigabytes, and decoders
+fill what is missing with grey. Of TIFF the orientation.
+Source: ITU-T T.81 (JPEG), section B.1.1; W3C Portable Network Graphics, section 5; TIFF revision
+6.0, sections 2 and 8.
 """
 
 from __future__ import annotations
+
+import struct
 
 import numpy as np
 
@@ -15,6 +19,9 @@ _JPEG_SIGNATURE = b"\xff\xd8"
 _JPEG_START_OF_SCAN = b"\xff\xda"
 _JPEG_END = b"\xff\xd9"
 _PNG_END = b"IEND"
+_TIFF_SIGNATURES = {b"II*\0": "<", b"MM\0*": ">"}
+_TIFF_ENTRY = 12
+_TIFF_ORIENTATION = 274
 _NOT_FRAME_HEADERS = (0xC4, 0xC8, 0xCC)
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 
@@ -38,6 +45,27 @@ def is_whole(data: UInt8Array) -> bool:
     # Looked for from the first scan on: cameras append more pictures, whole or not, to the one.
     start = content.find(_JPEG_START_OF_SCAN, _jpeg_frame(data))
     return start > 0 and content.find(_JPEG_END, start) > 0
+
+
+def tiff_orientation(data: UInt8Array) -> int:
+    """The orientation of the first picture of a TIFF in ``(N,) uint8`` data; 1 where none is said.
+
+    1 is upright; 2 to 8 are the mirror images and turns that viewers are asked to make.
+    """
+    content = data.tobytes()
+    order = _TIFF_SIGNATURES.get(content[:4])
+    if order is None:
+        return 1
+    try:
+        (at,) = struct.unpack_from(f"{order}I", content, 4)
+        (entries,) = struct.unpack_from(f"{order}H", content, at)
+        for entry in range(at + 2, at + 2 + entries * _TIFF_ENTRY, _TIFF_ENTRY):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", content, entry)
+            if tag == _TIFF_ORIENTATION:
+                return int(value)
+    except struct.error:
+        pass  # of what is missing there the decoder will say more
+    return 1
 
 
 def _jpeg_size(data: UInt8Array) -> tuple[int, int] | None:

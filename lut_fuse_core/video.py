@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.opencv_log import quiet
 
 # OpenCV's ffmpeg reports each codec it tries on stderr; what matters of it is reported here.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -27,51 +28,94 @@ CODECS = {
 """Per suffix what OpenCV may be able to encode, best first. H.264 plays everywhere, but OpenCV's
 own packages come without it; MPEG-4 plays in VLC, mpv, QuickTime and Windows, not in browsers."""
 
-SILENT = 0
-"""OpenCV's log level at which it says nothing."""
+UNEVEN = 0.75
+"""Share of the average from which the time between two frames may differ; containers round it."""
+
+COMPLETE, LAST_FRAMES = 0.98, 3
+"""Share of the announced length, but for so many frames, that a whole video has; files round."""
 
 VIDEO_SUFFIXES = (*CODECS, ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 
 
-class VideoReader:
-    """A video's frames in order.
+@dataclass(frozen=True)
+class VideoFrame:
+    """A frame, ``(H, W, 3) uint8`` RGB, and its time in seconds since the video's first."""
 
-    rate: frames per second. frame_count: as the file announces, which may be wrong; 0 if unknown.
+    image: UInt8Array
+    time: float
+
+
+class VideoReader:
+    """A video's frames in order, as the sensor saw them: not turned, whatever the file says.
+
+    rate: frames per second, on average. frame_count: as the file announces, which may be wrong;
+    0 if unknown. frames_read: so far. uneven: whether the time between frames has varied.
     Raises InputError if the file is missing or no video.
     """
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise InputError(f"there is no file {path}")
-        with _quiet():
+        with quiet():
             self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
             raise InputError(f"{path} is not a video that can be read")
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+        self.path = path
         self.rate = float(self._capture.get(cv2.CAP_PROP_FPS)) or 30.0
         self.frame_count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.frames_read = 0
+        self.uneven = False
+        self._start, self._time = 0.0, -1 / self.rate
 
-    def __iter__(self) -> Iterator[UInt8Array]:
-        """The frames, ``(H, W, 3) uint8``, RGB."""
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """The frames."""
         while True:
-            there, frame = self._capture.read()
+            with quiet():
+                there, frame = self._capture.read()
             if not there:
                 self._capture.release()
                 return
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+            self._tell_time()
+            self.frames_read += 1
+            image = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+            yield VideoFrame(image, self._time)
+
+    @property
+    def damage(self) -> str:
+        """Once all frames are read: what is missing of the length that the file announces."""
+        end, announced = self._time + 1 / self.rate, self.frame_count / self.rate
+        if end > announced * COMPLETE - LAST_FRAMES / self.rate:
+            return ""
+        lengths = f"{end:.1f} of {announced:.1f} s"
+        return f"{self.path} can be read for {lengths}; it is damaged or cut short"
+
+    def _tell_time(self) -> None:
+        """The time of the frame that was just read: as recorded, else by counting."""
+        before, period = self._time, 1 / self.rate
+        recorded = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        if self.frames_read == 0:
+            self._start = recorded
+        self._time = recorded - self._start if self.frames_read else 0.0
+        if self.frames_read and not self._time > before:
+            self._time = before + period
+        if abs(self._time - before - period) > UNEVEN * period:
+            self.uneven = True
 
 
 class VideoWriter:
-    """Takes frames; made by `write_video`. codec: what the video is encoded in, in words.
+    """Takes frames; made by `write_video`. codec: what the video is encoded in, in words. written:
+    frames so far.
 
     Codecs take even sizes only; an odd last row or column is shown twice.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], rate: float) -> None:
-        self._size = size
+        self._size, self.written = size, 0
         self._margin = (0, size[1] % 2, 0, size[0] % 2)
         size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
         for code, self.codec in CODECS[path.suffix.lower()]:
-            with _quiet():
+            with quiet():
                 self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), rate, size)
             if self._writer.isOpened():
                 return
@@ -85,11 +129,14 @@ class VideoWriter:
                 f"{self._size[0]}x{self._size[1]}; a video has one size"
             )
         even = cv2.copyMakeBorder(frame, *self._margin, cv2.BORDER_REPLICATE)
-        self._writer.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
+        with quiet():
+            self._writer.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
+        self.written += 1
 
     def close(self) -> None:
         """Finish the file."""
-        self._writer.release()
+        with quiet():
+            self._writer.release()
 
 
 @contextmanager
@@ -107,25 +154,21 @@ def write_video(path: Path, size: tuple[int, int], rate: float) -> Iterator[Vide
             yield writer
         finally:
             writer.close()
-        # OpenCV does not report a failed write; a full disk leaves the file unreadable.
-        with _quiet():
-            if not cv2.VideoCapture(str(temporary)).isOpened():
-                raise LutFuseError(f"cannot write {path}: is the disk full?")
+        # OpenCV does not report a failed write; a full disk leaves the file short.
+        if not _is_whole(temporary, writer.written):
+            raise LutFuseError(f"cannot write {path}: is the disk full?")
+
+
+def _is_whole(path: Path, frames: int) -> bool:
+    with quiet():
+        written = cv2.VideoCapture(str(path))
+        if not written.isOpened() or not frames:
+            return written.isOpened()
+        written.set(cv2.CAP_PROP_POS_FRAMES, frames - 1)
+        return bool(written.grab()) and int(written.get(cv2.CAP_PROP_FRAME_COUNT)) >= frames
 
 
 def check_video_name(path: Path) -> None:
     """Raise InputError unless a video of this name can be written."""
     if path.suffix.lower() not in CODECS:
         raise InputError(f"{path.name} does not end like a video; use {', '.join(CODECS)}")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep OpenCV from reporting on stderr what is handled here."""
-    logging: Any = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 has moved it there
-    level = logging.getLogLevel()
-    logging.setLogLevel(SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(level)

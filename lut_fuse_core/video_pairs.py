@@ -13,7 +13,7 @@ import numpy as np
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.time_offset import ClockOffset, ClockOffsetEstimator
-from lut_fuse_core.video import VideoReader
+from lut_fuse_core.video import VideoFrame, VideoReader
 
 LONGEST = 60.0
 """Seconds of the videos that are looked at for their offset."""
@@ -34,32 +34,26 @@ class VideoPair:
 
 
 def pairs_by_time(
-    visible: Iterator[UInt8Array],
-    infrared: VideoReader,
-    rate: float,
-    clock_offset: Callable[[], float],
+    visible: VideoReader, infrared: VideoReader, clock_offset: Callable[[], float]
 ) -> Iterator[VideoPair]:
     """Each visible frame with the infrared frame nearest in time.
 
-    rate: visible frames per second. clock_offset: seconds that the infrared video's time is ahead,
-    asked for every frame. Ends half a frame after the infrared video does.
+    clock_offset: seconds that the infrared video's time is ahead, asked for every frame. Ends half
+    a frame after the infrared video does.
     """
     frames = iter(infrared)
-    current, position, served = next(frames, None), 0, -1
-    for number in itertools.count():
-        time = number / rate
-        wanted = round((time + clock_offset()) * infrared.rate)
-        while position < wanted and current is not None:
-            current, position = next(frames, None), position + 1
+    current, following, served = next(frames, None), next(frames, None), -1.0
+    for frame in visible:
         if current is None:
             return
-        # Only now: a frame taken here without a partner would be missing among those left.
-        image = next(visible, None)
-        if image is None:
+        wanted = frame.time + clock_offset()
+        while following is not None and following.time - wanted <= wanted - current.time:
+            current, following = following, next(frames, None)
+        if following is None and wanted >= current.time + 0.5 / infrared.rate:
             return
-        fresh = _grey(current) if position != served else None
-        served = position
-        yield VideoPair(image, fresh, time, position / infrared.rate)
+        fresh = _grey(current.image) if current.time != served else None
+        served = current.time
+        yield VideoPair(frame.image, fresh, frame.time, current.time)
 
 
 def find_video_offset(visible: Path, infrared: Path) -> ClockOffset:
@@ -69,10 +63,10 @@ def find_video_offset(visible: Path, infrared: Path) -> ClockOffset:
     """
     estimator = ClockOffsetEstimator(window=LONGEST)
     colour, thermal = VideoReader(visible), VideoReader(infrared)
-    for number, grey in enumerate(itertools.islice(thermal, round(LONGEST * thermal.rate))):
-        estimator.add_infrared(_grey(grey), number / thermal.rate)
-    for number, image in enumerate(itertools.islice(colour, round(LONGEST * colour.rate))):
-        estimator.add_visible(image, number / colour.rate)
+    for frame in itertools.takewhile(_early, thermal):
+        estimator.add_infrared(_grey(frame.image), frame.time)
+    for frame in itertools.takewhile(_early, colour):
+        estimator.add_visible(frame.image, frame.time)
     offset = estimator.latest()
     if offset is None:
         raise InputError(
@@ -80,6 +74,10 @@ def find_video_offset(visible: Path, infrared: Path) -> ClockOffset:
             "shorter than 7 s, or more than a second apart; give it as --clock-offset SECONDS"
         )
     return offset
+
+
+def _early(frame: VideoFrame) -> bool:
+    return frame.time < LONGEST
 
 
 def _grey(frame: UInt8Array) -> UInt8Array:

@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-from lut_fuse_core.errors import InputError, LutFuseError
+from lut_fuse_core.errors import InputError, LutFuseError, describe
 
 COMMANDS = ("teacher", "distil", "fuse", "export", "quantise", "ablate")
 
@@ -43,18 +43,35 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"lut-fuse-train: {error}", file=sys.stderr)
         return 2
+    except MemoryError:
+        return _no_memory()
     except OutOfMemoryError:
         print(
             "lut-fuse-train: the GPU's memory is full; lower data.batch or data.crop",
             file=sys.stderr,
         )
         return 1
-    except (LutFuseError, OSError) as error:
+    except LutFuseError as error:
         print(f"lut-fuse-train: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"lut-fuse-train: {describe(error)}", file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" not in str(error):  # where torch's arrays on the CPU come from
+            raise
+        return _no_memory()
     except KeyboardInterrupt:
         print("lut-fuse-train: interrupted; a training run goes on with --resume", file=sys.stderr)
         return 130
+
+
+def _no_memory() -> int:
+    print(
+        "lut-fuse-train: no memory left; lower data.batch, data.crop or the network's width",
+        file=sys.stderr,
+    )
+    return 1
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from lut_fuse_core.dataset import find_dataset
 from lut_fuse_core.errors import InputError
 from training.checkpoint import CHECKPOINT
 from training.config import to_plain
-from training.distil import distil
+from training.distil import distil, forget_places
 from training.distil_config import DistilConfig, DistilLossConfig
 from training.export import MODEL
 from training.options import RunOptions
@@ -72,7 +72,7 @@ def ablate(config: DistilConfig, folder: Path, test: Path, options: RunOptions) 
     chosen = list(variants(config, loss_behind(config.teacher)))
     for variant in chosen:
         out = options.out / variant.name
-        if options.resume and read_report(out).get("budget") == to_plain(options.budget):
+        if options.resume and _is_trained(out, variant.config, folder, options):
             continue
         if not options.quiet:
             print(variant.name, file=sys.stderr)
@@ -92,3 +92,23 @@ def ablate(config: DistilConfig, folder: Path, test: Path, options: RunOptions) 
             "teacher, no regularisation; the teacher's own loss instead.",
         ),
     )
+
+
+def _is_trained(out: Path, config: DistilConfig, folder: Path, options: RunOptions) -> bool:
+    """Whether a variant has reached this budget. Raises InputError if it was another's."""
+    report = read_report(out)
+    if report.get("budget") != to_plain(options.budget):
+        return False
+    wanted = {
+        "config": to_plain(config),
+        "seed": options.seed,
+        "data": folder.resolve().name,
+    }
+    forget_places(wanted)
+    differing = [name for name, value in wanted.items() if report.get(name) != value]
+    if differing:
+        raise InputError(
+            f"{out} was trained with another {' and '.join(differing)}; give the same, or another "
+            "--out"
+        )
+    return True

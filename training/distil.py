@@ -194,7 +194,13 @@ def export_run(run: Path, out: Path, blend: Path | None = None, share: float = 0
     """
     if not (run / "config.yaml").is_file():
         raise InputError(f"{run} holds no distillation run; give the --out folder of 'distil'")
-    config = read_config(DistilConfig, run / "config.yaml")
+    try:
+        config = read_config(DistilConfig, run / "config.yaml")
+    except InputError as error:
+        raise InputError(
+            f"{run} holds no distillation run of this version ({error}); give the --out folder of "
+            "'distil'"
+        ) from None
     content = read_checkpoint(run, to_plain(config.student))
     student = MMLut(config.student)
     student.load_state_dict(content["module"])
@@ -212,7 +218,7 @@ def export_run(run: Path, out: Path, blend: Path | None = None, share: float = 0
         for key in ("validation", "teacher_validation", "export"):
             facts.pop(key, None)
         facts["blend"] = {"run": blend.name, "share": share}
-    _forget_places(facts)
+    forget_places(facts)
     out.mkdir(parents=True, exist_ok=True)
     return export_model(student, out, facts)
 
@@ -224,14 +230,14 @@ def hold_context(student: MMLut) -> None:
 
 
 def _finish(student: MMLut, out: Path, facts: dict[str, Any], pairs: PairSource) -> None:
-    _forget_places(facts)
+    forget_places(facts)
     some = (pairs[index] for index in chosen_pairs(len(pairs)))
     images = ((pair.visible, pair.infrared) for pair in some)
     differences = asdict(export_model(student, out, facts, images))
     write_report(out, {**facts, "export": differences})
 
 
-def _forget_places(facts: dict[str, Any]) -> None:
+def forget_places(facts: dict[str, Any]) -> None:
     """A model that travels says nothing about where files lay on the machine that trained it."""
     config, loss = facts["config"], facts["config"]["loss"]
     names = ((config, "teacher"), (config, "start_from"), (loss, "relative_to"), (loss, "rival"))

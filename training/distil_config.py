@@ -9,7 +9,7 @@ from lut_fuse_core.errors import InputError
 from training.augment import AugmentConfig
 from training.losses import FusionWeights, QualityTargets, QualityWeights
 from training.mm_lut import MMLutConfig
-from training.options import LogConfig, ScheduleConfig
+from training.options import LogConfig, ScheduleConfig, check_rate
 from training.pairs import DataConfig
 
 
@@ -110,5 +110,7 @@ class DistilConfig:
     log: LogConfig = field(default_factory=LogConfig)
 
     def __post_init__(self) -> None:
+        check_rate("lattice_rate", self.lattice_rate)
+        check_rate("encoder_rate", self.encoder_rate)
         if self.loss.twilight and not self.student.dark:
             raise InputError("loss.twilight is for students of several lattices; set student.dark")

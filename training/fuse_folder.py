@@ -22,9 +22,11 @@ def fuse_folder(
     """Write ``out/NAME.png`` (RGB, chroma of the visible image) for every usable pair.
 
     Returns how many were written, and the pairs left out. Raises InputError if there is no data
-    set, LutFuseError if the disk is full.
+    set, or it would be overwritten, LutFuseError if the disk is full.
     """
     dataset = training_part(folder)
+    if out.resolve() in (dataset.visible.resolve(), dataset.infrared.resolve()):
+        raise InputError(f"{out} holds the images to be fused; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     bad = [BadPair(name, NO_PARTNER) for name in dataset.unmatched]
     written = 0

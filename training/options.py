@@ -24,6 +24,20 @@ class ScheduleConfig:
     final: float = 0.01
     clip: float = 5.0
 
+    def __post_init__(self) -> None:
+        if self.warmup < 0:
+            raise InputError(f"schedule.warmup is {self.warmup}; it must be 0 steps or more")
+        if not 0 <= self.final <= 1:
+            raise InputError(f"schedule.final is {self.final}; it is a share, 0 to 1")
+        if not self.clip > 0:
+            raise InputError(f"schedule.clip is {self.clip}; it must be above 0")
+
+
+def check_rate(name: str, rate: float) -> None:
+    """Raise InputError unless this can be a learning rate, 0 or more."""
+    if not 0 <= rate < math.inf:
+        raise InputError(f"{name} is {rate}; it must be finite, 0 or more")
+
 
 @dataclass(frozen=True)
 class LogConfig:

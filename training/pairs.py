@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,7 +202,8 @@ def to_grey(infrared: UInt8Array | npt.NDArray[Any]) -> UInt8Array:
 
 def in_validation(name: str, share: float) -> bool:
     """Whether a pair belongs to the validation split; depends on its name alone."""
-    digest = hashlib.sha256(name.encode()).digest()
+    # A file's name may hold bytes that are no text.
+    digest = hashlib.sha256(os.fsencode(name)).digest()
     return int.from_bytes(digest[:4], "big") < share * 2**32
 
 

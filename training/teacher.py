@@ -27,7 +27,7 @@ from training.losses import (
 )
 from training.mm_lut import luma_of
 from training.mm_net import MMNet, MMNetConfig, load_mm_net, save_mm_net
-from training.options import LogConfig, RunOptions, ScheduleConfig
+from training.options import LogConfig, RunOptions, ScheduleConfig, check_rate
 from training.pairs import DataConfig
 from training.report import write_report
 from training.session import open_session, provenance
@@ -70,6 +70,9 @@ class TeacherConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     log: LogConfig = field(default_factory=LogConfig)
+
+    def __post_init__(self) -> None:
+        check_rate("rate", self.rate)
 
 
 class TeacherJob:

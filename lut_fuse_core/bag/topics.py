@@ -40,7 +40,7 @@ class ImageTopic:
         return self.connection.topic
 
     def __str__(self) -> str:
-        looks = [self.encoding or "unreadable"]
+        looks = [self.encoding or ("unreadable" if self.connection.msgcount else "empty")]
         if self.size is not None:
             looks.append(f"{self.size[0]}x{self.size[1]}")
         return f"{self.name} ({', '.join(looks)}, {self.connection.msgcount} images)"

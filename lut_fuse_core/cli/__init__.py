@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import signal
 import sys
 
 from lut_fuse_core import __version__
-from lut_fuse_core.errors import InputError, LutFuseError
+from lut_fuse_core.errors import InputError, LutFuseError, describe
 
 SUBCOMMANDS = ("demo", "fuse", "bag", "evaluate", "bench", "backends", "model", "calibrate")
 
@@ -30,8 +31,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0, 1 for a failure, 2 for bad input."""
-    options = build_parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
     try:
+        options = build_parser().parse_args(arguments)
         status = int(options.run(options) or 0)
         sys.stdout.flush()
         return status
@@ -42,8 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read the output (head, less) has seen enough; nothing may be written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except (LutFuseError, OSError) as error:
+    except LutFuseError as error:
         print(f"lut-fuse: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"lut-fuse: {describe(error)}", file=sys.stderr)
         return 1
     except MemoryError as error:
         print(f"lut-fuse: no memory left ({error}); take smaller images", file=sys.stderr)

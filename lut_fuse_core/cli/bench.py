@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from lut_fuse_core import __version__
 from lut_fuse_core.backends import BACKEND_NAMES, backend_statuses, create_backend
 from lut_fuse_core.backends.base import usable_cores
 from lut_fuse_core.benchmark import Subject, Timing, measure, processor_name, street_pair
+from lut_fuse_core.errors import InputError
 from lut_fuse_core.extensions import load_extension
 from lut_fuse_core.model import FusionModel
 from lut_fuse_core.model_file import load_model
@@ -112,6 +114,8 @@ def run(options: argparse.Namespace) -> int:
     Raises InputError for unusable input, BackendUnavailableError for a backend that does not run
     here, MissingExtensionError if PyTorch is needed and missing.
     """
+    if not 0 < options.seconds < math.inf:
+        raise InputError(f"--seconds is {options.seconds}; it must be above 0")
     model = load_model(options.model)
     timings: list[Timing] = []
     for (width, height), threads in _progress(options):

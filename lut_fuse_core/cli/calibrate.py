@@ -154,7 +154,7 @@ def _add_board_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_pairs(options: argparse.Namespace) -> int:
-    check_registration_name(options.output)
+    _check_outputs(options)
     images = _read(options.visible, options.infrared, options.most)
     with progress_bar("registering", "%") as show:
         result = calibrate_from_pairs(
@@ -179,7 +179,7 @@ def _run_pairs(options: argparse.Namespace) -> int:
 
 
 def _run_board(options: argparse.Namespace) -> int:
-    check_registration_name(options.output)
+    _check_outputs(options)
     columns, rows = _size(options.size)
     board = Board(options.kind, columns, rows, options.spacing, options.marker, options.dictionary)
     images = _read(options.visible, options.infrared, None)
@@ -228,6 +228,13 @@ def _size(text: str) -> tuple[int, int]:
     if not (columns.isdigit() and rows.isdigit()):
         raise InputError(f"--size {text} is not COLUMNSxROWS, for example 8x6")
     return int(columns), int(rows)
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    check_registration_name(options.output)
+    picture, inputs = options.picture, [options.visible.resolve(), options.infrared.resolve()]
+    if picture and (picture.resolve() in inputs or picture.resolve().parent in inputs):
+        raise InputError(f"{picture} is, or lies among, the input; choose another --picture")
 
 
 def _share(show: Callable[[int, int], None]) -> Callable[[float], None]:

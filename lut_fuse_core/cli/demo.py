@@ -91,10 +91,10 @@ def run(options: argparse.Namespace) -> int:
     pipeline = FusionPipeline(config)
     folder: Path = options.output
     street, fused = folder / "street", folder / "fused"
-    if not options.overwrite:
-        _check_ours(street, fused)
-    folder.mkdir(parents=True, exist_ok=True)
     sheet, video = folder / "contact_sheet.png", folder / "street.mp4"
+    if not options.overwrite:
+        _check_ours((street, fused), (sheet, video))
+    folder.mkdir(parents=True, exist_ok=True)
     with tidy_termination():
         with progress_bar("recording the street", "frames") as show:
             record_street(street, scene, options.frames, overwrite=True, progress=show)
@@ -114,12 +114,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_ours(*bags: Path) -> None:
-    """Raises InputError if somebody else's bags would be lost."""
-    for bag in bags:
-        if bag.exists() and not (bag / DEMO_MARK).exists():
+def _check_ours(bags: tuple[Path, Path], files: tuple[Path, Path]) -> None:
+    """Raises InputError if somebody else's bags or files would be lost."""
+    ours = {bag: (bag / DEMO_MARK).exists() for bag in bags}
+    ours |= dict.fromkeys(files, all(ours.values()))  # a demo writes all of them
+    for path, made_here in ours.items():
+        if path.exists() and not made_here:
             raise InputError(
-                f"{bag} is there already, and no demo made it; choose another --output, or "
+                f"{path} is there already, and no demo made it; choose another --output, or "
                 "--overwrite it"
             )
 

@@ -164,6 +164,8 @@ def _check_options(options: argparse.Namespace) -> None:
         raise InputError("--untouched measures consecutive frames; add --sequence")
     if options.html and not options.html.absolute().parent.is_dir():
         raise InputError(f"no folder {options.html.parent} to write {options.html.name} in")
+    if options.html and options.html.is_dir():
+        raise InputError(f"--html {options.html} is a folder; give a file")
 
 
 def _method(options: argparse.Namespace, dataset: Dataset) -> tuple[Subject, FuseFiles]:
@@ -239,9 +241,10 @@ def as_text(evaluation: Evaluation, subject: Subject) -> str:
 
 def _sequence_lines(report: SequenceReport) -> list[str]:
     flicker = report.flicker["fused"]
+    skipped = f" ({flicker.skipped} more had too few still pixels)" if flicker.skipped else ""
     lines = [
-        f"Flicker over {flicker.steps} steps, in the {flicker.still_share:.0%} of the pixels that "
-        "stood still (grey levels per frame):",
+        f"Flicker over {flicker.steps} steps{skipped}, in the {flicker.still_share:.0%} of the "
+        "pixels that stood still (grey levels per frame):",
         f"  visible {flicker.visible:.2f}   infrared {flicker.infrared:.2f}   fused "
         f"{flicker.fused:.2f}   ratio {flicker.ratio:.2f} (1 or less: calmer than the inputs)",
     ]
@@ -289,7 +292,6 @@ def _note(text: str) -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 up")
-    return value
+    return int(text)

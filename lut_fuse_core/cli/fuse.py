@@ -12,8 +12,11 @@ from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
+from lut_fuse_core.errors import InputError
 from lut_fuse_core.files import FilesReport, fuse_files
 from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.time_offset import ClockOffset
+from lut_fuse_core.video import VIDEO_SUFFIXES
 from lut_fuse_core.video_pairs import find_video_offset
 
 DESCRIPTION = """\
@@ -86,11 +89,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuse; 1 when some pairs of a folder could not be, or no frame of a video had infrared."""
+    """Fuse; 1 when some pairs of a folder could not be, or a part of a video, or no frame of it had
+    infrared."""
     config = timed(
         pipeline_config(options, resize=options.resize),
         options,
-        lambda: find_video_offset(options.visible, options.infrared),
+        lambda: _video_offset(options.visible, options.infrared),
     )
     pipeline = FusionPipeline(config)
     start = time.perf_counter()
@@ -108,11 +112,25 @@ def run(options: argparse.Namespace) -> int:
     say_clock_offset(pipeline)
     for name, reason in report.failed.items():
         print(f"lut-fuse: {name}: {reason}", file=sys.stderr)
+    for damage in report.damaged:
+        print(f"lut-fuse: {damage}", file=sys.stderr)
+    if report.rate is not None:
+        print(
+            "lut-fuse: the visible video's frames are not evenly spaced in time; the fused ones "
+            f"are, at {report.rate:.3g} per second",
+            file=sys.stderr,
+        )
     if options.json:
         print(json.dumps({**report.as_json(), "seconds": round(seconds, 3)}, indent=2))
     else:
         print(summary(report, seconds))
-    return 1 if report.failed or not report.pairs else 0
+    return 1 if report.failed or report.damaged or not report.pairs else 0
+
+
+def _video_offset(visible: Path, infrared: Path) -> ClockOffset:
+    if visible.suffix.lower() not in VIDEO_SUFFIXES:
+        raise InputError("--clock-offset auto is for videos; images have no times")
+    return find_video_offset(visible, infrared)
 
 
 def summary(report: FilesReport, seconds: float) -> str:

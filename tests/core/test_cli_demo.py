@@ -90,6 +90,14 @@ def test_impossible_demos_are_refused(tmp_path, arguments):
     assert not (tmp_path / "demo").exists()
 
 
+@pytest.mark.parametrize("name", ["street.mp4", "contact_sheet.png"])
+def test_somebody_elses_files_are_kept(tmp_path, capsys, name):
+    (tmp_path / name).write_bytes(b"mine")
+    assert main(["demo", "-o", str(tmp_path), "--frames", "1", "--size", "64x64"]) == 2
+    assert "no demo made it" in capsys.readouterr().err
+    assert (tmp_path / name).read_bytes() == b"mine"
+
+
 def test_a_bag_that_no_demo_made_is_kept(folder, tmp_path, capsys):
     shutil.copytree(folder / "street", tmp_path / "fused", ignore=lambda *_: {DEMO_MARK})
     before = {path.name: path.read_bytes() for path in (tmp_path / "fused").iterdir()}

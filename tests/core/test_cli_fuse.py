@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 from functools import partial
@@ -26,6 +27,9 @@ HEIGHT, WIDTH = 48, 64
 SCENE = StreetScene(SceneConfig(width=WIDTH, height=HEIGHT, rate=10.0))
 FRAMES = [SCENE.frame(index) for index in range(5)]
 GREY = [np.clip((f.infrared.astype(int) - 7000) // 4, 0, 255).astype(np.uint8) for f in FRAMES]
+
+
+MAIN = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 @pytest.fixture
@@ -199,6 +203,91 @@ def test_a_video_of_odd_size_loses_nothing(tmp_path, suffix):
     assert last[5:, 60:].mean() > 240
 
 
+def pause(video: Path, after: int, seconds: float) -> None:
+    """Let an MP4 stand still after so many frames: its table of times gets two more entries."""
+    data = video.read_bytes()
+
+    def grown(start: int, end: int) -> bytes:
+        content, at = b"", start
+        while at < end:
+            size, kind = struct.unpack_from(">I4s", data, at)
+            body = data[at + 8 : at + size]
+            if kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+                body = grown(at + 8, at + size)
+            elif kind == b"stts":
+                _, entries, count, step = struct.unpack(">IIII", body)
+                assert entries == 1
+                longer = step + round(step * seconds * 10)
+                table = (after - 1, step, 1, longer, count - after, step)
+                body = struct.pack(">II6I", 0, 3, *table)
+            elif kind == b"edts":
+                kind = b"free"  # it would end the video when it ended before
+            content += struct.pack(">I4s", len(body) + 8, kind) + body
+            at += size
+        return content
+
+    video.write_bytes(grown(0, len(data)))
+
+
+def written(path: Path, images: list[np.ndarray]) -> Path:
+    with write_video(path, (WIDTH, HEIGHT), 10) as writer:
+        for image in images:
+            writer.write(image if image.ndim == 3 else np.repeat(image[..., None], 3, 2))
+    return path
+
+
+@pytest.mark.parametrize("paused", ["visible", "infrared"])
+def test_frames_that_are_not_evenly_spaced_are_matched_by_their_own_times(
+    lut_fuse, tmp_path, paused
+):
+    """Either camera stands still for two seconds, during which infrared goes from dark to hot."""
+    hot = flat(*[40] * 20, *[220] * 20)
+    infrared = hot if paused == "visible" else [*hot[:10], *hot[30:]]
+    visible = flat(*[60] * (20 if paused == "visible" else 40))
+    videos = written(tmp_path / "v.mp4", visible), written(tmp_path / "i.mp4", infrared)
+    pause(videos[0 if paused == "visible" else 1], 10, 2.0)
+    status, _, errors = lut_fuse(*videos, "-o", tmp_path / "f.avi")
+    assert status == 0, errors
+    levels = [float(frame.mean()) for frame in frames_of(tmp_path / "f.avi")]
+    late = levels[10:] if paused == "visible" else levels[30:]
+    assert np.ptp(levels[:10]) < 1
+    assert np.ptp(late) < 1
+    assert abs(levels[0] - late[0]) > 5, "hot looks like cold"
+    assert ("not evenly spaced" in errors) == (paused == "visible")
+    if paused == "infrared":
+        assert levels[20] == pytest.approx(60, abs=8), "infrared is a second old here"
+
+
+@pytest.mark.parametrize("side", ["v", "i"])
+def test_a_video_that_is_cut_short_is_named_and_no_success(lut_fuse, tmp_path, side):
+    videos = [save_video(tmp_path / f"{name}.avi", GREY * 20, 10) for name in ("v", "i")]
+    cut = tmp_path / f"{side}.avi"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    status, output, errors = lut_fuse(*videos, "-o", tmp_path / "f.avi", "--json")
+    assert status == 1
+    assert re.search(rf"{side}\.avi can be read for \d\.\d of 10\.0 s", errors)
+    assert len(json.loads(output)["damaged"]) == 1
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".avi", ".mp4"])
+def test_a_video_that_the_disk_has_no_room_for_is_not_left_in_part(tmp_path, suffix):
+    target = tmp_path / f"f{suffix}"
+    program = (
+        "import resource, signal, sys; import numpy as np; from pathlib import Path;"
+        "from lut_fuse_core.video import write_video;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000));"
+        "noise = np.random.default_rng(0).integers(0, 256, (9, 240, 320, 3), dtype=np.uint8)\n"
+        "with write_video(Path(sys.argv[1]), (320, 240), 10) as writer:\n"
+        "    for frame in [*noise] * 4: writer.write(frame)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program, str(target)], capture_output=True, text=True, check=False
+    )
+    assert "is the disk full?" in process.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_videos_of_different_rates_are_matched_by_time(lut_fuse, tmp_path):
     dark = flat(*[40] * 9)
     visible = save_video(tmp_path / "v.avi", dark, 30)
@@ -331,6 +420,59 @@ def test_sizes_that_differ_are_both_said_and_can_be_resized(lut_fuse, pair, tmp_
     assert load(tmp_path / "f.png").shape == (HEIGHT, WIDTH, 3)
 
 
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_an_image_that_says_it_wants_to_be_turned_is_refused(lut_fuse, pair, tmp_path, order):
+    """OpenCV turns TIFFs, and nothing else, though told not to; the partner would stay as it is."""
+    mark, words = {"little": (b"II*\0", "<"), "big": (b"MM\0*", ">")}[order]
+    entries = [
+        (256, 3, 1, WIDTH), (257, 3, 1, HEIGHT), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1),
+        (273, 4, 1, 8), (274, 3, 1, 3), (277, 3, 1, 1), (278, 3, 1, HEIGHT),
+        (279, 4, 1, WIDTH * HEIGHT),
+    ]  # fmt: skip
+    directory = struct.pack(f"{words}H", len(entries))
+    for tag, kind, count, value in entries:
+        form = f"{words}HHIHxx" if kind == 3 else f"{words}HHII"
+        directory += struct.pack(form, tag, kind, count, value)
+    where = struct.pack(f"{words}I", 8 + GREY[0].size)
+    turned = tmp_path / "turned.tif"
+    turned.write_bytes(mark + where + GREY[0].tobytes() + directory + bytes(4))
+    assert "orientation of 3" in refused(lut_fuse, tmp_path / "f.png", pair[0], turned)
+
+
+@pytest.mark.parametrize("letter", ["m", "\u6f22"])
+def test_names_as_long_as_names_can_be_are_written(lut_fuse, tmp_path, letter):
+    name = letter * (251 // len(letter.encode()))
+    folders = [tmp_path / side for side in ("v", "i")]
+    save(folders[0] / "a.png", FRAMES[0].visible).rename(folders[0] / f"{name}.png")
+    save(folders[1] / "a.png", GREY[0]).rename(folders[1] / f"{name}.png")
+    assert lut_fuse(*folders, "-o", tmp_path / "out")[0] == 0
+    assert [path.stem for path in (tmp_path / "out").iterdir()] == [name]
+
+
+def test_a_name_that_is_no_text_is_told_to_strict_terminals(pair, tmp_path, model_file):
+    folders = [tmp_path / side for side in ("v", "i")]
+    for folder, source in zip(folders, pair, strict=True):
+        folder.mkdir()
+        (folder / "a.png").write_bytes(source.read_bytes())
+    (folders[0] / os.fsdecode(b"caf\xe9.png")).write_bytes(pair[0].read_bytes())
+    words = ["fuse", *map(str, folders), "-o", str(tmp_path / "o"), "--model", str(model_file)]
+    process = subprocess.run(
+        [sys.executable, "-c", MAIN, *words],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert b"caf" in process.stdout
+
+
+def test_the_offset_of_images_is_no_question(lut_fuse, pair, tmp_path):
+    words = [*pair, "-o", tmp_path / "f.png", "--clock-offset", "auto"]
+    status, _, errors = lut_fuse(*words)
+    assert status == 2
+    assert "images have no times" in errors
+
+
 def test_folders_without_a_common_name_are_refused(lut_fuse, folders, tmp_path):
     save(tmp_path / "other" / "x.png", GREY[0])
     assert "same name" in refused(lut_fuse, tmp_path / "out", folders[0], tmp_path / "other")
@@ -369,10 +511,9 @@ def test_a_full_disk_leaves_the_old_image_intact(lut_fuse, pair, model_file, tmp
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
-    program = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
     words = ["fuse", *map(str, pair), "-o", str(target), "--model", str(model_file)]
     process = subprocess.run(
-        [sys.executable, "-c", program, *words, "--backend", "reference"],
+        [sys.executable, "-c", MAIN, *words, "--backend", "reference"],
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=fill_the_disk,
@@ -381,7 +522,7 @@ def test_a_full_disk_leaves_the_old_image_intact(lut_fuse, pair, model_file, tmp
     assert process.returncode == 1
     assert process.stderr.startswith("lut-fuse: ")
     assert target.read_bytes() == b"the old one"
-    assert not list(tmp_path.glob(".f.*"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_black_hot_infrared_is_turned_round(lut_fuse, expected, pair, tmp_path):

@@ -19,6 +19,7 @@ from tests.training.conftest import write_pair
 from training.__main__ import main
 from training.checkpoint import write_tensors
 from training.losses import lattice_terms
+from training.pairs import in_validation
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,11 @@ from training.losses import lattice_terms
         ("loss.darker=[{level: 0.2}, {level: 0.3}]", "must decrease"),
         ("loss.darker=[{}]", "lacks 'loss.darker"),
         ("lattice_rate=fast", "lattice_rate"),
+        ("lattice_rate=-1", "lattice_rate"),
+        ("encoder_rate=.nan", "encoder_rate"),
+        ("schedule.clip=-1", "schedule.clip"),
+        ("schedule.final=5", "schedule.final"),
+        ("schedule.warmup=-5", "schedule.warmup"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused(
@@ -184,3 +190,34 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())
+
+
+def test_no_memory_is_said_in_a_sentence(
+    pairs_folder: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = distil_command(pairs_folder, teacher, tmp_path / "run")
+    assert main([*command, "--set", "student.width=1000000000000"]) == 1
+    assert "no memory left" in capsys.readouterr().err
+
+
+def test_the_images_to_be_fused_are_not_overwritten(
+    pairs_folder: Path, teacher: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in (pairs_folder / "visible").iterdir()}
+    command = ["fuse", "--teacher", str(teacher), "--data", str(pairs_folder)]
+    assert main([*command, "--out", str(pairs_folder / "visible")]) == 2
+    assert "choose another --out" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in (pairs_folder / "visible").iterdir()}
+
+
+def test_a_name_that_is_no_text_falls_to_training_or_validation() -> None:
+    name = b"caf\xe9".decode(errors="surrogateescape")
+    assert in_validation(name, 0.5) == in_validation(name, 0.5)
+    assert in_validation("\u00e9", 1.0)
+
+
+def test_a_teachers_run_is_no_run_to_export(
+    teacher: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--run", str(teacher.parent)]) == 2
+    assert "give the --out folder of 'distil'" in capsys.readouterr().err

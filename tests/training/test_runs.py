@@ -143,6 +143,9 @@ def test_ablate_trains_every_variant_and_prints_the_papers_table(
     assert main([*command, "--resume"]) == 0
     assert trained[0].stat().st_mtime_ns == before
     assert trained[1].is_file()
+    for other in (["--set", "lattice_rate=0.5"], ["--seed", "9"]):
+        assert main([*command, "--resume", *other]) == 2
+        assert "was trained with another" in capsys.readouterr().err
     command[command.index("--steps") + 1] = "2"
     assert main([*command, "--resume"]) == 0
     assert [json.loads(report.read_text())["steps"] for report in trained] == [2, 2]
