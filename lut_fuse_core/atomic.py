@@ -21,5 +21,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(target)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename = str(target)  # the one that the user knows
+        raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 
 class LutFuseError(Exception):
@@ -25,7 +26,7 @@ def describe(error: OSError) -> str:
     """A refusal of the system as a sentence: what, and which file."""
     # Where a file was to be renamed, the second name is the one that the user knows.
     file = error.filename2 or error.filename
-    reason = error.strerror or str(error)
+    reason = error.strerror or str(error) or type(error).__name__
     if error.errno == errno.ENOSPC:
         reason += "; make room, or write elsewhere"
-    return f"{file}: {reason}" if file else reason
+    return f"{os.fsdecode(file)}: {reason}" if isinstance(file, str | bytes) else reason

@@ -94,10 +94,11 @@ def _decode(path: Path, mode: int) -> npt.NDArray[Any]:
         raise InputError(f"{path} is not an image that can be read")
     if encoded_size(data) is not None and not is_whole(data):
         raise InputError(f"{path} is cut short")
-    if tiff_orientation(data) != 1:
+    orientation = tiff_orientation(data)
+    if 2 <= orientation <= 8:
         # OpenCV turns these, and only these, though told not to.
         raise InputError(
-            f"{path} has a TIFF orientation of {tiff_orientation(data)}, so that it would be "
+            f"{path} has a TIFF orientation of {orientation}, so that it would be "
             "turned and its partner not; write it without, as the sensor saw it"
         )
     return image

@@ -19,8 +19,18 @@ _JPEG_SIGNATURE = b"\xff\xd8"
 _JPEG_START_OF_SCAN = b"\xff\xda"
 _JPEG_END = b"\xff\xd9"
 _PNG_END = b"IEND"
-_TIFF_SIGNATURES = {b"II*\0": "<", b"MM\0*": ">"}
-_TIFF_ENTRY = 12
+_TIFF_LAYOUTS = {
+    b"II*\0": ("<", "I", 4, "H", "HHI4s"),
+    b"MM\0*": (">", "I", 4, "H", "HHI4s"),
+    b"II+\0": ("<", "Q", 8, "Q", "HHQ8s"),
+    b"MM\0+": (">", "Q", 8, "Q", "HHQ8s"),
+}
+"""By its mark, a TIFF's or BigTIFF's byte order, how and from which byte on it says where its
+directory is, the number of entries there, and each of them: tag, kind, count, value."""
+
+_TIFF_SIZES = {1: 1, 3: 2, 4: 4}
+"""Bytes of a value, by its kind."""
+
 _TIFF_ORIENTATION = 274
 _NOT_FRAME_HEADERS = (0xC4, 0xC8, 0xCC)
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
@@ -52,17 +62,20 @@ def tiff_orientation(data: UInt8Array) -> int:
 
     1 is upright; 2 to 8 are the mirror images and turns that viewers are asked to make.
     """
-    content = data.tobytes()
-    order = _TIFF_SIGNATURES.get(content[:4])
-    if order is None:
+    layout = _TIFF_LAYOUTS.get(data[:4].tobytes())
+    if layout is None:
         return 1
+    order, offset, at, count, entry = layout
     try:
-        (at,) = struct.unpack_from(f"{order}I", content, 4)
-        (entries,) = struct.unpack_from(f"{order}H", content, at)
-        for entry in range(at + 2, at + 2 + entries * _TIFF_ENTRY, _TIFF_ENTRY):
-            tag, _, _, value = struct.unpack_from(f"{order}HHIH", content, entry)
+        (start,) = struct.unpack_from(order + offset, data.data, at)
+        (entries,) = struct.unpack_from(order + count, data.data, start)
+        start += struct.calcsize(order + count)
+        step = struct.calcsize(order + entry)
+        for here in range(start, start + entries * step, step):
+            tag, kind, _, value = struct.unpack_from(order + entry, data.data, here)
             if tag == _TIFF_ORIENTATION:
-                return int(value)
+                size = _TIFF_SIZES.get(kind, 2)
+                return int.from_bytes(value[:size], "little" if order == "<" else "big")
     except struct.error:
         pass  # of what is missing there the decoder will say more
     return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,14 +12,28 @@ import cv2
 SILENT = 0
 """OpenCV's log level at which it says nothing."""
 
+_lock = threading.Lock()
+_inside = 0
+_before = SILENT
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep OpenCV from reporting what is reported here, in a sentence."""
+    """Keep OpenCV from reporting what is reported here, in a sentence.
+
+    From any thread: the level is the process's, and comes back when the last one has left.
+    """
+    global _inside, _before
     logging: Any = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 has moved it there
-    level = logging.getLogLevel()
-    logging.setLogLevel(SILENT)
+    with _lock:
+        if not _inside:
+            _before = logging.getLogLevel()
+            logging.setLogLevel(SILENT)
+        _inside += 1
     try:
         yield
     finally:
-        logging.setLogLevel(level)
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                logging.setLogLevel(_before)

@@ -89,9 +89,9 @@ class PipelineStatus:
     infrared_age: seconds between the latest visible frame and the infrared fused with it, clock
         offset taken off; None if unknown. resets: jumps back in time that were noticed.
     remaps: how often the registration was computed. covered: share of the visible image that
-    infrared sees, as registered. shutter: flat-field events of the infrared
-    camera. stopped: whether that camera repeats one picture for longer than a shutter is closed; it
-    then ages as if no frame had come. dead_pixels: how many are being repaired. clock_offset: as
+    infrared sees, as registered. shutter: flat-field events of the infrared camera. stopped:
+    whether that camera repeats one picture for longer than a shutter is closed, as if it hung (or
+    has no noise, and nothing moves). dead_pixels: how many are being repaired. clock_offset: as
     estimated from the streams; None while there is no clear estimate, or none was asked for.
     replaced: why another backend than at the start fuses now; empty if none does.
     """

@@ -87,8 +87,7 @@ class InfraredRegistrar:
     ) -> RegisteredInfrared:
         """The frame that was looked at, for a visible image ``(H, W, 3)``.
 
-        Without a new picture the last one, with the time of this frame, unless the camera has
-        stopped. Raises InputError.
+        Without a new picture the last one, with the time of this frame. Raises InputError.
         """
         last = self._last
         if new_picture:
@@ -98,9 +97,7 @@ class InfraredRegistrar:
             picture = infrared if new_picture else self.normalizer.picture
             buffer = None if last is None else last.image
             last = self._register(picture, self._warp(picture, visible), backend, buffer)
-        self._last = replace(
-            last, taken=self._taken, time=self._taken if self.normalizer.stopped else time
-        )
+        self._last = replace(last, taken=self._taken, time=time)
         return self._last
 
     def _register(

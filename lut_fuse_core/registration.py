@@ -187,7 +187,7 @@ def homography_map(matrix: Float64Array, infrared_size: Size, visible_size: Size
     # A matrix and its negative are the same map. What infrared sees, its centre above all, lies on
     # the positive side of the horizon; visible pixel (0, 0) may not.
     centre = [(infrared_size[0] - 1) / 2, (infrared_size[1] - 1) / 2, 1.0]
-    inverse = np.linalg.inv(matrix) * (matrix[2] @ centre)
+    inverse = np.linalg.inv(matrix) * (matrix[2] @ centre or 1.0)
     x = np.arange(width, dtype=np.float64)[None]
     y = np.arange(height, dtype=np.float64)[:, None]
     denominator = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]

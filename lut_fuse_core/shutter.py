@@ -25,7 +25,7 @@ UNIFORMITY = 0.3
 
 LONGEST_HOLD = 45
 """Frames: a shutter opens again after half a second. A view that stays blank for longer is a wall
-or fog, and is shown; one that stays frozen is that of a camera, or driver, that has stopped."""
+or fog, and is shown; one that stays frozen may be that of a camera, or driver, that has stopped."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class ShutterGuard:
     def stopped(self) -> bool:
         """Whether a camera that has sent new pictures repeats one for too long for a shutter.
 
-        A publisher of one picture for ever does what it should.
+        No more than a suspicion: simulated cameras have no noise, and a publisher of one picture
+        for ever does what it should.
         """
         return self._live and self._repeated > LONGEST_HOLD
 

@@ -15,6 +15,7 @@ from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.opencv_log import quiet
+from lut_fuse_core.video_container import is_cut_short
 
 # OpenCV's ffmpeg reports each codec it tries on stderr; what matters of it is reported here.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -31,8 +32,8 @@ own packages come without it; MPEG-4 plays in VLC, mpv, QuickTime and Windows, n
 UNEVEN = 0.75
 """Share of the average from which the time between two frames may differ; containers round it."""
 
-COMPLETE, LAST_FRAMES = 0.98, 3
-"""Share of the announced length, but for so many frames, that a whole video has; files round."""
+UNEVEN_IN_ALL = 3
+"""Average times between two frames by which any frame may be early or late."""
 
 VIDEO_SUFFIXES = (*CODECS, ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 
@@ -48,8 +49,9 @@ class VideoFrame:
 class VideoReader:
     """A video's frames in order, as the sensor saw them: not turned, whatever the file says.
 
-    rate: frames per second, on average. frame_count: as the file announces, which may be wrong;
-    0 if unknown. frames_read: so far. uneven: whether the time between frames has varied.
+    rate: frames per second, as the file announces, mostly the average. frame_count: as the file
+    announces, which may be wrong; 0 if unknown. frames_read: so far. uneven: whether the time
+    between frames has varied.
     Raises InputError if the file is missing or no video.
     """
 
@@ -83,12 +85,10 @@ class VideoReader:
 
     @property
     def damage(self) -> str:
-        """Once all frames are read: what is missing of the length that the file announces."""
-        end, announced = self._time + 1 / self.rate, self.frame_count / self.rate
-        if end > announced * COMPLETE - LAST_FRAMES / self.rate:
+        """Once all frames are read: what is wrong with the file; empty if nothing is known."""
+        if not is_cut_short(self.path):
             return ""
-        lengths = f"{end:.1f} of {announced:.1f} s"
-        return f"{self.path} can be read for {lengths}; it is damaged or cut short"
+        return f"{self.path} is cut short: it can be read for {self._time + 1 / self.rate:.1f} s"
 
     def _tell_time(self) -> None:
         """The time of the frame that was just read: as recorded, else by counting."""
@@ -99,7 +99,11 @@ class VideoReader:
         self._time = recorded - self._start if self.frames_read else 0.0
         if self.frames_read and not self._time > before:
             self._time = before + period
-        if abs(self._time - before - period) > UNEVEN * period:
+        late = self._time - self.frames_read * period
+        if (
+            abs(self._time - before - period) > UNEVEN * period
+            or abs(late) > UNEVEN_IN_ALL * period
+        ):
             self.uneven = True
 
 

@@ -139,8 +139,8 @@ class Diagnostics:
             notes.append(node.pipeline.status.replaced)
         if node.pipeline is not None and node.pipeline.status.stopped:
             notes.append(
-                "the infrared camera sends the same image again and again, as if it hung: it is "
-                "not shown (normalization.shutter: false shows it)"
+                "the infrared camera sends the same image again and again, as if it hung "
+                "(normalization.shutter: false if it may)"
             )
         if node.pipeline is not None and not node.pipeline.status.covered:
             notes.append(

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -21,10 +22,11 @@ from lut_fuse_core.camera import CameraRig
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.pipeline import FusionPipeline
 from lut_fuse_core.registration import Homography
+from lut_fuse_core.registration_file import check_registration_name
 from lut_fuse_ros.core_log import CoreLog
 from lut_fuse_ros.declaration import declare_parameters, on_change
 from lut_fuse_ros.diagnostics import Diagnostics
-from lut_fuse_ros.live_calibration import LiveCalibration, outcome
+from lut_fuse_ros.live_calibration import LiveCalibration, estimating, outcome
 from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.middleware import room_for_images
 from lut_fuse_ros.output import Output
@@ -271,6 +273,8 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
             response.message = "registration.source is 'tf': calibrate the cameras and their frames"
         elif worker.calibration is not None:
             response.message = "a calibration is under way already"
+        elif self.parameters.calibration_file:
+            response.message = _unwritable(self.parameters.calibration_file)
         if response.message or worker is None:
             return response
         found = Future(executor=self.executor)
@@ -303,6 +307,15 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         self.get_logger().warning(text, throttle_duration_sec=LOG_PERIOD)
 
 
+def _unwritable(file: str) -> str:
+    """Why the result of a calibration cannot be written there; empty if it can."""
+    try:
+        check_registration_name(Path(file).expanduser())
+    except InputError as error:
+        return f"calibration.file: {error}"
+    return ""
+
+
 def _spin(executor: SingleThreadedExecutor, node: FusionNode) -> None:
     """Spin until shutdown, whatever comes."""
     while rclpy.ok():
@@ -321,9 +334,15 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.update(room_for_images())
     # Before rclpy, whose own handlers end its part and then call these.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    node: FusionNode | None = None
     try:
         rclpy.init(args=arguments)
+    except KeyboardInterrupt:
+        return 0
+    except Exception as error:
+        print(f"fusion_node: {error}", file=sys.stderr)
+        return 2
+    node: FusionNode | None = None
+    try:
         sys.setswitchinterval(SWITCH_INTERVAL)
         node = FusionNode()
         executor = SingleThreadedExecutor()
@@ -346,6 +365,11 @@ def main(arguments: list[str] | None = None) -> int:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
+    if estimating():
+        # Python's own end would tear its thread out of OpenCV, which aborts the process.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
     return 0
 
 

@@ -21,6 +21,9 @@ PERIODS = 3
 REPEATED_SHARE = 0.05
 """Share of visible images with the stamp of the one before above which the user should know."""
 
+STANDING_SHARE = 0.9
+"""The same, above which its time stands still."""
+
 LARGEST_OFFSET = 10.0
 """Seconds that sync.infrared_offset can make up for."""
 
@@ -98,7 +101,11 @@ def assess(situation: Situation) -> tuple[Level, str]:
 def _errors(situation: Situation) -> Iterator[str]:
     if situation.visible_stopped:
         yield f"no visible images for {situation.visible_silence:.1f} s: nothing to publish"
-    elif situation.lately("repeated_stamps") and not situation.lately("published"):
+    elif (
+        situation.watched
+        and not situation.lately("published")
+        and _share(situation, "repeated_stamps", "visible") > STANDING_SHARE
+    ):
         yield "the stamps of the visible images do not advance: nothing is published"
     elif situation.fallback == "nothing":
         yield f"{_why_no_pairs(situation)}: nothing is published"

@@ -19,6 +19,8 @@ SPACING = 0.5
 PATIENCE = 60.0
 """Seconds to wait for the pairs before giving up."""
 
+THREAD = "calibration"
+
 Result = PairsCalibration | LutFuseError
 
 
@@ -62,8 +64,7 @@ class LiveCalibration:
         self._pairs.append((visible.copy(), self._normalizer(infrared).copy()))
         if len(self._pairs) == self._count:
             self._alarm.cancel()
-            # Python waits for it at the end: what is inside OpenCV then would abort the process.
-            threading.Thread(target=self._estimate, name="calibration", daemon=False).start()
+            threading.Thread(target=self._estimate, name=THREAD, daemon=True).start()
 
     def cancel(self, reason: str) -> None:
         """End with an error, if it has not ended yet."""
@@ -93,6 +94,11 @@ class LiveCalibration:
             self._finished = True
         self._alarm.cancel()
         self._done(result)
+
+
+def estimating() -> bool:
+    """Whether an estimate is still being computed in this process, wanted or not."""
+    return any(thread.name == THREAD for thread in threading.enumerate())
 
 
 def outcome(result: Result, file: str) -> tuple[bool, str]:

@@ -16,7 +16,7 @@ from lut_fuse_core.backends import BACKEND_NAMES
 from lut_fuse_core.backends.base import MOST_THREADS
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared import NormalizationConfig
-from lut_fuse_core.registration_file import check_registration_name
+from lut_fuse_core.registration_file import SUFFIXES
 
 Value = str | bool | int | float
 
@@ -419,11 +419,11 @@ class NodeParameters:
             self.normalization()
         except InputError as error:
             raise InputError(f"parameters 'normalization.*': {error}") from None
-        if self.calibration_file:
-            try:
-                check_registration_name(Path(self.calibration_file).expanduser())
-            except InputError as error:
-                raise InputError(f"parameter 'calibration.file': {error}") from None
+        if self.calibration_file and Path(self.calibration_file).suffix not in SUFFIXES:
+            raise InputError(
+                f"parameter 'calibration.file' is '{self.calibration_file}'; it must end in .json "
+                "or .yaml"
+            )
 
     def normalization(self) -> NormalizationConfig:
         """The infrared normalisation these parameters describe."""

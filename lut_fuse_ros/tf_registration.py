@@ -67,6 +67,8 @@ class TfRegistration:
             list(info.p) if self._rectified else None,
         )
         roi = info.roi  # of the unbinned sensor; empty means all of it
-        if roi.width and roi.height:
+        part = (roi.width, roi.height)
+        # A driver that names the size of the part twice has calibrated that.
+        if all(part) and part != (info.width, info.height):
             return camera.cropped_to(roi.x_offset, roi.y_offset, roi.width, roi.height)
         return camera

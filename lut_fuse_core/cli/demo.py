@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
 def _check_ours(bags: tuple[Path, Path], files: tuple[Path, Path]) -> None:
     """Raises InputError if somebody else's bags or files would be lost."""
     ours = {bag: (bag / DEMO_MARK).exists() for bag in bags}
-    ours |= dict.fromkeys(files, all(ours.values()))  # a demo writes all of them
+    ours |= dict.fromkeys(files, any(ours.values()))  # a demo writes all of them
     for path, made_here in ours.items():
         if path.exists() and not made_here:
             raise InputError(

@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +20,11 @@ import pytest
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.cli import main
-from lut_fuse_core.image_files import image_files
+from lut_fuse_core.image_files import image_files, read_infrared
+from lut_fuse_core.opencv_log import quiet
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
-from lut_fuse_core.video import write_video
+from lut_fuse_core.video import VideoReader, write_video
+from lut_fuse_core.video_container import is_cut_short
 
 HEIGHT, WIDTH = 48, 64
 SCENE = StreetScene(SceneConfig(width=WIDTH, height=HEIGHT, rate=10.0))
@@ -203,8 +206,8 @@ def test_a_video_of_odd_size_loses_nothing(tmp_path, suffix):
     assert last[5:, 60:].mean() > 240
 
 
-def pause(video: Path, after: int, seconds: float) -> None:
-    """Let an MP4 stand still after so many frames: its table of times gets two more entries."""
+def retime(video: Path, *runs: tuple[int, float]) -> None:
+    """Give the frames of an MP4 of 10 per second other times: so many, so many seconds long each."""
     data = video.read_bytes()
 
     def grown(start: int, end: int) -> bytes:
@@ -215,11 +218,12 @@ def pause(video: Path, after: int, seconds: float) -> None:
             if kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
                 body = grown(at + 8, at + size)
             elif kind == b"stts":
-                _, entries, count, step = struct.unpack(">IIII", body)
+                _, entries, count, tenth = struct.unpack(">IIII", body)
                 assert entries == 1
-                longer = step + round(step * seconds * 10)
-                table = (after - 1, step, 1, longer, count - after, step)
-                body = struct.pack(">II6I", 0, 3, *table)
+                assert count == sum(frames for frames, _ in runs)
+                body = struct.pack(">II", 0, len(runs))
+                for frames, seconds in runs:
+                    body += struct.pack(">II", frames, round(10 * seconds * tenth))
             elif kind == b"edts":
                 kind = b"free"  # it would end the video when it ended before
             content += struct.pack(">I4s", len(body) + 8, kind) + body
@@ -245,7 +249,7 @@ def test_frames_that_are_not_evenly_spaced_are_matched_by_their_own_times(
     infrared = hot if paused == "visible" else [*hot[:10], *hot[30:]]
     visible = flat(*[60] * (20 if paused == "visible" else 40))
     videos = written(tmp_path / "v.mp4", visible), written(tmp_path / "i.mp4", infrared)
-    pause(videos[0 if paused == "visible" else 1], 10, 2.0)
+    retime(videos[0 if paused == "visible" else 1], (9, 0.1), (1, 2.1), (10, 0.1))
     status, _, errors = lut_fuse(*videos, "-o", tmp_path / "f.avi")
     assert status == 0, errors
     levels = [float(frame.mean()) for frame in frames_of(tmp_path / "f.avi")]
@@ -258,6 +262,38 @@ def test_frames_that_are_not_evenly_spaced_are_matched_by_their_own_times(
         assert levels[20] == pytest.approx(60, abs=8), "infrared is a second old here"
 
 
+def test_a_video_that_slows_down_is_not_even(tmp_path):
+    """Every interval is near the average, but those in the middle are half a second early."""
+    video = written(tmp_path / "v.mp4", flat(*[60] * 40))
+    retime(video, (20, 0.05), (20, 0.1))
+    reader = VideoReader(video)
+    assert sum(1 for _ in reader) == 40
+    assert reader.uneven
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".mov"])
+@pytest.mark.parametrize("share", [0.3, 0.9, 1.0])
+def test_what_a_video_file_lacks_is_told_from_its_headers(tmp_path, suffix, share):
+    video = written(tmp_path / f"v{suffix}", GREY * 10)
+    content = video.read_bytes()
+    video.write_bytes(content[: round(share * len(content))])
+    assert is_cut_short(video) == (share < 1)
+
+
+def test_threads_leave_opencvs_reports_as_they_were():
+    logging = getattr(cv2.utils, "logging", cv2)
+    before = logging.getLogLevel()
+
+    def in_and_out(_: int) -> None:
+        for _ in range(2000):
+            with quiet():
+                pass
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(in_and_out, range(4)))
+    assert logging.getLogLevel() == before
+
+
 @pytest.mark.parametrize("side", ["v", "i"])
 def test_a_video_that_is_cut_short_is_named_and_no_success(lut_fuse, tmp_path, side):
     videos = [save_video(tmp_path / f"{name}.avi", GREY * 20, 10) for name in ("v", "i")]
@@ -265,7 +301,7 @@ def test_a_video_that_is_cut_short_is_named_and_no_success(lut_fuse, tmp_path, s
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     status, output, errors = lut_fuse(*videos, "-o", tmp_path / "f.avi", "--json")
     assert status == 1
-    assert re.search(rf"{side}\.avi can be read for \d\.\d of 10\.0 s", errors)
+    assert re.search(rf"{side}\.avi is cut short: it can be read for \d\.\d s", errors)
     assert len(json.loads(output)["damaged"]) == 1
 
 
@@ -420,13 +456,11 @@ def test_sizes_that_differ_are_both_said_and_can_be_resized(lut_fuse, pair, tmp_
     assert load(tmp_path / "f.png").shape == (HEIGHT, WIDTH, 3)
 
 
-@pytest.mark.parametrize("order", ["little", "big"])
-def test_an_image_that_says_it_wants_to_be_turned_is_refused(lut_fuse, pair, tmp_path, order):
-    """OpenCV turns TIFFs, and nothing else, though told not to; the partner would stay as it is."""
+def tiff(order: str, orientation: int) -> bytes:
     mark, words = {"little": (b"II*\0", "<"), "big": (b"MM\0*", ">")}[order]
     entries = [
         (256, 3, 1, WIDTH), (257, 3, 1, HEIGHT), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1),
-        (273, 4, 1, 8), (274, 3, 1, 3), (277, 3, 1, 1), (278, 3, 1, HEIGHT),
+        (273, 4, 1, 8), (274, 3, 1, orientation), (277, 3, 1, 1), (278, 3, 1, HEIGHT),
         (279, 4, 1, WIDTH * HEIGHT),
     ]  # fmt: skip
     directory = struct.pack(f"{words}H", len(entries))
@@ -434,9 +468,18 @@ def test_an_image_that_says_it_wants_to_be_turned_is_refused(lut_fuse, pair, tmp
         form = f"{words}HHIHxx" if kind == 3 else f"{words}HHII"
         directory += struct.pack(form, tag, kind, count, value)
     where = struct.pack(f"{words}I", 8 + GREY[0].size)
+    return mark + where + GREY[0].tobytes() + directory + bytes(4)
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_an_image_that_says_it_wants_to_be_turned_is_refused(lut_fuse, pair, tmp_path, order):
+    """OpenCV turns TIFFs, and nothing else, though told not to; the partner would stay as it is."""
     turned = tmp_path / "turned.tif"
-    turned.write_bytes(mark + where + GREY[0].tobytes() + directory + bytes(4))
+    turned.write_bytes(tiff(order, 3))
     assert "orientation of 3" in refused(lut_fuse, tmp_path / "f.png", pair[0], turned)
+    for upright in (0, 1, 9):  # 0 and 9 are not in the standard, and nobody turns them
+        turned.write_bytes(tiff(order, upright))
+        np.testing.assert_array_equal(read_infrared(turned), GREY[0])
 
 
 @pytest.mark.parametrize("letter", ["m", "\u6f22"])

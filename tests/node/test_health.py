@@ -95,6 +95,15 @@ def test_nobody_listening_is_no_fault():
             "the stamps of the visible images do not advance: nothing is published",
         ),
         (
+            {
+                "recent": changed_counts(published=0, repeated_stamps=1),
+                "fallback": "nothing",
+                "infrared_silence": 5.0,
+            },
+            Level.ERROR,
+            "no infrared images for 5.0 s",
+        ),
+        (
             {"recent": changed_counts(published=15, repeated_stamps=15, late=15)},
             Level.WARN,
             "50 % of the visible images repeat the stamp",
@@ -110,6 +119,11 @@ def test_what_is_wrong_decides_level_and_message(changes, level, words):
     found, message = assess(replace(GOOD, **changes))
     assert found == level
     assert words in message
+
+
+def test_repeated_stamps_are_no_fault_where_nobody_listens():
+    recent = changed_counts(published=0, repeated_stamps=30)
+    assert assess(replace(GOOD, watched=False, recent=recent))[0] == Level.OK
 
 
 def test_clocks_are_no_advice_where_images_cannot_be_read():

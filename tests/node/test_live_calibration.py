@@ -89,7 +89,6 @@ def test_an_unusable_pair_ends_it_with_a_reason():
 
 
 def test_the_estimate_ends_when_it_is_cancelled(monkeypatch):
-    """Python waits for it, so that no thread is inside OpenCV when the process ends."""
     working = threading.Event()
 
     def endless(pairs, progress):
@@ -101,11 +100,10 @@ def test_the_estimate_ends_when_it_is_cancelled(monkeypatch):
     calibration = LiveCalibration(1, NormalizationConfig(), Answer())
     calibration.offer(*flat_pair())
     assert working.wait(10)
-    thread = next(t for t in threading.enumerate() if t.name == "calibration")
-    assert not thread.daemon
+    assert live_calibration.estimating()
     calibration.cancel("enough")
-    thread.join(10)
-    assert not thread.is_alive()
+    next(t for t in threading.enumerate() if t.name == live_calibration.THREAD).join(10)
+    assert not live_calibration.estimating()
 
 
 def test_it_answers_once_even_if_cancelled_twice():

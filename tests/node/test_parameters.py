@@ -36,8 +36,7 @@ def test_the_default_normalisation_is_that_of_the_library():
         ("model", "", "'model' is empty"),
         ("registration.source", "file", "'registration.file' is empty"),
         ("normalization.high_percentile", 0.5, "percentiles must increase"),
-        ("calibration.file", "found.npy", "found.npy must end in .json or .yaml"),
-        ("calibration.file", "/no/such/folder/found.yaml", "no folder /no/such/folder"),
+        ("calibration.file", "found.npy", "'found.npy'; it must end in .json or .yaml"),
         ("no.such", 1, "no parameter 'no.such'"),
     ],
 )

@@ -25,6 +25,7 @@ def test_a_start_that_is_broken_off_ends_quietly(number, after):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # Where tests run in the background of a script, children ignore interrupts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdout.readline() == "begins\n"
@@ -32,5 +33,6 @@ def test_a_start_that_is_broken_off_ends_quietly(number, after):
     process.send_signal(number)
     output, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, output
-    assert "Traceback" not in output
+    # Callbacks of C libraries that Python interrupts print what they ignored; main must not.
+    assert 'File "<string>"' not in output
     assert "cannot start" not in output

@@ -23,7 +23,8 @@ MISTAKES = {
     "diagnostic_updater.period:=-1.0": "'diagnostic_updater.period' is -1.0; it must be",
     "diagnostic_updater.period:=.inf": "'diagnostic_updater.period' is inf; it must be",
     "diagnostic_updater.period:=.nan": "'diagnostic_updater.period' is nan; it must be",
-    "calibration.file:=found.npy": "found.npy must end in .json or .yaml",
+    "calibration.file:=found.npy": "'found.npy'; it must end in .json or .yaml",
+    "strength:=[1": "fusion_node: ",
     "diagnostic_updater.use_fqn:=1": "diagnostic_updater.use_fqn true",
 }
 
