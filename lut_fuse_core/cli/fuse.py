@@ -24,8 +24,8 @@ Fuse a visible and an infrared (thermal) image, two folders of them, or two vide
 
 The images of a pair show the same scene; infrared is 8 or 16 bits deep (PNG, TIFF, JPEG, ...).
 In folders, images with the same name belong together, whatever their suffix; those that cannot be
-used are reported and the others fused. Videos are matched by the times of their frames; a video that
-is cut short is fused as far as it goes, and the exit status is 1.
+used are reported and the others fused. Videos are matched by the times of their frames; one that is
+cut short is fused as far as it goes, and the exit status is 1.
 """
 
 EXAMPLES = """\

@@ -207,7 +207,7 @@ def test_a_video_of_odd_size_loses_nothing(tmp_path, suffix):
 
 
 def retime(video: Path, *runs: tuple[int, float]) -> None:
-    """Give the frames of an MP4 of 10 per second other times: so many, so many seconds long each."""
+    """Give the frames of an MP4, so far 10 per second, other times: (how many, seconds each)."""
     data = video.read_bytes()
 
     def grown(start: int, end: int) -> bytes:
