@@ -90,6 +90,7 @@ setup(
         "pyyaml>=6",
         "safetensors>=0.4",
         "rosbags>=0.11",
+        "ruamel.yaml>=0.17",
         "zstandard>=0.20",
         "mcap>=1.1",  # reads what is left of damaged recordings
         "tqdm>=4.60",

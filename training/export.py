@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 
 from lut_fuse_core import context, load_model, save_model
@@ -20,6 +19,7 @@ from lut_fuse_core.features import UInt8Array, luma
 from lut_fuse_core.input_ranges import with_input_ranges
 from lut_fuse_core.model import FusionModel
 from lut_fuse_core.onnx_export import encoder_to_onnx
+from lut_fuse_core.onnx_runtime import onnxruntime
 from training.mm_lut import MMLut
 
 MODEL, ENCODER = "model.safetensors", "encoder.onnx"

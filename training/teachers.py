@@ -152,7 +152,7 @@ def _settle(network: Any, path: Path, device: str) -> Teacher:
 
 
 def _onnx(path: Path) -> Any:
-    import onnxruntime
+    from lut_fuse_core.onnx_runtime import onnxruntime
 
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
-import onnxruntime
 
 from lut_fuse_core import features
 from lut_fuse_core.backends import cpu_kernel
@@ -18,6 +17,7 @@ from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair, check_process,
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.model import FloatArray, FusionModel
 from lut_fuse_core.onnx_export import encoder_to_onnx
+from lut_fuse_core.onnx_runtime import onnxruntime
 
 Result = TypeVar("Result")
 

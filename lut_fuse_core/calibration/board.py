@@ -86,7 +86,7 @@ class Board:
         if aruco is None or not hasattr(aruco, "CharucoDetector"):
             raise InputError(
                 f"charuco boards need OpenCV 4.7 or newer, this is {cv2.__version__}; use a "
-                "chessboard, or 'pip install -U opencv-python-headless'"
+                "chessboard, or calibrate with another computer: the file serves everywhere"
             )
         name = getattr(aruco, self.dictionary, None)
         if not isinstance(name, int):

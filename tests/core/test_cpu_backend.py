@@ -214,3 +214,17 @@ def test_a_forked_process_is_told_instead_of_waiting_for_ever() -> None:
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_no_robot_reports_to_the_maker_of_onnx_runtime() -> None:
+    program = (
+        "import os; from lut_fuse_core import load_model;"
+        "from lut_fuse_core.backends import create_backend;"
+        "create_backend('cpu', load_model('default'), 1);"
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    clean = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "1"

@@ -11,10 +11,10 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from lut_fuse_core.cli import evaluate as command
@@ -28,7 +28,7 @@ from lut_fuse_core.model_file import save_model
 from lut_fuse_core.report.plots import axis_ticks, strip_plot
 
 BLACK = np.zeros((64, 80), np.uint8)
-Image = np.ndarray[Any, np.dtype[np.uint8]]
+Image = npt.NDArray[np.uint8]
 Run = Callable[..., int]
 
 

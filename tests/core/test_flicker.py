@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from lut_fuse_core import Fuser
@@ -22,7 +22,7 @@ from lut_fuse_core.flicker import (
 from lut_fuse_core.infrared import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.synthetic import SceneConfig, SceneFrame, StreetScene
 
-Image = np.ndarray[Any, np.dtype[np.uint8]]
+Image = npt.NDArray[np.uint8]
 SHAPE = (48, 64)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from lut_fuse_core import Fuser
@@ -25,7 +26,7 @@ from lut_fuse_core.metrics import (
 
 TOLERANCE = 1e-3
 
-UInt8Image = np.ndarray[Any, np.dtype[np.uint8]]
+UInt8Image = npt.NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")

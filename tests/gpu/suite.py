@@ -73,6 +73,9 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, help=f"for all steps together ({SECONDS})"
     )
+    parser.add_argument(
+        "--only", metavar="WORD", default="", help="only steps whose names hold this, e.g. TensorRT"
+    )
     options = parser.parse_args()
     end = time.perf_counter() + options.seconds
     try:
@@ -83,6 +86,8 @@ def main() -> int:
     steps: list[Step] = []
     facts: dict[str, Any] = {}
     for name, work in planned(device, facts).items():
+        if options.only not in name:
+            continue
         left = end - time.perf_counter()
         if work is None:
             step = Step(name, "skipped", 0.0, reason)
@@ -120,8 +125,14 @@ def planned(device: GpuDevice | None, facts: dict[str, Any]) -> dict[str, Work |
         **{f"compute-sanitizer {tool}": partial(sanitizer_step, tool) for tool in SANITIZER_TOOLS},
         "training on the card": training_step,
         # Its engines take long to build: what needs none comes before.
-        "tests of TensorRT": partial(tensorrt_step, partial(card_tests_step, "tensorrt")),
-        "times of TensorRT": partial(tensorrt_step, partial(timing_step, tensorrt_times, facts)),
+        **{
+            name: partial(tensorrt_step, work)
+            for name, work in (
+                ("tests of TensorRT", partial(card_tests_step, "tensorrt and not int8")),
+                ("times of TensorRT", partial(timing_step, tensorrt_times, facts)),
+                ("tests of TensorRT in int8", partial(card_tests_step, "tensorrt and int8")),
+            )
+        },
     }
     return {
         **{name: work if device else None for name, work in card.items()},

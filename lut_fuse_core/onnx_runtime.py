@@ -1,0 +1,12 @@
+"""ONNX Runtime, told not to report to its maker, as official builds do by default."""
+
+from __future__ import annotations
+
+import os
+
+# It is read when the module is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime
+
+__all__ = ["onnxruntime"]
