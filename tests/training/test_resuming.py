@@ -106,7 +106,7 @@ def test_a_run_goes_on_in_another_precision(
     assert main([*command, "--resume"]) == 0
 
 
-@pytest.mark.parametrize("rate", ["1e20", "nan"])
+@pytest.mark.parametrize("rate", ["1e20", "1e38"])
 def test_a_run_that_diverges_says_so_and_keeps_its_last_good_checkpoint(
     pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path, rate: str,
     capsys: pytest.CaptureFixture[str],
