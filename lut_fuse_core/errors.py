@@ -22,6 +22,11 @@ class BackendUnavailableError(LutFuseError):
     """A backend cannot run on this machine or cannot execute this model."""
 
 
+def kind_of(value: object) -> str:
+    """Shape and number type of an array, or the type of anything else, for a sentence."""
+    return f"{getattr(value, 'shape', type(value))} {getattr(value, 'dtype', '')}".strip()
+
+
 def describe(error: OSError) -> str:
     """A refusal of the system as a sentence: what, and which file."""
     # Where a file was to be renamed, the second name is the one that the user knows.

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from lut_fuse_core.dead_pixels import DeadPixels
-from lut_fuse_core.errors import InputError
+from lut_fuse_core.errors import InputError, kind_of
 from lut_fuse_core.features import UInt8Array
 from lut_fuse_core.infrared_range import (
     GreyRange,
@@ -174,8 +174,7 @@ class InfraredNormalizer:
             or raw.dtype not in (np.uint8, np.uint16)
             or raw.size == 0
         ):
-            found = f"{getattr(raw, 'shape', type(raw))} {getattr(raw, 'dtype', '')}".strip()
-            raise InputError(f"infrared must be (H, W) uint8 or uint16, not {found}")
+            raise InputError(f"infrared must be (H, W) uint8 or uint16, not {kind_of(raw)}")
         layout = (raw.dtype, raw.shape)
         if self._layout not in (None, layout):
             self.reset()  # what was learnt from the other format would show this one black or white

@@ -47,7 +47,7 @@ class Homography:
             raise InputError("a homography must be 3x3 finite numbers")
         for size in (self.infrared_size, self.visible_size):
             if size is not None and not (size[0] > 0 and size[1] > 0):
-                raise InputError(f"a homography cannot be for images of {size[0]}x{size[1]} pixels")
+                raise InputError(f"an image of {size[0]}x{size[1]} pixels has no pixels to map")
         scale = np.abs(matrix).max()
         if scale == 0 or abs(np.linalg.det(matrix / scale)) < 1e-12:
             raise InputError("the homography is singular: it maps the image onto a line or a point")
@@ -136,12 +136,18 @@ class Registration:
         warp = self._compute(infrared_size, visible_size)
         self._warp, self._made_for = warp, self.config
         self.recomputed += 1
+        coverage = warp.coverage
+        self.covered = 1.0 if coverage is None else np.count_nonzero(coverage) / coverage.size
+        if not self.covered:
+            _log.warning(
+                "with this registration infrared sees no pixel of the visible image; is its matrix "
+                "or pose the wrong way round?"
+            )
         return warp
 
     def _compute(self, infrared_size: Size, visible_size: Size) -> Warp:
         transform = self.config.transform
         if transform is None:
-            self.covered = 1.0
             return Warp(visible_size, infrared_size)
         if isinstance(transform, Homography):
             matrix = transform.between(infrared_size, visible_size)
@@ -149,14 +155,6 @@ class Registration:
         else:
             positions = self._camera_map(transform, infrared_size, visible_size)
         coverage = coverage_of(positions, infrared_size, self.config.soft_edge)
-        self.covered = (
-            1.0 if coverage is None else float(np.count_nonzero(coverage) / coverage.size)
-        )
-        if not self.covered:
-            _log.warning(
-                "with this registration infrared sees no pixel of the visible image; is its matrix "
-                "or pose the wrong way round?"
-            )
         return Warp.from_positions(positions, infrared_size, coverage)
 
     def _camera_map(self, rig: CameraRig, infrared_size: Size, visible_size: Size) -> FloatArray:

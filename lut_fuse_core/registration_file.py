@@ -46,8 +46,6 @@ def load_registration(path: str | Path) -> Homography | CameraRig:
                 (int(data[name][0]), int(data[name][1])) if data.get(name) else None
                 for name in ("infrared_size", "visible_size")
             ]
-            if any(size is not None and min(size) < 1 for size in sizes):
-                raise InputError("an image size has no pixels")
             return Homography.from_array(np.asarray(data["homography"], np.float64), *sizes)
         if "infrared_from_visible" in data:
             return CameraRig.from_dict(data)

@@ -94,10 +94,10 @@ class VideoReader:
         """The time of the frame that was just read: as recorded, else by counting."""
         before, period = self._time, 1 / self.rate
         recorded = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        if self.frames_read == 0:
+        if not self.frames_read:
             self._start = recorded
-        self._time = recorded - self._start if self.frames_read else 0.0
-        if self.frames_read and not self._time > before:
+        self._time = recorded - self._start
+        if not self._time > before:
             self._time = before + period
         late = self._time - self.frames_read * period
         if (
@@ -132,9 +132,11 @@ class VideoWriter:
                 f"a frame of {frame.shape[1]}x{frame.shape[0]} comes after ones of "
                 f"{self._size[0]}x{self._size[1]}; a video has one size"
             )
-        even = cv2.copyMakeBorder(frame, *self._margin, cv2.BORDER_REPLICATE)
+        image = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+        if any(self._margin):
+            image = cv2.copyMakeBorder(image, *self._margin, cv2.BORDER_REPLICATE)
         with quiet():
-            self._writer.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
+            self._writer.write(image)
         self.written += 1
 
     def close(self) -> None:

@@ -43,9 +43,9 @@ def pairs_by_time(
     """
     frames = iter(infrared)
     current, following, served = next(frames, None), next(frames, None), -1.0
+    if current is None:
+        return
     for frame in visible:
-        if current is None:
-            return
         wanted = frame.time + clock_offset()
         while following is not None and following.time - wanted <= wanted - current.time:
             current, following = following, next(frames, None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from diagnostic_updater import Updater
 from rclpy.exceptions import InvalidParameterTypeException
 
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.pipeline import PipelineStatus
 from lut_fuse_ros.health import Level, Situation, assess
 from lut_fuse_ros.meters import LatencySummary, Statistics
 from lut_fuse_ros.qos import mismatches
@@ -135,18 +137,8 @@ class Diagnostics:
     def _notes(self) -> list[str]:
         node = self._node
         notes = [node.backend_note] if node.backend_note else []
-        if node.pipeline is not None and node.pipeline.status.replaced:
-            notes.append(node.pipeline.status.replaced)
-        if node.pipeline is not None and node.pipeline.status.stopped:
-            notes.append(
-                "the infrared camera sends the same image again and again, as if it hung "
-                "(normalization.shutter: false if it may)"
-            )
-        if node.pipeline is not None and not node.pipeline.status.covered:
-            notes.append(
-                "as registered, infrared sees no pixel of the visible image; its matrix or pose "
-                "may be the wrong way round"
-            )
+        if node.pipeline is not None:
+            notes += _pipeline_notes(node.pipeline.status)
         if node.registration is not None and node.registration.missing:
             known = node.worker is not None and node.worker.registered
             consequence = "as registered before" if known else "not registered, so without infrared"
@@ -156,6 +148,21 @@ class Diagnostics:
         topics = [endpoint.topic_name for endpoint in endpoints]
         notes += sorted(set(mismatches(node, topics)))
         return notes
+
+
+def _pipeline_notes(seen: PipelineStatus) -> Iterator[str]:
+    if seen.replaced:
+        yield seen.replaced
+    if seen.stopped:
+        yield (
+            "the infrared camera sends the same image again and again, as if it hung "
+            "(normalization.shutter: false if it may)"
+        )
+    if not seen.covered:
+        yield (
+            "as registered, infrared sees no pixel of the visible image; its matrix or pose may be "
+            "the wrong way round"
+        )
 
 
 def _check_period(node: FusionNode) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from lut_fuse_ros.parameters import LARGEST_OFFSET
+
 DROPPED_SHARE = 0.05
 """Share of pairs given up above which the node is too slow for its cameras."""
 
@@ -23,9 +25,6 @@ REPEATED_SHARE = 0.05
 
 STANDING_SHARE = 0.9
 """The same, above which its time stands still."""
-
-LARGEST_OFFSET = 10.0
-"""Seconds that sync.infrared_offset can make up for."""
 
 ALONE_SHARE = 0.2
 """Share of published images without infrared above which the user should know."""

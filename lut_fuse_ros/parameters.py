@@ -20,6 +20,9 @@ from lut_fuse_core.registration_file import SUFFIXES
 
 Value = str | bool | int | float
 
+LARGEST_OFFSET = 10.0
+"""Seconds that sync.infrared_offset can make up for."""
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -206,8 +209,8 @@ class NodeParameters:
         0.0,
         "Seconds by which the infrared clock is ahead of the visible clock; taken off the "
         "infrared stamps before pairing.",
-        minimum=-10.0,
-        maximum=10.0,
+        minimum=-LARGEST_OFFSET,
+        maximum=LARGEST_OFFSET,
         dynamic=True,
     )
     sync_estimate_offset: bool = _parameter(

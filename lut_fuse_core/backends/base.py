@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from lut_fuse_core.errors import BackendUnavailableError, InputError
+from lut_fuse_core.errors import BackendUnavailableError, InputError, kind_of
 from lut_fuse_core.features import UInt8Array
 
 if TYPE_CHECKING:
@@ -174,5 +174,4 @@ def check_visible(
 def _check_image(name: str, array: UInt8Array, dimensions: int) -> None:
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != dimensions:
         wanted = "(H, W, 3)" if dimensions == 3 else "(H, W)"
-        found = f"{getattr(array, 'shape', type(array))} {getattr(array, 'dtype', '')}".strip()
-        raise InputError(f"the {name} image must be a {wanted} uint8 array, not {found}")
+        raise InputError(f"the {name} image must be a {wanted} uint8 array, not {kind_of(array)}")
