@@ -40,7 +40,7 @@ def share(folder):
 # A plain C library loaded with ctypes. Optional: without a compiler the `cpu` backend serves. It
 # needs no -march: the instruction set is chosen at run time.
 native = Extension(
-    "lut_fuse_core.backends._native",
+    "lut_fuse_core.native._native",
     sources=sources("*.cpp"),
     depends=sources("*.h", "*.hpp", "*.inl"),
     include_dirs=[str(NATIVE.relative_to(HERE))],
@@ -56,8 +56,8 @@ native = Extension(
 # setuptools.build_meta, would put names as general as these on the PATH.
 nodes = [
     "fusion_node = lut_fuse_ros.fusion_node:main",
-    "synthetic_cameras = lut_fuse_ros.synthetic_cameras:main",
-    "benchmark = lut_fuse_ros.benchmark:main",
+    "synthetic_cameras = lut_fuse_ros.tools.synthetic_cameras:main",
+    "benchmark = lut_fuse_ros.tools.benchmark:main",
 ]
 built_by_pip = "setuptools.build_meta" in sys.modules
 
@@ -72,9 +72,13 @@ setup(
     maintainer_email="maintainers@lut-fuse.invalid",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=find_packages(include=["lut_fuse_core*", "lut_fuse_ros*", "training*"]),
+    packages=[
+        *find_packages(include=["lut_fuse_core*", "lut_fuse_ros*"]),
+        *(f"lut_fuse_{name}" for name in find_packages(include=["training*"])),
+    ],
+    package_dir={"lut_fuse_training": "training"},  # so general a name is not installed
     ext_modules=[native],
-    package_data={"lut_fuse_core": ["models/*", "cuda/*", "py.typed"]},
+    package_data={"lut_fuse_core": ["models/*", "backends/gpu/kernels/*", "py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -113,12 +117,12 @@ setup(
     entry_points={
         "console_scripts": [
             "lut-fuse = lut_fuse_core.cli:main",
-            "lut-fuse-train = training.__main__:main",
+            "lut-fuse-train = lut_fuse_training.__main__:main",
             *([] if built_by_pip else nodes),
         ],
         "lut_fuse.extensions": [
-            "import_published = training.published:import_published",
-            "published_backend = training.published:PublishedBackend",
+            "import_published = lut_fuse_training.networks.published:import_published",
+            "published_backend = lut_fuse_training.networks.published:PublishedBackend",
         ],
     },
     zip_safe=False,

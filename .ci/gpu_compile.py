@@ -11,8 +11,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from lut_fuse_core.backends.gpu_source import cuda_source, plan_kernels
-from lut_fuse_core.model_file import load_model
+from lut_fuse_core.backends.gpu.source import cuda_source, plan_kernels
+from lut_fuse_core.model.file import load_model
 
 VARIANTS = (("fp16", "cache"), ("fp16", "shared"), ("fp16", "texture"), ("fp32", "cache"))
 """Precision, and where the lattice is read."""

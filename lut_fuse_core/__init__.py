@@ -2,8 +2,8 @@
 
 from lut_fuse_core.errors import BackendUnavailableError, InputError, LutFuseError, ModelError
 from lut_fuse_core.fuser import Fuser
-from lut_fuse_core.model import FusionModel
-from lut_fuse_core.model_file import load_model, save_model
+from lut_fuse_core.model.file import load_model, save_model
+from lut_fuse_core.model.fusion_model import FusionModel
 
 __version__ = "0.1.0"
 

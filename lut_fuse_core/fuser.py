@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from lut_fuse_core.backends import create_backend, fastest_without_gpu
-from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.model import FusionModel
-from lut_fuse_core.model_file import load_model
+from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.file import load_model
+from lut_fuse_core.model.fusion_model import FusionModel
 
 
 class Fuser:
@@ -62,7 +62,7 @@ class Fuser:
         strength: 0 (visible image only) to 1 (full fusion).
         coverage: ``(H, W) uint8``, 255 where infrared is valid, 0 where it is not; None for all.
         ambient: grey levels to take for how bright the scene is, from 0 on; None measures it
-            (`lut_fuse_core.features.ambient`). Matters to models with `DarkScenes` only.
+            (`lut_fuse_core.model.features.ambient`). Matters to models with `DarkScenes` only.
         out: where to write, ``(H, W, 3) uint8`` C-contiguous; None allocates.
 
         Returns ``(H, W, 3) uint8``, RGB. Raises InputError for unsuitable arrays.

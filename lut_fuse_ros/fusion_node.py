@@ -18,24 +18,24 @@ from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
-from lut_fuse_core.camera import CameraRig
 from lut_fuse_core.errors import InputError, LutFuseError
-from lut_fuse_core.pipeline import FusionPipeline
-from lut_fuse_core.registration import Homography
-from lut_fuse_core.registration_file import check_registration_name
-from lut_fuse_ros.core_log import CoreLog
-from lut_fuse_ros.declaration import declare_parameters, on_change
-from lut_fuse_ros.diagnostics import Diagnostics
-from lut_fuse_ros.live_calibration import LiveCalibration, estimating, outcome
-from lut_fuse_ros.meters import Statistics
-from lut_fuse_ros.middleware import room_for_images
-from lut_fuse_ros.output import Output
-from lut_fuse_ros.pairing import Pairing
-from lut_fuse_ros.parameters import NodeParameters
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
+from lut_fuse_core.registration.camera import CameraRig
+from lut_fuse_core.registration.file import check_registration_name
+from lut_fuse_core.registration.registration import Homography
+from lut_fuse_ros.diagnostics.meters import Statistics
+from lut_fuse_ros.diagnostics.reporter import Diagnostics
+from lut_fuse_ros.frames.output import Output
+from lut_fuse_ros.frames.pairing import Pairing
+from lut_fuse_ros.frames.worker import Worker
+from lut_fuse_ros.middleware.core_log import CoreLog
+from lut_fuse_ros.middleware.cyclonedds import room_for_images
+from lut_fuse_ros.middleware.qos import profile
+from lut_fuse_ros.middleware.transitions import refuse_impossible_transitions
+from lut_fuse_ros.parameters.declaration import declare_parameters, on_change
+from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, set_transform, warm_up
-from lut_fuse_ros.qos import profile
-from lut_fuse_ros.transitions import refuse_impossible_transitions
-from lut_fuse_ros.worker import Worker
+from lut_fuse_ros.registration.live_calibration import LiveCalibration, estimating, outcome
 
 Result = TransitionCallbackReturn
 REGISTRATION_PERIOD = 1.0
@@ -89,7 +89,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
             if self._calibrated is not None:
                 set_transform(self.pipeline, self._calibrated)
             if self.parameters.registration_source == "tf":
-                from lut_fuse_ros.tf_registration import TfRegistration
+                from lut_fuse_ros.registration.tf import TfRegistration
 
                 rectified = self.parameters.registration_rectified
                 self.registration = TfRegistration(self, rectified=rectified)

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 
 from lut_fuse_core.backends.base import usable_cores
-from lut_fuse_core.backends.gpu_options import GpuOptions
-from lut_fuse_core.camera import CameraRig
+from lut_fuse_core.backends.gpu.options import GpuOptions
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.registration import Homography, RegistrationConfig, Size
-from lut_fuse_core.registration_file import load_registration
-from lut_fuse_ros.parameters import NodeParameters
+from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.registration.camera import CameraRig
+from lut_fuse_core.registration.file import load_registration
+from lut_fuse_core.registration.registration import Homography, RegistrationConfig, Size
+from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 WARM_UP_SIZE = (640, 480)
 

@@ -10,8 +10,8 @@ import pytest
 from random_models import random_model
 
 from lut_fuse_core.cli import main
-from lut_fuse_core.model import FusionModel
-from lut_fuse_core.model_file import save_model
+from lut_fuse_core.model.file import save_model
+from lut_fuse_core.model.fusion_model import FusionModel
 
 ToolResult = tuple[int, str, str]
 

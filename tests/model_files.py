@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from lut_fuse_core.model_file import HEADER_KEY, tensor_hash
+from lut_fuse_core.model.file import HEADER_KEY, tensor_hash
 
 
 def rewrite(

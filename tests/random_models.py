@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lut_fuse_core.model import (
+from lut_fuse_core.model.fusion_model import (
     INPUT_CHANNELS,
     Axis,
     ContextEncoder,

@@ -8,7 +8,7 @@ import sys
 
 from lut_fuse_core.errors import InputError, LutFuseError, describe
 
-COMMANDS = ("teacher", "distil", "fuse", "export", "quantise", "ablate")
+COMMANDS = ("teacher", "distil", "fuse", "export", "quantize", "ablate")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        importlib.import_module(f"training.cli.{name}").add_parser(subparsers)
+        importlib.import_module(f"{__package__}.cli.{name}").add_parser(subparsers)
     return parser
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from lut_fuse_core.errors import BackendUnavailableError, InputError, kind_of
-from lut_fuse_core.features import UInt8Array
+from lut_fuse_core.model.features import UInt8Array
 
 if TYPE_CHECKING:
-    from lut_fuse_core.infrared_range import RawInfrared
-    from lut_fuse_core.warp import Warp
+    from lut_fuse_core.infrared.gray_range import RawInfrared
+    from lut_fuse_core.registration.warp import Warp
 
 MOST_THREADS = 256
 """CPU threads that a backend may be given."""

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lut_fuse_core import features
 from lut_fuse_core.backends import cpu_kernel
 from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair, check_process, usable_cores
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.model import FloatArray, FusionModel
-from lut_fuse_core.onnx_export import encoder_to_onnx
-from lut_fuse_core.onnx_runtime import onnxruntime
+from lut_fuse_core.model import features
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.fusion_model import FloatArray, FusionModel
+from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
+from lut_fuse_core.model.onnx_runtime import onnxruntime
 
 Result = TypeVar("Result")
 

@@ -13,8 +13,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from lut_fuse_core.compiled import compiled
-from lut_fuse_core.features import LUMA_WEIGHTS
+from lut_fuse_core.jit import compiled
+from lut_fuse_core.model.features import LUMA_WEIGHTS
 
 f32 = np.float32
 u32 = np.uint32

@@ -7,13 +7,13 @@ import logging
 from dataclasses import dataclass
 
 from lut_fuse_core.backends.base import MOST_THREADS, Backend
-from lut_fuse_core.backends.gpu_options import DEFAULT_OPTIONS, GpuOptions
+from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.errors import BackendUnavailableError, InputError
-from lut_fuse_core.model import FusionModel
+from lut_fuse_core.model.fusion_model import FusionModel
 
 _CLASSES = {
-    "cuda": "lut_fuse_core.backends.cuda:CudaBackend",
-    "tensorrt": "lut_fuse_core.backends.tensorrt:TensorRtBackend",
+    "cuda": "lut_fuse_core.backends.gpu.cuda:CudaBackend",
+    "tensorrt": "lut_fuse_core.backends.gpu.tensorrt:TensorRtBackend",
     "native": "lut_fuse_core.backends.native:NativeBackend",
     "cpu": "lut_fuse_core.backends.cpu:CpuBackend",
     "reference": "lut_fuse_core.backends.reference:ReferenceBackend",
@@ -73,8 +73,8 @@ def backend_statuses(model: FusionModel) -> list[BackendStatus]:
 
 def _automatic(model: FusionModel, threads: int | None, gpu: GpuOptions) -> Backend:
     """The fastest backend that works; leaving a GPU unused is worth a warning."""
-    from lut_fuse_core.backends.gpu_choice import faster_backend
-    from lut_fuse_core.backends.gpu_device import gpu_is_there
+    from lut_fuse_core.backends.gpu.choice import faster_backend
+    from lut_fuse_core.backends.gpu.device import gpu_is_there
 
     try:
         return faster_backend(model, gpu, lambda name: _create(name, model, threads, gpu))

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from rosbags.interfaces import Connection
 
 from lut_fuse_core.bag.camera_infos import CameraInfos
-from lut_fuse_core.bag.images import (
+from lut_fuse_core.bag.image_messages import (
     infrared_pixels,
     look,
     parse_message,
@@ -37,11 +37,11 @@ from lut_fuse_core.bag.writer import (
     offered_qos,
     write_bag,
 )
-from lut_fuse_core.encodings import compressed_fields, image_fields
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.pairing import NANOSECONDS, Pair, StampPairer
-from lut_fuse_core.pipeline import FusionPipeline
+from lut_fuse_core.io.ros_messages import compressed_fields, image_fields
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
+from lut_fuse_core.sync.pairing import NANOSECONDS, Pair, StampPairer
 
 WAITING = 128 << 20
 """Bytes of images that may wait for their partners on one side, ..."""

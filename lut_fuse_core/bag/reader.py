@@ -20,7 +20,7 @@ from ruamel.yaml.error import YAMLError
 
 from lut_fuse_core.bag.salvage import SalvagedMcap, SalvagedSqlite
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.natural_order import natural
+from lut_fuse_core.io.natural_order import natural
 
 Message = tuple[Connection, int, bytes]
 """The connection a message belongs to, when it was recorded (nanoseconds), its CDR bytes."""

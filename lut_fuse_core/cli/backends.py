@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from lut_fuse_core.backends import BackendStatus, backend_statuses
-from lut_fuse_core.model_file import load_model
+from lut_fuse_core.model.file import load_model
 
 _DESCRIPTION = """\
 List every backend (a way to run a model) with whether it works here, and if not, why.

@@ -10,20 +10,20 @@ from itertools import chain
 from pathlib import Path
 
 from lut_fuse_core.bag import BagOptions, fuse_bag
-from lut_fuse_core.bag.images import infrared_images, visible_images
-from lut_fuse_core.bag.street import INFRARED_TOPIC, VISIBLE_TOPIC, record_street
+from lut_fuse_core.bag.demo_recording import INFRARED_TOPIC, VISIBLE_TOPIC, record_street
+from lut_fuse_core.bag.image_messages import infrared_images, visible_images
 from lut_fuse_core.bag.writer import DEMO_MARK
+from lut_fuse_core.cli.contact_sheet import contact_sheet, side_by_side
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
-from lut_fuse_core.contact_sheet import contact_sheet, side_by_side
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.image_files import write_image
-from lut_fuse_core.infrared import InfraredNormalizer
-from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer
+from lut_fuse_core.io.image_files import write_image
+from lut_fuse_core.io.video import write_video
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
 from lut_fuse_core.synthetic import SceneConfig
-from lut_fuse_core.video import write_video
 
 DESCRIPTION = """\
 Show the fusion at work on a made-up night street: nothing else is needed.

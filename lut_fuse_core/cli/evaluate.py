@@ -17,9 +17,8 @@ from tqdm import tqdm
 from lut_fuse_core import Fuser, __version__
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends import BACKEND_NAMES
-from lut_fuse_core.dataset import SPLITS, Dataset, PairFiles, find_dataset, read_visible
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.evaluation import (
+from lut_fuse_core.evaluation.evaluate import (
     METHODS,
     Evaluation,
     FuseFiles,
@@ -30,9 +29,10 @@ from lut_fuse_core.evaluation import (
     fused_in,
     select,
 )
-from lut_fuse_core.flicker import BoolArray
-from lut_fuse_core.metrics import METRIC_MEANINGS, METRIC_NAMES
-from lut_fuse_core.report import Subject, render_page
+from lut_fuse_core.evaluation.flicker import BoolArray
+from lut_fuse_core.evaluation.metrics import METRIC_MEANINGS, METRIC_NAMES
+from lut_fuse_core.evaluation.report import Subject, render_page
+from lut_fuse_core.io.dataset import SPLITS, Dataset, PairFiles, find_dataset, read_visible
 
 NAMED_PROBLEMS = 5
 """How many of the pairs that were left out are named on the terminal."""

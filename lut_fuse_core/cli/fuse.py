@@ -13,11 +13,11 @@ from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.files import FilesReport, fuse_files
-from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.time_offset import ClockOffset
-from lut_fuse_core.video import VIDEO_SUFFIXES
-from lut_fuse_core.video_pairs import find_video_offset
+from lut_fuse_core.files.fusing import FilesReport, fuse_files
+from lut_fuse_core.files.video_pairs import find_video_offset
+from lut_fuse_core.io.video import VIDEO_SUFFIXES
+from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.sync.clock_offset import ClockOffset
 
 DESCRIPTION = """\
 Fuse a visible and an infrared (thermal) image, two folders of them, or two videos.

@@ -11,14 +11,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lut_fuse_core.dataset import PairFiles, find_dataset
+from lut_fuse_core.cli.extensions import load_extension
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.evaluation import file_normalizer, load_pair
-from lut_fuse_core.extensions import load_extension
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.input_ranges import chosen_pairs, with_input_ranges
-from lut_fuse_core.model_export import export_model, summary
-from lut_fuse_core.model_file import load_model, model_path, save_model
+from lut_fuse_core.evaluation.evaluate import file_normalizer, load_pair
+from lut_fuse_core.io.dataset import PairFiles, find_dataset
+from lut_fuse_core.model.export import export_model, summary
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.file import load_model, model_path, save_model
+from lut_fuse_core.model.int8_ranges import chosen_pairs, with_input_ranges
 
 _IMPORT_DESCRIPTION = """\
 Turn the two files that the authors of LUT-Fuse published (fine_tuned_lut.npy and

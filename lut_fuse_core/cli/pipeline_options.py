@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 
 from lut_fuse_core.backends import BACKEND_NAMES
-from lut_fuse_core.camera import CameraRig
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.infrared import NormalizationConfig
-from lut_fuse_core.pipeline import PipelineConfig
-from lut_fuse_core.registration import Homography, RegistrationConfig
-from lut_fuse_core.registration_file import load_registration, load_rig
+from lut_fuse_core.infrared.normalizer import NormalizationConfig
+from lut_fuse_core.pipeline.pipeline import PipelineConfig
+from lut_fuse_core.registration.camera import CameraRig
+from lut_fuse_core.registration.file import load_registration, load_rig
+from lut_fuse_core.registration.registration import Homography, RegistrationConfig
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:

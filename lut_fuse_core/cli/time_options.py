@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.time_offset import ACCURACY, ClockOffset
+from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.sync.clock_offset import ACCURACY, ClockOffset
 
 
 def add_time_arguments(parser: argparse.ArgumentParser, infrared_age: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from host_cupy import HostModule, HostStream, host_cupy
 
-from lut_fuse_core.backends.gpu_device import (
+from lut_fuse_core.backends.gpu.device import (
     GpuDevice,
     Launch,
     compile_kernels,
@@ -16,15 +16,15 @@ from lut_fuse_core.backends.gpu_device import (
     fuse_launch,
     prepare_launch,
 )
-from lut_fuse_core.backends.gpu_frame import InfraredSource
-from lut_fuse_core.backends.gpu_lattice import GpuLattice
-from lut_fuse_core.backends.gpu_sensor import HeldSensor
-from lut_fuse_core.backends.gpu_source import KernelPlan, cuda_source
-from lut_fuse_core.backends.gpu_tensors import pack_encoder
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.infrared_range import RawInfrared
-from lut_fuse_core.model import FloatArray, FusionModel
-from lut_fuse_core.warp import Warp
+from lut_fuse_core.backends.gpu.fuser import InfraredSource
+from lut_fuse_core.backends.gpu.lattice import GpuLattice
+from lut_fuse_core.backends.gpu.packing import pack_encoder
+from lut_fuse_core.backends.gpu.raw_infrared import HeldSensor
+from lut_fuse_core.backends.gpu.source import KernelPlan, cuda_source
+from lut_fuse_core.infrared.gray_range import RawInfrared
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.fusion_model import FloatArray, FusionModel
+from lut_fuse_core.registration.warp import Warp
 
 
 class HostKernels:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.calibration.blocks import Blocks, correlate_blocks
-from lut_fuse_core.calibration.information import inform_blocks
-from lut_fuse_core.calibration.oriented import ChannelSettings
-from lut_fuse_core.calibration.pairs import _disagreements
+from lut_fuse_core.calibration.edge_channels import ChannelSettings
+from lut_fuse_core.calibration.from_pairs import _disagreements
+from lut_fuse_core.calibration.mutual_information import inform_blocks
 from lut_fuse_core.calibration.views import Views, bring_together
 
 SHIFT = np.array([3, -2])

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.calibration.board import Board, detect
-from lut_fuse_core.calibration.picture import board_picture
-from lut_fuse_core.calibration.rig import BoardCalibration, calibrate_from_board
-from lut_fuse_core.camera import CameraModel, CameraRig, Pose
+from lut_fuse_core.calibration.from_board import BoardCalibration, calibrate_from_board
+from lut_fuse_core.calibration.overlays import board_picture
 from lut_fuse_core.cli import main
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.registration_file import (
+from lut_fuse_core.registration.camera import CameraModel, CameraRig, Pose
+from lut_fuse_core.registration.file import (
     load_camera_info,
     load_registration,
     save_camera_info,

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from lut_fuse_core.calibration.pairs import PairsCalibration, calibrate_from_pairs
+from lut_fuse_core.calibration.from_pairs import PairsCalibration, calibrate_from_pairs
 from lut_fuse_core.calibration.search import corners, map_points
 from lut_fuse_core.cli import main
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.image_files import read_infrared, read_visible
-from lut_fuse_core.infrared import InfraredNormalizer
-from lut_fuse_core.registration_file import load_registration
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer
+from lut_fuse_core.io.image_files import read_infrared, read_visible
+from lut_fuse_core.registration.file import load_registration
 from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
 
 TRUE = np.array([[1.62, 0.05, -60], [-0.04, 1.6, -35], [2e-5, -3e-5, 1]])

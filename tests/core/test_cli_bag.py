@@ -25,7 +25,7 @@ from rosbags.rosbag2 import CompressionMode
 from ruamel.yaml import YAML
 
 from lut_fuse_core import Fuser
-from lut_fuse_core.bag.street import record_street
+from lut_fuse_core.bag.demo_recording import record_street
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 HEIGHT, WIDTH, PAIRS = 48, 64, 6

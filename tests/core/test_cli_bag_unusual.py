@@ -20,7 +20,7 @@ from mcap.reader import make_reader
 from mcap.writer import Writer
 from ruamel.yaml import YAML
 
-from lut_fuse_core.bag.clock import find_clock_offset
+from lut_fuse_core.bag.clock_offset import find_clock_offset
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 VISIBLE, INFRARED, INFO = "/visible/image_raw", "/infrared/image_raw", "/visible/camera_info"

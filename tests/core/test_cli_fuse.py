@@ -20,11 +20,11 @@ import pytest
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.cli import main
-from lut_fuse_core.image_files import image_files, read_infrared
-from lut_fuse_core.opencv_log import quiet
+from lut_fuse_core.io.image_files import image_files, read_infrared
+from lut_fuse_core.io.opencv_log import quiet
+from lut_fuse_core.io.video import VideoReader, write_video
+from lut_fuse_core.io.video_container import is_cut_short
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
-from lut_fuse_core.video import VideoReader, write_video
-from lut_fuse_core.video_container import is_cut_short
 
 HEIGHT, WIDTH = 48, 64
 SCENE = StreetScene(SceneConfig(width=WIDTH, height=HEIGHT, rate=10.0))
@@ -310,7 +310,7 @@ def test_a_video_that_the_disk_has_no_room_for_is_not_left_in_part(tmp_path, suf
     target = tmp_path / f"f{suffix}"
     program = (
         "import resource, signal, sys; import numpy as np; from pathlib import Path;"
-        "from lut_fuse_core.video import write_video;"
+        "from lut_fuse_core.io.video import write_video;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000));"
         "noise = np.random.default_rng(0).integers(0, 256, (9, 240, 320, 3), dtype=np.uint8)\n"

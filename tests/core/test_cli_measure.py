@@ -10,9 +10,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from lut_fuse_core import FusionModel, context, extensions, load_model, save_model
+from lut_fuse_core import FusionModel, load_model, save_model
 from lut_fuse_core.backends import BACKEND_NAMES
-from lut_fuse_core.cli import main
+from lut_fuse_core.cli import extensions, main
+from lut_fuse_core.model import context
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> object:

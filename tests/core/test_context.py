@@ -9,10 +9,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from lut_fuse_core import context, onnx_graph
-from lut_fuse_core.features import luma
-from lut_fuse_core.model import FusionModel
-from lut_fuse_core.onnx_export import encoder_to_onnx
+from lut_fuse_core.model import context, onnx_graph
+from lut_fuse_core.model.features import luma
+from lut_fuse_core.model.fusion_model import FusionModel
+from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 
 MakeModel = Callable[..., FusionModel]
 

@@ -21,9 +21,9 @@ from lut_fuse_core import InputError, load_model
 from lut_fuse_core.backends.cpu import CpuBackend
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.backends.registry import create_backend
-from lut_fuse_core.compiled import compiled
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.model import GradientSpec
+from lut_fuse_core.jit import compiled
+from lut_fuse_core.model.fusion_model import GradientSpec
 
 MODELS = {
     "stride 1": random_model(1),

@@ -14,14 +14,15 @@ from host_cupy import COMPILER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lut_fuse_core import context
-from lut_fuse_core.backends.gpu_check import agreement, check_pair_of_images
-from lut_fuse_core.backends.gpu_options import Precision
-from lut_fuse_core.backends.gpu_source import LatticePlace, plan_kernels
+from lut_fuse_core.backends.gpu.options import Precision
+from lut_fuse_core.backends.gpu.self_check import agreement, check_pair_of_images
+from lut_fuse_core.backends.gpu.source import LatticePlace, plan_kernels
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.model import (
+from lut_fuse_core.model import context
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.file import load_model
+from lut_fuse_core.model.fusion_model import (
     AXIS_NAMES,
     INPUT_CHANNELS,
     Axis,
@@ -32,8 +33,7 @@ from lut_fuse_core.model import (
     FusionModel,
     GradientSpec,
 )
-from lut_fuse_core.model_file import load_model
-from lut_fuse_core.warp import Warp
+from lut_fuse_core.registration.warp import Warp
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
 
@@ -346,7 +346,7 @@ def test_a_narrow_encoder_gets_a_larger_tile_than_a_wide_one(precision: Precisio
 
 
 def test_the_sources_include_nothing_that_a_bare_machine_lacks() -> None:
-    folder = Path(plan_kernels.__code__.co_filename).parents[1] / "cuda"
+    folder = Path(plan_kernels.__code__.co_filename).parent / "kernels"
     for file in folder.iterdir():
         device, _, host = file.read_text(encoding="utf-8").partition("#else")
         assert "#include <" not in device, file.name
@@ -363,6 +363,6 @@ def unmarked_functions(code: str) -> list[str]:
 def test_every_function_says_where_it_runs() -> None:
     """NVRTC, unlike nvcc, refuses functions that belong to the host by default."""
     assert unmarked_functions("constexpr int larger(int a, int b) { return a > b ? a : b; }")
-    folder = Path(plan_kernels.__code__.co_filename).parents[1] / "cuda"
+    folder = Path(plan_kernels.__code__.co_filename).parent / "kernels"
     for file in folder.iterdir():
         assert unmarked_functions(file.read_text(encoding="utf-8")) == [], file.name

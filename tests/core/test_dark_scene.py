@@ -12,11 +12,11 @@ from model_files import rewrite
 from random_models import DARK_LEVELS, random_model
 
 from lut_fuse_core import Fuser, InputError, ModelError, load_model, save_model
-from lut_fuse_core.backends.gpu_source import plan_kernels
+from lut_fuse_core.backends.gpu.source import plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.features import ambient
-from lut_fuse_core.model import DarkScenes, FusionModel
-from lut_fuse_core.model_export import export_model
+from lut_fuse_core.model.export import export_model
+from lut_fuse_core.model.features import ambient
+from lut_fuse_core.model.fusion_model import DarkScenes, FusionModel
 
 BACKENDS = ("reference", "cpu", "native")
 
@@ -156,7 +156,7 @@ def test_a_program_that_knows_no_dark_scenes_refuses_only_models_that_have_them(
 ) -> None:
     for model, name in ((dark, "dark"), (replace(dark, dark=None), "plain")):
         save_model(model, tmp_path / f"{name}.safetensors")
-    monkeypatch.setattr("lut_fuse_core.model_file.FORMAT_VERSION", 1)
+    monkeypatch.setattr("lut_fuse_core.model.file.FORMAT_VERSION", 1)
     load_model(tmp_path / "plain.safetensors")
     with pytest.raises(ModelError, match="upgrade"):
         load_model(tmp_path / "dark.safetensors")
@@ -166,7 +166,7 @@ def test_a_file_whose_levels_mean_something_else_is_refused(
     dark: FusionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("lut_fuse_core.model_file.FORMAT_VERSION", 2)
+        patch.setattr("lut_fuse_core.model.file.FORMAT_VERSION", 2)
         save_model(dark, tmp_path / "old.safetensors")
     with pytest.raises(ModelError, match="train it again"):
         load_model(tmp_path / "old.safetensors")

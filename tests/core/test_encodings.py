@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lut_fuse_core.encodings import (
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.ros_messages import (
     LAYOUTS,
     compressed_fields,
     decode_compressed_infrared,
@@ -19,7 +20,6 @@ from lut_fuse_core.encodings import (
     decode_visible,
     image_fields,
 )
-from lut_fuse_core.errors import InputError
 
 HEIGHT, WIDTH = 6, 8
 RNG = np.random.default_rng(1)

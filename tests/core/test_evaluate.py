@@ -18,14 +18,14 @@ import numpy.typing as npt
 import pytest
 
 from lut_fuse_core.cli import evaluate as command
-from lut_fuse_core.dataset import PairFiles, find_dataset
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.evaluation import METHODS, SequenceMeters, evaluate, load_pair, select
-from lut_fuse_core.infrared import InfraredNormalizer
-from lut_fuse_core.metrics import METRIC_NAMES, evaluate_pair, grey_levels
-from lut_fuse_core.model import FusionModel
-from lut_fuse_core.model_file import save_model
-from lut_fuse_core.report.plots import axis_ticks, strip_plot
+from lut_fuse_core.evaluation.evaluate import METHODS, SequenceMeters, evaluate, load_pair, select
+from lut_fuse_core.evaluation.metrics import METRIC_NAMES, evaluate_pair, grey_levels
+from lut_fuse_core.evaluation.report.plots import axis_ticks, strip_plot
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer
+from lut_fuse_core.io.dataset import PairFiles, find_dataset
+from lut_fuse_core.model.file import save_model
+from lut_fuse_core.model.fusion_model import FusionModel
 
 BLACK = np.zeros((64, 80), np.uint8)
 Image = npt.NDArray[np.uint8]

@@ -11,15 +11,15 @@ import pytest
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import place
-from lut_fuse_core.flicker import (
+from lut_fuse_core.evaluation.flicker import (
     FlickerMeter,
     FlickerReport,
     FusedFrame,
     NewcomerMeter,
     untouched_region,
 )
-from lut_fuse_core.infrared import InfraredNormalizer, NormalizationConfig
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
+from lut_fuse_core.model.features import place
 from lut_fuse_core.synthetic import SceneConfig, SceneFrame, StreetScene
 
 Image = npt.NDArray[np.uint8]

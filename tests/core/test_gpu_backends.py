@@ -15,29 +15,30 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from lut_fuse_core import context, load_model
+from lut_fuse_core import load_model
 from lut_fuse_core.backends import backend_statuses, create_backend
-from lut_fuse_core.backends.gpu_check import BOUNDS, agreement, require_agreement
-from lut_fuse_core.backends.gpu_device import (
+from lut_fuse_core.backends.gpu.device import (
     GpuDevice,
     encode_launch,
     fuse_launch,
     prepare_launch,
 )
-from lut_fuse_core.backends.gpu_engine import (
+from lut_fuse_core.backends.gpu.options import Precision
+from lut_fuse_core.backends.gpu.packing import pack_encoder, pack_lattice
+from lut_fuse_core.backends.gpu.self_check import BOUNDS, agreement, require_agreement
+from lut_fuse_core.backends.gpu.source import PIXELS, plan_kernels
+from lut_fuse_core.backends.gpu.tensorrt_engine import (
     EngineKey,
     cache_folder,
     exported,
     network_flags,
     version_of,
 )
-from lut_fuse_core.backends.gpu_options import Precision
-from lut_fuse_core.backends.gpu_source import PIXELS, plan_kernels
-from lut_fuse_core.backends.gpu_tensors import pack_encoder, pack_lattice
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.model import FusionModel
+from lut_fuse_core.model import context
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.fusion_model import FusionModel
 
 MakeModel = Callable[..., FusionModel]
 
@@ -84,7 +85,7 @@ def test_a_model_with_statistics_of_each_frame_is_refused_on_any_machine(
 def test_importing_the_core_loads_nothing_of_the_gpu() -> None:
     code = (
         "import sys, lut_fuse_core, lut_fuse_core.backends; "
-        "heavy = ('cupy', 'tensorrt', 'lut_fuse_core.backends.cuda'); "
+        "heavy = ('cupy', 'tensorrt', 'lut_fuse_core.backends.gpu.cuda'); "
         "print([module for module in heavy if module in sys.modules])"
     )
     root = Path(__file__).parents[2]

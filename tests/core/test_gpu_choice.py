@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from lut_fuse_core.backends import create_backend, gpu_choice, registry
-from lut_fuse_core.backends.gpu_choice import faster_backend
-from lut_fuse_core.backends.gpu_device import GpuDevice
-from lut_fuse_core.backends.gpu_options import GpuOptions
+from lut_fuse_core.backends import create_backend, registry
+from lut_fuse_core.backends.gpu import choice
+from lut_fuse_core.backends.gpu.choice import faster_backend
+from lut_fuse_core.backends.gpu.device import GpuDevice
+from lut_fuse_core.backends.gpu.options import GpuOptions
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.model import FusionModel
+from lut_fuse_core.model.fusion_model import FusionModel
 
 
 class Machine:
@@ -49,7 +50,7 @@ class Machine:
 @pytest.fixture(autouse=True)
 def card(monkeypatch: pytest.MonkeyPatch) -> None:
     device = GpuDevice(None, "Orin (nvgpu)", 87, 8, integrated=True)
-    monkeypatch.setattr(gpu_choice, "open_device", lambda: device)
+    monkeypatch.setattr(choice, "open_device", lambda: device)
     monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="10.3.0"))  # type: ignore[arg-type]
 
 
@@ -146,7 +147,7 @@ def test_a_choice_holds_for_the_kernels_that_this_card_gets(
 ) -> None:
     choose(Machine(1.0, 2.0))
     large = GpuDevice(None, "Orin (nvgpu)", 87, 132, integrated=True)  # takes another tile
-    monkeypatch.setattr(gpu_choice, "open_device", lambda: large)
+    monkeypatch.setattr(choice, "open_device", lambda: large)
     assert choose(Machine(2.0, 1.0)) == "tensorrt"
 
 
@@ -174,8 +175,8 @@ def test_a_gpu_that_stays_unused_is_worth_a_warning(
     def broken() -> GpuDevice:
         raise BackendUnavailableError("the driver is asleep")
 
-    monkeypatch.setattr(gpu_choice, "open_device", broken)
-    monkeypatch.setattr("lut_fuse_core.backends.gpu_device.gpu_is_there", lambda: there)
+    monkeypatch.setattr(choice, "open_device", broken)
+    monkeypatch.setattr("lut_fuse_core.backends.gpu.device.gpu_is_there", lambda: there)
     backend = create_backend("auto", model, 1)
     (record,) = (r for r in caplog.records if r.name == registry.__name__)
     assert record.levelno == (logging.WARNING if there else logging.INFO)

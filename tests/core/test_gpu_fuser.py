@@ -11,23 +11,23 @@ import numpy as np
 import pytest
 from host_cupy import COMPILER, HostArray, HostStream, host_cupy
 
-from lut_fuse_core.backends import gpu_transfers
 from lut_fuse_core.backends.base import RegisteringBackend
-from lut_fuse_core.backends.cuda import CudaBackend
-from lut_fuse_core.backends.gpu_check import check_raw_frame
-from lut_fuse_core.backends.gpu_frame import KEPT_GRAPHS, GpuFuser, Work
-from lut_fuse_core.backends.gpu_options import GpuOptions
-from lut_fuse_core.backends.gpu_source import LatticePlace
-from lut_fuse_core.backends.gpu_transfers import seconds_per_frame
+from lut_fuse_core.backends.gpu import transfers
+from lut_fuse_core.backends.gpu.cuda import CudaBackend
+from lut_fuse_core.backends.gpu.fuser import KEPT_GRAPHS, GpuFuser, Work
+from lut_fuse_core.backends.gpu.options import GpuOptions
+from lut_fuse_core.backends.gpu.self_check import check_raw_frame
+from lut_fuse_core.backends.gpu.source import LatticePlace
+from lut_fuse_core.backends.gpu.transfers import seconds_per_frame
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError, InputError
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.infrared import NormalizationConfig
-from lut_fuse_core.infrared_range import RawInfrared
-from lut_fuse_core.model import DarkScenes, FusionModel
-from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.registration import Homography, RegistrationConfig
-from lut_fuse_core.warp import Warp
+from lut_fuse_core.infrared.gray_range import RawInfrared
+from lut_fuse_core.infrared.normalizer import NormalizationConfig
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.fusion_model import DarkScenes, FusionModel
+from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.registration.registration import Homography, RegistrationConfig
+from lut_fuse_core.registration.warp import Warp
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
 
@@ -47,7 +47,7 @@ def backend(
     monkeypatch: pytest.MonkeyPatch,
 ) -> CudaBackend:
     stand_in = host_cupy(folder, integrated="shared memory" in request.param)
-    monkeypatch.setattr(gpu_transfers, "seconds_per_frame", lambda fuser, _: not fuser.in_place)
+    monkeypatch.setattr(transfers, "seconds_per_frame", lambda fuser, _: not fuser.in_place)
     monkeypatch.setitem(__import__("sys").modules, "cupy", stand_in)
     if "dark scenes" in request.param:
         dark = np.stack([model.lattice[:, ::-1], model.lattice[::-1]])
@@ -133,7 +133,7 @@ def test_frames_are_read_in_place_or_copied_whichever_is_faster_where_memory_is_
         return 0.002 if fuser.in_place == (slower == "read in place") else 0.001
 
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(gpu_transfers, "seconds_per_frame", seconds)
+    monkeypatch.setattr(transfers, "seconds_per_frame", seconds)
     stand_in = host_cupy(folder, integrated=True)
     monkeypatch.setitem(__import__("sys").modules, "cupy", stand_in)
     backend = CudaBackend(model, options=GpuOptions("fp32"))
@@ -148,7 +148,7 @@ def test_frames_are_read_in_place_or_copied_whichever_is_faster_where_memory_is_
 def test_nothing_is_measured_where_frames_must_be_copied(
     model: FusionModel, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu_transfers, "seconds_per_frame", None)
+    monkeypatch.setattr(transfers, "seconds_per_frame", None)
     monkeypatch.setitem(__import__("sys").modules, "cupy", host_cupy(folder))
     assert not CudaBackend(model, options=GpuOptions("fp32")).fuser.in_place
 

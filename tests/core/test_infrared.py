@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.infrared import InfraredNormalizer, NormalizationConfig, RawInfrared
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig, RawInfrared
 
 HEIGHT, WIDTH = 120, 160
 

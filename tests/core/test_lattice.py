@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lut_fuse_core import lattice
-from lut_fuse_core.model import Axis
+from lut_fuse_core.model import lattice
+from lut_fuse_core.model.fusion_model import Axis
 
 SHAPE = (5, 4, 3, 6)
 TABLE = np.random.default_rng(0).random(SHAPE).astype(np.float32)

@@ -12,9 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from lut_fuse_core import Fuser
-from lut_fuse_core.dataset import PairFiles, find_dataset, read_infrared, read_visible
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.metrics import (
+from lut_fuse_core.evaluation.metrics import (
     METRIC_NAMES,
     MINIMUM_SIDE,
     PairEvaluator,
@@ -23,6 +22,7 @@ from lut_fuse_core.metrics import (
     grey_levels,
     maximum_rule,
 )
+from lut_fuse_core.io.dataset import PairFiles, find_dataset, read_infrared, read_visible
 
 TOLERANCE = 1e-3
 
@@ -62,7 +62,7 @@ def test_the_published_model_reproduces_all_500_published_numbers(
     road_scene: Any, shared: Path
 ) -> None:
     pytest.importorskip("torch", reason="reading the published model files takes PyTorch")
-    from training.published import import_published
+    from lut_fuse_training.networks.published import import_published
 
     folder = shared / "reference/official_lut_fuse"
     model = import_published(folder / "fine_tuned_lut.npy", folder / "generator_context.pth")

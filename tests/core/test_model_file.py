@@ -19,8 +19,8 @@ from model_files import rewrite
 from safetensors.numpy import save_file
 
 from lut_fuse_core import FusionModel, ModelError, load_model, save_model
-from lut_fuse_core.model import GradientSpec
-from lut_fuse_core.model_file import MODELS_FOLDER
+from lut_fuse_core.model.file import MODELS_FOLDER
+from lut_fuse_core.model.fusion_model import GradientSpec
 
 
 @pytest.fixture

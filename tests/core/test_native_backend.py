@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lut_fuse_core.backends import native_library
 from lut_fuse_core.backends.native import NativeBackend
-from lut_fuse_core.backends.native_library import instruction_sets
 from lut_fuse_core.backends.reference import ReferenceBackend, fuse_float
 from lut_fuse_core.errors import BackendUnavailableError, InputError
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.model import (
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.file import save_model
+from lut_fuse_core.model.fusion_model import (
     AXIS_NAMES,
     INPUT_CHANNELS,
     Axis,
@@ -32,7 +31,8 @@ from lut_fuse_core.model import (
     FusionModel,
     GradientSpec,
 )
-from lut_fuse_core.model_file import save_model
+from lut_fuse_core.native import bindings
+from lut_fuse_core.native.bindings import instruction_sets
 
 try:
     SETS = instruction_sets()
@@ -393,15 +393,15 @@ def test_a_lattice_brighter_than_the_packed_arithmetic_takes_the_float_look_up()
 
 
 def test_the_library_of_another_python_does_not_stand_in_the_way(tmp_path: Path) -> None:
-    own = next(Path(native_library.__file__).parent.glob(f"_native{EXTENSION_SUFFIXES[0]}"))
+    own = next(Path(bindings.__file__).parent.glob(f"_native{EXTENSION_SUFFIXES[0]}"))
     for name in ("_native.cpython-30-other.so", "_native.aaa.so"):
         (tmp_path / name).write_bytes(b"not for this machine")
     with pytest.raises(BackendUnavailableError, match="does not load"):
-        native_library.first_that_fits(tmp_path)
+        bindings.first_that_fits(tmp_path)
     shutil.copy(own, tmp_path / "_native.zzz.so")
-    assert native_library.first_that_fits(tmp_path)._name.endswith("zzz.so")
+    assert bindings.first_that_fits(tmp_path)._name.endswith("zzz.so")
     shutil.copy(own, tmp_path / own.name)
-    assert native_library.first_that_fits(tmp_path)._name.endswith(own.name)
+    assert bindings.first_that_fits(tmp_path)._name.endswith(own.name)
 
 
 def test_an_output_that_must_not_be_written_is_refused(model: FusionModel) -> None:

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from lut_fuse_core.pairing import NANOSECONDS, StampPairer
+from lut_fuse_core.sync.pairing import NANOSECONDS, StampPairer
 
 MILLI = NANOSECONDS // 1000
 

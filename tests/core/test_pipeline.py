@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.infrared import NormalizationConfig
-from lut_fuse_core.model import Axis, ContextEncoder, ConvBlock, FusionModel, GradientSpec
-from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.registration import Homography, RegistrationConfig
+from lut_fuse_core.infrared.normalizer import NormalizationConfig
+from lut_fuse_core.model.fusion_model import (
+    Axis,
+    ContextEncoder,
+    ConvBlock,
+    FusionModel,
+    GradientSpec,
+)
+from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.registration.registration import Homography, RegistrationConfig
 
 
 def maximum_model() -> FusionModel:

@@ -9,18 +9,18 @@ import cv2
 import numpy as np
 import pytest
 
-from lut_fuse_core.camera import CameraModel, CameraRig, Pose
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.registration import Homography, Registration, RegistrationConfig
-from lut_fuse_core.registration_file import (
+from lut_fuse_core.registration.camera import CameraModel, CameraRig, Pose
+from lut_fuse_core.registration.file import (
     load_camera_info,
     load_registration,
     load_rig,
     save_camera_info,
     save_registration,
 )
-from lut_fuse_core.warp import Warp
+from lut_fuse_core.registration.registration import Homography, Registration, RegistrationConfig
+from lut_fuse_core.registration.warp import Warp
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 

@@ -10,10 +10,10 @@ import pytest
 from lut_fuse_core import Fuser
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import ambient
-from lut_fuse_core.model import DarkScenes
-from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.slow_ambient import SlowAmbient
+from lut_fuse_core.model.features import ambient
+from lut_fuse_core.model.fusion_model import DarkScenes
+from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.pipeline.slow_ambient import SlowAmbient
 
 RATE = 30
 SCENES = DarkScenes(np.zeros((1, 2, 2, 2, 2), np.float32), (20.0, 200.0))

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lut_fuse_core.backends import native_library
-from lut_fuse_core.backends.native_library import instruction_sets, load_library
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.infrared_range import GreyRange, linear_table, tone_table
-from lut_fuse_core.registration import Homography, Registration, RegistrationConfig
-from lut_fuse_core.warp import Remap, Warp
+from lut_fuse_core.infrared.gray_range import GreyRange, linear_table, tone_table
+from lut_fuse_core.native import bindings
+from lut_fuse_core.native.bindings import instruction_sets, load_library
+from lut_fuse_core.registration.registration import Homography, Registration, RegistrationConfig
+from lut_fuse_core.registration.warp import Remap, Warp
 
 Sample = Callable[[Warp, np.ndarray, np.ndarray, np.ndarray], None]
 
@@ -149,5 +149,5 @@ def test_everything_outside_the_infrared_view_is_its_border() -> None:
 
 
 def test_the_interface_has_one_version() -> None:
-    header = Path(native_library.__file__).parents[1] / "native" / "lut_fuse_native.h"
-    assert f"#define LUT_FUSE_INTERFACE {native_library.INTERFACE}\n" in header.read_text()
+    header = Path(bindings.__file__).parent / "lut_fuse_native.h"
+    assert f"#define LUT_FUSE_INTERFACE {bindings.INTERFACE}\n" in header.read_text()

@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 import numpy as np
 from dark_vehicle import PAINT, SHARE, by_day
+from lut_fuse_training.data.pairs import load_pair
 
-from lut_fuse_core.dataset import find_dataset
-from lut_fuse_core.features import UInt8Array, ambient_samples, luma
-from lut_fuse_core.model import FloatArray
+from lut_fuse_core.io.dataset import find_dataset
+from lut_fuse_core.model.features import UInt8Array, ambient_samples, luma
+from lut_fuse_core.model.fusion_model import FloatArray
 from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
-from training.pairs import load_pair
 
 STREETS = 6
 LIGHT = (1, 1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5)

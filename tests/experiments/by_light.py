@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from lut_fuse_training.data.pairs import load_pair
 
 from lut_fuse_core import Fuser
-from lut_fuse_core.dataset import find_dataset
-from lut_fuse_core.features import ambient
-from lut_fuse_core.metrics import PairEvaluator
-from training.pairs import load_pair
+from lut_fuse_core.evaluation.metrics import PairEvaluator
+from lut_fuse_core.io.dataset import find_dataset
+from lut_fuse_core.model.features import ambient
 
 METRICS = ("MI", "EN", "CC", "SSIM", "Qabf")
 PARTS = 4

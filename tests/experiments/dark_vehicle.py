@@ -10,12 +10,12 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from lut_fuse_training.data.pairs import Pair, load_pair
 
-from lut_fuse_core.dataset import find_dataset
-from lut_fuse_core.features import UInt8Array, luma
-from lut_fuse_core.model import FloatArray
-from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
-from training.pairs import Pair, load_pair
+from lut_fuse_core.io.dataset import find_dataset
+from lut_fuse_core.model.features import UInt8Array, luma
+from lut_fuse_core.model.fusion_model import FloatArray
+from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
 
 SHARE = 0.2
 PAINT = 22

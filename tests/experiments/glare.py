@@ -15,10 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lut_fuse_core.dataset import find_dataset
-from lut_fuse_core.features import luma
 from lut_fuse_core.fuser import Fuser
-from lut_fuse_core.image_files import read_infrared, read_visible
+from lut_fuse_core.io.dataset import find_dataset
+from lut_fuse_core.io.image_files import read_infrared, read_visible
+from lut_fuse_core.model.features import luma
 
 SATURATED = 245
 WINDOW = (11, 11)

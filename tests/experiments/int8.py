@@ -16,14 +16,15 @@ import numpy as np
 import onnxruntime
 from tqdm import tqdm
 
-from lut_fuse_core import context, features, lattice, load_model
+from lut_fuse_core import load_model
 from lut_fuse_core.backends.reference import ReferenceBackend
-from lut_fuse_core.dataset import find_dataset
-from lut_fuse_core.evaluation import file_normalizer, load_pair
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.metrics import METRIC_NAMES, PairEvaluator, grey_levels
-from lut_fuse_core.model import FusionModel
-from lut_fuse_core.onnx_export import encoder_to_onnx
+from lut_fuse_core.evaluation.evaluate import file_normalizer, load_pair
+from lut_fuse_core.evaluation.metrics import METRIC_NAMES, PairEvaluator, grey_levels
+from lut_fuse_core.io.dataset import find_dataset
+from lut_fuse_core.model import context, features, lattice
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.fusion_model import FusionModel
+from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 
 LEVELS = (1, 2, 3, 4)
 

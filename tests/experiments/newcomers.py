@@ -13,8 +13,8 @@ from itertools import product
 import numpy as np
 
 from lut_fuse_core import Fuser
-from lut_fuse_core.flicker import FusedFrame, NewcomerMeter, NewcomerReport
-from lut_fuse_core.infrared import InfraredNormalizer, NormalizationConfig
+from lut_fuse_core.evaluation.flicker import FusedFrame, NewcomerMeter, NewcomerReport
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.synthetic.scene import SceneConfig, SceneFrame, StreetScene
 
 NEWCOMERS = ("lamp_at", "hot_object_at")

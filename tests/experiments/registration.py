@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from lut_fuse_core.calibration.pairs import PairsCalibration, calibrate_from_pairs
+from lut_fuse_core.calibration.from_pairs import PairsCalibration, calibrate_from_pairs
 from lut_fuse_core.calibration.search import corners, map_points
-from lut_fuse_core.dataset import find_dataset, images_by_name
+from lut_fuse_core.evaluation.metrics import evaluate_pair
 from lut_fuse_core.fuser import Fuser
-from lut_fuse_core.image_files import read_infrared, read_visible
-from lut_fuse_core.metrics import evaluate_pair
-from lut_fuse_core.registration import Homography, Registration, RegistrationConfig
+from lut_fuse_core.io.dataset import find_dataset, images_by_name
+from lut_fuse_core.io.image_files import read_infrared, read_visible
+from lut_fuse_core.registration.registration import Homography, Registration, RegistrationConfig
 
 RIG_SIZE = (480, 320)
 SEVERITIES = (0.0, 0.33, 0.67, 1.0)

@@ -16,11 +16,11 @@ from pathlib import Path
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
+from lut_fuse_training.data.pairs import Pair, in_validation, load_pair, to_grey, training_part
 
 from lut_fuse_core import Fuser
-from lut_fuse_core.metrics import PairEvaluator
+from lut_fuse_core.evaluation.metrics import PairEvaluator
 from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
-from training.pairs import Pair, in_validation, load_pair, to_grey, training_part
 
 METRICS = ("MI", "EN", "CC", "SSIM", "Qabf", "SCD", "VIF")
 SHARE = 0.1

@@ -11,10 +11,10 @@ from typing import Any
 import bare_machine  # noqa: F401
 import numpy as np
 
-from lut_fuse_core.features import UInt8Array
-from lut_fuse_core.infrared_range import GreyRange, RawInfrared, tone_table
-from lut_fuse_core.input_ranges import with_input_ranges
-from lut_fuse_core.model import (
+from lut_fuse_core.infrared.gray_range import GreyRange, RawInfrared, tone_table
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.file import load_model
+from lut_fuse_core.model.fusion_model import (
     AXIS_NAMES,
     INPUT_CHANNELS,
     Axis,
@@ -25,8 +25,8 @@ from lut_fuse_core.model import (
     FusionModel,
     GradientSpec,
 )
-from lut_fuse_core.model_file import load_model
-from lut_fuse_core.warp import Warp
+from lut_fuse_core.model.int8_ranges import with_input_ranges
+from lut_fuse_core.registration.warp import Warp
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("LUT_FUSE_SHARED", ROOT.parent / "shared"))

@@ -13,13 +13,13 @@ import numpy as np
 from card_models import SHARED, fitting, models, raw_frame, smooth_pair
 
 from lut_fuse_core.backends import create_backend
-from lut_fuse_core.backends.cuda import CudaBackend
-from lut_fuse_core.backends.gpu_device import GpuDevice
-from lut_fuse_core.backends.gpu_frame import GpuFuser, Work
-from lut_fuse_core.backends.gpu_options import GpuOptions, Precision
-from lut_fuse_core.backends.tensorrt import TensorRtBackend
+from lut_fuse_core.backends.gpu.cuda import CudaBackend
+from lut_fuse_core.backends.gpu.device import GpuDevice
+from lut_fuse_core.backends.gpu.fuser import GpuFuser, Work
+from lut_fuse_core.backends.gpu.options import GpuOptions, Precision
+from lut_fuse_core.backends.gpu.tensorrt import TensorRtBackend
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.model import FusionModel
+from lut_fuse_core.model.fusion_model import FusionModel
 
 SIZES = ((480, 640), (720, 1280), (1024, 1280))
 WARM_UP, CALLS = 20, 300
@@ -204,7 +204,7 @@ def measure_published(skipped: dict[str, str]) -> Iterator[CardTime]:
     if not torch.cuda.is_available():
         skipped["published"] = "this PyTorch sees no GPU"
         return
-    from training.published import PublishedMethod
+    from lut_fuse_training.networks.published import PublishedMethod
 
     folder = SHARED / "reference" / "official_lut_fuse"
     files = folder / "fine_tuned_lut.npy", folder / "generator_context.pth"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from card_models import fitting, models, random_pair, raw_frame
 
-from lut_fuse_core.backends.cuda import CudaBackend
-from lut_fuse_core.backends.gpu_options import GpuOptions
+from lut_fuse_core.backends.gpu.cuda import CudaBackend
+from lut_fuse_core.backends.gpu.options import GpuOptions
 
 OPTIONS: tuple[dict[str, Any], ...] = (
     {"options": GpuOptions("fp16")},

@@ -36,8 +36,8 @@ import bare_machine  # noqa: E402
 from card_models import SHARED  # noqa: E402
 
 from lut_fuse_core.atomic import atomic_write  # noqa: E402
-from lut_fuse_core.backends.gpu_device import GpuDevice, open_device  # noqa: E402
-from lut_fuse_core.backends.gpu_engine import open_tensorrt  # noqa: E402
+from lut_fuse_core.backends.gpu.device import GpuDevice, open_device  # noqa: E402
+from lut_fuse_core.backends.gpu.tensorrt_engine import open_tensorrt  # noqa: E402
 from lut_fuse_core.errors import BackendUnavailableError  # noqa: E402
 
 NO_CARD = 3

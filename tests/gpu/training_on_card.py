@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from lut_fuse_training.__main__ import main as train
 
-from lut_fuse_core.model_file import load_model
-from training.__main__ import main as train
+from lut_fuse_core.model.file import load_model
 
 STEPS = 20
 SETTINGS = (

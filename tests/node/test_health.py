@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lut_fuse_ros.health import Level, Situation, assess
+from lut_fuse_ros.diagnostics.health import Level, Situation, assess
 
 GOOD = Situation(
     state="active",

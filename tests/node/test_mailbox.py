@@ -3,7 +3,7 @@
 import threading
 import time
 
-from lut_fuse_ros.mailbox import CAPACITY, PATIENCE, Mailbox
+from lut_fuse_ros.frames.mailbox import CAPACITY, PATIENCE, Mailbox
 
 
 def test_a_newer_item_displaces_one_that_has_been_waiting():

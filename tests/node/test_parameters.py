@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.infrared import NormalizationConfig
-from lut_fuse_ros.parameter_docs import counter_table, markdown_table, topic_table, yaml_text
-from lut_fuse_ros.parameters import NodeParameters, specs
+from lut_fuse_core.infrared.normalizer import NormalizationConfig
+from lut_fuse_ros.parameters.docs import counter_table, markdown_table, topic_table, yaml_text
+from lut_fuse_ros.parameters.node_parameters import NodeParameters, specs
 
 REPOSITORY = Path(__file__).parents[2]
 

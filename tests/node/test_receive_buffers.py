@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lut_fuse_ros.receive_buffers import lost_datagrams
+from lut_fuse_ros.diagnostics.receive_buffers import lost_datagrams
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells on Linux only")
 

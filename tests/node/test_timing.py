@@ -2,7 +2,14 @@
 
 import pytest
 
-from lut_fuse_ros.timing import JUMP_AHEAD, JUMP_BACK, OffsetMeter, PairWatch, StampWatch, Waiting
+from lut_fuse_ros.frames.stamps import (
+    JUMP_AHEAD,
+    JUMP_BACK,
+    OffsetMeter,
+    PairWatch,
+    StampWatch,
+    Waiting,
+)
 
 FRAME = 33_333_333
 START = 1_700_000_000_000_000_000

@@ -12,11 +12,11 @@ import rclpy
 import rclpy.lifecycle
 import rclpy.logging
 
-from lut_fuse_ros.core_log import CoreLog
 from lut_fuse_ros.fusion_node import FusionNode
+from lut_fuse_ros.middleware.core_log import CoreLog
 
 CORE = logging.getLogger("lut_fuse_core")
-ENGINE = logging.getLogger("lut_fuse_core.backends.gpu_engine")
+ENGINE = logging.getLogger("lut_fuse_core.backends.gpu.tensorrt_engine")
 # Loggers made after launch was imported, as here but not in a node, keep records to themselves.
 ENGINE.propagate = True
 

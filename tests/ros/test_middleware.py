@@ -17,7 +17,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were
 import rclpy
 from rig import TIMEOUT
 
-from lut_fuse_ros.middleware import VARIABLE, room_for_images
+from lut_fuse_ros.middleware.cyclonedds import VARIABLE, room_for_images
 
 
 def test_without_a_configuration_ours_is_used():

@@ -8,8 +8,8 @@ pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rig import NodeTest, description, half_warm, image_message, node_process, pixels_of, stamp_ns
 
-from lut_fuse_ros.parameter_docs import PUBLISHED, SUBSCRIBED
-from lut_fuse_ros.parameters import specs
+from lut_fuse_ros.parameters.docs import PUBLISHED, SUBSCRIBED
+from lut_fuse_ros.parameters.node_parameters import specs
 
 
 @pytest.mark.launch_test

@@ -28,9 +28,9 @@ from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 from tf2_ros import StaticTransformBroadcaster
 
-from lut_fuse_core.infrared import InfraredNormalizer
-from lut_fuse_core.registration import Homography
-from lut_fuse_core.registration_file import load_registration, save_registration
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer
+from lut_fuse_core.registration.file import load_registration, save_registration
+from lut_fuse_core.registration.registration import Homography
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 WIDE = Path(tempfile.mkdtemp()) / "wide.yaml"

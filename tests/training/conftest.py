@@ -38,7 +38,7 @@ def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def teacher(pairs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("teacher")
     command = ["teacher", "--data", str(pairs_folder), "--out", str(out), "--steps", "4"]
-    from training.__main__ import main
+    from lut_fuse_training.__main__ import main
 
     assert main([*command, *TINY, *TINY_NET]) == 0
     return out / "mm_net.pt"
@@ -47,7 +47,7 @@ def teacher(pairs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def distilled(pairs_folder: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("distilled")
-    from training.__main__ import main
+    from lut_fuse_training.__main__ import main
 
     assert main(distil_command(pairs_folder, teacher, out)) == 0
     return out

@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from lut_fuse_training.__main__ import main
+from lut_fuse_training.checkpoint import write_tensors
+from lut_fuse_training.data.pairs import in_validation
+from lut_fuse_training.losses.terms import lattice_terms
 from tiny_runs import TINY, TINY_NET, distil_command
 
 from lut_fuse_core.errors import LutFuseError
 from tests.training.conftest import write_pair
-from training.__main__ import main
-from training.checkpoint import write_tensors
-from training.losses import lattice_terms
-from training.pairs import in_validation
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,10 @@ def test_the_smallest_lattice_is_smooth() -> None:
 
 def test_without_pytorch_the_way_to_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\")")
-    source = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import training.__main__ as m; "
+    source = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
+        "import lut_fuse_training.__main__ as m; "
+    )
     done = subprocess.run(
         [sys.executable, "-c", source + "sys.exit(m.main(['--help']))"],
         capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,

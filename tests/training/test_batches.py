@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from training import augment
-from training.augment import AugmentConfig
-from training.batches import BatchSource
-from training.pairs import DataConfig, Pair, read_pairs
+from lut_fuse_training.data import augment
+from lut_fuse_training.data.augment import AugmentConfig
+from lut_fuse_training.data.batches import BatchSource
+from lut_fuse_training.data.pairs import DataConfig, Pair, read_pairs
 
 DATA = DataConfig(crop=48, batch=2, validation_share=0.0)
 ALWAYS = AugmentConfig(**dict.fromkeys(AugmentConfig.__dataclass_fields__, 1.0))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from lut_fuse_training.config import read_config, to_plain
+from lut_fuse_training.recipes.distil_config import DistilConfig
+from lut_fuse_training.recipes.train_teacher import TeacherConfig
 
 from lut_fuse_core.errors import InputError
-from training.config import read_config, to_plain
-from training.distil_config import DistilConfig
-from training.teacher import TeacherConfig
 
 SHIPPED = Path(__file__).parents[2] / "config" / "training"
 

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from lut_fuse_training.checkpoint import CHECKPOINT, read_tensors
+from lut_fuse_training.run import distributed
+from lut_fuse_training.run.options import device_from
 from tiny_runs import distil_command
 
 from lut_fuse_core.errors import InputError
-from training import distributed
-from training.checkpoint import CHECKPOINT, read_tensors
-from training.options import device_from
 
 PROCESS = """
 import json, torch
-from training import distributed
+from lut_fuse_training.run import distributed
 cpu = torch.device("cpu")
 rank, world = distributed.start(cpu)
 torch.manual_seed(rank)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
-from training import losses
-from training.mm_lut import MMLut, MMLutConfig
+from lut_fuse_training.losses import terms as losses
+from lut_fuse_training.networks.mm_lut import MMLut, MMLutConfig
 
 EVENLY = losses.FusionWeights(1.0, 1.0, 1.0)
 

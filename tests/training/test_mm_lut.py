@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from lut_fuse_training.networks.mm_lut import MMLut, MMLutConfig
 
 from lut_fuse_core.backends.reference import fuse_float
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.features import luma
-from training.mm_lut import MMLut, MMLutConfig
+from lut_fuse_core.model.features import luma
 
 STRUCTURES = {
     "stride 8": MMLutConfig(),

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from lut_fuse_training.checkpoint import write_tensors
+from lut_fuse_training.networks.mm_lut import luma_of
+from lut_fuse_training.networks.mm_net import MMNet, MMNetConfig, load_mm_net, save_mm_net
 
 from lut_fuse_core.errors import InputError
-from training.checkpoint import write_tensors
-from training.mm_lut import luma_of
-from training.mm_net import MMNet, MMNetConfig, load_mm_net, save_mm_net
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from lut_fuse_training.data.pairs import (
+    DataConfig,
+    Pair,
+    crop_pair,
+    in_validation,
+    read_pairs,
+    to_grey,
+)
 
 from lut_fuse_core.errors import InputError
 from tests.training.conftest import HEIGHT, NAMES, WIDTH, write_pair
-from training.pairs import DataConfig, Pair, crop_pair, in_validation, read_pairs, to_grey
 
 SPLIT = DataConfig(validation_share=0.3)
 

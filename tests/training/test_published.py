@@ -10,9 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from lut_fuse_training.networks.published import PublishedMethod, import_published  # noqa: E402
+
 from lut_fuse_core.backends.reference import fuse_float  # noqa: E402
 from lut_fuse_core.errors import ModelError  # noqa: E402
-from training.published import PublishedMethod, import_published  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from lut_fuse_training.losses import differentiable_metrics as metrics
 
-from lut_fuse_core.metrics import evaluate_pair
-from training import quality
+from lut_fuse_core.evaluation.metrics import evaluate_pair
 
 
 def picture(seed: int) -> np.ndarray:
@@ -29,12 +29,12 @@ def triple() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def measures(v: torch.Tensor, i: torch.Tensor, f: torch.Tensor) -> dict[str, torch.Tensor]:
     return {
-        "CC": quality.correlation_coefficient(f, v, i),
-        "SCD": quality.sum_of_correlated_differences(f, v, i),
-        "SSIM": quality.ssim(f, v) + quality.ssim(f, i),
-        "Qabf": quality.edge_preservation(f, v, i),
-        "VIF": quality.visual_information_fidelity(f, v)
-        + quality.visual_information_fidelity(f, i),
+        "CC": metrics.correlation_coefficient(f, v, i),
+        "SCD": metrics.sum_of_correlated_differences(f, v, i),
+        "SSIM": metrics.ssim(f, v) + metrics.ssim(f, i),
+        "Qabf": metrics.edge_preservation(f, v, i),
+        "VIF": metrics.visual_information_fidelity(f, v)
+        + metrics.visual_information_fidelity(f, i),
     }
 
 
@@ -54,9 +54,9 @@ def test_soft_histograms_rank_as_hard_ones(
 ) -> None:
     visible, infrared, fused = triple
     flat = (0.2 * fused.astype(np.float32) + 80).astype(np.uint8)
-    assert quality.entropy(tensor(fused)) > quality.entropy(tensor(flat))
-    assert quality.mutual_information(tensor(fused), tensor(infrared)) > 3 * (
-        quality.mutual_information(tensor(visible), tensor(infrared))
+    assert metrics.entropy(tensor(fused)) > metrics.entropy(tensor(flat))
+    assert metrics.mutual_information(tensor(fused), tensor(infrared)) > 3 * (
+        metrics.mutual_information(tensor(visible), tensor(infrared))
     )
 
 
@@ -77,4 +77,4 @@ def test_following_the_gradient_improves_them(
 def test_an_image_that_is_no_number_gives_none(name: str) -> None:
     broken = torch.full((1, 1, 32, 32), torch.nan)
     others = () if name == "entropy" else (torch.rand(1, 1, 32, 32),)
-    assert getattr(quality, name)(broken, *others).isnan().all()
+    assert getattr(differentiable_metrics, name)(broken, *others).isnan().all()

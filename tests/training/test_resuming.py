@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lut_fuse_training.__main__ import main
+from lut_fuse_training.checkpoint import CHECKPOINT, read_tensors
+from lut_fuse_training.data.batches import Batch
+from lut_fuse_training.losses.terms import Terms
+from lut_fuse_training.recipes.distil import DistilJob
 from tiny_runs import TINY, TINY_NET, distil_command
-
-from training.__main__ import main
-from training.batches import Batch
-from training.checkpoint import CHECKPOINT, read_tensors
-from training.distil import DistilJob
-from training.losses import Terms
 
 
 class PowerGoneError(Exception):

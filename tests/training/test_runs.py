@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lut_fuse_training.__main__ import main
+from lut_fuse_training.checkpoint import CHECKPOINT, read_tensors, write_tensors
+from lut_fuse_training.data.pairs import DataConfig, Pair, load_pair
+from lut_fuse_training.losses.terms import FusionWeights, QualityWeights
+from lut_fuse_training.recipes.ablate import variants
+from lut_fuse_training.recipes.distil_config import DistilConfig
+from lut_fuse_training.recipes.train_teacher import TeacherLossConfig, loss_behind
+from lut_fuse_training.run.session import synthetic_nights
 from tiny_runs import TINY, TINY_LUT, TINY_NET, distil_command
 
 from lut_fuse_core import Fuser, load_model
-from lut_fuse_core.dataset import find_dataset
-from training.__main__ import main
-from training.ablate import variants
-from training.checkpoint import CHECKPOINT, read_tensors, write_tensors
-from training.distil_config import DistilConfig
-from training.losses import FusionWeights, QualityWeights
-from training.pairs import DataConfig, Pair, load_pair
-from training.session import synthetic_nights
-from training.teacher import TeacherLossConfig, loss_behind
+from lut_fuse_core.io.dataset import find_dataset
 
 WITHOUT_TEACHER = ["--set", "loss.intensity=0", "--set", "loss.structure=0"]
 

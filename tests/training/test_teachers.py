@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from lut_fuse_training.networks.mm_lut import MMLut, MMLutConfig, luma_of
+from lut_fuse_training.networks.teachers import open_teacher
+from lut_fuse_training.recipes.quantize import quantise
 from torch import Tensor, nn
 
 from lut_fuse_core import save_model
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.model import ContextEncoder, ConvBlock
-from lut_fuse_core.model_file import model_path
-from lut_fuse_core.onnx_export import encoder_to_onnx
-from training.mm_lut import MMLut, MMLutConfig, luma_of
-from training.quantise import quantise
-from training.teachers import open_teacher
+from lut_fuse_core.model.file import model_path
+from lut_fuse_core.model.fusion_model import ContextEncoder, ConvBlock
+from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 
 
 class Colourful(nn.Module):

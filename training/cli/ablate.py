@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from lut_fuse_core.errors import InputError
-from training.ablate import ablate
-from training.cli.run_options import add_run_options, run_options
-from training.config import read_config
-from training.distil_config import DistilConfig
+
+from ..config import read_config
+from ..recipes.ablate import ablate
+from ..recipes.distil_config import DistilConfig
+from .run_options import add_run_options, run_options
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

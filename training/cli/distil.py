@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from training.cli.run_options import add_run_options, run_options
-from training.config import read_config
-from training.distil import distil
-from training.distil_config import DistilConfig
-from training.distributed import is_chief
-from training.export import ENCODER, MODEL
+from ..config import read_config
+from ..recipes.distil import distil
+from ..recipes.distil_config import DistilConfig
+from ..recipes.export import ENCODER, MODEL
+from ..run.distributed import is_chief
+from .run_options import add_run_options, run_options
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

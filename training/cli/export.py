@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from lut_fuse_core.errors import InputError
-from training.distil import export_run
-from training.export import ENCODER, MODEL
+
+from ..recipes.distil import export_run
+from ..recipes.export import ENCODER, MODEL
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from lut_fuse_core.errors import InputError
-from training.fuse_folder import fuse_folder
-from training.options import device_from
-from training.teachers import open_teacher
+
+from ..networks.teachers import open_teacher
+from ..recipes.fuse_folder import fuse_folder
+from ..run.options import device_from
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

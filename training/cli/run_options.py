@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from lut_fuse_core.errors import InputError
-from training.options import Budget, RunOptions, device_from
+
+from ..run.options import Budget, RunOptions, device_from
 
 CONFIGS = "config/training"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from training.cli.run_options import add_run_options, run_options
-from training.config import read_config
-from training.distributed import is_chief
-from training.teacher import TeacherConfig, train_teacher
+from ..config import read_config
+from ..recipes.train_teacher import TeacherConfig, train_teacher
+from ..run.distributed import is_chief
+from .run_options import add_run_options, run_options
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,0 +1,59 @@
+"""The `cuda` backend: the whole frame in two kernels of our own, compiled at first use."""
+
+from __future__ import annotations
+
+import logging
+
+from lut_fuse_core.backends.gpu.backend import GpuBackend
+from lut_fuse_core.backends.gpu.device import compile_kernels, open_device
+from lut_fuse_core.backends.gpu.fuser import GpuFuser, OwnEncoder
+from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions, Precision, of_kernels
+from lut_fuse_core.backends.gpu.source import LatticePlace, plan_kernels
+from lut_fuse_core.model.fusion_model import FusionModel
+
+_log = logging.getLogger(__name__)
+
+
+class CudaBackend(GpuBackend):
+    """Encoder on tensor cores (fp16) or in single precision (fp32), look-up and colour on the GPU.
+
+    tile: size of an encoder tile, lattice: where the look-up reads; see `KernelPlan`.
+
+    Every instance fuses pairs and compares them with `reference` before it is used. Raises
+    BackendUnavailableError if CuPy, a driver or a GPU is missing, if the model does not fit, or if
+    that comparison fails.
+    """
+
+    name = "cuda"
+
+    def __init__(
+        self,
+        model: FusionModel,
+        threads: int | None = None,
+        *,
+        options: GpuOptions = DEFAULT_OPTIONS,
+        tile: tuple[int, int] | None = None,
+        lattice: LatticePlace = "cache",
+    ) -> None:
+        """Threads is accepted for uniformity; the GPU has its own."""
+
+        # What the model rules out is the better reason on a machine without a GPU, too.
+        wanted = options.precision
+        plan_kernels(model, of_kernels(wanted or "fp16"), lattice=lattice)
+        device = open_device()
+        if wanted == "int8":
+            _log.warning("'cuda' has no int8, only 'tensorrt' has; it takes fp16 instead")
+            wanted = None
+
+        def make(precision: Precision) -> GpuFuser:
+            plan = plan_kernels(
+                model,
+                of_kernels(precision),
+                tile=tile,
+                lattice=lattice,
+                processors=device.processors,
+            )
+            kernels = compile_kernels(device, model, plan)
+            return GpuFuser(device, kernels, model, OwnEncoder(device, kernels, model))
+
+        super().__init__(model, device, wanted, make)

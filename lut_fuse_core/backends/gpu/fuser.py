@@ -1,0 +1,312 @@
+"""A frame on the GPU: buffers for one image size, and the whole work as one CUDA graph."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from lut_fuse_core.backends.base import check_pair, check_visible
+from lut_fuse_core.backends.gpu.device import GpuDevice, GpuKernels, encode_launch, fuse_launch
+from lut_fuse_core.backends.gpu.lattice import GpuLattice
+from lut_fuse_core.backends.gpu.packing import pack_encoder
+from lut_fuse_core.backends.gpu.raw_infrared import HeldSensor
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.infrared.gray_range import RawInfrared
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.fusion_model import FusionModel
+from lut_fuse_core.registration.warp import Warp
+
+DEFAULT_SIZE = (480, 640)
+"""Height and width of the frames that is tuned for and measured with if nothing is said."""
+
+KEPT_GRAPHS = 8
+"""Graphs per image size: one for each `Work`; more are captured anew."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one graph does.
+
+    infrared: ``given`` registered, in 8 bits; the held ``raw`` frame; or ``kept``, what became of
+    the held frame. covered: whether coverage is given. copies: with the transfers from and to the
+    host.
+    """
+
+    infrared: Literal["given", "raw", "kept"] = "given"
+    covered: bool = False
+    strength: float = 1.0
+    copies: bool = True
+
+
+@dataclass
+class GpuFrame:
+    """Buffers of one image size.
+
+    Host arrays are pinned. Device arrays are CuPy's, or the pinned host memory itself where frames
+    are read in place. context: ``(rows, columns) float32`` on the device.
+    """
+
+    height: int
+    width: int
+    rows: int
+    columns: int
+    host: dict[str, UInt8Array]
+    device: dict[str, Any]
+    context: Any
+    graphs: dict[Work, Any] = field(default_factory=dict)
+
+    @property
+    def image_arguments(self) -> tuple[Any, ...]:
+        """The visible image, its height and width, as all kernels take them."""
+        return self.device["visible"], np.int32(self.height), np.int32(self.width)
+
+    @property
+    def grid_arguments(self) -> tuple[Any, ...]:
+        """Rows and columns of the context."""
+        return np.int32(self.rows), np.int32(self.columns)
+
+
+@dataclass(frozen=True)
+class InfraredSource:
+    """Where a kernel finds infrared: which variant of it, and its arguments for infrared."""
+
+    arguments: tuple[Any, ...]
+    raw: bool = False
+
+    def variant(self, kernel: str) -> str:
+        """The name of the kernel that takes these arguments."""
+        return f"sensor_{kernel}" if self.raw else kernel
+
+
+class ContextStage(Protocol):
+    """Computes the context of a frame. generation: changes with what is executed for it."""
+
+    generation: int
+
+    def prepare(self, frame: GpuFrame) -> None:
+        """Allocate and build what a new image size needs."""
+        ...
+
+    def launch(self, frame: GpuFrame, infrared: InfraredSource, stream: Any) -> None:
+        """Put the work from both images to the context on a stream, without waiting."""
+        ...
+
+
+class OwnEncoder:
+    """Our fused convolutions: one kernel."""
+
+    def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
+        self.generation = 0
+        self._kernels = kernels
+        weights, biases = pack_encoder(model, kernels.plan)
+        self._weights = device.cupy.asarray(weights)
+        self._biases = device.cupy.asarray(biases)
+
+    def prepare(self, frame: GpuFrame) -> None:
+        """Nothing depends on the size."""
+
+    def launch(self, frame: GpuFrame, infrared: InfraredSource, stream: Any) -> None:
+        """See `ContextStage.launch`."""
+        launch = encode_launch(self._kernels.plan, frame.rows, frame.columns)
+        self._kernels.functions[infrared.variant("encode_tiles")](
+            launch.grid,
+            launch.block,
+            (
+                *(*frame.image_arguments, *infrared.arguments, *frame.grid_arguments),
+                *(self._weights, self._biases, frame.context),
+            ),
+        )
+
+
+class GpuFuser:
+    """Fuses frames with one model: copies, context, look-up, captured once per image size.
+
+    in_place: whether kernels read and write pinned memory instead of copies of it; so it is from
+    the beginning on a GPU that shares its memory with the CPU.
+    """
+
+    def __init__(
+        self, device: GpuDevice, kernels: GpuKernels, model: FusionModel, stage: ContextStage
+    ) -> None:
+        self.device, self.model = device, model
+        self.stream = device.cupy.cuda.Stream(non_blocking=True)
+        self.in_place = device.integrated
+        self._kernels, self.stage = kernels, stage
+        self._lattice = GpuLattice(device, kernels, model)
+        self._frame: GpuFrame | None = None
+        self._held: HeldSensor | None = None
+        # Tensors are copied on another stream. Not the whole device: another thread may capture.
+        device.cupy.cuda.get_current_stream().synchronize()
+
+    def transfer(self, *, in_place: bool) -> None:
+        """Read frames in place, or copy them. Gives all buffers back, with a held frame."""
+        self.in_place = in_place
+        self._frame = self._held = None
+
+    def fuse(
+        self,
+        visible: UInt8Array,
+        infrared: UInt8Array,
+        *,
+        strength: float = 1.0,
+        coverage: UInt8Array | None = None,
+        ambient: float | None = None,
+        out: UInt8Array | None = None,
+    ) -> UInt8Array:
+        """Fuse one pair; see `Backend.fuse`. Arrays from `frame` are not copied on the host."""
+        check_pair(visible, infrared, strength, coverage, ambient, out)
+        frame = self.frame(*infrared.shape)
+        _fill(frame, {"visible": visible, "infrared": infrared, "coverage": coverage})
+        self._lattice.take(ambient)
+        return self._run(frame, Work("given", coverage is not None, strength), out)
+
+    def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
+        """Take a copy of a raw frame; see `RegisteringBackend.hold`."""
+        if self._held is not None and self._held.fits(raw, warp):
+            self._held.take(raw, levels, warp)
+            return
+        self._held = None
+        if self._frame is not None:
+            self._frame.graphs.clear()  # they know the buffers of the frame before
+        self._held = HeldSensor(self.device, self.stream, raw, levels, warp, in_place=self.in_place)
+
+    def fuse_held(
+        self,
+        visible: UInt8Array,
+        *,
+        strength: float = 1.0,
+        ambient: float | None = None,
+        out: UInt8Array | None = None,
+    ) -> UInt8Array:
+        """Fuse with the held frame; see `RegisteringBackend.fuse_held`. It is registered once."""
+        check_visible(visible, strength, ambient, out)
+        held = self._held
+        height, width = visible.shape[:2]
+        if held is None or held.visible_size != (width, height):
+            raise InputError(f"no infrared frame for visible images of {width}x{height} is held")
+        frame = self.frame(height, width)
+        _fill(frame, {"visible": visible})
+        self._lattice.take(ambient)
+        kind: Literal["raw", "kept"] = "raw" if held.pending else "kept"
+        fused = self._run(frame, Work(kind, held.coverage is not None, strength), out)
+        held.pending = False
+        return fused
+
+    def frame(self, height: int, width: int) -> GpuFrame:
+        """The buffers for an image size; those of the size before are given back."""
+        if self._frame is None or (self._frame.height, self._frame.width) != (height, width):
+            self._frame = None
+            frame = self._allocate(height, width)
+            self.stage.prepare(frame)
+            self._frame = frame
+        return self._frame
+
+    def graph(self, frame: GpuFrame, work: Work) -> Any:
+        """The frame's work as a CUDA graph."""
+        graph = frame.graphs.get(work)
+        if graph is None:
+            while len(frame.graphs) >= KEPT_GRAPHS:
+                frame.graphs.pop(next(iter(frame.graphs)))
+            # What is loaded lazily (kernels, TensorRT's tactics) must not be loaded in a capture.
+            self._launch(frame, work)
+            self.stream.synchronize()
+            with self.stream:
+                graph = frame.graphs[work] = self._captured(frame, work)
+        return graph
+
+    def _captured(self, frame: GpuFrame, work: Work) -> Any:
+        self.stream.begin_capture()
+        try:
+            self._launch(frame, work)
+        except BaseException:
+            with suppress(Exception):  # a stream that goes on capturing is of no use to anyone
+                self.stream.end_capture()
+            raise
+        return self.stream.end_capture()
+
+    def _run(self, frame: GpuFrame, work: Work, out: UInt8Array | None) -> UInt8Array:
+        self.graph(frame, work).launch(stream=self.stream)
+        self.stream.synchronize()
+        if out is None:
+            return frame.host["out"].copy()
+        if out is not frame.host["out"]:
+            np.copyto(out, frame.host["out"])
+        return out
+
+    def _launch(self, frame: GpuFrame, work: Work) -> None:
+        copies = work.copies and not self.in_place
+        with self.stream:
+            if copies:
+                self._upload(frame, work)
+            self._lattice.enter(frame.image_arguments, self.stream)
+            try:
+                self.stage.launch(frame, self._source(frame, work), self.stream)
+            finally:
+                self._lattice.wait(self.stream)
+            self._look_up(frame, work)
+            if copies:
+                self.device.download(frame.device["out"], frame.host["out"], self.stream)
+
+    def _upload(self, frame: GpuFrame, work: Work) -> None:
+        names = ["visible"]
+        if work.infrared == "given":
+            names += ["infrared", "coverage"] if work.covered else ["infrared"]
+        for name in names:
+            self.device.upload(frame.host[name], frame.device[name], self.stream)
+        if work.infrared == "raw":
+            assert self._held is not None
+            self.device.upload(self._held.host, self._held.raw, self.stream)
+
+    def _source(self, frame: GpuFrame, work: Work) -> InfraredSource:
+        if work.infrared == "raw":
+            assert self._held is not None
+            return InfraredSource(self._held.arguments, raw=True)
+        return InfraredSource((self._registered(frame, work),))
+
+    def _registered(self, frame: GpuFrame, work: Work) -> Any:
+        """Registered infrared on the device, once everything before the look-up has run."""
+        if work.infrared == "given":
+            return frame.device["infrared"]
+        assert self._held is not None
+        return self._held.registered
+
+    def _coverage(self, frame: GpuFrame, work: Work) -> Any:
+        if work.infrared != "given":
+            assert self._held is not None
+            return self._held.coverage
+        return frame.device["coverage"] if work.covered else None
+
+    def _look_up(self, frame: GpuFrame, work: Work) -> None:
+        plan = self._kernels.plan
+        launch = fuse_launch(self.model, plan, self._kernels.processors, frame.height, frame.width)
+        self._kernels.functions["fuse_pixels"](
+            launch.grid,
+            launch.block,
+            (
+                *(*frame.image_arguments, self._registered(frame, work)),
+                *(self._coverage(frame, work), frame.context, *frame.grid_arguments),
+                *(self._lattice.array, np.float32(work.strength), frame.device["out"]),
+            ),
+            shared_mem=launch.shared,
+        )
+
+    def _allocate(self, height: int, width: int) -> GpuFrame:
+        cupy, stride = self.device.cupy, self.model.encoder.stride
+        rows, columns = -(-height // stride), -(-width // stride)
+        image, plane = (height, width, 3), (height, width)
+        shapes = {"visible": image, "infrared": plane, "coverage": plane, "out": image}
+        host = {name: self.device.pinned(shape) for name, shape in shapes.items()}
+        device = {
+            name: self.device.beside(array, in_place=self.in_place) for name, array in host.items()
+        }
+        context = cupy.empty((rows, columns), cupy.float32)
+        return GpuFrame(height, width, rows, columns, host, device, context)
+
+
+def _fill(frame: GpuFrame, given: dict[str, UInt8Array | None]) -> None:
+    for name, array in given.items():
+        if array is not None and array is not frame.host[name]:
+            np.copyto(frame.host[name], array)

@@ -1,0 +1,58 @@
+"""How far the clocks of a recording's two cameras are apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lut_fuse_core.bag.image_messages import (
+    infrared_pixels,
+    look,
+    parse_message,
+    stamp_of,
+    visible_pixels,
+)
+from lut_fuse_core.bag.reader import BagReader
+from lut_fuse_core.bag.topics import choose_topics
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.sync.clock_offset import ClockOffset, ClockOffsetEstimator
+from lut_fuse_core.sync.pairing import NANOSECONDS
+
+LONGEST = 60.0
+"""Seconds of the recording that are looked at."""
+
+
+def find_clock_offset(
+    bag: str | Path, visible: str | None = None, infrared: str | None = None
+) -> ClockOffset:
+    """Estimate the offset from what moves in the first minute of both streams.
+
+    visible, infrared: image topics; None to recognise them.
+    Raises InputError if nothing moves that both cameras see, or the recording is too short.
+    """
+    estimator = ClockOffsetEstimator(window=LONGEST)
+    first: float | None = None
+    with BagReader(bag) as reader:
+        topics = choose_topics(
+            reader.connections, visible, infrared, lambda each: look(reader, each)
+        )
+        for connection, recorded, data in reader.messages([topics.visible, topics.infrared]):
+            first = recorded if first is None else first
+            if recorded - first > LONGEST * NANOSECONDS:
+                break
+            try:
+                message = parse_message(connection, data)
+                time = (stamp_of(message) or recorded) / NANOSECONDS
+                if connection.id == topics.visible.id:
+                    estimator.add_visible(visible_pixels(connection, message), time)
+                else:
+                    estimator.add_infrared(infrared_pixels(connection, message), time)
+            except InputError:
+                continue  # 'bag' itself names it and goes on without it
+    offset = estimator.latest()
+    if offset is None:
+        raise InputError(
+            "the offset between the clocks cannot be told from these images: too little moves in "
+            "them, the recording is shorter than 7 s, or they are more than a second apart; give "
+            "it as --clock-offset SECONDS"
+        )
+    return offset

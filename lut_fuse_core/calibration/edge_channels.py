@@ -1,0 +1,58 @@
+"""Edges that visible and infrared images share: oriented gradients without sign or strength."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.fusion_model import FloatArray
+
+
+@dataclass(frozen=True)
+class ChannelSettings:
+    """How `oriented_channels` describes edges.
+
+    channels: orientations between 0 and 180 degrees. sigma: scale of the derivative in pixels.
+    pool: radius over which an edge may stray. high_pass: radius, in units of ``pool``, beyond
+    which mean differences are structure of the whole scene and dropped; 0 keeps them.
+    """
+
+    channels: int = 4
+    sigma: float = 1.0
+    pool: float = 1.5
+    high_pass: float = 5.0
+
+
+def grey_levels(image: UInt8Array) -> FloatArray:
+    """``(H, W, 3)`` RGB or ``(H, W)``, uint8, to ``(H, W) float32``."""
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    return image.astype(np.float32)
+
+
+def oriented_channels(grey: FloatArray, settings: ChannelSettings) -> FloatArray:
+    """Direction of edges at each pixel, as ``(H, W, channels) float32`` around zero.
+
+    A warm wall may be dark or bright in the visible image, and an edge faint or strong; that there
+    is an edge, and how it runs, is what both have in common. So the sign of the gradient is
+    dropped and its strength divided out, softly, that noise may not count as edges (after the
+    channel features of oriented gradients of Ye et al., IEEE TGRS 2019).
+    """
+    smooth = cv2.GaussianBlur(grey, (0, 0), settings.sigma)
+    gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1)
+    gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=1)
+    directions = np.empty((*grey.shape, settings.channels), np.float32)
+    for index in range(settings.channels):
+        angle = np.pi * index / settings.channels
+        np.abs(np.cos(angle) * gx + np.sin(angle) * gy, out=directions[..., index])
+    strength = np.sqrt(np.square(directions).sum(axis=2))
+    floor = 0.5 * float(np.median(strength)) + 0.3
+    directions /= (strength + np.float32(floor))[..., None]
+    pooled = cv2.GaussianBlur(directions, (0, 0), settings.pool)
+    if settings.high_pass > 0:
+        wide = cv2.GaussianBlur(pooled, (0, 0), settings.high_pass * settings.pool)
+        pooled = cv2.subtract(pooled, wide)
+    return pooled.astype(np.float32, copy=False)

@@ -1,0 +1,234 @@
+"""Measuring a fusion method on a folder of pairs: the work behind `lut-fuse evaluate`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.evaluation.flicker import (
+    BoolArray,
+    FlickerMeter,
+    FlickerReport,
+    FusedFrame,
+    NewcomerMeter,
+    NewcomerReport,
+)
+from lut_fuse_core.evaluation.metrics import METRIC_NAMES, TRIVIAL_RULES, PairEvaluator, grey_levels
+from lut_fuse_core.fuser import Fuser
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
+from lut_fuse_core.io.dataset import PairFiles, images_by_name, read_infrared, read_visible
+from lut_fuse_core.model.features import UInt8Array
+
+METHODS = ("fused", *TRIVIAL_RULES)
+"""What is measured on each pair: the method under test, and the trivial rules for comparison."""
+
+RANKING_METRICS = ("MI", "EN", "CC", "SSIM", "Qabf")
+"""The five metrics of the LUT-Fuse paper; their mean rank orders the pairs from best to worst."""
+
+FuseFiles = Callable[[PairFiles, UInt8Array, UInt8Array], UInt8Array]
+"""The method under test: files, visible RGB and 8-bit infrared to the fused image (RGB or grey)."""
+
+Scores = dict[str, dict[str, float]]
+"""Method to metric to value."""
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """All metrics of one pair, for the method under test and for the trivial rules."""
+
+    name: str
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A pair that could not be measured, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SequenceReport:
+    """What only a sequence shows: flicker by method, and the change of an untouched region."""
+
+    flicker: dict[str, FlickerReport]
+    untouched: NewcomerReport | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The outcome: scores per pair in order, the pairs left out, and the sequence's flicker."""
+
+    pairs: tuple[PairScores, ...]
+    problems: tuple[Problem, ...] = ()
+    sequence: SequenceReport | None = None
+
+    def values(self, method: str, metric: str) -> list[float]:
+        """One metric of one method over all pairs, in their order."""
+        return [pair.scores[method][metric] for pair in self.pairs]
+
+    def mean(self, method: str) -> dict[str, float]:
+        """Mean of every metric over the pairs."""
+        return {name: float(np.mean(self.values(method, name))) for name in METRIC_NAMES}
+
+    def median(self, method: str) -> dict[str, float]:
+        """Median of every metric over the pairs."""
+        return {name: float(np.median(self.values(method, name))) for name in METRIC_NAMES}
+
+    def ranking(self) -> list[PairScores]:
+        """The pairs from best to worst fused, by their mean rank in the `RANKING_METRICS`."""
+        columns = [self.values("fused", name) for name in RANKING_METRICS]
+        places = np.argsort(np.argsort(-np.array(columns), axis=1, kind="stable"), axis=1)
+        return [self.pairs[index] for index in np.argsort(places.mean(axis=0), kind="stable")]
+
+
+def fused_by(fuser: Fuser) -> FuseFiles:
+    """A model under test."""
+    return lambda _, visible, infrared: fuser.fuse(visible, infrared)
+
+
+def fused_in(folder: str | Path) -> FuseFiles:
+    """Images fused by any other method, found by name. Raises InputError if there are none."""
+    files = images_by_name(folder)
+
+    def read(pair: PairFiles, visible: UInt8Array, infrared: UInt8Array) -> UInt8Array:
+        if pair.name not in files:
+            raise InputError(f"no fused image of that name in {folder}")
+        return read_visible(files[pair.name])
+
+    return read
+
+
+def load_pair(files: PairFiles, normalizer: InfraredNormalizer) -> tuple[UInt8Array, UInt8Array]:
+    """Visible ``(H, W, 3) uint8`` RGB and infrared ``(H, W) uint8``. Raises InputError.
+
+    Infrared of 8 bits is measured as it is; deeper images go through the normaliser.
+    """
+    visible, raw = read_visible(files.visible), read_infrared(files.infrared)
+    # The normaliser reuses its output, and earlier pairs may still be being measured.
+    infrared = raw.astype(np.uint8) if raw.dtype == np.uint8 else normalizer(raw).copy()
+    if visible.shape[:2] != infrared.shape:
+        raise InputError(
+            f"the visible image is {visible.shape[1]}x{visible.shape[0]}, the infrared "
+            f"{infrared.shape[1]}x{infrared.shape[0]}; metrics need registered pairs of one size"
+        )
+    return visible, infrared
+
+
+def file_normalizer() -> InfraredNormalizer:
+    """The normaliser for images in files, where every one counts: none is held or replaced."""
+    return InfraredNormalizer(NormalizationConfig(shutter=False))
+
+
+@dataclass
+class SequenceMeters:
+    """The meters of a sequence, fed frame by frame.
+
+    untouched: ``(H, W) bool`` region that no newcomer touches, measured against the first frame.
+    """
+
+    untouched: BoolArray | None = None
+    _flicker: dict[str, FlickerMeter] = field(
+        default_factory=lambda: {method: FlickerMeter() for method in METHODS}
+    )
+    _newcomer: NewcomerMeter = field(default_factory=NewcomerMeter)
+    _first: FusedFrame | None = None
+
+    def update(self, visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> None:
+        """Add the next frame. Raises InputError if its size does not suit."""
+        frame = FusedFrame.of(visible, infrared, fused)
+        if self.untouched is not None and self._first is not None:
+            self._newcomer.update(self._first, frame, self.untouched)
+        self._first = self._first or frame
+        for method, image in _outputs(frame.visible, frame.infrared, frame.fused).items():
+            self._flicker[method].update(frame.visible, frame.infrared, image)
+
+    def report(self) -> SequenceReport:
+        """What was measured. Raises InputError if there were no two frames to compare."""
+        return SequenceReport(
+            {method: meter.report() for method, meter in self._flicker.items()},
+            None if self.untouched is None else self._newcomer.report(),
+        )
+
+
+def evaluate(
+    pairs: Iterable[PairFiles],
+    fuse: FuseFiles,
+    meters: SequenceMeters | None = None,
+    workers: int = 1,
+) -> Evaluation:
+    """Measure a method on pairs, in their order; pairs that cannot be measured are reported.
+
+    fuse: see `fused_by` and `fused_in`. meters: what to measure of consecutive frames, too, if the
+    pairs are a sequence. workers: threads that compute metrics beside the one that reads and fuses.
+
+    Raises InputError if no pair could be measured, or the sequence has no two frames to compare.
+    """
+    scores: list[PairScores] = []
+    problems: list[Problem] = []
+    for name, outcome in _measured(pairs, fuse, meters, workers):
+        if isinstance(outcome, InputError):
+            problems.append(Problem(name, str(outcome)))
+        else:
+            scores.append(PairScores(name, outcome))
+    if not scores:
+        first = f": {problems[0].name}: {problems[0].reason}" if problems else ""
+        raise InputError(f"none of the {len(problems)} pairs could be measured{first}")
+    return Evaluation(tuple(scores), tuple(problems), meters.report() if meters else None)
+
+
+def _measured(
+    pairs: Iterable[PairFiles], fuse: FuseFiles, meters: SequenceMeters | None, workers: int
+) -> Iterator[tuple[str, Scores | InputError]]:
+    """Results in order; at most two images per worker are in memory."""
+    normalizer = file_normalizer()
+    running: deque[tuple[str, Future[Scores | InputError]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for files in pairs:
+            if meters is None:
+                normalizer.reset()
+            try:
+                visible, infrared = load_pair(files, normalizer)
+                fused = fuse(files, visible, infrared)
+                if meters is not None:
+                    meters.update(visible, infrared, fused)
+            except InputError as error:
+                yield files.name, error
+                continue
+            running.append((files.name, pool.submit(_score, visible, infrared, fused)))
+            while len(running) > 2 * workers:
+                name, future = running.popleft()
+                yield name, future.result()
+        for name, future in running:
+            yield name, future.result()
+
+
+def _score(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> Scores | InputError:
+    try:
+        evaluator = PairEvaluator(visible, infrared)
+        outputs = _outputs(evaluator.visible, evaluator.infrared, fused)
+        return {method: evaluator.evaluate(image) for method, image in outputs.items()}
+    except InputError as error:
+        return error
+
+
+def _outputs(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> dict[str, UInt8Array]:
+    """The images that are compared, in grey levels, by method."""
+    rules = {name: rule(visible, infrared) for name, rule in TRIVIAL_RULES.items()}
+    return {"fused": grey_levels(fused), **rules}
+
+
+def select(pairs: Sequence[PairFiles], pattern: str | None, limit: int | None) -> list[PairFiles]:
+    """The first ``limit`` pairs whose name matches a shell pattern. Raises InputError for none."""
+    chosen = [pair for pair in pairs if pattern is None or fnmatchcase(pair.name, pattern)]
+    if not chosen:
+        raise InputError(f"none of the {len(pairs)} pairs has a name like '{pattern}'")
+    return chosen if limit is None else chosen[:limit]

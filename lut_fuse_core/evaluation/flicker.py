@@ -1,0 +1,222 @@
+"""Flicker: how much the fused video changes where its inputs stand still.
+
+Derivation. A fused pixel is a function F of the visible luma V and the infrared intensity I around
+it, so between two frames it changes by about ``dF = F_V dV + F_I dI``. A blend whose weights add
+up to one keeps ``mean |dF| <= max(mean |dV|, mean |dI|)``. A method that exceeds this amplifies the
+noise of the sensors, or lets something far away through (statistics of the whole frame, say), and
+the eye sees it as flicker. So we look at the pixels where neither input changed by more than
+`STILL_LIMIT` grey levels, which is noise rather than motion, take the mean absolute changes of V, I
+and F there, and divide:
+
+    ratio = mean |dF| / max(mean |dV|, mean |dI|)
+
+1 or less: the fused video is no more restless than the more restless of its inputs. Every step from
+one frame to the next counts the same, however much of it stands still; steps in which next to
+nothing does (a pan) are left out and counted. A cut to another scene cannot be told from traffic in
+this way: measure one take at a time.
+
+The second meter asks the question for a newcomer, a lamp or a hot object that enters the view: how
+much does the rest of the picture change, in the region that it does not touch?
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.evaluation.metrics import grey_levels
+from lut_fuse_core.model.features import UInt8Array
+
+STILL_LIMIT = 2
+"""Grey levels by which an input may change in a pixel that counts as still."""
+
+LEAST_STILL_SHARE = 0.02
+"""Share of still pixels below which a step is a pan, and says nothing about flicker."""
+
+BoolArray = npt.NDArray[np.bool_]
+FloatVector = npt.NDArray[np.float64]
+
+
+class FusedFrame(NamedTuple):
+    """One frame of a fused video, in grey levels: three ``(H, W) uint8`` images."""
+
+    visible: UInt8Array
+    infrared: UInt8Array
+    fused: UInt8Array
+
+    @classmethod
+    def of(cls, visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> FusedFrame:
+        """From grey or RGB images of one size. Raises InputError otherwise."""
+        frame = cls(grey_levels(visible), grey_levels(infrared), grey_levels(fused))
+        if not frame.visible.shape == frame.infrared.shape == frame.fused.shape:
+            sizes = ", ".join(f"{image.shape[1]}x{image.shape[0]}" for image in frame)
+            raise InputError(f"visible, infrared and fused differ in size ({sizes})")
+        return frame
+
+
+@dataclass(frozen=True)
+class FlickerReport:
+    """Flicker of a video.
+
+    steps: steps between consecutive frames that were measured; skipped: those left out because
+    next to nothing stood still. still_share: mean share of still pixels, 0 to 1.
+    visible, infrared, fused: mean absolute change of the still pixels per step, in grey levels.
+    """
+
+    steps: int
+    skipped: int
+    still_share: float
+    visible: float
+    infrared: float
+    fused: float
+
+    @property
+    def ratio(self) -> float:
+        """Change of the fused video over that of its more restless input; at most 1 is calm.
+
+        0 if nothing changes at all, infinite if only the fused video does.
+        """
+        restless = max(self.visible, self.infrared)
+        if restless == 0.0:
+            return 0.0 if self.fused == 0.0 else float("inf")
+        return self.fused / restless
+
+
+class FlickerMeter:
+    """Measures a stream frame by frame; keeps one frame and a few sums, however long it is.
+
+    >>> import numpy as np
+    >>> frames = np.random.default_rng(0).integers(99, 102, (4, 2, 48, 64)).astype(np.uint8)
+    >>> meter = FlickerMeter()
+    >>> for visible, infrared in frames:
+    ...     meter.update(visible, infrared, fused=visible)
+    >>> meter.report().ratio <= 1.0
+    True
+    """
+
+    def __init__(self) -> None:
+        self._previous: FusedFrame | None = None
+        self._changes: FloatVector = np.zeros(3)
+        self._share = 0.0
+        self._steps = 0
+        self._skipped = 0
+
+    def update(self, visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> None:
+        """Add the next frame: grey or RGB ``uint8`` images of one size. Raises InputError.
+
+        A frame of another size starts afresh, like the first one.
+        """
+        frame, previous = FusedFrame.of(visible, infrared, fused), self._previous
+        self._previous = frame
+        if previous is None or previous.visible.shape != frame.visible.shape:
+            return
+        changes = [cv2.absdiff(new, old) for new, old in zip(frame, previous, strict=True)]
+        still = (changes[0] <= STILL_LIMIT) & (changes[1] <= STILL_LIMIT)
+        if still.mean() < LEAST_STILL_SHARE:
+            self._skipped += 1
+            return
+        self._steps += 1
+        self._share += float(still.mean())
+        self._changes += [change[still].mean() for change in changes]
+
+    def report(self) -> FlickerReport:
+        """Flicker so far. Raises InputError if no step could be measured."""
+        if self._steps == 0 and self._skipped:
+            raise InputError(
+                f"flicker cannot be measured: in each of the {self._skipped} steps less than "
+                f"{LEAST_STILL_SHARE:.0%} of the pixels stood still; it takes a fixed camera"
+            )
+        if self._steps == 0:
+            raise InputError("flicker takes at least two consecutive frames of one size")
+        visible, infrared, fused = (float(value) for value in self._changes / self._steps)
+        return FlickerReport(
+            self._steps, self._skipped, self._share / self._steps, visible, infrared, fused
+        )
+
+
+@dataclass(frozen=True)
+class RegionChange:
+    """Change of one image stream in a region, in grey levels.
+
+    mean: absolute change of a pixel, mean over region and frames; worst: of the worst frame;
+    shift: how far the region's mean brightness moved in the worst frame, free of pixel noise.
+    """
+
+    mean: float
+    worst: float
+    shift: float
+
+
+@dataclass(frozen=True)
+class NewcomerReport:
+    """What a newcomer did to the region that it does not touch, over ``frames`` frames.
+
+    share: mean share of the picture that the region covers, 0 to 1.
+    """
+
+    frames: int
+    share: float
+    visible: RegionChange
+    infrared: RegionChange
+    fused: RegionChange
+
+
+class NewcomerMeter:
+    """Measures frames with a newcomer against the same view without it; memory stays constant."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._share = 0.0
+        self._sum: FloatVector = np.zeros(3)
+        self._worst: FloatVector = np.zeros(3)
+        self._shift: FloatVector = np.zeros(3)
+
+    def update(self, without: FusedFrame, with_newcomer: FusedFrame, untouched: BoolArray) -> None:
+        """Add one frame. untouched: ``(H, W) bool``, True where the newcomer is not.
+
+        Raises InputError if the sizes differ or the region is empty.
+        """
+        if not without.visible.shape == with_newcomer.visible.shape == untouched.shape:
+            raise InputError("the frames and the mask of the untouched region differ in size")
+        if not untouched.any():
+            raise InputError("the mask of the untouched region is empty")
+        differences = [
+            new[untouched].astype(np.int16) - old[untouched]
+            for new, old in zip(with_newcomer, without, strict=True)
+        ]
+        absolute = np.array([np.abs(difference).mean() for difference in differences])
+        shift = np.array([abs(difference.mean()) for difference in differences])
+        self._frames += 1
+        self._share += float(untouched.mean())
+        self._sum += absolute
+        self._worst = np.maximum(self._worst, absolute)
+        self._shift = np.maximum(self._shift, shift)
+
+    def report(self) -> NewcomerReport:
+        """The change so far. Raises InputError if there was no frame."""
+        if self._frames == 0:
+            raise InputError("no frame with a newcomer was measured")
+        streams = zip(self._sum / self._frames, self._worst, self._shift, strict=True)
+        changes = [RegionChange(*(float(value) for value in stream)) for stream in streams]
+        return NewcomerReport(self._frames, self._share / self._frames, *changes)
+
+
+def untouched_region(without: FusedFrame, with_newcomer: FusedFrame, reach: int = 0) -> BoolArray:
+    """Where two renderings of one view, with and without a newcomer, have the same inputs.
+
+    reach: pixels around every difference that count as touched, too (what the method may
+    legitimately look at: a gradient or a convolution sees its neighbours).
+    Returns ``(H, W) bool``. For frames with the same noise; of two real frames, draw the mask.
+    """
+    touched = (without.visible != with_newcomer.visible) | (
+        without.infrared != with_newcomer.infrared
+    )
+    if reach > 0:
+        window = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+        touched = cv2.dilate(touched.astype(np.uint8), window) > 0
+    return ~touched

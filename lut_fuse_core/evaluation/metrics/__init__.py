@@ -1,0 +1,28 @@
+"""The published set of fusion metrics, in the conventions that published tables use.
+
+All of them compare 8-bit grey images; infrared is image A, visible image B. Higher is better in
+every one of them, which says nothing about a single metric's merit: entropy and gradients reward
+noise, mutual information rewards copying pixels. Read them together, and look at the images.
+"""
+
+from lut_fuse_core.evaluation.metrics.pair import (
+    METRIC_MEANINGS,
+    METRIC_NAMES,
+    MINIMUM_SIDE,
+    PairEvaluator,
+    evaluate_pair,
+    grey_levels,
+)
+from lut_fuse_core.evaluation.metrics.rules import TRIVIAL_RULES, average_rule, maximum_rule
+
+__all__ = [
+    "METRIC_MEANINGS",
+    "METRIC_NAMES",
+    "MINIMUM_SIDE",
+    "TRIVIAL_RULES",
+    "PairEvaluator",
+    "average_rule",
+    "evaluate_pair",
+    "grey_levels",
+    "maximum_rule",
+]

@@ -1,0 +1,182 @@
+"""Fuses image files, folders of images and videos."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.files.video_pairs import pairs_by_time
+from lut_fuse_core.io.image_files import image_files, read_infrared, read_visible, write_image
+from lut_fuse_core.io.video import VIDEO_SUFFIXES, VideoReader, check_video_name, write_video
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FilesReport:
+    """What became of some files.
+
+    kind: ``image``, ``folder`` or ``video``. pairs: fused and written. output: file or folder.
+    failed: name and reason of each pair that could not be fused. unmatched_*: stems (folders)
+    without a partner. Of videos: visible_only: frames written without infrared, since none was near
+    enough in time; left: visible frames after the infrared video ended, not written; codec;
+    damaged: what cannot be read of an input; rate: frames per second that unevenly spaced ones are
+    written at, None if they are even.
+    """
+
+    kind: Literal["image", "folder", "video"]
+    output: str
+    pairs: int
+    failed: dict[str, str] = field(default_factory=dict)
+    unmatched_visible: tuple[str, ...] = ()
+    unmatched_infrared: tuple[str, ...] = ()
+    visible_only: int = 0
+    left: int = 0
+    codec: str | None = None
+    damaged: tuple[str, ...] = ()
+    rate: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """All fields, for `json.dump`."""
+        return asdict(self)
+
+
+def fuse_files(
+    visible: Path,
+    infrared: Path,
+    output: Path,
+    pipeline: FusionPipeline,
+    *,
+    sequence: bool = False,
+    suffix: str = ".png",
+    progress: Progress | None = None,
+) -> FilesReport:
+    """Fuse two images, two folders (matched by stem) or two videos (matched by time).
+
+    output: a file, or a folder for folders. sequence: the folders hold the frames of one recording
+    in order, so that the infrared normalisation may carry over; otherwise each pair stands alone.
+    suffix: of the images written to a folder. progress: called with pairs done and their number.
+
+    Raises InputError for unusable input; in a folder bad pairs are reported instead.
+    """
+    for path in (visible, infrared):
+        if not path.exists():
+            raise InputError(f"there is no file or folder {path}")
+    if visible.is_dir() != infrared.is_dir():
+        raise InputError(f"{visible} and {infrared} must be two files or two folders")
+    _keep_apart(output, visible, infrared)
+    if visible.is_dir():
+        return _fuse_folders(visible, infrared, output, pipeline, sequence, suffix, progress)
+    videos = [path.suffix.lower() in VIDEO_SUFFIXES for path in (visible, infrared)]
+    if any(videos) and not all(videos):
+        raise InputError(f"{visible} and {infrared} must be two images or two videos")
+    if all(videos):
+        return _fuse_videos(visible, infrared, output, pipeline, progress)
+    target = output / f"{visible.stem}{suffix}" if output.is_dir() else output
+    _keep_apart(target, visible, infrared)
+    write_image(target, pipeline.process(read_visible(visible), read_infrared(infrared)))
+    return FilesReport("image", str(target), 1)
+
+
+def _keep_apart(output: Path, *inputs: Path) -> None:
+    if output.exists() and any(output.resolve() == path.resolve() for path in inputs):
+        raise InputError(f"{output} is an input; choose another output")
+
+
+def _fuse_folders(
+    visible: Path,
+    infrared: Path,
+    output: Path,
+    pipeline: FusionPipeline,
+    sequence: bool,
+    suffix: str,
+    progress: Progress | None,
+) -> FilesReport:
+    ours, theirs = image_files(visible), image_files(infrared)
+    stems = [stem for stem in ours if stem in theirs]
+    if not stems:
+        raise InputError(
+            f"no image in {visible} ({len(ours)} images) has the same name, without its suffix, "
+            f"as one in {infrared} ({len(theirs)} images)"
+        )
+    if output.is_file():
+        raise InputError(f"{output} is a file; for folders the output must be a folder")
+    failed = {}
+    for number, stem in enumerate(stems, start=1):
+        if not sequence:
+            pipeline.reset()
+        try:
+            pair = _only(ours[stem]), _only(theirs[stem])
+            image = pipeline.process(read_visible(pair[0]), read_infrared(pair[1]))
+            write_image(output / f"{stem}{suffix}", image)
+        except InputError as error:
+            failed[stem] = str(error)
+        if progress is not None:
+            progress(number, len(stems))
+    return FilesReport(
+        "folder",
+        str(output),
+        len(stems) - len(failed),
+        failed,
+        tuple(sorted(ours.keys() - theirs.keys())),
+        tuple(sorted(theirs.keys() - ours.keys())),
+    )
+
+
+def _only(paths: list[Path]) -> Path:
+    if len(paths) > 1:
+        names = " and ".join(path.name for path in paths)
+        raise InputError(f"{names} in {paths[0].parent} have the same name but for the suffix")
+    return paths[0]
+
+
+def _fuse_videos(
+    visible: Path,
+    infrared: Path,
+    output: Path,
+    pipeline: FusionPipeline,
+    progress: Progress | None,
+) -> FilesReport:
+    target = output / f"{visible.stem}.mp4" if output.is_dir() else output
+    _keep_apart(target, visible, infrared)
+    check_video_name(target)
+    colour, thermal = VideoReader(visible), VideoReader(infrared)
+    pairs = pairs_by_time(colour, thermal, lambda: pipeline.clock_offset)
+    first = next(pairs, None)
+    if first is None:
+        raise InputError(f"{visible} or {infrared} holds no frames of one time that can be read")
+    height, width = first.visible.shape[:2]
+    count, alone = 0, pipeline.status.visible_only
+    with write_video(target, (width, height), colour.rate) as writer:
+        for pair in itertools.chain([first], pairs):
+            fused = pipeline.process(
+                pair.visible,
+                pair.infrared,
+                visible_time=pair.visible_time,
+                infrared_time=pair.infrared_time,
+            )
+            writer.write(fused)
+            count += 1
+            if progress is not None:
+                progress(count, max(count, colour.frame_count))
+    alone = pipeline.status.visible_only - alone
+    for _ in colour:
+        pass
+    damaged = [colour.damage]
+    if colour.frames_read > count:  # so the infrared video was read to its end
+        damaged.append(thermal.damage)
+    return FilesReport(
+        "video",
+        str(target),
+        count - alone,
+        visible_only=alone,
+        left=colour.frames_read - count,
+        codec=writer.codec,
+        damaged=tuple(filter(None, damaged)),
+        rate=colour.rate if colour.uneven else None,
+    )

@@ -1,0 +1,234 @@
+"""Normalisation: raw infrared counts to 8 bits, stable in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.errors import InputError, kind_of
+from lut_fuse_core.infrared.dead_pixels import DeadPixels
+from lut_fuse_core.infrared.gray_range import (
+    GreyRange,
+    RangeTracker,
+    RawInfrared,
+    apply_table,
+    linear_table,
+    tone_table,
+)
+from lut_fuse_core.infrared.shutter import ShutterCounts, ShutterGuard
+from lut_fuse_core.model.features import UInt8Array
+
+__all__ = ["InfraredNormalizer", "NormalizationConfig", "RawInfrared"]
+
+VISIBLE_CHANGE = 0.25
+"""Grey levels by which the range must move before the table is computed again."""
+
+
+@dataclass(frozen=True)
+class NormalizationConfig:
+    """How raw infrared becomes 8 bits.
+
+    mode: ``auto`` leaves 8-bit images as they are and uses ``percentile`` for 16-bit ones;
+        ``percentile`` stretches between two percentiles of the stream, with soft ends, such that
+        a hot object takes the soft end and leaves the rest as bright as it was; ``range`` maps
+        ``low``..``high`` to 0..255 and clips.
+    low_percentile, high_percentile: ends of the stretch, in percent.
+    smoothing: weight of the past in the running range, 0 (none) to below 1.
+    low, high: ends of the fixed range, in ``unit``.
+    unit: ``counts``, or ``celsius`` for linear radiometric cameras: degrees = scale * count +
+        offset. The defaults suit FLIR's high-resolution mode (0.01 K per count).
+    polarity: of the frames that come; ``black_hot`` ones are inverted, for the models expect warm
+        things to be bright.
+    local_contrast: CLAHE clip limit, 0 for none, 1 to 4 for more and more local contrast.
+    dead_pixels: learn and repair pixels that always differ from their neighbours.
+    shutter: notice flat-field corrections, show the last good frame meanwhile, follow their jumps.
+
+    Raises InputError for settings that make no sense.
+    """
+
+    mode: Literal["auto", "percentile", "range"] = "auto"
+    low_percentile: float = 1.0
+    high_percentile: float = 99.0
+    smoothing: float = 0.95
+    low: float = 0.0
+    high: float = 65535.0
+    unit: Literal["counts", "celsius"] = "counts"
+    scale: float = 0.01
+    offset: float = -273.15
+    polarity: Literal["white_hot", "black_hot"] = "white_hot"
+    local_contrast: float = 0.0
+    dead_pixels: bool = False
+    shutter: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("mode", self.mode, ("auto", "percentile", "range")),
+            ("unit", self.unit, ("counts", "celsius")),
+            ("polarity", self.polarity, ("white_hot", "black_hot")),
+        ):
+            if value not in allowed:
+                raise InputError(f"normalisation {name} '{value}' is not {' or '.join(allowed)}")
+        if not 0 <= self.low_percentile < self.high_percentile <= 100:
+            raise InputError("the normalisation percentiles must increase within 0 to 100")
+        if not 0 <= self.smoothing < 1:
+            raise InputError(f"normalisation smoothing is {self.smoothing}; it must be in [0, 1)")
+        if not -np.inf < self.low < self.high < np.inf:
+            raise InputError(
+                f"normalisation range {self.low} to {self.high} must be finite and increase"
+            )
+        if not (np.isfinite(self.scale) and self.scale > 0 and np.isfinite(self.offset)):
+            raise InputError("the radiometric scale must be positive and the offset finite")
+        if not 0 <= self.local_contrast <= 40:
+            raise InputError(f"local contrast is {self.local_contrast}; it must be in 0 to 40")
+
+    @property
+    def fixed_range(self) -> GreyRange:
+        """``low``..``high`` in raw counts."""
+        if self.unit == "counts":
+            return GreyRange(self.low, self.high)
+        return GreyRange(
+            (self.low - self.offset) / self.scale, (self.high - self.offset) / self.scale
+        )
+
+
+class InfraredNormalizer:
+    """Turns raw frames of one camera into 8-bit frames; keeps the running range of the stream."""
+
+    def __init__(
+        self,
+        config: NormalizationConfig | None = None,
+        predecessor: InfraredNormalizer | None = None,
+    ) -> None:
+        """predecessor: of the same camera; what was learnt of its shutter and pixels goes on."""
+        self.config = config or NormalizationConfig()
+        self._tracker = RangeTracker(
+            self.config.low_percentile, self.config.high_percentile, self.config.smoothing
+        )
+        self._shutter, self._dead = ShutterGuard(), DeadPixels()
+        self._layout: tuple[Any, ...] | None = None
+        if predecessor is not None:
+            self._shutter, self._dead = predecessor._shutter, predecessor._dead
+            self._layout = predecessor._layout
+            if not predecessor.config.shutter:
+                self._shutter.reset()  # it has not been looking
+        limit = self.config.local_contrast
+        self._local: Any = cv2.createCLAHE(limit, (8, 8)) if limit else None
+        self._table: UInt8Array | None = None
+        self._table_range: GreyRange | None = None
+        self._out: UInt8Array | None = None
+
+    @property
+    def shutter_counts(self) -> ShutterCounts:
+        """Flat-field events noticed since the start."""
+        return self._shutter.counts
+
+    @property
+    def picture(self) -> RawInfrared:
+        """The last frame, ``(H, W) uint8 or uint16``, that `take` found to carry a new picture.
+
+        Only with ``shutter``, and after the first frame.
+        """
+        return self._shutter.picture
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the camera repeats one picture, for longer than a shutter stays closed."""
+        return self.config.shutter and self._shutter.stopped
+
+    @property
+    def dead_pixel_count(self) -> int:
+        """Dead pixels that are being repaired."""
+        return self._dead.count
+
+    @property
+    def range(self) -> GreyRange | None:
+        """The range in use, raw counts; None before the first frame that needed one."""
+        return self._table_range
+
+    def reset(self) -> None:
+        """Forget the stream (a new camera, a jump in time); known dead pixels stay."""
+        self._tracker.reset()
+        self._shutter.reset()
+        self._table = None
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether a table from counts to grey levels is all that a frame needs.
+
+        Neighbours matter for the repair of dead pixels and for local contrast.
+        """
+        return not self.config.dead_pixels and self._local is None
+
+    def take(self, raw: RawInfrared) -> bool:
+        """Look at the next frame of the stream, ``(H, W) uint8 or uint16``.
+
+        False if it carries no new picture (a shutter event): the last one should stay.
+        Raises InputError.
+        """
+        if (
+            not isinstance(raw, np.ndarray)
+            or raw.ndim != 2
+            or raw.dtype not in (np.uint8, np.uint16)
+            or raw.size == 0
+        ):
+            raise InputError(f"infrared must be (H, W) uint8 or uint16, not {kind_of(raw)}")
+        layout = (raw.dtype, raw.shape)
+        if self._layout not in (None, layout):
+            self.reset()  # what was learnt from the other format would show this one black or white
+        self._layout = layout
+        if not self.config.shutter:
+            return True
+        verdict = self._shutter.look(raw)
+        if not verdict.hold:
+            self._tracker.shift(verdict.shift)
+        return not verdict.hold
+
+    def __call__(self, raw: RawInfrared) -> UInt8Array:
+        """raw: ``(H, W) uint8 or uint16``. Returns ``(H, W) uint8``. Raises InputError.
+
+        The next call overwrites the result.
+        """
+        fresh = self.take(raw)
+        if fresh or self._out is None or self._out.shape != raw.shape:
+            self._out = self.normalize(raw)
+        return self._out
+
+    def normalize(self, raw: RawInfrared) -> UInt8Array:
+        """A frame that was taken, ``(H, W) uint8``; the next call overwrites the result."""
+        config = self.config
+        out = self._out
+        if out is None or out.shape != raw.shape:
+            out = np.empty(raw.shape, np.uint8)
+        apply_table(raw, self.levels(raw), out)
+        if config.dead_pixels:
+            self._dead.learn(raw)
+            self._dead.repair(out)
+        return self._local.apply(out) if self._local is not None else out
+
+    def levels(self, raw: RawInfrared) -> UInt8Array:
+        """Grey level of every count in a frame that was taken, ``(256,) or (65536,) uint8``."""
+        config = self.config
+        plain = config.mode == "auto" and raw.dtype == np.uint8
+        entries = 256 if raw.dtype == np.uint8 else 65536
+        if plain:
+            wanted = GreyRange(0.0, 255.0)
+        elif config.mode == "range":
+            wanted = config.fixed_range
+        else:
+            wanted = self._tracker.update(raw)
+        if self._table is None or len(self._table) != entries or self._moved(wanted):
+            soft = not plain and config.mode != "range"
+            table = tone_table(wanted, entries) if soft else linear_table(wanted, entries)
+            self._table = 255 - table if config.polarity == "black_hot" else table
+            self._table_range = wanted
+        return self._table
+
+    def _moved(self, wanted: GreyRange) -> bool:
+        used = self._table_range
+        if used is None:
+            return True
+        moved = max(abs(wanted.low - used.low), abs(wanted.high - used.high))
+        return moved > VISIBLE_CHANGE * used.width / 255

@@ -1,0 +1,106 @@
+"""What the headers of image files say, without decoding them.
+
+Of JPEG and PNG the size, and whether it is whole: a few bytes can announce gigabytes, and decoders
+fill what is missing with grey. Of TIFF the orientation.
+Source: ITU-T T.81 (JPEG), section B.1.1; W3C Portable Network Graphics, section 5; TIFF revision
+6.0, sections 2 and 8.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from lut_fuse_core.model.features import UInt8Array
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_JPEG_SIGNATURE = b"\xff\xd8"
+_JPEG_START_OF_SCAN = b"\xff\xda"
+_JPEG_END = b"\xff\xd9"
+_PNG_END = b"IEND"
+_TIFF_LAYOUTS = {
+    b"II*\0": ("<", "I", 4, "H", "HHI4s"),
+    b"MM\0*": (">", "I", 4, "H", "HHI4s"),
+    b"II+\0": ("<", "Q", 8, "Q", "HHQ8s"),
+    b"MM\0+": (">", "Q", 8, "Q", "HHQ8s"),
+}
+"""By its mark, a TIFF's or BigTIFF's byte order, how and from which byte on it says where its
+directory is, the number of entries there, and each of them: tag, kind, count, value."""
+
+_TIFF_SIZES = {1: 1, 3: 2, 4: 4}
+"""Bytes of a value, by its kind."""
+
+_TIFF_ORIENTATION = 274
+_NOT_FRAME_HEADERS = (0xC4, 0xC8, 0xCC)
+_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
+
+
+def encoded_size(data: UInt8Array) -> tuple[int, int] | None:
+    """Width and height announced by ``(N,) uint8`` data; None if it is neither JPEG nor PNG."""
+    if data[:8].tobytes() == _PNG_SIGNATURE and data.size >= 24:
+        width, height = np.ndarray(2, ">u4", data[16:24].tobytes())
+        return int(width), int(height)
+    if data[:2].tobytes() == _JPEG_SIGNATURE:
+        return _jpeg_size(data)
+    return None
+
+
+def is_whole(data: UInt8Array) -> bool:
+    """Whether a JPEG or PNG in ``(N,) uint8`` data goes on to its end marker."""
+    content = data.tobytes()
+    if content.startswith(_PNG_SIGNATURE):
+        return content.rfind(_PNG_END) > 0
+    # Within the entropy-coded data a marker cannot occur by chance: 0xFF is followed by 0 there.
+    # Looked for from the first scan on: cameras append more pictures, whole or not, to the one.
+    start = content.find(_JPEG_START_OF_SCAN, _jpeg_frame(data))
+    return start > 0 and content.find(_JPEG_END, start) > 0
+
+
+def tiff_orientation(data: UInt8Array) -> int:
+    """The orientation of the first picture of a TIFF in ``(N,) uint8`` data; 1 where none is said.
+
+    1 is upright; 2 to 8 are the mirror images and turns that viewers are asked to make.
+    """
+    layout = _TIFF_LAYOUTS.get(data[:4].tobytes())
+    if layout is None:
+        return 1
+    order, offset, at, count, entry = layout
+    try:
+        (start,) = struct.unpack_from(order + offset, data.data, at)
+        (entries,) = struct.unpack_from(order + count, data.data, start)
+        start += struct.calcsize(order + count)
+        step = struct.calcsize(order + entry)
+        for here in range(start, start + entries * step, step):
+            tag, kind, _, value = struct.unpack_from(order + entry, data.data, here)
+            if tag == _TIFF_ORIENTATION:
+                size = _TIFF_SIZES.get(kind, 2)
+                return int.from_bytes(value[:size], "little" if order == "<" else "big")
+    except struct.error:
+        pass  # of what is missing there the decoder will say more
+    return 1
+
+
+def _jpeg_size(data: UInt8Array) -> tuple[int, int] | None:
+    """The size in the first frame header."""
+    at = _jpeg_frame(data)
+    if not at:
+        return None
+    height, width = np.ndarray(2, ">u2", data[at + 5 : at + 9].tobytes())
+    return int(width), int(height)
+
+
+def _jpeg_frame(data: UInt8Array) -> int:
+    """Where the first frame header (marker SOFn) begins; 0 if there is none."""
+    at = 2
+    while at + 9 <= data.size and data[at] == 0xFF:
+        marker = int(data[at + 1])
+        if marker == 0xFF:
+            at += 1
+        elif marker in _WITHOUT_LENGTH:
+            at += 2
+        elif 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME_HEADERS:
+            return at
+        else:
+            at += 2 + (int(data[at + 2]) << 8 | int(data[at + 3]))
+    return 0

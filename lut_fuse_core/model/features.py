@@ -1,0 +1,109 @@
+"""Low-order approximation encoding (LAE): luma and visible gradient; chroma is kept apart.
+
+All features are grey levels: 0 to 255 for luma and infrared, a comparable scale for the gradient.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.model.fusion_model import FloatArray, FusionModel, GradientSpec
+
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)
+"""Weights of R, G, B in the luma: ITU-R BT.601, full range."""
+
+AMBIENT_GRID = 64
+"""The ambient level is measured at so many rows and columns, spread evenly over the frame. This and
+the next number stand in native/model.cpp, too."""
+
+AMBIENT_RANK = 1638
+"""So many of these pixels, two in five, are darker than the ambient level. A lamp or a dark vehicle
+that enters the picture, however bright or dark, thus moves it but little."""
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+def luma(visible: UInt8Array) -> FloatArray:
+    """Luma of an image: N_v, the zeroth order of the visible image (paper, section 3.2).
+
+    visible: ``(H, W, 3) uint8``, RGB. Returns ``(H, W) float32`` in 0..255.
+    """
+    red, green, blue = (visible[..., channel].astype(np.float32) for channel in range(3))
+    return (
+        np.float32(LUMA_WEIGHTS[0]) * red
+        + np.float32(LUMA_WEIGHTS[1]) * green
+        + np.float32(LUMA_WEIGHTS[2]) * blue
+    )
+
+
+def ambient(visible: UInt8Array) -> float:
+    """How bright the scene is: the luma that two in five of the frame's pixels do not reach.
+
+    visible: ``(H, W, 3) uint8``, RGB. Returns grey levels, 0 to 256.
+    """
+    return ambient_of_samples(ambient_samples(visible))
+
+
+def ambient_of_samples(pixels: UInt8Array) -> float:
+    """The same of `ambient_samples`.
+
+    Pixels are counted by their luma in whole grey levels, rounded down, and taken as spread evenly
+    up to the next: so the level changes smoothly, and every backend finds the same.
+    """
+    thousandths = pixels.astype(np.int32) @ np.array([299, 587, 114], np.int32)
+    counts = np.bincount(thousandths // 1000, minlength=256)
+    reached = np.cumsum(counts)
+    level = int(np.searchsorted(reached, AMBIENT_RANK))
+    return level + float(AMBIENT_RANK - (reached[level] - counts[level])) / float(counts[level])
+
+
+def ambient_samples(visible: UInt8Array) -> UInt8Array:
+    """The pixels that tell the ambient level: ``(AMBIENT_GRID**2, 3) uint8`` of ``(H, W, 3)``."""
+    centres = 2 * np.arange(AMBIENT_GRID) + 1
+    rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
+    # Faster than one index for both.
+    return visible[rows].take(columns, axis=1).reshape(-1, 3)
+
+
+def place(visible: UInt8Array, model: FusionModel, level: float | None = None) -> tuple[int, float]:
+    """Where the scene of a frame is between a model's lattices, see `FusionModel.place`.
+
+    visible: ``(H, W, 3) uint8``, RGB. level: what to take for its ambient level; None for its own.
+    """
+    if model.dark is None:
+        return model.place(0.0)
+    return model.place(ambient(visible) if level is None else level)
+
+
+def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:
+    """Gradient of the luma: G_v, the first order of the visible image (paper, section 3.2).
+
+    luma_image: ``(H, W) float32`` in 0..255. Returns ``(H, W) float32`` in grey levels, from 0.
+    """
+    mode = "constant" if spec.border == "zero" else "edge"
+    padded = np.pad(luma_image, 1, mode=mode)  # type: ignore[call-overload]
+    left, right = padded[:, :-2], padded[:, 2:]
+    horizontal = (right - left)[:-2] + 2 * (right - left)[1:-1] + (right - left)[2:]
+    up, down = padded[:-2], padded[2:]
+    vertical = (down - up)[:, :-2] + 2 * (down - up)[:, 1:-1] + (down - up)[:, 2:]
+    if spec.norm == "l1":
+        magnitude = np.abs(horizontal) + np.abs(vertical)
+    else:
+        magnitude = np.sqrt(horizontal**2 + vertical**2)
+    if spec.scaling == "fixed":
+        return magnitude * np.float32(spec.scale)
+    low, high = magnitude.min(), magnitude.max()
+    return (magnitude - low) * np.float32(255.0 / (high - low + 255e-8))
+
+
+def replace_luma(visible: UInt8Array, old: FloatArray, new: FloatArray) -> FloatArray:
+    """The image with its luma replaced and its chroma kept.
+
+    With chroma C = RGB - luma (BT.601's YCbCr is a linear map of it), keeping the chroma means
+    adding the change of luma to each channel.
+
+    visible: ``(H, W, 3) uint8``, RGB; old, new: ``(H, W) float32`` grey levels.
+    Returns ``(H, W, 3) float32`` grey levels, not clipped.
+    """
+    return visible.astype(np.float32) + (new - old)[..., None]

@@ -1,0 +1,73 @@
+"""The 4-D look-up: node coordinates and interpolation, in readable NumPy (equations 2 to 6)."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.model.fusion_model import Axis, FloatArray, FusionModel
+
+IndexArray = npt.NDArray[np.int64]
+
+
+def coordinate(feature: FloatArray, axis: Axis) -> FloatArray:
+    """Position of a feature on an axis, in units of nodes (equation 3).
+
+    feature: any shape, float32, grey levels. Returns the same shape, in [0, nodes - 1]: features
+    beyond the axis take its end.
+    """
+    position = (feature - np.float32(axis.low)) * np.float32(1.0 / axis.step)
+    return np.clip(position, np.float32(0.0), np.float32(axis.nodes - 1))
+
+
+def cell(position: FloatArray, nodes: int) -> tuple[IndexArray, FloatArray]:
+    """Lower node and the remaining fraction of a coordinate (equation 4).
+
+    Returns ``(index int64 in [0, nodes - 2], fraction float32 in [0, 1])``.
+    """
+    index = np.minimum(np.floor(position), nodes - 2).astype(np.int64)
+    return index, position - index.astype(np.float32)
+
+
+def corner_weight(fractions: list[FloatArray], corner: tuple[int, ...]) -> FloatArray:
+    """Weight of one corner of the cell: the product of ``1 - o`` or ``o`` per axis (equation 6)."""
+    weight = np.ones_like(fractions[0])
+    for fraction, upper in zip(fractions, corner, strict=True):
+        weight = weight * (fraction if upper else 1 - fraction)
+    return weight
+
+
+def interpolate(lattice: FloatArray, positions: list[FloatArray]) -> FloatArray:
+    """Weighted sum over the 16 corners of the cell around each position (equation 5).
+
+    lattice: ``(n0, n1, n2, n3) float32``; positions: four arrays of one shape, in units of nodes.
+    Returns that shape, float32.
+    """
+    cells = [cell(p, n) for p, n in zip(positions, lattice.shape, strict=True)]
+    indices = [index for index, _ in cells]
+    fractions = [fraction for _, fraction in cells]
+    result = np.zeros_like(fractions[0])
+    for corner in product((0, 1), repeat=4):
+        value = lattice[tuple(i + c for i, c in zip(indices, corner, strict=True))]
+        result += corner_weight(fractions, corner) * value
+    return result
+
+
+def look_up(
+    model: FusionModel,
+    luma: FloatArray,
+    infrared: FloatArray,
+    gradient: FloatArray,
+    context: FloatArray,
+    place: tuple[int, float],
+) -> FloatArray:
+    """Fused luma of each pixel from its four features: the operation Psi (equation 2).
+
+    All features ``(H, W) float32`` in grey levels; place of the scene between the lattices
+    (`features.place`). Returns ``(H, W) float32``, grey levels, not clipped.
+    """
+    features = (luma, infrared, gradient, context)
+    positions = [coordinate(f, axis) for f, axis in zip(features, model.axes, strict=True)]
+    return interpolate(model.lattice_at(place), positions) * np.float32(255.0)

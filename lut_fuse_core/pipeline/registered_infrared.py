@@ -1,0 +1,135 @@
+"""Infrared frames as they are fused: 8 bits, on the visible grid, until the next one comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lut_fuse_core.backends.base import Backend, RegisteringBackend
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig, RawInfrared
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.registration.registration import Registration, RegistrationConfig
+from lut_fuse_core.registration.warp import Warp
+
+
+@dataclass(frozen=True)
+class RegisteredInfrared:
+    """An infrared frame on the visible grid of ``shape`` (H, W).
+
+    image, coverage: ``(H, W) uint8``; both None if the backend holds the frame and registers it.
+    taken: time in seconds when its picture was taken; None if unknown. time: of the latest frame
+    that stands for it, which during a shutter event is later.
+    """
+
+    shape: tuple[int, ...]
+    image: UInt8Array | None = None
+    coverage: UInt8Array | None = None
+    taken: float | None = None
+    time: float | None = None
+
+
+class InfraredRegistrar:
+    """Normalises the frames of one infrared camera and brings each to the visible grid.
+
+    threads: of the CPU. resize: whether frames of another size than the visible image are scaled
+    where there is no registration. keep_images: never leave a frame to the backend.
+    """
+
+    def __init__(
+        self,
+        normalization: NormalizationConfig,
+        registration: RegistrationConfig,
+        threads: int,
+        resize: bool,
+        keep_images: bool,
+    ) -> None:
+        self.normalizer = InfraredNormalizer(normalization)
+        self.registration = Registration(registration)
+        self._threads, self._resize, self._keep_images = threads, resize, keep_images
+        self._last: RegisteredInfrared | None = None
+        self._taken: float | None = None
+
+    def set_normalization(self, normalization: NormalizationConfig) -> None:
+        """Change how raw frames become 8 bits; the running range starts anew."""
+        self.normalizer = InfraredNormalizer(normalization, self.normalizer)
+        self.forget()
+
+    def set_registration(self, registration: RegistrationConfig) -> None:
+        """Change where frames land."""
+        self.registration.config = registration
+        self.forget()
+
+    def forget(self) -> None:
+        """Have the last picture registered anew, should the next frame carry none of its own."""
+        self._last = None
+
+    def reset(self) -> None:
+        """Forget the stream (another recording, a jump in time)."""
+        self.normalizer.reset()
+        self.forget()
+
+    def look(self, infrared: RawInfrared) -> bool:
+        """Whether the next frame, ``(h, w) uint8 or uint16``, carries a new picture.
+
+        Once for each frame of the stream. Raises InputError.
+        """
+        return self.normalizer.take(infrared)
+
+    def register(
+        self,
+        infrared: RawInfrared,
+        new_picture: bool,
+        visible: UInt8Array,
+        time: float | None,
+        backend: Backend,
+    ) -> RegisteredInfrared:
+        """The frame that was looked at, for a visible image ``(H, W, 3)``.
+
+        Without a new picture the last one, with the time of this frame. Raises InputError.
+        """
+        last = self._last
+        if new_picture:
+            self._taken = time
+        if new_picture or last is None or last.shape != visible.shape[:2]:
+            self.forget()  # until it has worked
+            picture = infrared if new_picture else self.normalizer.picture
+            buffer = None if last is None else last.image
+            last = self._register(picture, self._warp(picture, visible), backend, buffer)
+        self._last = replace(last, taken=self._taken, time=time)
+        return self._last
+
+    def _register(
+        self, infrared: RawInfrared, warp: Warp, backend: Backend, buffer: UInt8Array | None
+    ) -> RegisteredInfrared:
+        """A frame on the visible grid. Always a copy: the caller may overwrite its own."""
+        shape, pointwise = warp.visible_size[::-1], self.normalizer.pointwise
+        # Dead pixels, local contrast, mere resizing and the motion of held frames need the image.
+        if (
+            isinstance(backend, RegisteringBackend)
+            and pointwise
+            and warp.one_pass
+            and not self._keep_images
+        ):
+            backend.hold(infrared, self.normalizer.levels(infrared), warp)
+            return RegisteredInfrared(shape)
+        if buffer is None or buffer.shape != shape:
+            buffer = np.empty(shape, np.uint8)
+        if pointwise:
+            warp.sample(infrared, self.normalizer.levels(infrared), buffer, self._threads)
+        else:
+            warp(self.normalizer.normalize(infrared), buffer)
+        return RegisteredInfrared(shape, buffer, warp.coverage)
+
+    def _warp(self, infrared: RawInfrared, visible: UInt8Array) -> Warp:
+        height, width = visible.shape[:2]
+        infrared_size = (infrared.shape[1], infrared.shape[0])
+        unregistered = self.registration.config.transform is None
+        if unregistered and infrared_size != (width, height) and not self._resize:
+            raise InputError(
+                f"the visible image is {width}x{height} and the infrared "
+                f"{infrared.shape[1]}x{infrared.shape[0]}; pass images of one size or allow "
+                "--resize"
+            )
+        return self.registration.warp(infrared_size, (width, height))

@@ -1,0 +1,52 @@
+"""The ambient level of a stream: followed slowly, as eyes and exposure controls do."""
+
+from __future__ import annotations
+
+import math
+
+from lut_fuse_core.model.features import UInt8Array, ambient
+from lut_fuse_core.model.fusion_model import DarkScenes
+
+
+class SlowAmbient:
+    """Follows the ambient level of a stream of visible images, for `Backend.fuse`.
+
+    What drives past, or a lamp gone by, thus changes the rest of the fused picture slowly and in
+    part, where each frame's own level would change it at once.
+
+    scenes: of the model; levels beyond its first and last make no difference and count as these.
+    seconds: until a lasting change has been followed to 63 %; 0 follows each frame at once.
+    """
+
+    def __init__(self, scenes: DarkScenes, seconds: float) -> None:
+        self.seconds = seconds
+        self._lowest, self._highest = scenes.levels[0], scenes.levels[-1]
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew with the next frame's own level."""
+        self._level: float | None = None
+        self._began = self._time = 0.0
+
+    def follow(self, visible: UInt8Array, time: float | None) -> float | None:
+        """The level to fuse a frame with; None for the frame's own.
+
+        visible: ``(H, W, 3) uint8``, RGB. time: in seconds, of the capture; None if unknown, then
+        there is nothing to follow by.
+        """
+        if time is None or not self.seconds:
+            self.reset()
+            return None
+        level = min(max(ambient(visible), self._lowest), self._highest)
+        if self._level is None or time - self._time > self.seconds:
+            self._level, self._began, self._time = level, time, time
+        elif time > self._time:
+            self._level += self._weight(time) * (level - self._level)
+            self._time = time
+        return self._level
+
+    def _weight(self, time: float) -> float:
+        """Of a later frame's own level. Until there has been time enough, all frames but the first
+        count the same: that one is often black, or far too bright."""
+        passed = time - self._time
+        return max(1 - math.exp(-passed / self.seconds), passed / (time - self._began))

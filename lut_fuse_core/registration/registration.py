@@ -1,0 +1,244 @@
+"""Registration: infrared warped onto the visible pixel grid by one precomputed remap."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.fusion_model import FloatArray
+from lut_fuse_core.registration.camera import CameraRig, Float64Array, as_rows
+from lut_fuse_core.registration.warp import Size, Warp
+
+__all__ = ["Homography", "Registration", "RegistrationConfig", "Size"]
+
+LARGEST_SIDE = 32767
+"""Pixels: positions in a map are kept in 16 bits."""
+
+_log = logging.getLogger(__name__)
+
+GRID_STEP = 8
+"""Lens models are evaluated at every eighth pixel; in between they are smooth enough to
+interpolate (below 0.01 pixels for any lens that can be calibrated)."""
+
+
+@dataclass(frozen=True)
+class Homography:
+    """A plane-to-plane map from infrared pixels to visible pixels, pixel centres at integers.
+
+    matrix: 3x3. infrared_size, visible_size: (width, height) it was made for; images of other
+    sizes (a driver that bins or scales) are allowed for. None means: whatever comes.
+
+    Raises InputError for a matrix that maps no image onto another.
+    """
+
+    matrix: tuple[tuple[float, ...], ...]
+    infrared_size: Size | None = None
+    visible_size: Size | None = None
+
+    def __post_init__(self) -> None:
+        matrix = np.asarray(self.matrix, np.float64)
+        if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+            raise InputError("a homography must be 3x3 finite numbers")
+        for size in (self.infrared_size, self.visible_size):
+            if size is not None and not (size[0] > 0 and size[1] > 0):
+                raise InputError(f"an image of {size[0]}x{size[1]} pixels has no pixels to map")
+        scale = np.abs(matrix).max()
+        if scale == 0 or abs(np.linalg.det(matrix / scale)) < 1e-12:
+            raise InputError("the homography is singular: it maps the image onto a line or a point")
+
+    @classmethod
+    def from_array(
+        cls,
+        matrix: Float64Array,
+        infrared_size: Size | None = None,
+        visible_size: Size | None = None,
+    ) -> Homography:
+        """From a ``(3, 3)`` array."""
+        return cls(as_rows(np.asarray(matrix, np.float64)), infrared_size, visible_size)
+
+    def between(self, infrared_size: Size, visible_size: Size) -> Float64Array:
+        """The ``(3, 3) float64`` matrix for images of these sizes."""
+        to_visible = _resizing(self.visible_size or visible_size, visible_size)
+        to_infrared = _resizing(self.infrared_size or infrared_size, infrared_size)
+        return to_visible @ np.asarray(self.matrix, np.float64) @ np.linalg.inv(to_infrared)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layout that `lut_fuse_core.registration.file` writes and reads."""
+        return {
+            "homography": [list(row) for row in self.matrix],
+            "infrared_size": list(self.infrared_size) if self.infrared_size else None,
+            "visible_size": list(self.visible_size) if self.visible_size else None,
+        }
+
+
+@dataclass(frozen=True)
+class RegistrationConfig:
+    """Where infrared lands in the visible image.
+
+    transform: a `Homography`, a `CameraRig` (both cameras calibrated), or None: the images show
+        the same view and are at most resized.
+    distance: metres along the visible optical axis at which the images coincide (`CameraRig`
+        only); ``inf`` for a far scene.
+    soft_edge: width in visible pixels over which infrared fades out where its view ends.
+
+    Raises InputError for a distance or an edge that make no sense.
+    """
+
+    transform: Homography | CameraRig | None = None
+    distance: float = 20.0
+    soft_edge: float = 24.0
+
+    def __post_init__(self) -> None:
+        if not self.distance > 0:
+            raise InputError(f"the assumed distance is {self.distance} m; it must be positive")
+        if not 0 <= self.soft_edge < 10_000:
+            raise InputError(f"the soft edge is {self.soft_edge} pixels; it must be 0 or more")
+
+    @property
+    def source(self) -> str:
+        """``none``, ``homography`` or ``cameras``."""
+        if self.transform is None:
+            return "none"
+        return "homography" if isinstance(self.transform, Homography) else "cameras"
+
+
+class Registration:
+    """Keeps the remap of one camera rig; computes it anew only when something changes.
+
+    recomputed: how often it did. covered: share of the visible image that infrared sees.
+    """
+
+    def __init__(self, config: RegistrationConfig | None = None) -> None:
+        self.config = config or RegistrationConfig()
+        self.recomputed = 0
+        self.covered = 1.0
+        self._warp: Warp | None = None
+        self._made_for: RegistrationConfig | None = None
+        self._rays: tuple[Any, Float64Array] | None = None
+
+    def warp(self, infrared_size: Size, visible_size: Size) -> Warp:
+        """The remap for images of these sizes, (width, height). Raises InputError."""
+        if self.config.transform is not None and max(*infrared_size, *visible_size) > LARGEST_SIDE:
+            raise InputError(f"images to be registered may have {LARGEST_SIDE} pixels a side")
+        known = self._warp
+        if (
+            known is not None
+            and self._made_for == self.config
+            and (known.infrared_size, known.visible_size) == (infrared_size, visible_size)
+        ):
+            return known
+        warp = self._compute(infrared_size, visible_size)
+        self._warp, self._made_for = warp, self.config
+        self.recomputed += 1
+        coverage = warp.coverage
+        self.covered = 1.0 if coverage is None else np.count_nonzero(coverage) / coverage.size
+        if not self.covered:
+            _log.warning(
+                "with this registration infrared sees no pixel of the visible image; is its matrix "
+                "or pose the wrong way round?"
+            )
+        return warp
+
+    def _compute(self, infrared_size: Size, visible_size: Size) -> Warp:
+        transform = self.config.transform
+        if transform is None:
+            return Warp(visible_size, infrared_size)
+        if isinstance(transform, Homography):
+            matrix = transform.between(infrared_size, visible_size)
+            positions = homography_map(matrix, infrared_size, visible_size)
+        else:
+            positions = self._camera_map(transform, infrared_size, visible_size)
+        coverage = coverage_of(positions, infrared_size, self.config.soft_edge)
+        return Warp.from_positions(positions, infrared_size, coverage)
+
+    def _camera_map(self, rig: CameraRig, infrared_size: Size, visible_size: Size) -> FloatArray:
+        visible = rig.visible.scaled_to(*visible_size)
+        infrared = rig.infrared.scaled_to(*infrared_size)
+        columns, rows = (-(-side // GRID_STEP) + 1 for side in visible_size)
+        # Undistorting is the slow part and does not depend on the distance.
+        if self._rays is None or self._rays[0] != visible:
+            x, y = np.meshgrid(np.arange(columns) * GRID_STEP, np.arange(rows) * GRID_STEP)
+            pixels = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64)
+            rays = visible.rays(pixels)
+            self._rays = (visible, np.concatenate([rays, np.ones((len(rays), 1))], axis=1))
+        rays = self._rays[1]
+        pose = rig.infrared_from_visible
+        # In units of the assumed distance, so that an infinite one is an ordinary case.
+        points = rays @ np.asarray(pose.rotation).T
+        points = points + np.asarray(pose.translation) / self.config.distance
+        coarse = infrared.project(points).astype(np.float32).reshape(rows, columns, 2)
+        return _interpolate_grid(coarse, visible_size)
+
+
+def homography_map(matrix: Float64Array, infrared_size: Size, visible_size: Size) -> FloatArray:
+    """Where each visible pixel lies in the infrared image: ``(H, W, 2) float32``, x and y.
+
+    matrix: ``(3, 3)``, infrared to visible. Pixels beyond the horizon of the map are NaN.
+    """
+    width, height = visible_size
+    # A matrix and its negative are the same map. What infrared sees, its centre above all, lies on
+    # the positive side of the horizon; visible pixel (0, 0) may not.
+    centre = [(infrared_size[0] - 1) / 2, (infrared_size[1] - 1) / 2, 1.0]
+    inverse = np.linalg.inv(matrix) * (matrix[2] @ centre or 1.0)
+    x = np.arange(width, dtype=np.float64)[None]
+    y = np.arange(height, dtype=np.float64)[:, None]
+    denominator = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]
+    denominator[denominator <= 1e-6] = np.nan
+    positions = np.empty((height, width, 2), np.float32)
+    for axis in range(2):
+        positions[..., axis] = (
+            inverse[axis, 0] * x + inverse[axis, 1] * y + inverse[axis, 2]
+        ) / denominator
+    return positions
+
+
+def coverage_of(positions: FloatArray, infrared_size: Size, soft_edge: float) -> UInt8Array | None:
+    """How far infrared may be trusted at each visible pixel, fading over ``soft_edge`` pixels.
+
+    positions: ``(H, W, 2) float32`` as `homography_map` gives. Returns ``(H, W) uint8``, or None
+    if infrared sees the whole visible image. The fade lies inside the infrared view.
+    """
+    width, height = infrared_size
+    x, y = positions[..., 0], positions[..., 1]
+    # A pixel reaches half its width beyond its centre; the rest is rounding of the map.
+    reach = 0.5 + 1e-3
+    inside = (x >= -reach) & (y >= -reach) & (x <= width - 1 + reach) & (y <= height - 1 + reach)
+    if inside.all():
+        return None
+    mask = inside.astype(np.uint8)
+    if soft_edge <= 0:
+        return mask * np.uint8(255)
+    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
+    ramp = np.clip(distance / np.float32(soft_edge), 0, 1)
+    smooth = ramp * ramp * (3 - 2 * ramp)
+    return np.rint(smooth * 255).astype(np.uint8)
+
+
+def _interpolate_grid(coarse: FloatArray, size: Size) -> FloatArray:
+    """Bilinear interpolation of positions given at every `GRID_STEP`-th pixel."""
+    to_coarse = np.array([[1 / GRID_STEP, 0, 0], [0, 1 / GRID_STEP, 0]], np.float64)
+    fine = cv2.warpAffine(
+        coarse,
+        to_coarse,
+        size,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return fine.astype(np.float32, copy=False)
+
+
+def _resizing(size: Size, new_size: Size) -> Float64Array:
+    """The map of pixels when an image of one size is resized to another."""
+    sx, sy = new_size[0] / size[0], new_size[1] / size[1]
+    if abs(sx / sy - 1) > 0.02:
+        raise InputError(
+            f"the registration was made for images of {size[0]}x{size[1]}, but these are "
+            f"{new_size[0]}x{new_size[1]}, another shape; run 'lut-fuse calibrate' at this size"
+        )
+    return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])

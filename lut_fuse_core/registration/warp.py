@@ -1,0 +1,192 @@
+"""A precomputed remap: raw infrared to 8 bits on the visible pixel grid."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.infrared.gray_range import RawInfrared, apply_table
+from lut_fuse_core.jit import compiled
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.fusion_model import FloatArray
+from lut_fuse_core.native.bindings import Infrared, load_library
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+BAND = 32
+"""Visible rows that one thread samples at a time."""
+
+
+@dataclass(frozen=True)
+class Remap:
+    """Where each visible pixel lies in the infrared image, in OpenCV's fixed-point form.
+
+    offsets: ``(H, W, 2) int16``: x and y of the infrared pixel at its upper left, from -1 to the
+        last one; before the first and behind the last the border continues.
+    fractions: ``(H, W) uint16``: 32 * down + across, in 1/32 pixel.
+    windows: ``(bands, 4) int32``: first column and row and last column and row of the infrared
+        pixels that each `BAND` rows need.
+    """
+
+    offsets: npt.NDArray[np.int16]
+    fractions: npt.NDArray[np.uint16]
+    windows: npt.NDArray[np.int32]
+
+    @classmethod
+    def from_positions(cls, positions: FloatArray, infrared_size: Size) -> Remap:
+        """From ``(H, W, 2) float32``, x and y; anything may lie outside or be NaN."""
+        across, down = (
+            np.clip(np.nan_to_num(positions[..., axis], nan=-1), -1, infrared_size[axis] - 1)
+            for axis in range(2)
+        )
+        fixed = cv2.convertMaps(across, down, cv2.CV_16SC2, nninterpolation=False)
+        offsets, fractions = fixed[0].astype(np.int16), fixed[1].astype(np.uint16)
+        bands = [offsets[row : row + BAND].reshape(-1, 2) for row in range(0, len(offsets), BAND)]
+        windows = [(*band.min(axis=0), *(band.max(axis=0) + 1)) for band in bands]
+        return cls(offsets, fractions, np.array(windows, np.int32))
+
+
+@dataclass(frozen=True)
+class Warp:
+    """How infrared of one size gets onto the visible grid.
+
+    remap: None where resizing is all there is to do.
+    coverage: ``(H, W) uint8``: 255 where infrared is valid, 0 where it sees nothing; None where
+        it covers the whole visible image.
+    """
+
+    visible_size: Size
+    infrared_size: Size
+    remap: Remap | None = field(repr=False, default=None)
+    coverage: UInt8Array | None = field(repr=False, default=None)
+
+    @classmethod
+    def from_positions(
+        cls, positions: FloatArray, infrared_size: Size, coverage: UInt8Array | None
+    ) -> Warp:
+        """From the infrared position of each visible pixel, ``(H, W, 2) float32``, x and y."""
+        height, width = positions.shape[:2]
+        remap = Remap.from_positions(positions, infrared_size)
+        return cls((width, height), infrared_size, remap, coverage)
+
+    def __call__(self, infrared: UInt8Array, out: UInt8Array | None = None) -> UInt8Array:
+        """Infrared on the visible grid: ``(h, w) uint8`` to ``(H, W) uint8``.
+
+        out: where to write; None allocates. Where infrared sees nothing its border continues.
+        """
+        if self.remap is not None:
+            warped = cv2.remap(
+                infrared,
+                self.remap.offsets,
+                self.remap.fractions,
+                cv2.INTER_LINEAR,
+                dst=out,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            return warped.astype(np.uint8, copy=False)
+        if self.infrared_size == self.visible_size:
+            if out is None:
+                return infrared
+            np.copyto(out, infrared)
+            return out
+        shrinking = self.infrared_size[0] > self.visible_size[0]
+        method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+        resized = cv2.resize(infrared, self.visible_size, dst=out, interpolation=method)
+        return resized.astype(np.uint8, copy=False)
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether each visible pixel is one raw pixel or lies between four: not where infrared is
+        only resized.
+        """
+        return self.remap is not None or self.infrared_size == self.visible_size
+
+    def sample(
+        self, raw: RawInfrared, levels: UInt8Array, out: UInt8Array, threads: int = 1
+    ) -> None:
+        """Normalise and register in one pass: the same pixels as ``self(levels[raw])``.
+
+        raw: ``(h, w) uint8 or uint16``. levels: ``(256,)`` or ``(65536,) uint8``, grey level of
+        every raw count. out: ``(H, W) uint8``, C-contiguous. threads: of the native library.
+
+        Images that are only resized take a pass for either.
+        """
+        if not self.one_pass:
+            grey = np.empty(raw.shape, np.uint8)
+            apply_table(raw, levels, grey)
+            self(grey, out)
+            return
+        try:
+            library = load_library()
+        except BackendUnavailableError:
+            self._sample_portably(raw, levels, out)
+        else:
+            self._sample_natively(library, raw, levels, out, threads)
+
+    def _sample_portably(self, raw: RawInfrared, levels: UInt8Array, out: UInt8Array) -> None:
+        if self.remap is None:
+            apply_table(raw, levels, out)
+        else:
+            _sample(raw, levels, self.remap.offsets, self.remap.fractions, out)
+
+    def _sample_natively(
+        self,
+        library: ctypes.CDLL,
+        raw: RawInfrared,
+        levels: UInt8Array,
+        out: UInt8Array,
+        threads: int,
+        instructions: str | None = None,
+    ) -> None:
+        adjacent: npt.NDArray[Any] = raw
+        if raw.strides[1] != raw.itemsize:
+            adjacent = np.ascontiguousarray(raw)
+        table = np.ascontiguousarray(levels)
+        maps: tuple[int | None, ...] = (None, None, None)
+        if self.remap is not None:
+            each = (self.remap.offsets, self.remap.fractions, self.remap.windows)
+            maps = tuple(array.ctypes.data for array in each)
+        described = Infrared(
+            adjacent.ctypes.data,
+            table.ctypes.data,
+            *maps,
+            out.ctypes.data,
+            adjacent.strides[0],
+            out.strides[0],
+            BAND,
+            raw.itemsize > 1,
+            *raw.shape,
+            *out.shape,
+        )
+        chosen = None if instructions is None else instructions.encode()
+        if library.lut_fuse_sample(ctypes.byref(described), threads, chosen):
+            raise MemoryError(f"no memory to register infrared of {raw.shape[1]}x{raw.shape[0]}")
+
+
+@compiled
+def _sample(
+    raw: RawInfrared,
+    levels: UInt8Array,
+    offsets: npt.NDArray[np.int16],
+    fractions: npt.NDArray[np.uint16],
+    out: UInt8Array,
+) -> None:
+    """Bilinear interpolation of grey levels in steps of 1/32 pixel, rounded half up."""
+    last_row, last_column = raw.shape[0] - 1, raw.shape[1] - 1
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            column, row = int(offsets[y, x, 0]), int(offsets[y, x, 1])
+            left, right = max(column, 0), min(column + 1, last_column)
+            top, bottom = max(row, 0), min(row + 1, last_row)
+            across, down = int(fractions[y, x] & 31), int(fractions[y, x] >> 5)
+            a, b = int(levels[raw[top, left]]), int(levels[raw[top, right]])
+            c, d = int(levels[raw[bottom, left]]), int(levels[raw[bottom, right]])
+            upper, lower = a * (32 - across) + b * across, c * (32 - across) + d * across
+            out[y, x] = np.uint8((upper * (32 - down) + lower * down + 512) >> 10)

@@ -1,0 +1,173 @@
+"""The offset between two cameras' clocks, from what moves in their pictures."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.model.fusion_model import FloatArray
+from lut_fuse_core.registration.camera import Float64Array
+
+RATE = 100.0
+"""Samples per second that both signals are brought to; the peak is found between them."""
+
+LEAST_SPAN = 5.0
+"""Seconds of common record before an estimate is tried."""
+
+LEAST_CORRELATION = 0.5
+LEAST_LEAD = 0.1
+"""How much the correlation must exceed that of the next peak."""
+
+ACCURACY = 0.05
+"""Seconds by which an estimate may be off where little moves, or moves regularly."""
+
+REFRESH = 1.0
+"""Seconds between two estimates."""
+
+JUMP_BACK = 1.0
+"""Seconds by which time must run backwards to count as a jump rather than as disorder."""
+
+
+@dataclass(frozen=True)
+class ClockOffset:
+    """seconds: infrared clock minus visible clock. correlation: of both signals there, 0 to 1."""
+
+    seconds: float
+    correlation: float
+
+
+class ClockOffsetEstimator:
+    """Compares how much moves, and when, in the last seconds of both streams.
+
+    Whatever moves, or the camera's own motion, changes both images in the same rhythm, however
+    different they look. window: seconds of record. largest: seconds the clocks may be apart.
+    """
+
+    def __init__(self, window: float = 30.0, largest: float = 1.0) -> None:
+        self._window = window
+        self._largest = largest
+        self._visible, self._infrared = _MotionRecord(window), _MotionRecord(window)
+        self._estimated_at = -np.inf
+        self._latest: ClockOffset | None = None
+
+    def reset(self) -> None:
+        """Forget both streams."""
+        self._visible, self._infrared = _MotionRecord(self._window), _MotionRecord(self._window)
+        self._estimated_at = -np.inf
+        self._latest = None
+
+    def add_visible(self, image: npt.NDArray[np.uint8], time: float) -> None:
+        """Take in a visible frame, ``(H, W, 3) uint8``, captured at ``time`` (seconds)."""
+        self._visible.add(image[..., 1], time)
+
+    def add_infrared(
+        self, image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], time: float
+    ) -> None:
+        """Take in an infrared frame, ``(H, W) uint8 or uint16``, captured at ``time``."""
+        self._infrared.add(image, time)
+
+    def latest(self) -> ClockOffset | None:
+        """The current estimate, renewed about once a second; None while there is no clear one."""
+        newest = self._visible.newest
+        if newest - self._estimated_at >= REFRESH:
+            self._estimated_at = newest
+            self._latest = estimate_offset(
+                self._visible.signal(), self._infrared.signal(), self._largest
+            )
+        return self._latest
+
+
+def estimate_offset(
+    visible: tuple[Float64Array, Float64Array],
+    infrared: tuple[Float64Array, Float64Array],
+    largest: float = 1.0,
+) -> ClockOffset | None:
+    """Clock offset between two motion signals, each (times in seconds, motion).
+
+    None if the record is short, nothing changes, or several offsets fit about equally well.
+    """
+    if min(len(visible[0]), len(infrared[0])) < 10:
+        return None
+    start = max(visible[0][0], infrared[0][0]) + largest
+    end = min(visible[0][-1], infrared[0][-1]) - largest
+    if end - start < LEAST_SPAN:
+        return None
+    base = np.arange(start, end, 1 / RATE)
+    # The slower camera sees less of the rhythm; both are smoothed to what it can see.
+    slowest = max(float(np.median(np.diff(times))) for times, _ in (visible, infrared))
+    reference = _resampled(visible, base, slowest)
+    lags = np.arange(-int(largest * RATE), int(largest * RATE) + 1)
+    correlations = np.array(
+        [
+            float(np.mean(reference * _resampled(infrared, base + lag / RATE, slowest)))
+            for lag in lags
+        ]
+    )
+    return _peak(lags, correlations)
+
+
+class _MotionRecord:
+    """How much each frame differs from the one before, per second, over a window of time."""
+
+    def __init__(self, window: float) -> None:
+        self._window = window
+        self._before: tuple[FloatArray, float] | None = None
+        self._points: deque[tuple[float, float]] = deque()
+
+    @property
+    def newest(self) -> float:
+        return self._points[-1][0] if self._points else -np.inf
+
+    def add(self, image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], time: float) -> None:
+        step = max(1, int(np.sqrt(image.size / 5000)))
+        sample = cv2.blur(image[::step, ::step].astype(np.float32), (3, 3)).astype(np.float32)
+        before = self._before
+        if before is not None and time < before[1] - JUMP_BACK:
+            self._points.clear()  # the clock was set
+            before = None
+        if before is not None and time <= before[1]:
+            return
+        self._before = (sample, time)
+        if before is None or before[0].shape != sample.shape:
+            return
+        change = np.abs(sample - before[0])
+        # The middle of the interval is when the change happened, whatever the rate.
+        moment = (time + before[1]) / 2
+        self._points.append((moment, float(change.mean()) / (time - before[1])))
+        while moment - self._points[0][0] > self._window:
+            self._points.popleft()
+
+    def signal(self) -> tuple[Float64Array, Float64Array]:
+        points = np.array(self._points, np.float64).reshape(-1, 2)
+        return points[:, 0], points[:, 1]
+
+
+def _resampled(
+    signal: tuple[Float64Array, Float64Array], base: Float64Array, interval: float
+) -> Float64Array:
+    """Relative motion at the given moments, with zero mean and unit power."""
+    times, motion = signal
+    values = np.log(np.interp(base, times, motion) + 1e-6)
+    width = max(3, int(interval * RATE) | 1)
+    values = np.convolve(np.pad(values, width // 2, mode="edge"), np.ones(width) / width, "valid")
+    values = values - values.mean()
+    power = float(np.sqrt(np.mean(values**2)))
+    return values / power if power > 1e-9 else np.zeros_like(values)
+
+
+def _peak(lags: npt.NDArray[np.int64], correlations: Float64Array) -> ClockOffset | None:
+    best = int(np.argmax(correlations))
+    if best in (0, len(lags) - 1) or correlations[best] < LEAST_CORRELATION:
+        return None
+    local = (correlations[1:-1] > correlations[:-2]) & (correlations[1:-1] >= correlations[2:])
+    others = [correlations[i + 1] for i in np.flatnonzero(local) if i + 1 != best]
+    if others and max(others) > correlations[best] - LEAST_LEAD:
+        return None
+    left, here, right = correlations[best - 1 : best + 2]
+    bend = left - 2 * here + right
+    fraction = 0.5 * (left - right) / bend if bend < 0 else 0.0
+    return ClockOffset(float((lags[best] + fraction) / RATE), float(here))

@@ -1,0 +1,84 @@
+"""The publishers of the fused image; nothing is converted or compressed that nobody wants."""
+
+from __future__ import annotations
+
+from array import array
+from copy import copy
+from typing import Any, Literal, cast
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from lut_fuse_core.io.ros_messages import compressed_fields, image_fields
+from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_ros.middleware import topics
+from lut_fuse_ros.middleware.qos import profile
+from lut_fuse_ros.parameters.node_parameters import NodeParameters
+
+
+class Output:
+    """Publishes images with the header of the visible image they stem from.
+
+    The fused image is written straight into the data of the message that is sent: `canvas` gives
+    an array over it. (An ndarray assigned to ``data`` would be copied element by element.)
+    """
+
+    def __init__(self, node: LifecycleNode, parameters: NodeParameters) -> None:
+        self.parameters = parameters
+        self._node = node
+        self._data = array("B")
+        self._bytes: UInt8Array = np.empty(0, np.uint8)
+        qos = profile(parameters.output_qos, parameters.output_queue_size)
+        compressed = topics.compressed(node, topics.FUSED)
+        self._image = node.create_lifecycle_publisher(Image, topics.FUSED, qos)
+        self._compressed = node.create_lifecycle_publisher(CompressedImage, compressed, qos)
+        self._info = node.create_lifecycle_publisher(CameraInfo, topics.FUSED_INFO, qos)
+        self.publishers = (self._image, self._compressed, self._info)
+        self.camera_info: CameraInfo | None = None
+
+    def close(self) -> None:
+        """Take the topics down."""
+        for publisher in self.publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody subscribes to the fused image, raw or compressed."""
+        publishers = (self._image, self._compressed)
+        return any(publisher.get_subscription_count() > 0 for publisher in publishers)
+
+    def canvas(self, shape: tuple[int, ...]) -> UInt8Array:
+        """Where to draw the next image: ``shape`` uint8, over the data of the message."""
+        size = int(np.prod(shape))
+        if len(self._data) != size:
+            self._data = array("B", bytes(size))
+            self._bytes = np.frombuffer(self._data, np.uint8)
+        return self._bytes.reshape(shape)
+
+    def publish(self, header: Any, image: UInt8Array) -> None:
+        """Send an image, ``(H, W, 3) uint8`` RGB, to those who want it, and the camera_info."""
+        parameters = self.parameters
+        if self._compressed.get_subscription_count() > 0:
+            codec = cast(Literal["jpeg", "png"], parameters.output_compression)
+            fields = compressed_fields(image, codec, parameters.output_jpeg_quality)
+            data = array("B")
+            data.frombytes(fields.pop("data").data)
+            self._compressed.publish(CompressedImage(header=header, data=data, **fields))
+        if self._image.get_subscription_count() > 0:
+            encoding = cast(Literal["rgb8", "bgr8"], parameters.output_encoding)
+            fields = image_fields(image, encoding)
+            samples = fields.pop("data")
+            canvas = self.canvas(samples.shape)
+            if not np.may_share_memory(canvas, samples):
+                np.copyto(canvas, samples)
+            self._image.publish(Image(header=header, data=self._data, **fields))
+        self.publish_info(header)
+
+    def publish_info(self, header: Any) -> None:
+        """Send the camera_info alone, as a camera does whether or not its images are wanted."""
+        if self.camera_info is not None:
+            # A copy: the message as it came in also tells the registration the camera's frame.
+            info = copy(self.camera_info)
+            info.header = header
+            self._info.publish(info)

@@ -1,0 +1,74 @@
+"""Registration from what ROS knows: both camera_info and the transform between the cameras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo
+from tf2_ros import Buffer, TransformException, TransformListener
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.registration.camera import CameraModel, CameraRig, Pose
+
+
+class TfRegistration:
+    """Gathers camera_info and TF until they make a `CameraRig`.
+
+    rectified: the images come from image_rect topics, so that the projection matrix applies.
+    missing: what is still waited for, as a sentence; empty when there is a rig.
+    """
+
+    def __init__(self, node: Node, *, rectified: bool) -> None:
+        self.visible: CameraInfo | None = None
+        self.infrared: CameraInfo | None = None
+        self.missing = "no camera_info yet"
+        self._rectified = rectified
+        self._buffer = Buffer()
+        self._listener = TransformListener(self._buffer, node)
+
+    def rig(self) -> CameraRig | None:
+        """The rig as of now; None, with the reason in ``missing``, if something lacks."""
+        infos = {"visible": self.visible, "infrared": self.infrared}
+        for name, info in infos.items():
+            if info is None:
+                self.missing = f"no {name} camera_info yet"
+                return None
+        try:
+            cameras = [self._camera(info) for info in infos.values()]
+            transform = self._buffer.lookup_transform(
+                self.infrared.header.frame_id,  # type: ignore[union-attr]
+                self.visible.header.frame_id,  # type: ignore[union-attr]
+                Time(),
+            ).transform
+        except InputError as error:
+            self.missing = str(error)
+            return None
+        except TransformException as error:
+            self.missing = f"no transform between the cameras ({error})"
+            return None
+        self.missing = ""
+        turn, shift = transform.rotation, transform.translation
+        pose = Pose.from_quaternion((turn.x, turn.y, turn.z, turn.w), (shift.x, shift.y, shift.z))
+        return CameraRig(cameras[0], cameras[1], pose)
+
+    def close(self) -> None:
+        """Stop listening to TF."""
+        self._listener.unregister()
+
+    def _camera(self, info: Any) -> CameraModel:
+        camera = CameraModel.from_camera_info(
+            info.width,
+            info.height,
+            list(info.k),
+            list(info.d),
+            info.distortion_model,
+            list(info.p) if self._rectified else None,
+        )
+        roi = info.roi  # of the unbinned sensor; empty means all of it
+        part = (roi.width, roi.height)
+        # A driver that names the size of the part twice has calibrated that.
+        if all(part) and part != (info.width, info.height):
+            return camera.cropped_to(roi.x_offset, roi.y_offset, roi.width, roi.height)
+        return camera

@@ -1,0 +1,289 @@
+"""Distillation of a teacher into an MM-LUT: lattice and context encoder learn together (EMDS)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lut_fuse_core import load_model
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.model.int8_ranges import chosen_pairs
+
+from ..checkpoint import check_structure, read_checkpoint
+from ..config import from_plain, read_config, to_plain
+from ..data.augment import AugmentConfig
+from ..data.batches import Batch
+from ..data.pairs import PairSource
+from ..losses.terms import (
+    Term,
+    Terms,
+    brightness_term,
+    distillation_terms,
+    fusion_terms,
+    lattice_terms,
+    markings_term,
+    quality_terms,
+    stability_term,
+    steepness_term,
+    twilight_term,
+)
+from ..networks.mm_lut import MMLut, MMLutConfig, luma_of
+from ..networks.teachers import Teacher, TeacherSource, open_teacher
+from ..run import distributed
+from ..run.loop import Outcome, train
+from ..run.options import RunOptions
+from ..run.report import read_report, write_report
+from ..run.session import open_session, provenance
+from ..run.tensorboard import Board
+from ..run.validate import Scores, Validator
+from .comparison import Comparison
+from .distil_config import DistilConfig
+from .export import ExportReport, export_model
+
+
+class DistilJob:
+    """The student with its loss, as the loop wants it."""
+
+    def __init__(
+        self,
+        student: MMLut,
+        teacher: Teacher | None,
+        comparison: Comparison,
+        config: DistilConfig,
+        validator: Validator,
+        options: RunOptions,
+    ) -> None:
+        self.module: MMLut = student
+        comparison.begin(student)
+        self._teacher, self._comparison = teacher, comparison
+        self._config, self._validator = config, validator
+        self._autocast = options.autocast()
+
+    @property
+    def structure(self) -> dict[str, Any]:
+        """The student's configuration."""
+        return to_plain(self.module.config)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Lattice and encoder, each at its rate."""
+        groups = [{"params": self.module.lattice_parameters(), "lr": self._config.lattice_rate}]
+        if self._config.context:
+            encoder = list(self.module.blocks.parameters())
+            groups.append({"params": encoder, "lr": self._config.encoder_rate})
+        return groups
+
+    def losses(self, batch: Batch, rng: np.random.Generator) -> Terms:
+        """EMDS, the quality measures, and stability under noise."""
+        loss = self._config.loss
+        luma, infrared = luma_of(batch.visible), batch.infrared
+        fused = self._fuse(batch.visible, infrared, batch.ambient)
+        taught = self._taught(batch)
+        start = self._comparison.start(batch, self._fused_by)
+        terms: dict[str, Term] = {}
+        if taught is not None:
+            terms |= distillation_terms(fused, taught, loss.intensity, loss.structure)
+        if any(vars(loss.fusion).values()):
+            own = fusion_terms(fused, luma, infrared, loss.fusion)
+            terms |= {f"fusion_{name}": term for name, term in own.items()}
+        if loss.brightness:
+            terms |= brightness_term(fused, luma, infrared, loss.brightness)
+        terms |= markings_term(fused, luma, infrared, loss.markings, loss.markings_share)
+        return {
+            **terms,
+            **quality_terms(fused, luma, infrared, loss.quality, loss.targets, start),
+            **stability_term(
+                lambda visible, infrared: self._fuse(
+                    visible, infrared, batch.ambient[: len(visible)]
+                ),
+                fused,
+                batch.visible,
+                infrared,
+                loss.stability,
+                loss.stability_limit,
+                rng,
+            ),
+            **self._twilight(batch),
+            **lattice_terms(self.module.lattices, loss.smoothness, loss.monotonicity),
+            **steepness_term(self.module.lattices, loss.steepness, loss.steepest),
+        }
+
+    def validate(self, board: Board, step: int) -> Scores:
+        """Metrics of the student."""
+        return self._validator(self._fuse, board, step)
+
+    def _twilight(self, batch: Batch) -> dict[str, Term]:
+        """On half of the batch, which is enough and saves time."""
+        loss = self._config.loss
+        if not loss.twilight:
+            return {}
+        half = (len(batch.ambient) + 1) // 2
+        with self._autocast:
+            slope = self.module.slope(
+                batch.visible[:half], batch.infrared[:half], batch.ambient[:half]
+            )
+        return twilight_term(slope, loss.twilight, loss.twilight_limit)
+
+    def _taught(self, batch: Batch) -> Tensor | None:
+        return batch.taught if self._teacher is None else self._fused_by(self._teacher, batch)
+
+    def _fused_by(self, network: Teacher, batch: Batch) -> Tensor:
+        # Only an MM-LUT may fuse crops as parts of a scene.
+        scene = (batch.ambient,) if isinstance(network, MMLut) else ()
+        with torch.no_grad(), self._autocast:
+            return network(batch.visible, batch.infrared, *scene).float().clamp(0, 1)
+
+    def _fuse(self, visible: Tensor, infrared: Tensor, ambient: Tensor | None = None) -> Tensor:
+        with self._autocast:
+            return self.module(visible, infrared, ambient).float()
+
+
+def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Outcome, Scores]:
+    """Distil a teacher into an MM-LUT and export it to the output folder.
+
+    Returns the outcome and the teacher's own validation scores (empty if it is no network).
+    Raises InputError for unusable data, teacher or options, LutFuseError if training diverges or
+    the export does not check.
+    """
+    comparison = Comparison(config, options)
+    source = _teacher(config, options)
+    if source.folder is not None and config.data.synthetic_share:
+        raise InputError(
+            "a teacher's folder has no images of synthetic scenes; set data.synthetic_share to 0"
+        )
+    augmentation = config.augment if source.folder is None else AugmentConfig()
+    session = open_session(
+        folder, config.data, augmentation, config, config.student, options, source.folder
+    )
+    student = MMLut(config.student)
+    if config.start_from:
+        _load_weights(student, config.start_from)
+    if config.dark_rule is not None:
+        student.begin_dark(config.dark_rule)
+    if not config.context:
+        hold_context(student)
+    elif not config.encoder_rate:
+        student.blocks.requires_grad_(False)
+    student.to(options.device)
+    validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
+    job = DistilJob(student, source.network, comparison, config, validator, options)
+    taught = validator(source.network) if source.network and session.rank == 0 else {}
+    outcome = train(
+        job, session.batches, config.schedule, config.log, options, session.rank, session.world
+    )
+    if session.rank == 0:
+        facts = provenance(config.name, folder, session.pairs, config, options)
+        facts["steps"], facts["seconds"] = outcome.steps, round(outcome.seconds)
+        facts["validation"], facts["teacher_validation"] = outcome.scores, taught
+        _finish(student, options.out, facts, session.pairs.training)
+    distributed.stop()
+    return outcome, taught
+
+
+def export_run(run: Path, out: Path, blend: Path | None = None, share: float = 0.5) -> ExportReport:
+    """Export the latest checkpoint of a distillation, finished or not.
+
+    blend, share: another run of the same structure, one of the two started from the other, and how
+    much its weights count (0 to 1). Between two stages with different weights of the loss, the
+    average of their weights is a trade-off between what each of them is good at.
+
+    Raises InputError if a folder holds no such run, LutFuseError if the export does not check.
+    """
+    if not (run / "config.yaml").is_file():
+        raise InputError(f"{run} holds no distillation run; give the --out folder of 'distil'")
+    try:
+        config = read_config(DistilConfig, run / "config.yaml")
+    except InputError as error:
+        raise InputError(
+            f"{run} holds no distillation run of this version ({error}); give the --out folder of "
+            "'distil'"
+        ) from None
+    content = read_checkpoint(run, to_plain(config.student))
+    student = MMLut(config.student)
+    student.load_state_dict(content["module"])
+    facts: dict[str, Any] = {
+        "name": config.name,
+        "steps": content["step"],
+        "config": to_plain(config),
+    }
+    finished = read_report(run)
+    if finished.get("steps") == content["step"]:
+        facts = finished
+    if blend is not None:
+        _blend(student, blend, share)
+        # The scores are those of the run before it was blended.
+        for key in ("validation", "teacher_validation", "export"):
+            facts.pop(key, None)
+        facts["blend"] = {"run": blend.name, "share": share}
+    forget_places(facts)
+    out.mkdir(parents=True, exist_ok=True)
+    return export_model(student, out, facts)
+
+
+def hold_context(student: MMLut) -> None:
+    """Make the context the middle of its axis everywhere, for good."""
+    for parameter in student.blocks.parameters():
+        parameter.requires_grad_(False).zero_()
+
+
+def _finish(student: MMLut, out: Path, facts: dict[str, Any], pairs: PairSource) -> None:
+    forget_places(facts)
+    some = (pairs[index] for index in chosen_pairs(len(pairs)))
+    images = ((pair.visible, pair.infrared) for pair in some)
+    differences = asdict(export_model(student, out, facts, images))
+    write_report(out, {**facts, "export": differences})
+
+
+def forget_places(facts: dict[str, Any]) -> None:
+    """A model that travels says nothing about where files lay on the machine that trained it."""
+    config, loss = facts["config"], facts["config"]["loss"]
+    names = ((config, "teacher"), (config, "start_from"), (loss, "relative_to"), (loss, "rival"))
+    for part, key in names:
+        if part.get(key):
+            part[key] = Path(part[key]).name
+
+
+def _blend(student: MMLut, run: Path, share: float) -> None:
+    """Move the student's weights towards those of another run."""
+    if not 0 <= share <= 1:
+        raise InputError(f"the share of the blended run is {share}; it must be between 0 and 1")
+    other = MMLut(student.config)
+    _load_weights(other, run)
+    with torch.no_grad():
+        for mine, theirs in zip(student.parameters(), other.parameters(), strict=True):
+            mine.lerp_(theirs, share)
+
+
+def _teacher(config: DistilConfig, options: RunOptions) -> TeacherSource:
+    if config.teacher is not None:
+        return open_teacher(config.teacher, options.device)
+    if config.loss.intensity or config.loss.structure:
+        raise InputError(
+            "no teacher to distil: give --teacher, or set loss.intensity and loss.structure to 0 "
+            "to learn from the quality terms alone"
+        )
+    return TeacherSource()
+
+
+def _load_weights(student: MMLut, source: str | Path) -> None:
+    """Give a student the weights of a run (its folder) or of a model (file or name)."""
+    if not Path(source).is_dir():
+        student.take(load_model(source))
+        return
+    content = read_checkpoint(Path(source))
+    wanted, found = to_plain(student.config), content["structure"]
+    levels = {"dark": wanted["dark"]} if "dark" in found else {}  # its own may be others
+    check_structure(Path(source), {**found, **levels}, wanted)
+    before = MMLut(from_plain(MMLutConfig, found))
+    try:
+        before.load_state_dict(content["module"])
+    except RuntimeError:
+        raise InputError(
+            f"{source} is a run of an earlier version of this program; go on from its "
+            "model.safetensors instead"
+        ) from None
+    student.take(before.to_model({}, levels=None))

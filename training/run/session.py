@@ -1,0 +1,126 @@
+"""What every training command sets up alike: pairs, batches, output folder, reproducibility."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from tqdm import tqdm
+
+from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.synthetic import SceneConfig, StreetScene
+
+from ..checkpoint import CHECKPOINT, read_checkpoint
+from ..config import to_plain
+from ..data.augment import AugmentConfig
+from ..data.batches import BatchSource, Scene
+from ..data.pairs import DataConfig, Pair, PairSets, read_pairs, to_grey
+from . import distributed
+from .options import RunOptions
+
+BAD_PAIRS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run that is ready to start."""
+
+    pairs: PairSets
+    batches: BatchSource
+    rank: int
+    world: int
+
+
+def open_session(
+    folder: Path,
+    data: DataConfig,
+    augmentation: AugmentConfig,
+    config: Any,
+    network: Any,
+    options: RunOptions,
+    taught: Path | None = None,
+) -> Session:
+    """Read the pairs, report the bad ones, make the output folder and note the configuration there.
+
+    network: the part of the configuration that a run to be resumed must share.
+
+    Raises InputError if there is nothing to train on, or the output folder cannot be made or holds
+    a run that is not to be resumed, or of another network.
+    """
+    if (options.out / CHECKPOINT).exists():
+        if not options.resume:
+            raise InputError(
+                f"{options.out} holds a run already; add --resume, or choose another --out"
+            )
+        read_checkpoint(options.out, to_plain(network))
+    torch.manual_seed(options.seed)
+    rank, world = distributed.start(torch.device(options.device))
+    quiet = options.quiet or rank > 0
+    pairs = read_pairs(folder, data, taught, quiet)
+    if rank == 0:
+        report_pairs(pairs, quiet)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {options.out} ({error.strerror})") from None
+    if rank == 0:
+        with atomic_write(options.out / "config.yaml") as temporary:
+            temporary.write_text(yaml.safe_dump(to_plain(config), sort_keys=False), "utf-8")
+    scene = synthetic_nights(data, options.seed, quiet) if data.synthetic_share else None
+    batches = BatchSource(pairs.training, data, augmentation, options.seed, scene, rank, world)
+    return Session(pairs, batches, rank, world)
+
+
+def report_pairs(pairs: PairSets, quiet: bool) -> None:
+    """Say on stderr what is trained on (unless quiet), and which pairs are left out and why."""
+    if not quiet:
+        print(
+            f"{len(pairs.training)} pairs to train on, {len(pairs.validation)} to validate",
+            file=sys.stderr,
+        )
+    for bad in pairs.bad[:BAD_PAIRS_SHOWN]:
+        print(f"left out {bad.name}: {bad.reason}", file=sys.stderr)
+    if len(pairs.bad) > BAD_PAIRS_SHOWN:
+        print(f"... and {len(pairs.bad) - BAD_PAIRS_SHOWN} more left out", file=sys.stderr)
+
+
+def synthetic_nights(data: DataConfig, seed: int, quiet: bool) -> Scene:
+    """A stock of synthetic night streets to draw from."""
+    width, height = max(320, data.crop), max(240, data.crop)
+    count = data.synthetic_scenes
+    stock = []
+    for index in tqdm(range(count), "drawing night scenes", disable=quiet, leave=False):
+        scene = StreetScene(SceneConfig(width=width, height=height, seed=seed + index))
+        frame = scene.frame(30 * index)
+        exponent = 1 - data.synthetic_warmth * np.random.default_rng((seed, index)).random()
+        warm = np.rint(255 * (to_grey(frame.infrared) / 255) ** exponent).astype(np.uint8)
+        stock.append(Pair(f"synthetic-{index}", frame.visible, warm))
+    if not quiet:
+        print(f"{count} synthetic night scenes beside them", file=sys.stderr)
+
+    def draw(rng: np.random.Generator) -> Pair:
+        return stock[int(rng.integers(len(stock)))]
+
+    return draw
+
+
+def provenance(
+    name: str, folder: Path, pairs: PairSets, config: Any, options: RunOptions
+) -> dict[str, Any]:
+    """Where a model comes from: data (by folder name), configuration, seed and budget."""
+    return {
+        "name": name,
+        "data": folder.resolve().name,
+        "pairs": len(pairs.training),
+        "validation_pairs": len(pairs.validation),
+        "seed": options.seed,
+        "budget": to_plain(options.budget),
+        "torch": torch.__version__.split("+")[0],
+        "config": to_plain(config),
+    }
