@@ -55,7 +55,7 @@ native = Extension(
 # Found by `ros2 run` in a folder that colcon makes (setup.cfg). pip, which builds through
 # setuptools.build_meta, would put names as general as these on the PATH.
 nodes = [
-    "fusion_node = lut_fuse_ros.fusion_node:main",
+    "fusion_node = lut_fuse_ros.main:main",
     "synthetic_cameras = lut_fuse_ros.tools.synthetic_cameras:main",
     "benchmark = lut_fuse_ros.tools.benchmark:main",
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends import create_backend, fastest_without_gpu
 from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.model.file import load_model
 from lut_fuse_core.model.fusion_model import FusionModel
 

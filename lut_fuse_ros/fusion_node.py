@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo
@@ -20,30 +15,25 @@ from std_srvs.srv import Trigger
 
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
-from lut_fuse_core.registration.camera import CameraRig
 from lut_fuse_core.registration.file import check_registration_name
-from lut_fuse_core.registration.registration import Homography
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.rig import CameraRig
 from lut_fuse_ros.diagnostics.meters import Statistics
 from lut_fuse_ros.diagnostics.reporter import Diagnostics
 from lut_fuse_ros.frames.output import Output
 from lut_fuse_ros.frames.pairing import Pairing
 from lut_fuse_ros.frames.worker import Worker
 from lut_fuse_ros.middleware.core_log import CoreLog
-from lut_fuse_ros.middleware.cyclonedds import room_for_images
 from lut_fuse_ros.middleware.qos import profile
 from lut_fuse_ros.middleware.transitions import refuse_impossible_transitions
 from lut_fuse_ros.parameters.declaration import declare_parameters, on_change
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, set_transform, warm_up
-from lut_fuse_ros.registration.live_calibration import LiveCalibration, estimating, outcome
+from lut_fuse_ros.registration.live_calibration import LiveCalibration, outcome
 
 Result = TransitionCallbackReturn
 REGISTRATION_PERIOD = 1.0
 LOG_PERIOD = 5.0
-
-SWITCH_INTERVAL = 0.001
-"""Seconds for which callbacks and worker may keep the interpreter from each other; Python's own
-5 ms would be a good part of a frame's latency."""
 
 
 class FusionNode(LifecycleNode):  # type: ignore[misc]
@@ -314,64 +304,3 @@ def _unwritable(file: str) -> str:
     except InputError as error:
         return f"calibration.file: {error}"
     return ""
-
-
-def _spin(executor: SingleThreadedExecutor, node: FusionNode) -> None:
-    """Spin until shutdown, whatever comes."""
-    while rclpy.ok():
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            return
-        except Exception as error:
-            # rclpy lets an exception from taking a message or from any callback end the process.
-            if rclpy.ok():
-                node.broken(error)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the node until it is interrupted. Returns the exit status: 2 for bad parameters."""
-    os.environ.update(room_for_images())
-    # Before rclpy, whose own handlers end its part and then call these.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        rclpy.init(args=arguments)
-    except KeyboardInterrupt:
-        return 0
-    except Exception as error:
-        print(f"fusion_node: {error}", file=sys.stderr)
-        return 2
-    node: FusionNode | None = None
-    try:
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        node = FusionNode()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        _spin(executor, node)
-    except InputError as error:
-        print(f"fusion_node: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:
-        # What an interrupt breaks off while the node is made surfaces as all kinds of errors.
-        if rclpy.ok():
-            raise
-    finally:
-        # A launch file and a terminal both interrupt; the second must not break off the clean-up.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        if node is not None:
-            node.close()
-            node.destroy_node()
-        rclpy.try_shutdown()
-    if estimating():
-        # Python's own end would tear its thread out of OpenCV, which aborts the process.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,13 +10,16 @@ from typing import Any, cast
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import Size
 from lut_fuse_core.backends.base import usable_cores
 from lut_fuse_core.backends.gpu.options import GpuOptions
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.registration.camera import CameraRig
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.registration.file import load_registration
-from lut_fuse_core.registration.registration import Homography, RegistrationConfig, Size
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.registration import RegistrationConfig
+from lut_fuse_core.registration.rig import CameraRig
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 WARM_UP_SIZE = (640, 480)

@@ -7,15 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lut_fuse_core.model.fusion_model import (
-    INPUT_CHANNELS,
-    Axis,
-    ContextEncoder,
-    ConvBlock,
-    DarkScenes,
-    FusionModel,
-    GradientSpec,
-)
+from lut_fuse_core.model.dark_scenes import DarkScenes
+from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock
+from lut_fuse_core.model.fusion_model import Axis, FusionModel, GradientSpec
 
 DARK_LEVELS = (20.0, 60.0, 200.0)
 """Ambient levels at which the lattices of models with dark scenes serve alone."""

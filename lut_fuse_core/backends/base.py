@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import BackendUnavailableError, InputError, kind_of
-from lut_fuse_core.model.features import UInt8Array
 
 if TYPE_CHECKING:
-    from lut_fuse_core.infrared.gray_range import RawInfrared
+    from lut_fuse_core.arrays import RawInfrared
     from lut_fuse_core.registration.warp import Warp
 
 MOST_THREADS = 256

@@ -10,10 +10,10 @@ import ctypes
 
 import numpy as np
 
+from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.backends.base import MOST_THREADS, OWN_AMBIENT, check_pair, usable_cores
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import FloatArray, FusionModel
+from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.native.bindings import Axis, Block, Frame, Model, load_library
 
 STAGES = ("pooling", "encoder", "look-up")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.backends.base import check_pair
 from lut_fuse_core.model import context, features, lattice
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import FloatArray, FusionModel
+from lut_fuse_core.model.fusion_model import FusionModel
 
 
 class ReferenceBackend:

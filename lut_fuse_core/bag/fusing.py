@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from rosbags.interfaces import Connection
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.bag.camera_infos import CameraInfos
 from lut_fuse_core.bag.image_messages import (
     infrared_pixels,
@@ -39,7 +40,6 @@ from lut_fuse_core.bag.writer import (
 )
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.ros_messages import compressed_fields, image_fields
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.sync.pairing import NANOSECONDS, Pair, StampPairer
 

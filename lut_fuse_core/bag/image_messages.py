@@ -8,11 +8,11 @@ from typing import Any
 
 from rosbags.interfaces import Connection
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.bag.reader import BagReader
 from lut_fuse_core.bag.topics import COMPRESSED, RAW, ImageTopic
 from lut_fuse_core.bag.writer import STORE
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.infrared.normalizer import RawInfrared
 from lut_fuse_core.io.image_header import encoded_size
 from lut_fuse_core.io.ros_messages import (
     decode_compressed_infrared,
@@ -20,7 +20,6 @@ from lut_fuse_core.io.ros_messages import (
     decode_infrared,
     decode_visible,
 )
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.sync.pairing import NANOSECONDS
 
 

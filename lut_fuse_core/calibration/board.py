@@ -11,10 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lut_fuse_core.arrays import Float64Array, FloatArray, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import FloatArray
-from lut_fuse_core.registration.camera import Float64Array
 
 BOARD_KINDS = ("chessboard", "charuco", "circles", "asymmetric_circles")
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import FloatArray
+from lut_fuse_core.arrays import FloatArray, UInt8Array
 
 
 @dataclass(frozen=True)

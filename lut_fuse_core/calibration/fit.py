@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import Float64Array, FloatArray
 from lut_fuse_core.calibration.blocks import Blocks
-from lut_fuse_core.model.fusion_model import FloatArray
-from lut_fuse_core.registration.camera import Float64Array
 
 PRIOR = np.array([0.2, 0.1, 0.5, 0.5, 0.03, 0.02, 0.04, 0.04])
 """Standard deviations, in half image widths, of log scale, rotation, shift x and y, aspect,

@@ -9,11 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import Float64Array, Size, UInt8Array
 from lut_fuse_core.calibration.board import Board, Detection, detect, same_way_round
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.registration.camera import CameraModel, CameraRig, Float64Array, Pose, as_rows
-from lut_fuse_core.registration.registration import Size
+from lut_fuse_core.registration.camera import CameraModel, as_rows
+from lut_fuse_core.registration.rig import CameraRig, Pose
 
 LEAST_VIEWS = 5
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lut_fuse_core.arrays import Float64Array, UInt8Array
 from lut_fuse_core.calibration.blocks import Blocks, correlate_blocks
 from lut_fuse_core.calibration.edge_channels import ChannelSettings, grey_levels
 from lut_fuse_core.calibration.fit import agreement_at, correction, fit_blocks
@@ -15,9 +16,7 @@ from lut_fuse_core.calibration.mutual_information import inform_blocks
 from lut_fuse_core.calibration.search import GreyPair, corners, map_points, search
 from lut_fuse_core.calibration.views import Views, bring_together
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.registration.camera import Float64Array
-from lut_fuse_core.registration.registration import Homography
+from lut_fuse_core.registration.homography import Homography
 
 SEARCH_PAIRS = 3
 """Pairs that the global search looks at; more add time, not certainty."""

@@ -12,11 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.calibration.blocks import Blocks, Surface, collect
 from lut_fuse_core.calibration.views import View, Views
 from lut_fuse_core.jit import compiled
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import FloatArray
 
 LEVELS = 12
 """Grey levels that are told apart, equally many pixels in each."""

@@ -7,10 +7,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.calibration.board import Board
 from lut_fuse_core.calibration.from_board import BoardCalibration, transferred
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.registration.registration import Homography, Registration, RegistrationConfig
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.registration import Registration, RegistrationConfig
 
 FOUND, PREDICTED = (60, 220, 60), (255, 60, 40)
 TINT = np.array([255, 120, 0], np.float32)

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lut_fuse_core.arrays import Float64Array, FloatArray
 from lut_fuse_core.calibration.edge_channels import ChannelSettings, oriented_channels
-from lut_fuse_core.model.fusion_model import FloatArray
-from lut_fuse_core.registration.camera import Float64Array
 
 GreyPair = tuple[FloatArray, FloatArray]
 """Visible and infrared grey levels, ``(H, W)`` and ``(h, w)`` float32."""

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import Float64Array, FloatArray
 from lut_fuse_core.calibration.search import GreyPair, resizing
-from lut_fuse_core.model.fusion_model import FloatArray
-from lut_fuse_core.registration.camera import Float64Array
 
 BLOCK_SHARE = 0.075
 """Side of a block, in longer sides of the working infrared image."""

@@ -13,7 +13,8 @@ from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
 
 DESCRIPTION = """\
 Fuse the visible and infrared (thermal) images of a rosbag2 into a new bag. No ROS is needed.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.calibration.board import BOARD_KINDS, Board
 from lut_fuse_core.calibration.from_board import calibrate_from_board
 from lut_fuse_core.calibration.from_pairs import TOLERANCE, calibrate_from_pairs
@@ -17,7 +18,6 @@ from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer
 from lut_fuse_core.io.dataset import images_by_name
 from lut_fuse_core.io.image_files import read_infrared, read_visible, write_image
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.registration.file import (
     check_registration_name,
     save_camera_info,

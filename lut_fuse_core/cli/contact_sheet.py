@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.arrays import UInt8Array
 
 GAP = 6
 HEADER = 34

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.bag import BagOptions, fuse_bag
 from lut_fuse_core.bag.demo_recording import INFRARED_TOPIC, VISIBLE_TOPIC, record_street
 from lut_fuse_core.bag.image_messages import infrared_images, visible_images
@@ -21,8 +22,8 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer
 from lut_fuse_core.io.image_files import write_image
 from lut_fuse_core.io.video import write_video
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.synthetic import SceneConfig
 
 DESCRIPTION = """\

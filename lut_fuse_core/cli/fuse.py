@@ -16,7 +16,8 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.files.fusing import FilesReport, fuse_files
 from lut_fuse_core.files.video_pairs import find_video_offset
 from lut_fuse_core.io.video import VIDEO_SUFFIXES
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.sync.clock_offset import ClockOffset
 
 DESCRIPTION = """\

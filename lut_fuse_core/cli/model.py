@@ -11,12 +11,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.cli.extensions import load_extension
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import file_normalizer, load_pair
 from lut_fuse_core.io.dataset import PairFiles, find_dataset
 from lut_fuse_core.model.export import export_model, summary
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.model.file import load_model, model_path, save_model
 from lut_fuse_core.model.int8_ranges import chosen_pairs, with_input_ranges
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from lut_fuse_core.backends import BACKEND_NAMES
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
-from lut_fuse_core.pipeline.pipeline import PipelineConfig
-from lut_fuse_core.registration.camera import CameraRig
+from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.registration.file import load_registration, load_rig
-from lut_fuse_core.registration.registration import Homography, RegistrationConfig
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.registration import RegistrationConfig
+from lut_fuse_core.registration.rig import CameraRig
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.sync.clock_offset import ACCURACY, ClockOffset
 
 

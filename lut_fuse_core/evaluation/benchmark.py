@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends.base import Backend, StagedBackend
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 WARM_UP_CALLS = 3

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.flicker import (
     BoolArray,
@@ -24,7 +25,6 @@ from lut_fuse_core.evaluation.metrics import METRIC_NAMES, TRIVIAL_RULES, PairEv
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.io.dataset import PairFiles, images_by_name, read_infrared, read_visible
-from lut_fuse_core.model.features import UInt8Array
 
 METHODS = ("fused", *TRIVIAL_RULES)
 """What is measured on each pair: the method under test, and the trivial rules for comparison."""

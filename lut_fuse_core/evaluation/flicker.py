@@ -28,9 +28,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.metrics import grey_levels
-from lut_fuse_core.model.features import UInt8Array
 
 STILL_LIMIT = 2
 """Grey levels by which an input may change in a pixel that counts as still."""

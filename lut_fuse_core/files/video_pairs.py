@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.video import VideoFrame, VideoReader
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.sync.clock_offset import ClockOffset, ClockOffsetEstimator
 
 LONGEST = 60.0

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.infrared.gray_range import RawInfrared
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 
 CHECK_EVERY = 8
 """Frames between two looks; the scene must move on for its own small spots to drop out."""

@@ -7,11 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.jit import compiled
-from lut_fuse_core.model.features import UInt8Array
-
-Float64Array = npt.NDArray[np.float64]
-RawInfrared = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+from lut_fuse_core.arrays import Float64Array, RawInfrared
 
 SAMPLES = 16_384
 """Pixels looked at per frame; percentiles of so many are known to a fraction of a percent."""
@@ -26,9 +22,6 @@ from the second on the scene itself has changed; in between the range follows ev
 
 OBJECT_RATE = 0.01
 """How fast, relative to the scene, the range opens for an object."""
-
-FOOT, SHOULDER = 16.0, 208.0
-"""Grey levels of the ends of the range; the soft ends beyond them take what lies outside it."""
 
 
 @dataclass(frozen=True)
@@ -116,47 +109,6 @@ def minimum_width(dtype: npt.DTypeLike) -> float:
     return 16.0 if np.dtype(dtype) == np.uint8 else 32.0
 
 
-def tone_table(grey_range: GreyRange, entries: int) -> UInt8Array:
-    """Grey level of every raw count, ``(entries,) uint8``, linear with soft ends.
-
-    Beyond both ends of the range the levels approach 0 and 255 as x / (1 + x), with the slope of
-    the linear part at the joint: nothing ever saturates fully, whatever its temperature.
-    """
-    table = np.empty(entries, np.uint8)
-    _fill_soft(table, grey_range.low, grey_range.high)
-    return table
-
-
-def linear_table(grey_range: GreyRange, entries: int) -> UInt8Array:
-    """Grey level of every raw count, ``(entries,) uint8``: 0 to 255 over the range, clipped."""
-    counts = np.arange(entries, dtype=np.float64)
-    levels = (counts - grey_range.low) * (255.0 / grey_range.width)
-    return np.rint(np.clip(levels, 0, 255)).astype(np.uint8)
-
-
 def _urgency(outside: float) -> float:
     share = (outside - OBJECT_SHARE) / (SCENE_SHARE - OBJECT_SHARE)
     return OBJECT_RATE + (1 - OBJECT_RATE) * min(1.0, max(0.0, share))
-
-
-@compiled
-def _fill_soft(table: UInt8Array, low: float, high: float) -> None:
-    slope = (SHOULDER - FOOT) / (high - low)
-    top, bottom = 255.0 - SHOULDER, FOOT
-    for count in range(table.size):
-        level = FOOT + (count - low) * slope
-        if level > SHOULDER:
-            excess = level - SHOULDER
-            level = SHOULDER + top * excess / (top + excess)
-        elif level < FOOT:
-            excess = FOOT - level
-            level = FOOT - bottom * excess / (bottom + excess)
-        table[count] = np.uint8(level + 0.5)
-
-
-@compiled
-def apply_table(raw: RawInfrared, table: UInt8Array, out: UInt8Array) -> None:
-    """Look every pixel up: ``(H, W) uint8 or uint16`` to ``(H, W) uint8``, one pass."""
-    for row in range(raw.shape[0]):
-        for column in range(raw.shape[1]):
-            out[row, column] = table[raw[row, column]]

@@ -8,18 +8,12 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError, kind_of
 from lut_fuse_core.infrared.dead_pixels import DeadPixels
-from lut_fuse_core.infrared.gray_range import (
-    GreyRange,
-    RangeTracker,
-    RawInfrared,
-    apply_table,
-    linear_table,
-    tone_table,
-)
+from lut_fuse_core.infrared.gray_range import GreyRange, RangeTracker
 from lut_fuse_core.infrared.shutter import ShutterCounts, ShutterGuard
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.infrared.tone import apply_table, linear_table, tone_table
 
 __all__ = ["InfraredNormalizer", "NormalizationConfig", "RawInfrared"]
 

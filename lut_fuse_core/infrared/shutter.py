@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.infrared.gray_range import RawInfrared, minimum_width
+from lut_fuse_core.arrays import RawInfrared
+from lut_fuse_core.infrared.gray_range import minimum_width
 
 Event = Literal["none", "frozen", "blank", "jump"]
 """frozen: the camera repeats its last frame. blank: the closed shutter itself is seen. jump: all

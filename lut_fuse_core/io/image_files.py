@@ -9,13 +9,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.infrared.normalizer import RawInfrared
 from lut_fuse_core.io.image_header import encoded_size, is_whole, tiff_orientation
 from lut_fuse_core.io.natural_order import natural
 from lut_fuse_core.io.opencv_log import quiet
-from lut_fuse_core.model.features import UInt8Array
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".ppm")
 

@@ -12,7 +12,7 @@ import struct
 
 import numpy as np
 
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.arrays import UInt8Array
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8"

@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.infrared.normalizer import RawInfrared
 from lut_fuse_core.io.image_header import encoded_size, is_whole
-from lut_fuse_core.model.features import UInt8Array
 
 MAX_SIDE = 32767
 """Longest side in pixels of an image that is believed; OpenCV's remapping has the same limit."""

@@ -11,11 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.io.opencv_log import quiet
 from lut_fuse_core.io.video_container import is_cut_short
-from lut_fuse_core.model.features import UInt8Array
 
 # OpenCV's ffmpeg reports each codec it tries on stderr; what matters of it is reported here.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lut_fuse_core.model.features import UInt8Array, luma
-from lut_fuse_core.model.fusion_model import ContextEncoder, ConvBlock, FloatArray
+from lut_fuse_core.arrays import FloatArray, UInt8Array
+from lut_fuse_core.model.encoder import ContextEncoder, ConvBlock
+from lut_fuse_core.model.features import luma
 
 INSTANCE_NORM_EPSILON = 1e-5
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.model.features import AMBIENT_GRID, AMBIENT_RANK
 from lut_fuse_core.model.file import tensor_hash
-from lut_fuse_core.model.fusion_model import FloatArray, FusionModel
+from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 
 AMBIENT = {

@@ -6,9 +6,9 @@ All features are grey levels: 0 to 255 for luma and infrared, a comparable scale
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from lut_fuse_core.model.fusion_model import FloatArray, FusionModel, GradientSpec
+from lut_fuse_core.arrays import FloatArray, UInt8Array
+from lut_fuse_core.model.fusion_model import FusionModel, GradientSpec
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of R, G, B in the luma: ITU-R BT.601, full range."""
@@ -20,8 +20,6 @@ the next number stand in native/model.cpp, too."""
 AMBIENT_RANK = 1638
 """So many of these pixels, two in five, are darker than the ambient level. A lamp or a dark vehicle
 that enters the picture, however bright or dark, thus moves it but little."""
-
-UInt8Array = npt.NDArray[np.uint8]
 
 
 def luma(visible: UInt8Array) -> FloatArray:

@@ -12,17 +12,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
+from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import ModelError
-from lut_fuse_core.model.fusion_model import (
-    Axis,
-    ContextEncoder,
-    ConvBlock,
-    DarkScenes,
-    FloatArray,
-    FusionModel,
-    GradientSpec,
-)
+from lut_fuse_core.model.dark_scenes import DarkScenes
+from lut_fuse_core.model.encoder import ContextEncoder, ConvBlock
+from lut_fuse_core.model.fusion_model import Axis, FusionModel, GradientSpec
 
 FORMAT_VERSION = 4
 """The newest that is read. 4: other lattices for dark scenes; models without are written as 1."""

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.errors import ModelError
-
-FloatArray = npt.NDArray[np.float32]
+from lut_fuse_core.model.dark_scenes import DarkScenes
+from lut_fuse_core.model.encoder import ContextEncoder
 
 AXIS_NAMES = ("luma", "infrared", "gradient", "context")
 MAX_NODES_PER_AXIS = 64
-MAX_ENCODER_CHANNELS = 256
-MAX_CONTEXT_STRIDE = 64
 
 LARGEST_LEVEL, LEAST_STEP = 1e6, 1e-3
 """Grey levels: of the end of an axis, and from one node to the next. Far beyond what is sensible,
@@ -26,9 +21,6 @@ and far inside what float32 can count."""
 
 LARGEST_ACTIVATION = 1e18
 """Its square, in a frame's variance, is still finite in float32."""
-
-EncoderInput = Literal["rgb_infrared", "luma_infrared"]
-INPUT_CHANNELS: dict[str, int] = {"rgb_infrared": 4, "luma_infrared": 2}
 
 
 @dataclass(frozen=True)
@@ -90,182 +82,6 @@ class GradientSpec:
             raise ModelError(
                 f"the gradient scale must be positive, up to {LARGEST_LEVEL:.0e}, not {self.scale}"
             )
-
-
-@dataclass(frozen=True)
-class DarkScenes:
-    """What a model does differently where the whole scene is not bright.
-
-    A lit wall by night has the levels of a wall in shadow by day, but asks for another fusion. So a
-    model may have further lattices; the ambient level of the frame (`features.ambient`) tells which
-    one serves.
-
-    lattices: ``(scenes, luma, infrared, gradient, context) float32``, each like
-        `FusionModel.lattice`, the one for the darkest scenes first.
-    levels: ambient levels, in grey levels, increasing, one more than lattices. Each lattice serves
-        alone at its level, the first below it, too; at the last level and above the model's own
-        lattice does; in between a mixture of two neighbours, linear in the level.
-    """
-
-    lattices: FloatArray
-    levels: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if not increasing_levels(self.levels):
-            raise ModelError(
-                f"scenes are dark at levels {list(self.levels)}; it takes two or more that "
-                "increase, from 0 to 255"
-            )
-        if len(self.lattices) != len(self.levels) - 1:
-            raise ModelError(
-                f"there are {len(self.lattices)} lattices for dark scenes at {len(self.levels)} "
-                "levels; it takes one less than levels, for the last is that of bright scenes"
-            )
-
-    def place(self, ambient: float) -> tuple[int, float]:
-        """Where a scene of this ambient level is: the number of the last lattice whose level it
-        reaches, or else of the first, and the share of the next one, below 1. The number of
-        lattices stands for the model's own.
-        """
-        if ambient <= self.levels[0]:
-            return 0, 0.0
-        if ambient >= self.levels[-1]:
-            return len(self.lattices), 0.0
-        index = bisect_right(self.levels, ambient) - 1
-        low, high = self.levels[index : index + 2]
-        return index, (ambient - low) / (high - low)
-
-
-def increasing_levels(levels: Sequence[float]) -> bool:
-    """Whether these are two or more grey levels, from 0 to 255, each above the one before (also in
-    float32)."""
-    inside = len(levels) > 1 and all(0 <= level <= 255 for level in levels)
-    return inside and all(np.float32(a) < np.float32(b) for a, b in pairwise(levels))
-
-
-@dataclass(frozen=True)
-class ConvBlock:
-    """One 3x3 convolution with zero padding: weight ``(out, in, 3, 3)``, bias ``(out,)``, float32.
-
-    gain, offset: the affine part ``(out,)`` of the instance normalisation that follows, or None.
-    input_range: magnitude that what it convolves hardly exceeds on real pairs, which int8 needs;
-        None if it was not measured.
-    """
-
-    weight: FloatArray
-    bias: FloatArray
-    gain: FloatArray | None = None
-    offset: FloatArray | None = None
-    input_range: float | None = field(default=None, kw_only=True)
-
-    def __post_init__(self) -> None:
-        weight = self.weight
-        if weight.ndim != 4 or weight.shape[2:] != (3, 3):
-            raise ModelError(
-                f"an encoder weight has shape {weight.shape}; it needs (out, in, 3, 3)"
-            )
-        for vector in (self.bias, self.gain, self.offset):
-            if vector is not None and vector.shape != (weight.shape[0],):
-                raise ModelError(
-                    f"an encoder vector has shape {vector.shape}; it needs ({weight.shape[0]},)"
-                )
-        if (self.gain is None) != (self.offset is None):
-            raise ModelError("an encoder block has a gain or an offset but not both")
-        if self.input_range is not None and not 0 < self.input_range < np.inf:
-            raise ModelError(
-                f"an encoder block's input range is {self.input_range}; it must be positive"
-            )
-
-
-@dataclass(frozen=True)
-class ContextEncoder:
-    """The context encoder: five 3x3 convolutions from the image pair to one context value (CSE).
-
-    The input channels (``rgb_infrared`` or ``luma_infrared``, grey levels times ``input_scale``)
-    are averaged over ``pool`` x ``pool`` pixels, then ``unshuffle`` x ``unshuffle`` neighbours
-    become channels. All blocks but the last end in LeakyReLU(``slope``), followed by instance
-    normalisation where the block carries a gain. With ``skip`` the first block's output is added
-    to the last but one's. The last block ends in a sigmoid, scaled to 0..255 grey levels.
-    """
-
-    blocks: tuple[ConvBlock, ...]
-    inputs: EncoderInput = "luma_infrared"
-    input_scale: float = 1.0 / 255.0
-    pool: int = 1
-    unshuffle: int = 1
-    slope: float = 0.2
-    skip: bool = True
-
-    def __post_init__(self) -> None:
-        if self.inputs not in INPUT_CHANNELS:
-            raise ModelError(
-                f"encoder input '{self.inputs}' is not one of {', '.join(INPUT_CHANNELS)}"
-            )
-        for name, value, kind in (
-            ("pool", self.pool, int),
-            ("unshuffle", self.unshuffle, int),
-            ("skip", self.skip, bool),
-        ):
-            if not isinstance(value, kind):
-                raise ModelError(f"the encoder's {name} is {value!r}, not of type {kind.__name__}")
-        if self.pool < 1 or self.unshuffle < 1 or self.stride > MAX_CONTEXT_STRIDE:
-            raise ModelError(
-                f"the context stride {self.stride} is outside 1 to {MAX_CONTEXT_STRIDE}"
-            )
-        if len(self.blocks) < 2:
-            raise ModelError(
-                f"the context encoder has {len(self.blocks)} blocks; it needs 2 or more"
-            )
-        channels = INPUT_CHANNELS[self.inputs] * self.unshuffle**2
-        for block in self.blocks:
-            if block.weight.shape[1] != channels:
-                raise ModelError(
-                    f"an encoder block takes {block.weight.shape[1]} channels but gets {channels}"
-                )
-            channels = block.weight.shape[0]
-            if channels > MAX_ENCODER_CHANNELS:
-                raise ModelError(
-                    f"an encoder block has {channels} channels; {MAX_ENCODER_CHANNELS} is the limit"
-                )
-        if channels != 1:
-            raise ModelError(f"the context encoder ends in {channels} channels; it needs 1")
-        first, last_hidden = self.blocks[0], self.blocks[-2]
-        if self.skip and first.weight.shape[0] != last_hidden.weight.shape[0]:
-            raise ModelError("the encoder's skip connection joins blocks of different widths")
-        if not (np.isfinite(self.slope) and np.isfinite(self.input_scale)):
-            raise ModelError("the encoder's slope or input scale is not a finite number")
-
-    @property
-    def stride(self) -> int:
-        """Side in pixels of the square that one context value stands for."""
-        return self.pool * self.unshuffle
-
-    @property
-    def largest_activation(self) -> float:
-        """Bound of the magnitude of anything that any pair can lead to."""
-        bound = largest = 255 * abs(self.input_scale)
-        outputs: list[float] = []
-        for block in self.blocks:
-            if self.skip and len(outputs) == len(self.blocks) - 1:
-                bound += outputs[0]
-            reach = np.abs(block.weight.astype(np.float64)).sum(axis=(1, 2, 3))
-            bound = float((reach * bound + np.abs(block.bias)).max()) * max(1.0, abs(self.slope))
-            largest = max(largest, bound)
-            if block.gain is not None and block.offset is not None:
-                # No value is more deviations from its frame's mean than the root of their number.
-                bound = float((2.0**16 * np.abs(block.gain) + np.abs(block.offset)).max())
-            outputs.append(bound)
-        return largest
-
-    @property
-    def ranges_known(self) -> bool:
-        """Whether the range of every convolution's input was measured."""
-        return all(block.input_range is not None for block in self.blocks)
-
-    @property
-    def per_frame(self) -> bool:
-        """Whether the encoder normalises with each frame's own statistics (as published)."""
-        return any(block.gain is not None for block in self.blocks)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.model.context import convolution_inputs, encoder_input
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.model.fusion_model import FusionModel
 
 COVERED = 99.99

@@ -7,7 +7,8 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.model.fusion_model import Axis, FloatArray, FusionModel
+from lut_fuse_core.arrays import FloatArray
+from lut_fuse_core.model.fusion_model import Axis, FusionModel
 
 IndexArray = npt.NDArray[np.int64]
 

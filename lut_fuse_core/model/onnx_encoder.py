@@ -12,9 +12,10 @@ from typing import Literal
 
 import numpy as np
 
+from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.errors import ModelError
 from lut_fuse_core.model.context import INSTANCE_NORM_EPSILON
-from lut_fuse_core.model.fusion_model import ContextEncoder, ConvBlock, FloatArray
+from lut_fuse_core.model.encoder import ContextEncoder, ConvBlock
 from lut_fuse_core.model.onnx_graph import FLOAT, HALF, OnnxGraph
 
 Arithmetic = Literal["float32", "float16", "int8"]

@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.arrays import UInt8Array
 
 FLOW_WIDTH = 320
 """Width at which motion is measured; it is smooth, and a held frame is a stopgap."""

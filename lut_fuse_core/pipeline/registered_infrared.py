@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import Backend, RegisteringBackend
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig, RawInfrared
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.registration.registration import Registration, RegistrationConfig
 from lut_fuse_core.registration.warp import Warp
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from lut_fuse_core.model.features import UInt8Array, ambient
-from lut_fuse_core.model.fusion_model import DarkScenes
+from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.model.dark_scenes import DarkScenes
+from lut_fuse_core.model.features import ambient
 
 
 class SlowAmbient:

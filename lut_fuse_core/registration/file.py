@@ -13,8 +13,9 @@ import yaml
 
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.registration.camera import CameraModel, CameraRig, Pose
-from lut_fuse_core.registration.registration import Homography
+from lut_fuse_core.registration.camera import CameraModel
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.rig import CameraRig, Pose
 
 SUFFIXES = (".json", ".yaml", ".yml")
 """Of the files that `save_registration` writes."""

@@ -9,11 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import Float64Array, FloatArray, Size, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import FloatArray
-from lut_fuse_core.registration.camera import CameraRig, Float64Array, as_rows
-from lut_fuse_core.registration.warp import Size, Warp
+from lut_fuse_core.registration.homography import Homography, homography_map
+from lut_fuse_core.registration.rig import CameraRig
+from lut_fuse_core.registration.warp import Warp
 
 __all__ = ["Homography", "Registration", "RegistrationConfig", "Size"]
 
@@ -25,56 +25,6 @@ _log = logging.getLogger(__name__)
 GRID_STEP = 8
 """Lens models are evaluated at every eighth pixel; in between they are smooth enough to
 interpolate (below 0.01 pixels for any lens that can be calibrated)."""
-
-
-@dataclass(frozen=True)
-class Homography:
-    """A plane-to-plane map from infrared pixels to visible pixels, pixel centres at integers.
-
-    matrix: 3x3. infrared_size, visible_size: (width, height) it was made for; images of other
-    sizes (a driver that bins or scales) are allowed for. None means: whatever comes.
-
-    Raises InputError for a matrix that maps no image onto another.
-    """
-
-    matrix: tuple[tuple[float, ...], ...]
-    infrared_size: Size | None = None
-    visible_size: Size | None = None
-
-    def __post_init__(self) -> None:
-        matrix = np.asarray(self.matrix, np.float64)
-        if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-            raise InputError("a homography must be 3x3 finite numbers")
-        for size in (self.infrared_size, self.visible_size):
-            if size is not None and not (size[0] > 0 and size[1] > 0):
-                raise InputError(f"an image of {size[0]}x{size[1]} pixels has no pixels to map")
-        scale = np.abs(matrix).max()
-        if scale == 0 or abs(np.linalg.det(matrix / scale)) < 1e-12:
-            raise InputError("the homography is singular: it maps the image onto a line or a point")
-
-    @classmethod
-    def from_array(
-        cls,
-        matrix: Float64Array,
-        infrared_size: Size | None = None,
-        visible_size: Size | None = None,
-    ) -> Homography:
-        """From a ``(3, 3)`` array."""
-        return cls(as_rows(np.asarray(matrix, np.float64)), infrared_size, visible_size)
-
-    def between(self, infrared_size: Size, visible_size: Size) -> Float64Array:
-        """The ``(3, 3) float64`` matrix for images of these sizes."""
-        to_visible = _resizing(self.visible_size or visible_size, visible_size)
-        to_infrared = _resizing(self.infrared_size or infrared_size, infrared_size)
-        return to_visible @ np.asarray(self.matrix, np.float64) @ np.linalg.inv(to_infrared)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The layout that `lut_fuse_core.registration.file` writes and reads."""
-        return {
-            "homography": [list(row) for row in self.matrix],
-            "infrared_size": list(self.infrared_size) if self.infrared_size else None,
-            "visible_size": list(self.visible_size) if self.visible_size else None,
-        }
 
 
 @dataclass(frozen=True)
@@ -176,28 +126,6 @@ class Registration:
         return _interpolate_grid(coarse, visible_size)
 
 
-def homography_map(matrix: Float64Array, infrared_size: Size, visible_size: Size) -> FloatArray:
-    """Where each visible pixel lies in the infrared image: ``(H, W, 2) float32``, x and y.
-
-    matrix: ``(3, 3)``, infrared to visible. Pixels beyond the horizon of the map are NaN.
-    """
-    width, height = visible_size
-    # A matrix and its negative are the same map. What infrared sees, its centre above all, lies on
-    # the positive side of the horizon; visible pixel (0, 0) may not.
-    centre = [(infrared_size[0] - 1) / 2, (infrared_size[1] - 1) / 2, 1.0]
-    inverse = np.linalg.inv(matrix) * (matrix[2] @ centre or 1.0)
-    x = np.arange(width, dtype=np.float64)[None]
-    y = np.arange(height, dtype=np.float64)[:, None]
-    denominator = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]
-    denominator[denominator <= 1e-6] = np.nan
-    positions = np.empty((height, width, 2), np.float32)
-    for axis in range(2):
-        positions[..., axis] = (
-            inverse[axis, 0] * x + inverse[axis, 1] * y + inverse[axis, 2]
-        ) / denominator
-    return positions
-
-
 def coverage_of(positions: FloatArray, infrared_size: Size, soft_edge: float) -> UInt8Array | None:
     """How far infrared may be trusted at each visible pixel, fading over ``soft_edge`` pixels.
 
@@ -231,14 +159,3 @@ def _interpolate_grid(coarse: FloatArray, size: Size) -> FloatArray:
         borderMode=cv2.BORDER_REPLICATE,
     )
     return fine.astype(np.float32, copy=False)
-
-
-def _resizing(size: Size, new_size: Size) -> Float64Array:
-    """The map of pixels when an image of one size is resized to another."""
-    sx, sy = new_size[0] / size[0], new_size[1] / size[1]
-    if abs(sx / sy - 1) > 0.02:
-        raise InputError(
-            f"the registration was made for images of {size[0]}x{size[1]}, but these are "
-            f"{new_size[0]}x{new_size[1]}, another shape; run 'lut-fuse calibrate' at this size"
-        )
-    return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])

@@ -10,15 +10,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lut_fuse_core.arrays import FloatArray, RawInfrared, Size, UInt8Array
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.infrared.gray_range import RawInfrared, apply_table
+from lut_fuse_core.infrared.tone import apply_table
 from lut_fuse_core.jit import compiled
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import FloatArray
 from lut_fuse_core.native.bindings import Infrared, load_library
-
-Size = tuple[int, int]
-"""Width and height in pixels."""
 
 BAND = 32
 """Visible rows that one thread samples at a time."""

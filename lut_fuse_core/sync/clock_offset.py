@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.model.fusion_model import FloatArray
-from lut_fuse_core.registration.camera import Float64Array
+from lut_fuse_core.arrays import Float64Array, FloatArray
 
 RATE = 100.0
 """Samples per second that both signals are brought to; the peak is found between them."""

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.synthetic.camera_view import Float32Array, Float64Array, View
+from lut_fuse_core.arrays import Float64Array
+from lut_fuse_core.synthetic.camera_view import Float32Array, View
 
 FINENESS = 3
 """Actors are drawn at this multiple of the image's size..."""

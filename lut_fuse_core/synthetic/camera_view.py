@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lut_fuse_core.arrays import Float64Array
+
 Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
 
 NEAREST = 0.35
 """Points nearer than this (metres) are projected as if they were here."""

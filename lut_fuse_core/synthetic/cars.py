@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.synthetic.actors import Material, Shape
-from lut_fuse_core.synthetic.camera_view import Float64Array
 
 LENGTH = 4.3
 # Along the car (0 at its front), up, half width; from the front bumper over the roof to the rear.

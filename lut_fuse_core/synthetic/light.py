@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lut_fuse_core.synthetic.camera_view import Float32Array, Float64Array
+from lut_fuse_core.arrays import Float64Array
+from lut_fuse_core.synthetic.camera_view import Float32Array
 from lut_fuse_core.synthetic.street import LAMP_COLOUR, Surfaces, lamp_positions
 
 HEADLIGHT_COLOUR = np.array([1.0, 0.95, 0.84], np.float32)

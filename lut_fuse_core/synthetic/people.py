@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.synthetic.actors import Material, Shape
-from lut_fuse_core.synthetic.camera_view import Float64Array
 
 SKIN = Material((0.45, 0.3, 0.22), 33.5)
 HAIR = Material((0.04, 0.03, 0.025), 26.0)

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.synthetic import light as lighting
 from lut_fuse_core.synthetic.actors import Patch
-from lut_fuse_core.synthetic.camera_view import Float32Array, Float64Array, View
+from lut_fuse_core.synthetic.camera_view import Float32Array, View
 from lut_fuse_core.synthetic.newcomers import HotObject, Lamp
 from lut_fuse_core.synthetic.sensors import InfraredSensor, VisibleSensor
 from lut_fuse_core.synthetic.street import LAMP_COLOUR, Surfaces, build_street, lamp_positions

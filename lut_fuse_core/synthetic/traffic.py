@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.synthetic import cars, people
 from lut_fuse_core.synthetic.actors import Patch, Shape, draw
-from lut_fuse_core.synthetic.camera_view import Float64Array, View
+from lut_fuse_core.synthetic.camera_view import View
 
 COMING_LANE, GOING_LANE, PARKING_LANE = -1.75, 1.75, -4.4
 ROAD_START, ROAD_END = -5.0, 95.0

@@ -10,7 +10,7 @@ from diagnostic_updater import Updater
 from rclpy.exceptions import InvalidParameterTypeException
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.pipeline.pipeline import PipelineStatus
+from lut_fuse_core.pipeline.config import PipelineStatus
 from lut_fuse_ros.diagnostics.health import Level, Situation, assess
 from lut_fuse_ros.diagnostics.meters import LatencySummary, Statistics
 from lut_fuse_ros.diagnostics.receive_buffers import lost_datagrams

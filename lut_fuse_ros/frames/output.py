@@ -10,8 +10,8 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.io.ros_messages import compressed_fields, image_fields
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_ros.middleware import topics
 from lut_fuse_ros.middleware.qos import profile
 from lut_fuse_ros.parameters.node_parameters import NodeParameters

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.infrared.normalizer import RawInfrared
 from lut_fuse_core.io.ros_messages import (
     decode_compressed_infrared,
     decode_compressed_visible,
     decode_infrared,
     decode_visible,
 )
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_ros.diagnostics.meters import Statistics
 from lut_fuse_ros.frames.job import NANOSECONDS, Job, stamp_of

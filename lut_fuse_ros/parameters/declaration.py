@@ -16,7 +16,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_ros.parameters.node_parameters import NodeParameters, Spec, Value, specs
+from lut_fuse_ros.parameters.node_parameters import NodeParameters, specs
+from lut_fuse_ros.parameters.spec import Spec, Value
 
 
 def declare_parameters(node: Node) -> NodeParameters:

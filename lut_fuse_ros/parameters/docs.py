@@ -9,7 +9,8 @@ import sys
 import textwrap
 
 from lut_fuse_ros.diagnostics.meters import Statistics
-from lut_fuse_ros.parameters.node_parameters import KINDS, Spec, Value, specs
+from lut_fuse_ros.parameters.node_parameters import specs
+from lut_fuse_ros.parameters.spec import KINDS, Spec, Value
 
 SUBSCRIBED = {
     "visible/image_raw": ("sensor_msgs/msg/Image", "Images of the visible camera."),

@@ -6,9 +6,8 @@ The node declares its ROS parameters from `NodeParameters`, checks values with i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,59 +16,15 @@ from lut_fuse_core.backends.base import MOST_THREADS
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.registration.file import SUFFIXES
-
-Value = str | bool | int | float
+from lut_fuse_ros.parameters.spec import Spec, Value, _parameter, spec_of
 
 LARGEST_OFFSET = 10.0
 """Seconds that sync.infrared_offset can make up for."""
 
 
-@dataclass(frozen=True)
-class Spec:
-    """What is known about one parameter besides its default.
-
-    name: of the ROS parameter. minimum, maximum: inclusive. choices: allowed words.
-    dynamic: may change while the node runs; the others are fixed when the process starts.
-    """
-
-    name: str
-    description: str
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    dynamic: bool = False
-
-    def check(self, value: Value, kind: type) -> None:
-        """Raise InputError, naming the parameter, unless the value is of this kind and in range."""
-        if type(value) is not kind:
-            hint = f"; write {value}.0" if kind is float and type(value) is int else ""
-            raise InputError(
-                f"parameter '{self.name}' must be a {KINDS[kind]}, not {value!r}{hint}"
-            )
-        if self.choices and value not in self.choices:
-            raise InputError(
-                f"parameter '{self.name}' is '{value}'; it must be one of {', '.join(self.choices)}"
-            )
-        if self.minimum is None or self.maximum is None:
-            return
-        if not (math.isfinite(value) and self.minimum <= value <= self.maximum):  # type: ignore[arg-type,operator]
-            raise InputError(
-                f"parameter '{self.name}' is {value}; it must be between {self.minimum:g} and "
-                f"{self.maximum:g}"
-            )
-
-
-KINDS = {str: "string", bool: "boolean", int: "whole number", float: "decimal number"}
-"""What users call the types of parameters."""
-
 QOS = ("sensor_data", "reliable")
 TRANSPORTS = ("raw", "compressed")
 PRECISIONS = ("auto", "fp16", "fp32", "int8")
-
-
-def _parameter(name: str, default: Value, description: str, **facts: Any) -> Any:
-    spec = Spec(name, description, **facts)
-    return field(default=default, metadata={"spec": spec})
 
 
 def _qos(side: str) -> Any:
@@ -452,11 +407,6 @@ class NodeParameters:
     def updated(self, values: Mapping[str, Value]) -> NodeParameters:
         """These parameters with some replaced. Raises InputError if the result cannot be used."""
         return type(self).from_dict({**self.to_dict(), **values})
-
-
-def spec_of(each: Field[Any]) -> Spec:
-    """The facts attached to a field of `NodeParameters`."""
-    return cast(Spec, each.metadata["spec"])
 
 
 def specs() -> list[tuple[Spec, Value]]:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.calibration.from_pairs import PairsCalibration, calibrate_from_pairs
 from lut_fuse_core.errors import InputError, LutFuseError
-from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig, RawInfrared
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.registration.file import save_registration
 
 SPACING = 0.5

@@ -10,7 +10,8 @@ from sensor_msgs.msg import CameraInfo
 from tf2_ros import Buffer, TransformException, TransformListener
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.registration.camera import CameraModel, CameraRig, Pose
+from lut_fuse_core.registration.camera import CameraModel
+from lut_fuse_core.registration.rig import CameraRig, Pose
 
 
 class TfRegistration:

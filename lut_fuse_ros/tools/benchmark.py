@@ -143,7 +143,7 @@ def measure(options: argparse.Namespace) -> Report:
     executor = SingleThreadedExecutor()
     executor.add_node(receiver)
     with (
-        Process("fusion_node", ["-p", "autostart:=true", *node_arguments]) as node,
+        Process("main", ["-p", "autostart:=true", *node_arguments]) as node,
         Process("tools.synthetic_cameras", camera_arguments) as cameras,
     ):
         _wait_for_first(executor, receiver, (node, cameras))

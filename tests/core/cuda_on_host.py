@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from host_cupy import HostModule, HostStream, host_cupy
 
+from lut_fuse_core.arrays import FloatArray, RawInfrared, UInt8Array
 from lut_fuse_core.backends.gpu.device import (
     GpuDevice,
     Launch,
@@ -16,14 +17,12 @@ from lut_fuse_core.backends.gpu.device import (
     fuse_launch,
     prepare_launch,
 )
-from lut_fuse_core.backends.gpu.fuser import InfraredSource
+from lut_fuse_core.backends.gpu.frame import InfraredSource
 from lut_fuse_core.backends.gpu.lattice import GpuLattice
 from lut_fuse_core.backends.gpu.packing import pack_encoder
 from lut_fuse_core.backends.gpu.raw_infrared import HeldSensor
 from lut_fuse_core.backends.gpu.source import KernelPlan, cuda_source
-from lut_fuse_core.infrared.gray_range import RawInfrared
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import FloatArray, FusionModel
+from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.registration.warp import Warp
 
 

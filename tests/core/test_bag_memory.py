@@ -10,7 +10,8 @@ import pytest
 from random_models import random_model
 
 from lut_fuse_core.bag import BagOptions, fuse_bag
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
 
 VISIBLE = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
 INFRARED = VISIBLE[..., 0].copy()

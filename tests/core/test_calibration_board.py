@@ -14,13 +14,14 @@ from lut_fuse_core.calibration.from_board import BoardCalibration, calibrate_fro
 from lut_fuse_core.calibration.overlays import board_picture
 from lut_fuse_core.cli import main
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.registration.camera import CameraModel, CameraRig, Pose
+from lut_fuse_core.registration.camera import CameraModel
 from lut_fuse_core.registration.file import (
     load_camera_info,
     load_registration,
     save_camera_info,
     save_registration,
 )
+from lut_fuse_core.registration.rig import CameraRig, Pose
 
 VISIBLE = CameraModel(
     640, 480, ((560.0, 0, 330.0), (0, 555.0, 236.0), (0, 0, 1)), (-0.22, 0.06, 0.001, -0.0005, 0.0)

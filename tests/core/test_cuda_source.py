@@ -14,25 +14,17 @@ from host_cupy import COMPILER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.backends.gpu.options import Precision
 from lut_fuse_core.backends.gpu.self_check import agreement, check_pair_of_images
 from lut_fuse_core.backends.gpu.source import LatticePlace, plan_kernels
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import context
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.dark_scenes import DarkScenes
+from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock
 from lut_fuse_core.model.file import load_model
-from lut_fuse_core.model.fusion_model import (
-    AXIS_NAMES,
-    INPUT_CHANNELS,
-    Axis,
-    ContextEncoder,
-    ConvBlock,
-    DarkScenes,
-    FloatArray,
-    FusionModel,
-    GradientSpec,
-)
+from lut_fuse_core.model.fusion_model import AXIS_NAMES, Axis, FusionModel, GradientSpec
 from lut_fuse_core.registration.warp import Warp
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")

@@ -14,9 +14,10 @@ from random_models import DARK_LEVELS, random_model
 from lut_fuse_core import Fuser, InputError, ModelError, load_model, save_model
 from lut_fuse_core.backends.gpu.source import plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.export import export_model
 from lut_fuse_core.model.features import ambient
-from lut_fuse_core.model.fusion_model import DarkScenes, FusionModel
+from lut_fuse_core.model.fusion_model import FusionModel
 
 BACKENDS = ("reference", "cpu", "native")
 

@@ -16,6 +16,7 @@ import onnxruntime
 import pytest
 
 from lut_fuse_core import load_model
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends import backend_statuses, create_backend
 from lut_fuse_core.backends.gpu.device import (
     GpuDevice,
@@ -37,7 +38,6 @@ from lut_fuse_core.backends.gpu.tensorrt_engine import (
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import context
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.model.fusion_model import FusionModel
 
 MakeModel = Callable[..., FusionModel]

@@ -11,22 +11,25 @@ import numpy as np
 import pytest
 from host_cupy import COMPILER, HostArray, HostStream, host_cupy
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import RegisteringBackend
 from lut_fuse_core.backends.gpu import transfers
 from lut_fuse_core.backends.gpu.cuda import CudaBackend
-from lut_fuse_core.backends.gpu.fuser import KEPT_GRAPHS, GpuFuser, Work
+from lut_fuse_core.backends.gpu.frame import Work
+from lut_fuse_core.backends.gpu.fuser import KEPT_GRAPHS, GpuFuser
 from lut_fuse_core.backends.gpu.options import GpuOptions
 from lut_fuse_core.backends.gpu.self_check import check_raw_frame
 from lut_fuse_core.backends.gpu.source import LatticePlace
 from lut_fuse_core.backends.gpu.transfers import seconds_per_frame
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError, InputError
-from lut_fuse_core.infrared.gray_range import RawInfrared
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import DarkScenes, FusionModel
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.registration.registration import Homography, RegistrationConfig
+from lut_fuse_core.model.dark_scenes import DarkScenes
+from lut_fuse_core.model.fusion_model import FusionModel
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.warp import Warp
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")

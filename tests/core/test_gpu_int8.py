@@ -10,12 +10,13 @@ import onnxruntime
 import pytest
 from random_models import random_model
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.cli import main
 from lut_fuse_core.errors import InputError, ModelError
 from lut_fuse_core.model import context
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.encoder import ContextEncoder
 from lut_fuse_core.model.file import load_model, save_model
-from lut_fuse_core.model.fusion_model import ContextEncoder, FusionModel
+from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.model.int8_ranges import MEASURED_PAIRS, chosen_pairs, with_input_ranges
 from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 

@@ -15,6 +15,7 @@ from host_tensorrt import NEW, OLD, host_tensorrt
 from random_models import random_model
 
 from lut_fuse_core import Fuser, load_model
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends.gpu.cuda import CudaBackend
 from lut_fuse_core.backends.gpu.options import GpuOptions, Precision
 from lut_fuse_core.backends.gpu.self_check import agreement
@@ -24,10 +25,10 @@ from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.evaluation.evaluate import evaluate
 from lut_fuse_core.evaluation.metrics import METRIC_NAMES
 from lut_fuse_core.io.dataset import find_dataset
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.model.int8_ranges import with_input_ranges
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
 

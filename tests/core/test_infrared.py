@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lut_fuse_core.arrays import RawInfrared
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig, RawInfrared
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 
 HEIGHT, WIDTH = 120, 160
 

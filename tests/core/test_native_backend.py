@@ -15,22 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends.native import NativeBackend
 from lut_fuse_core.backends.reference import ReferenceBackend, fuse_float
 from lut_fuse_core.errors import BackendUnavailableError, InputError
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.model.dark_scenes import DarkScenes
+from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock, EncoderInput
 from lut_fuse_core.model.file import save_model
-from lut_fuse_core.model.fusion_model import (
-    AXIS_NAMES,
-    INPUT_CHANNELS,
-    Axis,
-    ContextEncoder,
-    ConvBlock,
-    DarkScenes,
-    EncoderInput,
-    FusionModel,
-    GradientSpec,
-)
+from lut_fuse_core.model.fusion_model import AXIS_NAMES, Axis, FusionModel, GradientSpec
 from lut_fuse_core.native import bindings
 from lut_fuse_core.native.bindings import instruction_sets
 

@@ -10,15 +10,12 @@ import pytest
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
-from lut_fuse_core.model.fusion_model import (
-    Axis,
-    ContextEncoder,
-    ConvBlock,
-    FusionModel,
-    GradientSpec,
-)
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.registration.registration import Homography, RegistrationConfig
+from lut_fuse_core.model.encoder import ContextEncoder, ConvBlock
+from lut_fuse_core.model.fusion_model import Axis, FusionModel, GradientSpec
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.registration import RegistrationConfig
 
 
 def maximum_model() -> FusionModel:

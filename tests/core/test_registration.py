@@ -11,7 +11,7 @@ import pytest
 
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.registration.camera import CameraModel, CameraRig, Pose
+from lut_fuse_core.registration.camera import CameraModel
 from lut_fuse_core.registration.file import (
     load_camera_info,
     load_registration,
@@ -19,7 +19,9 @@ from lut_fuse_core.registration.file import (
     save_camera_info,
     save_registration,
 )
-from lut_fuse_core.registration.registration import Homography, Registration, RegistrationConfig
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.registration import Registration, RegistrationConfig
+from lut_fuse_core.registration.rig import CameraRig, Pose
 from lut_fuse_core.registration.warp import Warp
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))

@@ -10,9 +10,10 @@ import pytest
 from lut_fuse_core import Fuser
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.features import ambient
-from lut_fuse_core.model.fusion_model import DarkScenes
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.pipeline.slow_ambient import SlowAmbient
 
 RATE = 30

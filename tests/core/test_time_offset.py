@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.cli.time_options import add_time_arguments, timed
-from lut_fuse_core.pipeline.pipeline import PipelineConfig
+from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.sync.clock_offset import ClockOffset, ClockOffsetEstimator
 
 LENGTH = 14.0

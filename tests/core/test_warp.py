@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.infrared.gray_range import GreyRange, linear_table, tone_table
+from lut_fuse_core.infrared.gray_range import GreyRange
+from lut_fuse_core.infrared.tone import linear_table, tone_table
 from lut_fuse_core.native import bindings
 from lut_fuse_core.native.bindings import instruction_sets, load_library
-from lut_fuse_core.registration.registration import Homography, Registration, RegistrationConfig
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.registration import Registration, RegistrationConfig
 from lut_fuse_core.registration.warp import Remap, Warp
 
 Sample = Callable[[Warp, np.ndarray, np.ndarray, np.ndarray], None]

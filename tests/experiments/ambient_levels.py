@@ -13,9 +13,9 @@ import numpy as np
 from dark_vehicle import PAINT, SHARE, by_day
 from lut_fuse_training.data.pairs import load_pair
 
+from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.io.dataset import find_dataset
-from lut_fuse_core.model.features import UInt8Array, ambient_samples, luma
-from lut_fuse_core.model.fusion_model import FloatArray
+from lut_fuse_core.model.features import ambient_samples, luma
 from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
 
 STREETS = 6

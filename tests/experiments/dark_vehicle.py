@@ -12,10 +12,11 @@ import sys
 import numpy as np
 from lut_fuse_training.data.pairs import Pair, load_pair
 
+from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.io.dataset import find_dataset
-from lut_fuse_core.model.features import UInt8Array, luma
-from lut_fuse_core.model.fusion_model import FloatArray
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.model.features import luma
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
 
 SHARE = 0.2
 PAINT = 22

@@ -17,12 +17,12 @@ import onnxruntime
 from tqdm import tqdm
 
 from lut_fuse_core import load_model
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.evaluation.evaluate import file_normalizer, load_pair
 from lut_fuse_core.evaluation.metrics import METRIC_NAMES, PairEvaluator, grey_levels
 from lut_fuse_core.io.dataset import find_dataset
 from lut_fuse_core.model import context, features, lattice
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 

@@ -17,8 +17,10 @@ from lut_fuse_core.calibration.from_pairs import calibrate_from_pairs
 from lut_fuse_core.calibration.overlays import overlay
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer
 from lut_fuse_core.io.image_files import write_image
-from lut_fuse_core.pipeline.pipeline import FusionPipeline, PipelineConfig
-from lut_fuse_core.registration.registration import Homography, RegistrationConfig
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.synthetic.scene import SceneConfig, SceneFrame, StreetScene
 
 RIG = np.array([[1.62, 0.05, -60], [-0.04, 1.6, -35], [2e-5, -3e-5, 1]])

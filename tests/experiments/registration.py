@@ -24,7 +24,8 @@ from lut_fuse_core.evaluation.metrics import evaluate_pair
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.io.dataset import find_dataset, images_by_name
 from lut_fuse_core.io.image_files import read_infrared, read_visible
-from lut_fuse_core.registration.registration import Homography, Registration, RegistrationConfig
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.registration import Registration, RegistrationConfig
 
 RIG_SIZE = (480, 320)
 SEVERITIES = (0.0, 0.33, 0.67, 1.0)

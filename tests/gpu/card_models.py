@@ -11,20 +11,13 @@ from typing import Any
 import bare_machine  # noqa: F401
 import numpy as np
 
-from lut_fuse_core.infrared.gray_range import GreyRange, RawInfrared, tone_table
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.infrared.gray_range import GreyRange
+from lut_fuse_core.infrared.tone import tone_table
+from lut_fuse_core.model.dark_scenes import DarkScenes
+from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock, EncoderInput
 from lut_fuse_core.model.file import load_model
-from lut_fuse_core.model.fusion_model import (
-    AXIS_NAMES,
-    INPUT_CHANNELS,
-    Axis,
-    ContextEncoder,
-    ConvBlock,
-    DarkScenes,
-    EncoderInput,
-    FusionModel,
-    GradientSpec,
-)
+from lut_fuse_core.model.fusion_model import AXIS_NAMES, Axis, FusionModel, GradientSpec
 from lut_fuse_core.model.int8_ranges import with_input_ranges
 from lut_fuse_core.registration.warp import Warp
 

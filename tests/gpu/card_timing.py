@@ -15,7 +15,8 @@ from card_models import SHARED, fitting, models, raw_frame, smooth_pair
 from lut_fuse_core.backends import create_backend
 from lut_fuse_core.backends.gpu.cuda import CudaBackend
 from lut_fuse_core.backends.gpu.device import GpuDevice
-from lut_fuse_core.backends.gpu.fuser import GpuFuser, Work
+from lut_fuse_core.backends.gpu.frame import Work
+from lut_fuse_core.backends.gpu.fuser import GpuFuser
 from lut_fuse_core.backends.gpu.options import GpuOptions, Precision
 from lut_fuse_core.backends.gpu.tensorrt import TensorRtBackend
 from lut_fuse_core.errors import BackendUnavailableError

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from card_models import fitting, models, random_pair, raw_frame, real_pairs, rough, smooth_pair
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.gpu.cuda import CudaBackend
 from lut_fuse_core.backends.gpu.device import open_device
-from lut_fuse_core.backends.gpu.fuser import DEFAULT_SIZE, Work
+from lut_fuse_core.backends.gpu.frame import Work
+from lut_fuse_core.backends.gpu.fuser import DEFAULT_SIZE
 from lut_fuse_core.backends.gpu.options import GpuOptions
 from lut_fuse_core.backends.gpu.self_check import agreement
 from lut_fuse_core.backends.gpu.tensorrt import TensorRtBackend
 from lut_fuse_core.backends.gpu.tensorrt_engine import open_tensorrt
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.infrared.gray_range import RawInfrared
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.registration.warp import Warp
 

@@ -8,7 +8,7 @@ from lut_fuse_core.calibration.from_pairs import PairsCalibration, Quality
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.registration.file import load_registration
-from lut_fuse_core.registration.registration import Homography
+from lut_fuse_core.registration.homography import Homography
 from lut_fuse_ros.registration import live_calibration
 from lut_fuse_ros.registration.live_calibration import LiveCalibration, outcome
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions
-from lut_fuse_core.pipeline.pipeline import PipelineConfig
-from lut_fuse_core.registration.camera import CameraModel, CameraRig
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.registration.camera import CameraModel
 from lut_fuse_core.registration.file import save_registration
-from lut_fuse_core.registration.registration import Homography
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.rig import CameraRig
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, warm_up
 

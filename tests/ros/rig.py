@@ -43,7 +43,7 @@ def node_process(*parameters: str, remap: tuple[str, ...] = ()) -> ExecuteProces
     arguments = [word for parameter in parameters for word in ("-p", parameter)]
     arguments += [word for rule in remap for word in ("-r", rule)]
     return ExecuteProcess(
-        cmd=[sys.executable, "-m", "lut_fuse_ros.fusion_node", "--ros-args", *arguments],
+        cmd=[sys.executable, "-m", "lut_fuse_ros.main", "--ros-args", *arguments],
         name="fusion_node",
         output="screen",
     )

@@ -16,7 +16,7 @@ from rig import TIMEOUT
 @pytest.mark.parametrize("after", [0.05, 0.2, 0.5, 1.0])
 def test_a_start_that_is_broken_off_ends_quietly(number, after):
     program = (
-        "import sys; from lut_fuse_ros.fusion_node import main;"
+        "import sys; from lut_fuse_ros.main import main;"
         "print('begins', flush=True); sys.exit(main())"
     )
     arguments = ["--ros-args", "-p", "autostart:=true"]

@@ -47,7 +47,7 @@ def test_the_node_receives_with_all_the_room_the_system_allows():
         asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
         most = asking.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    command = [sys.executable, "-m", "lut_fuse_ros.fusion_node"]
+    command = [sys.executable, "-m", "lut_fuse_ros.main"]
     with subprocess.Popen(command, env=environment) as node:
         try:
             deadline = time.monotonic() + TIMEOUT

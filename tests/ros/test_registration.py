@@ -30,7 +30,7 @@ from tf2_ros import StaticTransformBroadcaster
 
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer
 from lut_fuse_core.registration.file import load_registration, save_registration
-from lut_fuse_core.registration.registration import Homography
+from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 WIDE = Path(tempfile.mkdtemp()) / "wide.yaml"

@@ -33,7 +33,7 @@ def without_numba() -> ExecuteProcess:
     """The node where numba is broken, so that the backend made with it cannot run."""
     program = (
         "import sys; sys.modules['lut_fuse_core.backends.cpu'] = None;"
-        "from lut_fuse_ros.fusion_node import main; sys.exit(main())"
+        "from lut_fuse_ros.main import main; sys.exit(main())"
     )
     arguments = ["--ros-args", "-p", "backend:=cpu", "-p", "autostart:=true"]
     return ExecuteProcess(cmd=[sys.executable, "-c", program, *arguments], output="screen")

@@ -15,7 +15,7 @@ import torch
 from lut_fuse_training.__main__ import main
 from lut_fuse_training.checkpoint import write_tensors
 from lut_fuse_training.data.pairs import in_validation
-from lut_fuse_training.losses.terms import lattice_terms
+from lut_fuse_training.losses.lattice_terms import lattice_terms
 from tiny_runs import TINY, TINY_NET, distil_command
 
 from lut_fuse_core.errors import LutFuseError

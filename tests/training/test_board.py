@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from lut_fuse_training.images import panel
 from lut_fuse_training.run.tensorboard import Board
-from lut_fuse_training.run.validate import panel
 
 
 def test_without_tensorboard_one_sentence_says_so(

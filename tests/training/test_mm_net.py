@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from lut_fuse_training.checkpoint import write_tensors
-from lut_fuse_training.networks.mm_lut import luma_of
+from lut_fuse_training.images import luma_of
 from lut_fuse_training.networks.mm_net import MMNet, MMNetConfig, load_mm_net, save_mm_net
 
 from lut_fuse_core.errors import InputError

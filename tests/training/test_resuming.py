@@ -15,7 +15,7 @@ import yaml
 from lut_fuse_training.__main__ import main
 from lut_fuse_training.checkpoint import CHECKPOINT, read_tensors
 from lut_fuse_training.data.batches import Batch
-from lut_fuse_training.losses.terms import Terms
+from lut_fuse_training.losses.term import Terms
 from lut_fuse_training.recipes.distil import DistilJob
 from tiny_runs import TINY, TINY_NET, distil_command
 

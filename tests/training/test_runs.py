@@ -13,7 +13,8 @@ import torch
 from lut_fuse_training.__main__ import main
 from lut_fuse_training.checkpoint import CHECKPOINT, read_tensors, write_tensors
 from lut_fuse_training.data.pairs import DataConfig, Pair, load_pair
-from lut_fuse_training.losses.terms import FusionWeights, QualityWeights
+from lut_fuse_training.losses.quality_terms import QualityWeights
+from lut_fuse_training.losses.terms import FusionWeights
 from lut_fuse_training.recipes.ablate import variants
 from lut_fuse_training.recipes.distil_config import DistilConfig
 from lut_fuse_training.recipes.train_teacher import TeacherLossConfig, loss_behind

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from lut_fuse_training.networks.mm_lut import MMLut, MMLutConfig, luma_of
+from lut_fuse_training.images import luma_of
+from lut_fuse_training.networks.mm_lut import MMLut, MMLutConfig
 from lut_fuse_training.networks.teachers import open_teacher
 from lut_fuse_training.recipes.quantize import quantise
 from torch import Tensor, nn
 
 from lut_fuse_core import save_model
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.model.encoder import ContextEncoder, ConvBlock
 from lut_fuse_core.model.file import model_path
-from lut_fuse_core.model.fusion_model import ContextEncoder, ConvBlock
 from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.model.fusion_model import FloatArray
 
 Curve = Callable[[FloatArray], FloatArray]
 """What becomes of each value of the visible image, ``float32`` of any shape."""

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.model.features import ambient_of_samples, ambient_samples
-from lut_fuse_core.model.fusion_model import FloatArray
 
 from .augment import AugmentConfig, augment
 from .pairs import DataConfig, Pair, PairSource, crop_pair

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer
 from lut_fuse_core.io.dataset import (
@@ -24,7 +25,6 @@ from lut_fuse_core.io.dataset import (
     read_infrared,
     read_visible,
 )
-from lut_fuse_core.model.features import UInt8Array
 
 SMALLEST_SIDE = 48
 """Pairs with a shorter side (pixels) are of no use: a crop would be mostly made-up border."""

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 import torch
 from torch import Tensor
 
-from ..networks.mm_lut import sobel
+from ..images import sobel
 
 SSIM_WINDOW = 7
 SSIM_CONSTANTS = ((0.01 * 2 / 255) ** 2, (0.03 * 2 / 255) ** 2)

@@ -11,20 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.model.features import ambient
-from lut_fuse_core.model.fusion_model import (
-    INPUT_CHANNELS,
-    Axis,
-    ContextEncoder,
-    ConvBlock,
-    DarkScenes,
-    EncoderInput,
-    FloatArray,
-    FusionModel,
-    GradientSpec,
-    increasing_levels,
-)
+from lut_fuse_core.model.dark_scenes import DarkScenes, increasing_levels
+from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock, EncoderInput
+from lut_fuse_core.model.fusion_model import Axis, FusionModel, GradientSpec
+
+from ..images import ambient_of, luma_of, sobel
 
 NIGHT_LUMA = 25 / 255
 """Of a road at night: what `MMLut.begin_dark` leaves at its infrared."""
@@ -299,27 +292,6 @@ class MMLut(nn.Module):
             provenance=provenance,
             dark=dark,
         )
-
-
-def luma_of(visible: Tensor) -> Tensor:
-    """BT.601 luma of ``(B, 3, H, W)`` RGB, ``(B, 1, H, W)``."""
-    return 0.299 * visible[:, :1] + 0.587 * visible[:, 1:2] + 0.114 * visible[:, 2:]
-
-
-def ambient_of(visible: Tensor) -> Tensor:
-    """Ambient level of whole images ``(B, 3, H, W)``, ``(B,)`` in [0, 1], as `features.ambient`."""
-    images = (255 * visible.detach().clamp(0, 1)).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    return torch.tensor([ambient(image) / 255 for image in images], device=visible.device)
-
-
-def sobel(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Horizontal and vertical Sobel response of ``(B, 1, H, W)``, edges repeated."""
-    padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
-    across = padded[..., 2:] - padded[..., :-2]
-    down = padded[..., 2:, :] - padded[..., :-2, :]
-    horizontal = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
-    vertical = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
-    return horizontal, vertical
 
 
 def _shape(model: FusionModel) -> tuple[Any, ...]:

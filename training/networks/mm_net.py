@@ -26,7 +26,7 @@ from lut_fuse_core.errors import InputError
 
 from ..checkpoint import read_tensors, write_tensors
 from ..config import from_plain
-from .mm_lut import luma_of
+from ..images import luma_of
 
 
 @dataclass(frozen=True)

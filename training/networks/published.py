@@ -13,16 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends.base import check_pair
 from lut_fuse_core.errors import InputError, ModelError
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import (
-    Axis,
-    ContextEncoder,
-    ConvBlock,
-    FusionModel,
-    GradientSpec,
-)
+from lut_fuse_core.model.encoder import ContextEncoder, ConvBlock
+from lut_fuse_core.model.fusion_model import Axis, FusionModel, GradientSpec
 
 BIN = 16.0
 """Grey levels per lattice node in the published model (the paper's T)."""

@@ -22,7 +22,8 @@ from lut_fuse_core.errors import InputError, ModelError
 from lut_fuse_core.model.file import model_path
 from lut_fuse_core.model.fusion_model import FusionModel
 
-from .mm_lut import MMLut, luma_of
+from ..images import luma_of
+from .mm_lut import MMLut
 from .mm_net import load_mm_net
 
 PROBE_SIZES = ((64, 64), (61, 77))

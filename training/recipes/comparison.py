@@ -10,7 +10,7 @@ from torch import Tensor
 from lut_fuse_core.errors import InputError
 
 from ..data.batches import Batch
-from ..losses.terms import Start
+from ..losses.quality_terms import Start
 from ..networks.mm_lut import MMLut
 from ..networks.teachers import Teacher, open_teacher
 from ..run.options import RunOptions

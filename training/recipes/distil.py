@@ -19,20 +19,19 @@ from ..config import from_plain, read_config, to_plain
 from ..data.augment import AugmentConfig
 from ..data.batches import Batch
 from ..data.pairs import PairSource
+from ..images import luma_of
+from ..losses.lattice_terms import lattice_terms, steepness_term
+from ..losses.quality_terms import quality_terms
+from ..losses.term import Term, Terms
 from ..losses.terms import (
-    Term,
-    Terms,
     brightness_term,
     distillation_terms,
     fusion_terms,
-    lattice_terms,
     markings_term,
-    quality_terms,
     stability_term,
-    steepness_term,
     twilight_term,
 )
-from ..networks.mm_lut import MMLut, MMLutConfig, luma_of
+from ..networks.mm_lut import MMLut, MMLutConfig
 from ..networks.teachers import Teacher, TeacherSource, open_teacher
 from ..run import distributed
 from ..run.loop import Outcome, train

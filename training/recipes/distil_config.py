@@ -9,7 +9,8 @@ from lut_fuse_core.errors import InputError
 
 from ..data.augment import AugmentConfig
 from ..data.pairs import DataConfig
-from ..losses.terms import FusionWeights, QualityTargets, QualityWeights
+from ..losses.quality_terms import QualityTargets, QualityWeights
+from ..losses.terms import FusionWeights
 from ..networks.mm_lut import MMLutConfig
 from ..run.options import LogConfig, ScheduleConfig, check_rate
 

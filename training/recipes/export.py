@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from lut_fuse_core import load_model, save_model
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends.reference import fuse_float
 from lut_fuse_core.errors import LutFuseError
 from lut_fuse_core.model import context
-from lut_fuse_core.model.features import UInt8Array, luma
+from lut_fuse_core.model.features import luma
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.model.int8_ranges import with_input_ranges
 from lut_fuse_core.model.onnx_encoder import encoder_to_onnx

@@ -13,8 +13,8 @@ from lut_fuse_core.errors import InputError, LutFuseError
 
 from ..data.batches import whole_images
 from ..data.pairs import NO_PARTNER, BadPair, load_pair, training_part
+from ..images import in_colour
 from ..networks.teachers import Teacher
-from ..run.validate import in_colour
 
 
 def fuse_folder(

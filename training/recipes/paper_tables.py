@@ -13,15 +13,16 @@ import torch
 from tqdm import tqdm
 
 from lut_fuse_core import Fuser
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.metrics import PairEvaluator
 from lut_fuse_core.io.dataset import find_dataset, images_by_name, read_visible
-from lut_fuse_core.model.features import UInt8Array
 
 from ..data.batches import whole_images
 from ..data.pairs import NO_PARTNER, Pair, load_pair
+from ..images import to_grey_image
 from ..networks.teachers import TeacherSource
-from ..run.validate import Scores, to_grey_image
+from ..run.validate import Scores
 
 PAPER_METRICS = ("MI", "EN", "CC", "SSIM", "Qabf")
 

@@ -16,15 +16,10 @@ from ..config import from_plain, to_plain
 from ..data.augment import AugmentConfig
 from ..data.batches import Batch
 from ..data.pairs import DataConfig
-from ..losses.terms import (
-    FusionWeights,
-    QualityWeights,
-    Terms,
-    fusion_terms,
-    quality_terms,
-    stability_term,
-)
-from ..networks.mm_lut import luma_of
+from ..images import luma_of
+from ..losses.quality_terms import QualityWeights, quality_terms
+from ..losses.term import Terms
+from ..losses.terms import FusionWeights, fusion_terms, stability_term
 from ..networks.mm_net import MMNet, MMNetConfig, load_mm_net, save_mm_net
 from ..run import distributed
 from ..run.loop import Outcome, train

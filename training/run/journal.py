@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from lut_fuse_core.atomic import atomic_write
 
-from ..losses.terms import Terms
+from ..losses.term import Terms
 from .options import Budget, RunOptions
 from .tensorboard import Board
 from .validate import Scores

@@ -23,7 +23,7 @@ from lut_fuse_core.errors import InputError, LutFuseError
 
 from ..checkpoint import CHECKPOINT, read_checkpoint, write_tensors
 from ..data.batches import LOSS_STREAM, Batch, BatchSource
-from ..losses.terms import Terms, total
+from ..losses.term import Terms, total
 from . import distributed
 from .interruption import interruptible
 from .journal import Journal, forget_after

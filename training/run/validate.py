@@ -6,15 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lut_fuse_core.evaluation.metrics import PairEvaluator
-from lut_fuse_core.model.features import UInt8Array
 
 from ..data.batches import whole_images
 from ..data.pairs import PairSource
-from ..networks.mm_lut import luma_of
+from ..images import panel, to_grey_image
 from .tensorboard import Board
 
 Scores = dict[str, float]
@@ -55,22 +53,3 @@ class Validator:
         if board is not None:
             board.scalars(step, {f"validation/{name}": value for name, value in means.items()})
         return means
-
-
-def to_grey_image(fused: Tensor) -> UInt8Array:
-    """Fused luma ``(1, 1, H, W)`` as ``(H, W) uint8``."""
-    grey: UInt8Array = (fused[0, 0].float().clamp(0, 1) * 255).round().byte().cpu().numpy()
-    return grey
-
-
-def in_colour(visible: Tensor, fused: Tensor) -> Tensor:
-    """The visible image with its luma replaced, chroma kept: ``(B, 3, H, W)``, clipped to 0..1."""
-    return (visible + fused - luma_of(visible)).clamp(0, 1)
-
-
-def panel(visible: Tensor, infrared: Tensor, fused: Tensor) -> Tensor:
-    """Visible, infrared and fused side by side, ``(3, H, 3 W)``, at most 360 pixels high."""
-    images = torch.cat([visible, infrared.expand_as(visible), in_colour(visible, fused)], 3)
-    if images.shape[2] > 360:
-        images = F.interpolate(images, scale_factor=360 / images.shape[2], mode="area")
-    return images[0].cpu()

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import check_process
 from lut_fuse_core.backends.gpu.device import GpuDevice
 from lut_fuse_core.backends.gpu.fuser import DEFAULT_SIZE, GpuFuser
@@ -14,8 +15,6 @@ from lut_fuse_core.backends.gpu.options import Precision
 from lut_fuse_core.backends.gpu.self_check import require_agreement, require_registration
 from lut_fuse_core.backends.gpu.transfers import settle_transfers
 from lut_fuse_core.errors import BackendUnavailableError, LutFuseError
-from lut_fuse_core.infrared.gray_range import RawInfrared
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.registration.warp import Warp
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from lut_fuse_core.backends.gpu.backend import GpuBackend
-from lut_fuse_core.backends.gpu.device import compile_kernels, open_device
-from lut_fuse_core.backends.gpu.fuser import GpuFuser, OwnEncoder
+from lut_fuse_core.backends.gpu.device import (
+    GpuDevice,
+    GpuKernels,
+    compile_kernels,
+    encode_launch,
+    open_device,
+)
+from lut_fuse_core.backends.gpu.frame import GpuFrame, InfraredSource
+from lut_fuse_core.backends.gpu.fuser import GpuFuser
 from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions, Precision, of_kernels
+from lut_fuse_core.backends.gpu.packing import pack_encoder
 from lut_fuse_core.backends.gpu.source import LatticePlace, plan_kernels
 from lut_fuse_core.model.fusion_model import FusionModel
 
@@ -57,3 +66,29 @@ class CudaBackend(GpuBackend):
             return GpuFuser(device, kernels, model, OwnEncoder(device, kernels, model))
 
         super().__init__(model, device, wanted, make)
+
+
+class OwnEncoder:
+    """Our fused convolutions: one kernel."""
+
+    def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
+        self.generation = 0
+        self._kernels = kernels
+        weights, biases = pack_encoder(model, kernels.plan)
+        self._weights = device.cupy.asarray(weights)
+        self._biases = device.cupy.asarray(biases)
+
+    def prepare(self, frame: GpuFrame) -> None:
+        """Nothing depends on the size."""
+
+    def launch(self, frame: GpuFrame, infrared: InfraredSource, stream: Any) -> None:
+        """See `ContextStage.launch`."""
+        launch = encode_launch(self._kernels.plan, frame.rows, frame.columns)
+        self._kernels.functions[infrared.variant("encode_tiles")](
+            launch.grid,
+            launch.block,
+            (
+                *(*frame.image_arguments, *infrared.arguments, *frame.grid_arguments),
+                *(self._weights, self._biases, frame.context),
+            ),
+        )

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import check_pair, check_visible
-from lut_fuse_core.backends.gpu.device import GpuDevice, GpuKernels, encode_launch, fuse_launch
+from lut_fuse_core.backends.gpu.device import GpuDevice, GpuKernels, fuse_launch
+from lut_fuse_core.backends.gpu.frame import ContextStage, GpuFrame, InfraredSource, Work
 from lut_fuse_core.backends.gpu.lattice import GpuLattice
-from lut_fuse_core.backends.gpu.packing import pack_encoder
 from lut_fuse_core.backends.gpu.raw_infrared import HeldSensor
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.infrared.gray_range import RawInfrared
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.registration.warp import Warp
 
@@ -24,101 +22,6 @@ DEFAULT_SIZE = (480, 640)
 
 KEPT_GRAPHS = 8
 """Graphs per image size: one for each `Work`; more are captured anew."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What one graph does.
-
-    infrared: ``given`` registered, in 8 bits; the held ``raw`` frame; or ``kept``, what became of
-    the held frame. covered: whether coverage is given. copies: with the transfers from and to the
-    host.
-    """
-
-    infrared: Literal["given", "raw", "kept"] = "given"
-    covered: bool = False
-    strength: float = 1.0
-    copies: bool = True
-
-
-@dataclass
-class GpuFrame:
-    """Buffers of one image size.
-
-    Host arrays are pinned. Device arrays are CuPy's, or the pinned host memory itself where frames
-    are read in place. context: ``(rows, columns) float32`` on the device.
-    """
-
-    height: int
-    width: int
-    rows: int
-    columns: int
-    host: dict[str, UInt8Array]
-    device: dict[str, Any]
-    context: Any
-    graphs: dict[Work, Any] = field(default_factory=dict)
-
-    @property
-    def image_arguments(self) -> tuple[Any, ...]:
-        """The visible image, its height and width, as all kernels take them."""
-        return self.device["visible"], np.int32(self.height), np.int32(self.width)
-
-    @property
-    def grid_arguments(self) -> tuple[Any, ...]:
-        """Rows and columns of the context."""
-        return np.int32(self.rows), np.int32(self.columns)
-
-
-@dataclass(frozen=True)
-class InfraredSource:
-    """Where a kernel finds infrared: which variant of it, and its arguments for infrared."""
-
-    arguments: tuple[Any, ...]
-    raw: bool = False
-
-    def variant(self, kernel: str) -> str:
-        """The name of the kernel that takes these arguments."""
-        return f"sensor_{kernel}" if self.raw else kernel
-
-
-class ContextStage(Protocol):
-    """Computes the context of a frame. generation: changes with what is executed for it."""
-
-    generation: int
-
-    def prepare(self, frame: GpuFrame) -> None:
-        """Allocate and build what a new image size needs."""
-        ...
-
-    def launch(self, frame: GpuFrame, infrared: InfraredSource, stream: Any) -> None:
-        """Put the work from both images to the context on a stream, without waiting."""
-        ...
-
-
-class OwnEncoder:
-    """Our fused convolutions: one kernel."""
-
-    def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
-        self.generation = 0
-        self._kernels = kernels
-        weights, biases = pack_encoder(model, kernels.plan)
-        self._weights = device.cupy.asarray(weights)
-        self._biases = device.cupy.asarray(biases)
-
-    def prepare(self, frame: GpuFrame) -> None:
-        """Nothing depends on the size."""
-
-    def launch(self, frame: GpuFrame, infrared: InfraredSource, stream: Any) -> None:
-        """See `ContextStage.launch`."""
-        launch = encode_launch(self._kernels.plan, frame.rows, frame.columns)
-        self._kernels.functions[infrared.variant("encode_tiles")](
-            launch.grid,
-            launch.block,
-            (
-                *(*frame.image_arguments, *infrared.arguments, *frame.grid_arguments),
-                *(self._weights, self._biases, frame.context),
-            ),
-        )
 
 
 class GpuFuser:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.backends.gpu.source import KernelPlan
-from lut_fuse_core.model.fusion_model import FloatArray, FusionModel
+from lut_fuse_core.model.fusion_model import FusionModel
 
 Packed = npt.NDArray[Any]
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import RegisteringBackend
 from lut_fuse_core.backends.gpu.options import Precision
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.infrared.gray_range import RawInfrared
-from lut_fuse_core.model.features import UInt8Array
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.registration.warp import Warp
 

@@ -10,8 +10,9 @@ from typing import Literal, get_args
 
 from lut_fuse_core.backends.gpu.options import KernelPrecision
 from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.model.encoder import INPUT_CHANNELS
 from lut_fuse_core.model.features import AMBIENT_GRID, AMBIENT_RANK, LUMA_WEIGHTS
-from lut_fuse_core.model.fusion_model import INPUT_CHANNELS, FusionModel
+from lut_fuse_core.model.fusion_model import FusionModel
 
 CUDA_FOLDER = Path(__file__).parent / "kernels"
 

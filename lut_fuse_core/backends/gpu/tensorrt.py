@@ -13,7 +13,8 @@ from lut_fuse_core.backends.gpu.device import (
     open_device,
     prepare_launch,
 )
-from lut_fuse_core.backends.gpu.fuser import DEFAULT_SIZE, GpuFrame, GpuFuser, InfraredSource
+from lut_fuse_core.backends.gpu.frame import GpuFrame, InfraredSource
+from lut_fuse_core.backends.gpu.fuser import DEFAULT_SIZE, GpuFuser
 from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions, Precision, of_kernels
 from lut_fuse_core.backends.gpu.self_check import CHECK_SIZE
 from lut_fuse_core.backends.gpu.source import plan_kernels

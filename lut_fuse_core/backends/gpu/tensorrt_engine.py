@@ -20,7 +20,7 @@ from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends.gpu.device import GpuDevice
 from lut_fuse_core.backends.gpu.options import Precision
 from lut_fuse_core.errors import BackendUnavailableError, ModelError
-from lut_fuse_core.model.fusion_model import ContextEncoder
+from lut_fuse_core.model.encoder import ContextEncoder
 from lut_fuse_core.model.onnx_encoder import Arithmetic, encoder_to_onnx
 
 OLDEST_TENSORRT = (8, 5)

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from lut_fuse_core.model.features import UInt8Array
-
-Float64Array = npt.NDArray[np.float64]
+from lut_fuse_core.arrays import Float64Array, UInt8Array
 
 SCALES = 4
 EYE_NOISE = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.arrays import UInt8Array
 
 LEVELS = 256
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.metrics import fidelity, information, statistics, structure
-from lut_fuse_core.model.features import UInt8Array
 
 METRIC_MEANINGS = {
     "MI": "information shared with the two inputs, nats",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lut_fuse_core.model.features import UInt8Array
+from lut_fuse_core.arrays import UInt8Array
 
 
 def maximum_rule(visible: UInt8Array, infrared: UInt8Array) -> UInt8Array:

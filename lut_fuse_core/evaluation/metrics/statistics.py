@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import FloatArray
+from lut_fuse_core.arrays import FloatArray, UInt8Array
 
 FloatVector = npt.NDArray[np.float64]
 

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from lut_fuse_core.model.features import UInt8Array
-from lut_fuse_core.model.fusion_model import FloatArray
-
-Float64Array = npt.NDArray[np.float64]
+from lut_fuse_core.arrays import Float64Array, FloatArray, UInt8Array
 
 SSIM_WINDOW = 7
 SSIM_RANGE = 2.0

@@ -9,8 +9,8 @@ from html import escape
 import cv2
 import numpy as np
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.evaluation.metrics import METRIC_NAMES
-from lut_fuse_core.model.features import UInt8Array
 
 WIDEST = 640
 """Pixels to which wider images are scaled down, so that the page stays small enough to mail."""

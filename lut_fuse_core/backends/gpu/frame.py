@@ -1,0 +1,79 @@
+"""What a frame needs on the GPU, and the stage that computes its context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from lut_fuse_core.arrays import UInt8Array
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one graph does.
+
+    infrared: ``given`` registered, in 8 bits; the held ``raw`` frame; or ``kept``, what became of
+    the held frame. covered: whether coverage is given. copies: with the transfers from and to the
+    host.
+    """
+
+    infrared: Literal["given", "raw", "kept"] = "given"
+    covered: bool = False
+    strength: float = 1.0
+    copies: bool = True
+
+
+@dataclass
+class GpuFrame:
+    """Buffers of one image size.
+
+    Host arrays are pinned. Device arrays are CuPy's, or the pinned host memory itself where frames
+    are read in place. context: ``(rows, columns) float32`` on the device.
+    """
+
+    height: int
+    width: int
+    rows: int
+    columns: int
+    host: dict[str, UInt8Array]
+    device: dict[str, Any]
+    context: Any
+    graphs: dict[Work, Any] = field(default_factory=dict)
+
+    @property
+    def image_arguments(self) -> tuple[Any, ...]:
+        """The visible image, its height and width, as all kernels take them."""
+        return self.device["visible"], np.int32(self.height), np.int32(self.width)
+
+    @property
+    def grid_arguments(self) -> tuple[Any, ...]:
+        """Rows and columns of the context."""
+        return np.int32(self.rows), np.int32(self.columns)
+
+
+@dataclass(frozen=True)
+class InfraredSource:
+    """Where a kernel finds infrared: which variant of it, and its arguments for infrared."""
+
+    arguments: tuple[Any, ...]
+    raw: bool = False
+
+    def variant(self, kernel: str) -> str:
+        """The name of the kernel that takes these arguments."""
+        return f"sensor_{kernel}" if self.raw else kernel
+
+
+class ContextStage(Protocol):
+    """Computes the context of a frame. generation: changes with what is executed for it."""
+
+    generation: int
+
+    def prepare(self, frame: GpuFrame) -> None:
+        """Allocate and build what a new image size needs."""
+        ...
+
+    def launch(self, frame: GpuFrame, infrared: InfraredSource, stream: Any) -> None:
+        """Put the work from both images to the context on a stream, without waiting."""
+        ...
