@@ -61,7 +61,7 @@ class Fuser:
         visible: ``(H, W, 3) uint8``, RGB, at least 16x16. infrared: ``(H, W) uint8``.
         strength: 0 (visible image only) to 1 (full fusion).
         coverage: ``(H, W) uint8``, 255 where infrared is valid, 0 where it is not; None for all.
-        ambient: grey levels to take for how bright the scene is, from 0 on; None measures it
+        ambient: gray levels to take for how bright the scene is, from 0 on; None measures it
             (`lut_fuse_core.model.features.ambient`). Matters to models with `DarkScenes` only.
         out: where to write, ``(H, W, 3) uint8`` C-contiguous; None allocates.
 

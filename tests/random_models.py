@@ -27,7 +27,7 @@ def random_model(
 ) -> FusionModel:
     """A valid model with random lattice and encoder.
 
-    per_frame: with the instance normalisation and gradient scaling of the published model.
+    per_frame: with the instance normalization and gradient scaling of the published model.
     dark: with other lattices for dark scenes, as which random images and half as bright ones count
         in part.
     encoder: fields of `ContextEncoder` but its blocks.
@@ -39,8 +39,8 @@ def random_model(
     for before, after in pairwise(widths):
         weight = rng.normal(0, 1 / np.sqrt(9 * before), (after, before, 3, 3)).astype(np.float32)
         vectors = rng.normal(0, 0.5, (3, after)).astype(np.float32)
-        normalised = per_frame and after != 1
-        blocks.append(ConvBlock(weight, *(vectors if normalised else vectors[:1])))
+        normalized = per_frame and after != 1
+        blocks.append(ConvBlock(weight, *(vectors if normalized else vectors[:1])))
     names = ("luma", "infrared", "gradient", "context")
     luma, infrared, slope, context = (
         Axis(name, count, 0.0, 255.0) for name, count in zip(names, nodes, strict=True)

@@ -45,7 +45,7 @@ def read_checkpoint(run: Path, structure: dict[str, Any] | None = None) -> dict[
     Raises InputError if there is none, or one of a network of another structure.
     """
     content = read_tensors(run / CHECKPOINT)
-    missing = {"module", "structure", "optimiser", "scaler", "step", "seconds"} - content.keys()
+    missing = {"module", "structure", "optimizer", "scaler", "step", "seconds"} - content.keys()
     if missing == {"structure"}:
         raise InputError(
             f"{run / CHECKPOINT} is of an earlier version of this program; go on from the run's "

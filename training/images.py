@@ -31,25 +31,25 @@ def sobel(image: Tensor) -> tuple[Tensor, Tensor]:
     return horizontal, vertical
 
 
-def round_to_grey(image: Tensor) -> Tensor:
-    """The image in 8-bit grey levels; the gradient passes straight through."""
+def round_to_gray(image: Tensor) -> Tensor:
+    """The image in 8-bit gray levels; the gradient passes straight through."""
     return image + ((image * 255).round() / 255 - image).detach()
 
 
-def to_grey_image(fused: Tensor) -> UInt8Array:
+def to_gray_image(fused: Tensor) -> UInt8Array:
     """Fused luma ``(1, 1, H, W)`` as ``(H, W) uint8``."""
-    grey: UInt8Array = (fused[0, 0].float().clamp(0, 1) * 255).round().byte().cpu().numpy()
-    return grey
+    gray: UInt8Array = (fused[0, 0].float().clamp(0, 1) * 255).round().byte().cpu().numpy()
+    return gray
 
 
-def in_colour(visible: Tensor, fused: Tensor) -> Tensor:
+def in_color(visible: Tensor, fused: Tensor) -> Tensor:
     """The visible image with its luma replaced, chroma kept: ``(B, 3, H, W)``, clipped to 0..1."""
     return (visible + fused - luma_of(visible)).clamp(0, 1)
 
 
 def panel(visible: Tensor, infrared: Tensor, fused: Tensor) -> Tensor:
     """Visible, infrared and fused side by side, ``(3, H, 3 W)``, at most 360 pixels high."""
-    images = torch.cat([visible, infrared.expand_as(visible), in_colour(visible, fused)], 3)
+    images = torch.cat([visible, infrared.expand_as(visible), in_color(visible, fused)], 3)
     if images.shape[2] > 360:
         images = F.interpolate(images, scale_factor=360 / images.shape[2], mode="area")
     return images[0].cpu()

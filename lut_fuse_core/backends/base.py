@@ -48,7 +48,7 @@ class Backend(Protocol):
         coverage: ``(H, W) uint8``: how much of the change to apply per pixel, 255 for all of it
             and 0 where infrared sees nothing; None for all of it everywhere.
         ambient: what to take for the ambient level of the scene, for models that fuse dark scenes
-            in another way: grey levels from 0 on; None for this frame's own (`features.ambient`).
+            in another way: gray levels from 0 on; None for this frame's own (`features.ambient`).
         out: ``(H, W, 3) uint8``, C-contiguous, written and returned if given.
 
         Returns ``(H, W, 3) uint8``, RGB. Raises InputError for unsuitable arrays.
@@ -58,12 +58,12 @@ class Backend(Protocol):
 
 @runtime_checkable
 class RegisteringBackend(Protocol):
-    """A backend that normalises and registers infrared on the way, so that no one else has to."""
+    """A backend that normalizes and registers infrared on the way, so that no one else has to."""
 
     def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
         """Take a copy of a raw frame, to fuse with until the next one.
 
-        raw: ``(h, w) uint8 or uint16``. levels: ``(256,)`` or ``(65536,) uint8``, grey level of
+        raw: ``(h, w) uint8 or uint16``. levels: ``(256,)`` or ``(65536,) uint8``, gray level of
         every raw count. warp: one with `Warp.one_pass`; its coverage is used too. The array of
         levels and the warp must not be changed afterwards.
 
@@ -95,7 +95,7 @@ class StagedBackend(Protocol):
         """Milliseconds that the latest frame spent in each stage, in the order they ran.
 
         Names: ``pooling`` (both images to the encoder's input), ``encoder``, ``look-up`` (with the
-        features before it and the colour after it).
+        features before it and the color after it).
         """
         ...
 
@@ -122,7 +122,7 @@ def check_pair(
     if visible.shape != (height, width, 3):
         raise InputError(
             f"the visible image is {visible.shape[1]}x{visible.shape[0]} with {visible.shape[2]} "
-            f"channels, the infrared {width}x{height}; they must have the same size, RGB and grey"
+            f"channels, the infrared {width}x{height}; they must have the same size, RGB and gray"
         )
     check_visible(visible, strength, ambient, out)
     if coverage is not None and (coverage.dtype != np.uint8 or coverage.shape != (height, width)):
@@ -161,7 +161,7 @@ def check_visible(
     if not 0.0 <= strength <= 1.0:
         raise InputError(f"strength is {strength}; it must be between 0 and 1")
     if ambient is not None and not 0.0 <= ambient < math.inf:
-        raise InputError(f"the ambient level is {ambient}; it must be grey levels, from 0 on")
+        raise InputError(f"the ambient level is {ambient}; it must be gray levels, from 0 on")
     if out is not None and not (
         out.dtype == np.uint8
         and out.shape == visible.shape

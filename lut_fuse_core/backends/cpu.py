@@ -69,7 +69,7 @@ class CpuBackend:
         pooled = time.perf_counter()
         coarse = self._session.run(None, {"planes": planes[None]})[0][0, 0]
         encoded = time.perf_counter()
-        # A band must not overwrite rows that its neighbour's gradient still needs.
+        # A band must not overwrite rows that its neighbor's gradient still needs.
         inputs = (visible, infrared, coverage)
         in_place = out is not None and any(np.may_share_memory(out, image) for image in inputs)
         result = np.empty_like(visible) if out is None or in_place else out
@@ -121,7 +121,7 @@ class CpuBackend:
         return planes
 
     def _gradient_scaling(self, visible: UInt8Array) -> tuple[np.float32, np.float32]:
-        """Factor and offset from the Sobel response to grey levels of the gradient axis."""
+        """Factor and offset from the Sobel response to gray levels of the gradient axis."""
         spec = self.model.gradient
         if spec.scaling == "fixed":
             return np.float32(spec.scale), np.float32(0)

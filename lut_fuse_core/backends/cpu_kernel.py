@@ -1,4 +1,4 @@
-"""The loops of the `cpu` backend, compiled by Numba: encoder input, features, look-up and colour.
+"""The loops of the `cpu` backend, compiled by Numba: encoder input, features, look-up and color.
 
 Each function works on a band of rows and releases the interpreter lock, so that plain threads can
 share a frame; no threading layer of Numba is involved, which would be neither safe to call from
@@ -26,7 +26,7 @@ _OPTIONS: dict[str, Any] = {
 }
 
 _Image = numba.types.Array(numba.uint8, 2, "C", readonly=True)
-_Colour = numba.types.Array(numba.uint8, 3, "C", readonly=True)
+_Color = numba.types.Array(numba.uint8, 3, "C", readonly=True)
 _Floats, _Integers = numba.float32[::1], numba.int32[::1]
 
 
@@ -69,7 +69,7 @@ def _gradient_row(above, here, below, l1, gradient):
 
 @_compiled
 def _columns(width, coarse_width, stride):
-    """Left neighbour in the coarse context and fraction towards the right one, per column."""
+    """Left neighbor in the coarse context and fraction toward the right one, per column."""
     columns = np.empty(width, np.int32)
     fractions = np.empty(width, np.float32)
     for x in range(width):
@@ -82,7 +82,7 @@ def _columns(width, coarse_width, stride):
 
 @_compiled
 def _context_row(coarse, y, stride, columns, fractions, mixed, context):
-    """Context of image row y, between the centres of the coarse map's squares."""
+    """Context of image row y, between the centers of the coarse map's squares."""
     if stride == 1:
         context[:] = coarse[y]
         return
@@ -138,7 +138,7 @@ def _look_up_row(lattice, corners, strides, fractions, fused):
 
 
 @_compiled
-def _colour_row(source, luma, fused, coverage, strength, out):
+def _color_row(source, luma, fused, coverage, strength, out):
     """Add the change of luma to each channel, as far as coverage and strength allow."""
     for x in range(fused.size):
         change = (fused[x] * f32(255) - luma[x]) * (f32(coverage[x]) * strength)
@@ -148,7 +148,7 @@ def _colour_row(source, luma, fused, coverage, strength, out):
 
 
 @_compiled_for(
-    *(_Colour, _Image, numba.float32[:, ::1], _Image, numba.intp),
+    *(_Color, _Image, numba.float32[:, ::1], _Image, numba.intp),
     *(_Floats, _Floats, _Floats, _Integers, _Integers),
     *(numba.boolean, numba.boolean, numba.float32, numba.float32, numba.float32),
     *(numba.intp, numba.intp, numba.uint8[:, :, ::1]),
@@ -191,10 +191,10 @@ def fuse_rows(
         _context_row(coarse, y, stride, columns, column_fractions, mixed, feature)
         _cells_row(feature, lows[3], per_steps[3], nodes[3], strides[3], fractions[3], corners)
         _look_up_row(lattice, corners, strides, fractions, fused)
-        _colour_row(visible[y], luma, fused, coverage[y], strength, out[y])
+        _color_row(visible[y], luma, fused, coverage[y], strength, out[y])
 
 
-@_compiled_for(_Colour, numba.boolean, numba.boolean, numba.intp, numba.intp)
+@_compiled_for(_Color, numba.boolean, numba.boolean, numba.intp, numba.intp)
 def gradient_range(visible, l1, replicate, first, last):
     """Least and greatest Sobel response in rows ``first`` to ``last``."""
     width = visible.shape[1]
@@ -225,7 +225,7 @@ def _add_channel_row(visible, infrared, channel, channels, row):
 
 
 @_compiled_for(
-    *(_Colour, _Image, numba.float32, numba.intp, numba.intp),
+    *(_Color, _Image, numba.float32, numba.intp, numba.intp),
     *(numba.intp, numba.intp, numba.float32[:, :, ::1]),
 )
 def encoder_rows(visible, infrared, scale, pool, unshuffle, first, last, planes):

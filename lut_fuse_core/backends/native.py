@@ -36,7 +36,7 @@ class NativeBackend:
         self.model = model
         if not model.time_stable:
             raise BackendUnavailableError(
-                "this model normalises with each frame's own statistics; 'cpu' can do that"
+                "this model normalizes with each frame's own statistics; 'cpu' can do that"
             )
         self._library = load_library()
         self._handle = _create(self._library, model, threads or usable_cores(), instructions)
@@ -64,7 +64,7 @@ class NativeBackend:
         if coverage is not None:
             coverage = self._adjacent("coverage", coverage)
         target = np.empty(visible.shape, np.uint8) if out is None else out
-        # A row of the result must not be there before its neighbours' inputs have been read.
+        # A row of the result must not be there before its neighbors' inputs have been read.
         if out is not None and any(
             np.may_share_memory(out, array)
             for array in (visible, infrared, coverage)
@@ -109,7 +109,7 @@ class NativeBackend:
 
     @property
     def error_bound(self) -> float:
-        """How far in grey levels the fixed-point look-up may be from the exact one."""
+        """How far in gray levels the fixed-point look-up may be from the exact one."""
         return float(self._library.lut_fuse_error_bound(self._handle))
 
     def _adjacent(self, name: str, array: UInt8Array) -> UInt8Array:

@@ -50,7 +50,7 @@ def fuse_float(
     coverage: UInt8Array | None = None,
     ambient: float | None = None,
 ) -> FloatArray:
-    """The fused image before rounding and clipping: ``(H, W, 3) float32``, RGB grey levels."""
+    """The fused image before rounding and clipping: ``(H, W, 3) float32``, RGB gray levels."""
     luma = features.luma(visible)
     fused_luma = lattice.look_up(
         model,

@@ -26,7 +26,7 @@ def find_clock_offset(
 ) -> ClockOffset:
     """Estimate the offset from what moves in the first minute of both streams.
 
-    visible, infrared: image topics; None to recognise them.
+    visible, infrared: image topics; None to recognize them.
     Raises InputError if nothing moves that both cameras see, or the recording is too short.
     """
     estimator = ClockOffsetEstimator(window=LONGEST)

@@ -88,7 +88,7 @@ def _header(stamp: int, frame_id: str) -> Any:
 def _camera_info(header: Any, width: int, height: int) -> Any:
     """The pinhole of the synthetic camera, without distortion."""
     view = View(width, height)
-    focal, (across, down) = view.focal, view.centre
+    focal, (across, down) = view.focal, view.center
     intrinsics = np.array([focal, 0, across, 0, focal, down, 0, 0, 1], np.float64)
     projection = np.array([focal, 0, across, 0, 0, focal, down, 0, 0, 0, 1, 0], np.float64)
     region = STORE.types["sensor_msgs/msg/RegionOfInterest"]

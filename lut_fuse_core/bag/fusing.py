@@ -56,7 +56,7 @@ TOPIC_NAME = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 class BagOptions:
     """How a bag is fused.
 
-    visible, infrared: image topics; None to recognise them. fused: raw image topic to write.
+    visible, infrared: image topics; None to recognize them. fused: raw image topic to write.
     tolerance: seconds by which the stamps of a pair may differ.
     reuse_infrared: one infrared image may serve several visible ones (different frame rates).
     max_infrared_age: seconds by which an infrared image may then be older or newer than a visible

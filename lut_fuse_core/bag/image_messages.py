@@ -39,7 +39,7 @@ def stamp_of(message: Any) -> int:
 
 
 def visible_pixels(connection: Connection, message: Any) -> UInt8Array:
-    """The colour image in a message, raw or compressed. Raises InputError for unusable ones."""
+    """The color image in a message, raw or compressed. Raises InputError for unusable ones."""
     decode = decode_compressed_visible if connection.msgtype == COMPRESSED else decode_visible
     return decode(message)
 
@@ -51,7 +51,7 @@ def infrared_pixels(connection: Connection, message: Any) -> RawInfrared:
 
 
 def visible_images(bag: Path, topic: str) -> Iterator[UInt8Array]:
-    """Colour images in the order of recording, ``(H, W, 3) uint8``, RGB.
+    """Color images in the order of recording, ``(H, W, 3) uint8``, RGB.
 
     Raises InputError for a topic that is not there or an image that cannot be decoded.
     """

@@ -16,7 +16,7 @@ class BagReport:
     pairs: fused and written. unpaired_*: images without a partner within the tolerance.
     unusable: messages that could not be decoded or fused; first_problem: why, for the first.
     unstamped: images without a stamp of their own, paired by the time they were recorded.
-    copied: messages of other topics. left_out: topics that are not serialised as ROS 2 does, and so
+    copied: messages of other topics. left_out: topics that are not serialized as ROS 2 does, and so
     are not copied. messages_read, messages_recorded: of the topics that were
     needed; the latter None where the bag does not say. damage: what is wrong with the input.
     clock_offset: seconds that the infrared clock was ahead at the end, as estimated or as given.

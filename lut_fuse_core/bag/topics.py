@@ -60,7 +60,7 @@ def choose_topics(
     infrared: str | None,
     look: Callable[[Connection], ImageTopic],
 ) -> CameraTopics:
-    """The topics asked for by name; what is not asked for is recognised if it is unambiguous.
+    """The topics asked for by name; what is not asked for is recognized if it is unambiguous.
 
     look: reads the first image of a topic.
     Raises InputError, listing the bag's image topics, for a wrong name or an ambiguous bag.
@@ -78,7 +78,7 @@ def choose_topics(
         if name is not None:
             chosen[role] = _named(name, kinds, listing)
     if len(chosen) < 2:
-        chosen |= _recognised([look(each) for each in images], chosen, listing)
+        chosen |= _recognized([look(each) for each in images], chosen, listing)
     if chosen["visible"].topic == chosen["infrared"].topic:
         raise InputError(
             f"{chosen['visible'].topic} cannot be both the visible and the infrared topic; "
@@ -111,7 +111,7 @@ def _named(name: str, kinds: dict[str, Connection], listing: Callable[[], str]) 
     raise InputError(f"topic {name} is not in the bag; its image topics are {listing()}")
 
 
-def _recognised(
+def _recognized(
     images: list[ImageTopic], chosen: dict[str, Connection], listing: Callable[[], str]
 ) -> dict[str, Connection]:
     taken = {image_base(each.topic) for each in chosen.values()}

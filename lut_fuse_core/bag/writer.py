@@ -67,7 +67,7 @@ class BagWriter:
 
 
 def is_copied(topic: Connection) -> bool:
-    """Whether the topic can be written again: only what is serialised as CDR."""
+    """Whether the topic can be written again: only what is serialized as CDR."""
     assert isinstance(topic.ext, ConnectionExtRosbag2)
     return topic.ext.serialization_format == "cdr"
 

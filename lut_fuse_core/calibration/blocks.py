@@ -22,12 +22,12 @@ Surface = tuple[tuple[int, int], FloatArray]
 class Blocks:
     """Blocks of the visible image, warped onto the infrared grid, and where they may belong.
 
-    centres: ``(N, 2)`` working infrared pixels. surfaces: ``(N, 2 r + 1, 2 r + 1) float32``,
+    centers: ``(N, 2)`` working infrared pixels. surfaces: ``(N, 2 r + 1, 2 r + 1) float32``,
     likeness, 0 for none and up to about 1, for displacements from -r to r. pairs: ``(N,)``, which
     pair. shape: working infrared height and width; to_work: full infrared pixels to working ones.
     """
 
-    centres: Float64Array
+    centers: Float64Array
     surfaces: FloatArray
     pairs: Float64Array
     shape: tuple[int, int]
@@ -39,13 +39,13 @@ class Blocks:
         return int(self.surfaces.shape[-1] // 2)
 
     def __len__(self) -> int:
-        return len(self.centres)
+        return len(self.centers)
 
     def part(self, selected: npt.NDArray[np.bool_]) -> Blocks:
         """The blocks that ``selected``, ``(N,)``, names."""
         return replace(
             self,
-            centres=self.centres[selected],
+            centers=self.centers[selected],
             surfaces=self.surfaces[selected],
             pairs=self.pairs[selected],
         )
@@ -54,7 +54,7 @@ class Blocks:
         """Two kinds of evidence about the same views."""
         return replace(
             self,
-            centres=np.concatenate([self.centres, other.centres]),
+            centers=np.concatenate([self.centers, other.centers]),
             surfaces=np.concatenate([self.surfaces, other.surfaces]),
             pairs=np.concatenate([self.pairs, other.pairs]),
         )

@@ -24,8 +24,8 @@ class Board:
     """A flat board with known points.
 
     kind: one of `BOARD_KINDS`. columns, rows: inner corners of a chessboard, circles of a grid,
-    squares of a charuco board. spacing: metres between neighbouring points. marker: side of the
-    charuco markers in metres; dictionary: their OpenCV name.
+    squares of a charuco board. spacing: meters between neighboring points. marker: side of the
+    charuco markers in meters; dictionary: their OpenCV name.
 
     Raises InputError for a board that cannot be.
     """
@@ -53,14 +53,14 @@ class Board:
             )
         if not 0 < self.spacing < 10:
             raise InputError(
-                f"the spacing is {self.spacing} m; it must be in metres, 0.03 for 3 cm"
+                f"the spacing is {self.spacing} m; it must be in meters, 0.03 for 3 cm"
             )
         if self.kind == "charuco" and not 0 < self.marker < self.spacing:
-            raise InputError("a charuco board needs the marker side in metres, below the square's")
+            raise InputError("a charuco board needs the marker side in meters, below the square's")
 
     @cached_property
     def points(self) -> Float64Array:
-        """All points of the board in its own plane, ``(N, 3)`` metres, in detection order."""
+        """All points of the board in its own plane, ``(N, 3)`` meters, in detection order."""
         columns, rows = self.columns, self.rows
         if self.kind == "charuco":
             columns, rows = columns - 1, rows - 1
@@ -108,8 +108,8 @@ def detect(board: Board, image: UInt8Array) -> Detection | None:
     In infrared a heated board may look like its negative, so that is tried too. None if it is not
     there, or too little of it.
     """
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
-    stretched = cv2.normalize(grey, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)  # type: ignore[call-overload]
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+    stretched = cv2.normalize(gray, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)  # type: ignore[call-overload]
     finders: dict[str, Callable[[Board, UInt8Array], Detection | None]] = {
         "chessboard": _find_chessboard,
         "charuco": _find_charuco,
@@ -149,7 +149,7 @@ def _find_chessboard(board: Board, image: UInt8Array) -> Detection | None:
 
 
 def _refined(image: UInt8Array, corners: FloatArray, share: float = 0.3) -> FloatArray:
-    """Saddle points of the grey levels near the corners, ``(N, 1, 2) float32``.
+    """Saddle points of the gray levels near the corners, ``(N, 1, 2) float32``.
 
     share: how far to look, of the distance between two corners.
     """
@@ -169,12 +169,12 @@ def _find_circles(board: Board, image: UInt8Array) -> Detection | None:
         if board.kind == "asymmetric_circles"
         else cv2.CALIB_CB_SYMMETRIC_GRID
     )
-    found, centres = cv2.findCirclesGrid(image, board.grid, flags=layout)
+    found, centers = cv2.findCirclesGrid(image, board.grid, flags=layout)
     if not found:
-        found, centres = cv2.findCirclesGrid(
+        found, centers = cv2.findCirclesGrid(
             image, board.grid, flags=layout | cv2.CALIB_CB_CLUSTERING
         )
-    return _complete(centres) if found else None
+    return _complete(centers) if found else None
 
 
 def _find_charuco(board: Board, image: UInt8Array) -> Detection | None:

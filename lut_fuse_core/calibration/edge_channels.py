@@ -25,14 +25,14 @@ class ChannelSettings:
     high_pass: float = 5.0
 
 
-def grey_levels(image: UInt8Array) -> FloatArray:
+def gray_levels(image: UInt8Array) -> FloatArray:
     """``(H, W, 3)`` RGB or ``(H, W)``, uint8, to ``(H, W) float32``."""
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
     return image.astype(np.float32)
 
 
-def oriented_channels(grey: FloatArray, settings: ChannelSettings) -> FloatArray:
+def oriented_channels(gray: FloatArray, settings: ChannelSettings) -> FloatArray:
     """Direction of edges at each pixel, as ``(H, W, channels) float32`` around zero.
 
     A warm wall may be dark or bright in the visible image, and an edge faint or strong; that there
@@ -40,10 +40,10 @@ def oriented_channels(grey: FloatArray, settings: ChannelSettings) -> FloatArray
     dropped and its strength divided out, softly, that noise may not count as edges (after the
     channel features of oriented gradients of Ye et al., IEEE TGRS 2019).
     """
-    smooth = cv2.GaussianBlur(grey, (0, 0), settings.sigma)
+    smooth = cv2.GaussianBlur(gray, (0, 0), settings.sigma)
     gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1)
     gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=1)
-    directions = np.empty((*grey.shape, settings.channels), np.float32)
+    directions = np.empty((*gray.shape, settings.channels), np.float32)
     for index in range(settings.channels):
         angle = np.pi * index / settings.channels
         np.abs(np.cos(angle) * gx + np.sin(angle) * gy, out=directions[..., index])

@@ -38,7 +38,7 @@ def correction(parameters: Float64Array, shape: tuple[int, int]) -> Float64Array
     """The ``(3, 3)`` map of working infrared pixels that the parameters stand for."""
     height, width = shape
     half = width / 2
-    centred = np.array(
+    centered = np.array(
         [[1 / half, 0, -(width - 1) / 2 / half], [0, 1 / half, -(height - 1) / 2 / half], [0, 0, 1]]
     )
     log_scale, angle, x, y, aspect, shear, perspective_x, perspective_y = parameters
@@ -50,7 +50,7 @@ def correction(parameters: Float64Array, shape: tuple[int, int]) -> Float64Array
             [perspective_x, perspective_y, 1],
         ]
     )
-    return np.linalg.inv(centred) @ core @ centred
+    return np.linalg.inv(centered) @ core @ centered
 
 
 def fit_blocks(blocks: Blocks, free: int = 8) -> Fit:
@@ -86,8 +86,8 @@ def agreement_at(blocks: Blocks, parameters: Float64Array) -> float:
 
 def _displacements(parameters: Float64Array, blocks: Blocks) -> Float64Array:
     matrix = correction(parameters, blocks.shape)
-    mapped = blocks.centres @ matrix[:, :2].T + matrix[:, 2]
-    return mapped[:, :2] / mapped[:, 2:] - blocks.centres
+    mapped = blocks.centers @ matrix[:, :2].T + matrix[:, 2]
+    return mapped[:, :2] / mapped[:, 2:] - blocks.centers
 
 
 def _newton_step(

@@ -10,10 +10,10 @@ import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, UInt8Array
 from lut_fuse_core.calibration.blocks import Blocks, correlate_blocks
-from lut_fuse_core.calibration.edge_channels import ChannelSettings, grey_levels
+from lut_fuse_core.calibration.edge_channels import ChannelSettings, gray_levels
 from lut_fuse_core.calibration.fit import agreement_at, correction, fit_blocks
 from lut_fuse_core.calibration.mutual_information import inform_blocks
-from lut_fuse_core.calibration.search import GreyPair, corners, map_points, search
+from lut_fuse_core.calibration.search import GrayPair, corners, map_points, search
 from lut_fuse_core.calibration.views import Views, bring_together
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.homography import Homography
@@ -104,7 +104,7 @@ def calibrate_from_pairs(
 ) -> PairsCalibration:
     """Estimate where infrared lies in the visible image, without a starting guess.
 
-    pairs: visible ``(H, W, 3) uint8`` RGB and normalised infrared ``(h, w) uint8``, all of one rig
+    pairs: visible ``(H, W, 3) uint8`` RGB and normalized infrared ``(h, w) uint8``, all of one rig
     and of the same sizes, of scenes with structure that is not all close by (a homography cannot
     follow parallax). progress: called with the finished share, 0 to 1.
     tolerance: share of the visible width by which the infrared corners may be in doubt.
@@ -115,26 +115,26 @@ def calibrate_from_pairs(
     _check(pairs)
     if not 0 < tolerance < np.inf:
         raise InputError(f"the tolerance is {tolerance}; it must be above 0")
-    grey = [(grey_levels(visible), grey_levels(infrared)) for visible, infrared in pairs]
+    gray = [(gray_levels(visible), gray_levels(infrared)) for visible, infrared in pairs]
     tell = progress or (lambda share: None)
-    few = [grey[i] for i in np.unique(np.linspace(0, len(grey) - 1, SEARCH_PAIRS).astype(int))]
+    few = [gray[i] for i in np.unique(np.linspace(0, len(gray) - 1, SEARCH_PAIRS).astype(int))]
     hypotheses = search(few, progress=lambda share: tell(0.6 * share))
     ranked = _rank(few, [hypothesis.matrix for hypothesis in hypotheses])
     tell(0.8)
     if not ranked:
-        return _refused(grey, "the images show too little structure to compare")
+        return _refused(gray, "the images show too little structure to compare")
     matrix = ranked[0][1]
     lead = ranked[0][0] / ranked[1][0] if len(ranked) > 1 else LARGEST_LEAD
-    matrix, _, _ = _improve(grey, matrix, FINE_SIDE, 10, FINE, 8)
+    matrix, _, _ = _improve(gray, matrix, FINE_SIDE, 10, FINE, 8)
     for share, radius in ((0.85, 8), (0.93, 6)):
         tell(share)
-        views = bring_together(grey, matrix, FINE_SIDE)
+        views = bring_together(gray, matrix, FINE_SIDE)
         edges, information = correlate_blocks(views, radius, FINE), inform_blocks(views, radius)
         if len(edges) < LEAST_BLOCKS:
-            return _refused(grey, "too little of the images overlaps or has structure")
+            return _refused(gray, "too little of the images overlaps or has structure")
         around, fit = matrix, fit_blocks(edges + information)
         matrix = _moved(around, edges, fit.parameters)
-    halves, measures = _disagreements(edges, information, views, around, grey[0][1].shape)
+    halves, measures = _disagreements(edges, information, views, around, gray[0][1].shape)
     quality = Quality(
         agreement_at(edges, fit.parameters),
         min(float(lead), LARGEST_LEAD),
@@ -145,7 +145,7 @@ def calibrate_from_pairs(
     )
     tell(1.0)
     return PairsCalibration(
-        _homography(grey[0], matrix), quality, _doubt(quality, grey[0][0].shape[1], tolerance)
+        _homography(gray[0], matrix), quality, _doubt(quality, gray[0][0].shape[1], tolerance)
     )
 
 
@@ -164,7 +164,7 @@ def _check(pairs: Sequence[tuple[UInt8Array, UInt8Array]]) -> None:
 
 
 def _improve(
-    pairs: Sequence[GreyPair],
+    pairs: Sequence[GrayPair],
     matrix: Float64Array,
     side: int,
     radius: int,
@@ -186,7 +186,7 @@ def _moved(matrix: Float64Array, blocks: Blocks, parameters: Float64Array) -> Fl
 
 
 def _rank(
-    pairs: Sequence[GreyPair], matrices: Sequence[Float64Array]
+    pairs: Sequence[GrayPair], matrices: Sequence[Float64Array]
 ) -> list[tuple[float, Float64Array]]:
     """Distinct places with their scores, best first, after a first and a second look."""
     looked = []
@@ -214,8 +214,8 @@ def _disagreements(
     from two halves of the image, and from edges and information.
     """
     both = edges + information
-    # Neighbouring blocks overlap by half, so every second pair of them makes independent halves.
-    even = (np.floor(both.centres / views.block).sum(axis=1) + both.pairs) % 2 == 0
+    # Neighboring blocks overlap by half, so every second pair of them makes independent halves.
+    even = (np.floor(both.centers / views.block).sum(axis=1) + both.pairs) % 2 == 0
 
     def disagreement(one: Blocks, other: Blocks) -> float:
         here, there = (
@@ -248,14 +248,14 @@ def _finite(pixels: float) -> float | None:
     return round(pixels, 2) if np.isfinite(pixels) else None
 
 
-def _refused(pairs: Sequence[GreyPair], reason: str) -> PairsCalibration:
+def _refused(pairs: Sequence[GrayPair], reason: str) -> PairsCalibration:
     visible, infrared = pairs[0]
     scale = np.diag([*(np.array(visible.shape[::-1]) / infrared.shape[::-1]), 1.0])
     quality = Quality(0.0, 1.0, float("inf"), float("inf"), 0, len(pairs))
     return PairsCalibration(_homography(pairs[0], scale), quality, reason)
 
 
-def _homography(pair: GreyPair, matrix: Float64Array) -> Homography:
+def _homography(pair: GrayPair, matrix: Float64Array) -> Homography:
     visible, infrared = pair
     return Homography.from_array(
         matrix / matrix[2, 2],

@@ -1,4 +1,4 @@
-"""What blocks of two images tell about each other, whatever the grey levels mean in either.
+"""What blocks of two images tell about each other, whatever the gray levels mean in either.
 
 Edges tell where a thing ends, mutual information what belongs to it: two measures that fail for
 different reasons, so that a place on which both agree is rarely wrong.
@@ -18,7 +18,7 @@ from lut_fuse_core.calibration.views import View, Views
 from lut_fuse_core.jit import compiled
 
 LEVELS = 12
-"""Grey levels that are told apart, equally many pixels in each."""
+"""Gray levels that are told apart, equally many pixels in each."""
 
 SMOOTHING = 1.0
 """Pixels; the sensor's noise would hide what is shared."""
@@ -31,9 +31,9 @@ LEAST_PIXELS = 100
 
 
 def inform_blocks(views: Views, radius: int) -> Blocks:
-    """Normalised mutual information of each block above its median over all displacements.
+    """Normalized mutual information of each block above its median over all displacements.
 
-    The normalisation is by the geometric mean of both entropies (Strehl and Ghosh, JMLR 2002).
+    The normalization is by the geometric mean of both entropies (Strehl and Ghosh, JMLR 2002).
     radius: working pixels.
     """
     return collect(views, radius, [list(_informed(views, view, radius)) for view in views.views])
@@ -73,7 +73,7 @@ def _shared(
     left: int,
     radius: int,
 ) -> FloatArray:
-    """Normalised mutual information for every displacement of a block within its window.
+    """Normalized mutual information for every displacement of a block within its window.
 
     here, seen: ``(b, b)``, levels of the block and whether it has a pixel. there: levels around it;
     top, left: where the block lies in it.

@@ -18,7 +18,7 @@ TINT = np.array([255, 120, 0], np.float32)
 
 
 def overlay(visible: UInt8Array, infrared: UInt8Array, homography: Homography) -> UInt8Array:
-    """Visible image in grey with the warped infrared edges on top, ``(H, W, 3) uint8`` RGB.
+    """Visible image in gray with the warped infrared edges on top, ``(H, W, 3) uint8`` RGB.
 
     Next to it, below, the same two images in alternating squares.
     """
@@ -27,8 +27,8 @@ def overlay(visible: UInt8Array, infrared: UInt8Array, homography: Homography) -
     warp = registration.warp((infrared.shape[1], infrared.shape[0]), (width, height))
     warped = warp(infrared)
     coverage = np.full((height, width), 255, np.uint8) if warp.coverage is None else warp.coverage
-    grey = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY) if visible.ndim == 3 else visible
-    base = np.repeat(np.asarray(grey, np.uint8)[..., None], 3, axis=2)
+    gray = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY) if visible.ndim == 3 else visible
+    base = np.repeat(np.asarray(gray, np.uint8)[..., None], 3, axis=2)
     blur = max(0.8, width / 800)
     edges = cv2.Canny(cv2.GaussianBlur(warped, (0, 0), blur), 20, 50)
     inner = cv2.erode(coverage, np.ones((7, 7), np.uint8))

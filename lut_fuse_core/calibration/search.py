@@ -13,8 +13,8 @@ import numpy.typing as npt
 from lut_fuse_core.arrays import Float64Array, FloatArray
 from lut_fuse_core.calibration.edge_channels import ChannelSettings, oriented_channels
 
-GreyPair = tuple[FloatArray, FloatArray]
-"""Visible and infrared grey levels, ``(H, W)`` and ``(h, w)`` float32."""
+GrayPair = tuple[FloatArray, FloatArray]
+"""Visible and infrared gray levels, ``(H, W)`` and ``(h, w)`` float32."""
 
 WORKING_SIDE = 192
 """Longer side of the larger view during the search, pixels."""
@@ -41,7 +41,7 @@ class Hypothesis:
 
 
 def search(
-    pairs: Sequence[GreyPair], keep: int = 8, progress: Callable[[float], None] | None = None
+    pairs: Sequence[GrayPair], keep: int = 8, progress: Callable[[float], None] | None = None
 ) -> list[Hypothesis]:
     """The best distinct similarities between the views, best first.
 
@@ -143,7 +143,7 @@ def resizing(shape: Sequence[int], new_shape: Sequence[int]) -> Float64Array:
 
 
 def corners(shape: Sequence[int]) -> Float64Array:
-    """Centres of the four corner pixels of an image of ``shape`` (height, width, ...)."""
+    """Centers of the four corner pixels of an image of ``shape`` (height, width, ...)."""
     height, width = shape[:2]
     return np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], np.float64)
 

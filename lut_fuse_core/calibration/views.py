@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, FloatArray
-from lut_fuse_core.calibration.search import GreyPair, resizing
+from lut_fuse_core.calibration.search import GrayPair, resizing
 
 BLOCK_SHARE = 0.075
 """Side of a block, in longer sides of the working infrared image."""
@@ -22,7 +22,7 @@ LEAST_FILLED = 0.8
 class View:
     """One pair on the working infrared grid, each ``(h, w) float32``.
 
-    infrared, visible: grey levels. mask: 1 where the visible image shows something, else 0.
+    infrared, visible: gray levels. mask: 1 where the visible image shows something, else 0.
     """
 
     infrared: FloatArray
@@ -55,7 +55,7 @@ class Views:
                     yield row, column
 
 
-def bring_together(pairs: Sequence[GreyPair], matrix: Float64Array, side: int) -> Views:
+def bring_together(pairs: Sequence[GrayPair], matrix: Float64Array, side: int) -> Views:
     """Warp the visible images of all pairs onto the infrared grid.
 
     matrix: ``(3, 3)``, infrared to visible, full pixels. side: longest infrared side to work at;
@@ -71,7 +71,7 @@ def bring_together(pairs: Sequence[GreyPair], matrix: Float64Array, side: int) -
     return Views(tuple(_view(pair, to_visible, shape) for pair in pairs), shape, to_work, block)
 
 
-def _view(pair: GreyPair, to_visible: Float64Array, shape: tuple[int, int]) -> View:
+def _view(pair: GrayPair, to_visible: Float64Array, shape: tuple[int, int]) -> View:
     visible, infrared = pair
     shrink = float(np.sqrt(abs(np.linalg.det(to_visible[:2, :2]))))
     if shrink > 1.2:

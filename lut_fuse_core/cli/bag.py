@@ -28,7 +28,7 @@ are read, sqlite3 and MCAP bags alike. Infrared images of another size are scale
 EXAMPLES = """\
 examples:
   lut-fuse bag recording fused
-      the topics are recognised where that is unambiguous; otherwise the image topics are listed
+      the topics are recognized where that is unambiguous; otherwise the image topics are listed
   lut-fuse bag recording fused --visible /camera/image_raw --infrared /thermal/image_raw
   lut-fuse bag recording fused --no-copy --output jpeg
       only the fused images, compressed: a small bag to look at
@@ -51,8 +51,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("source", metavar="IN", type=Path, help="bag: folder, .mcap or .db3 file")
     parser.add_argument("target", metavar="OUT", type=Path, help="folder of the new bag")
-    parser.add_argument("--visible", metavar="TOPIC", help="visible images (default: recognised)")
-    parser.add_argument("--infrared", metavar="TOPIC", help="infrared images (default: recognised)")
+    parser.add_argument("--visible", metavar="TOPIC", help="visible images (default: recognized)")
+    parser.add_argument("--infrared", metavar="TOPIC", help="infrared images (default: recognized)")
     parser.add_argument(
         "--fused",
         metavar="TOPIC",
@@ -163,7 +163,7 @@ def warn(report: BagReport) -> None:
         )
     if report.left_out:
         print(
-            f"lut-fuse: not copied, since they are not serialised as ROS 2 does: "
+            f"lut-fuse: not copied, since they are not serialized as ROS 2 does: "
             f"{', '.join(report.left_out)}",
             file=sys.stderr,
         )

@@ -31,7 +31,7 @@ _DESCRIPTION = """\
 Measure how long the fusion of a frame takes, from 8-bit arrays to an 8-bit array, and its stages:
   pooling   both images are averaged to the small input of the context encoder
   encoder   the convolutions that make the context map
-  look-up   luma, gradient and context of each pixel, the 4-D table, and the colour
+  look-up   luma, gradient and context of each pixel, the 4-D table, and the color
 Everything is warm, the input is a made-up street at night, and what is compared takes turns, so
 that other work on the machine slows all alike. 'total' is the median of all calls, 'best' the
 fastest call; where they are far apart, the machine was busy with something else.

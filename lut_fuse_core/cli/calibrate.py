@@ -134,10 +134,10 @@ def _add_board_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         required=True,
         metavar="M",
-        help="metres between two corners or circles (of an asymmetric grid: between two columns)",
+        help="meters between two corners or circles (of an asymmetric grid: between two columns)",
     )
     parser.add_argument(
-        "--marker", type=float, default=0.0, metavar="M", help="side of the charuco markers, metres"
+        "--marker", type=float, default=0.0, metavar="M", help="side of the charuco markers, meters"
     )
     parser.add_argument(
         "--dictionary",
@@ -206,7 +206,7 @@ def _run_board(options: argparse.Namespace) -> int:
 
 
 def _read(visible: Path, infrared: Path, most: int | None) -> Images:
-    """All pairs as 8-bit images; infrared normalised frame by frame."""
+    """All pairs as 8-bit images; infrared normalized frame by frame."""
     if visible.is_dir() != infrared.is_dir():
         raise InputError("pass two images or two folders, not one of each")
     files = [(visible, infrared)]
@@ -219,7 +219,7 @@ def _read(visible: Path, infrared: Path, most: int | None) -> Images:
         if most < 1:
             raise InputError(f"--most is {most}; at least one pair is needed")
         files = [files[round(i * (len(files) - 1) / max(most - 1, 1))] for i in range(most)]
-    # A new normaliser each time: calibration pictures are no stream.
+    # A new normalizer each time: calibration pictures are no stream.
     return [(read_visible(v), InfraredNormalizer()(read_infrared(i))) for v, i in files]
 
 

@@ -1,4 +1,4 @@
-"""A picture of pictures: labelled images in rows and columns."""
+"""A picture of pictures: labeled images in rows and columns."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ def contact_sheet(
         for column, image in enumerate(images):
             left = GAP + column * (cell[0] + GAP)
             place = sheet[top : top + cell[1], left : left + cell[0]]
-            place[:] = cv2.resize(_coloured(image), cell, interpolation=cv2.INTER_AREA)
+            place[:] = cv2.resize(_colored(image), cell, interpolation=cv2.INTER_AREA)
         _write(sheet, label, GAP + 8, top + cell[1] - 10, 0.55)
     return sheet
 
 
 def side_by_side(images: Sequence[UInt8Array], headings: Sequence[str]) -> UInt8Array:
-    """Labelled images of one shape in a row, ``(H, W * N, 3) uint8``, RGB, at their own size."""
+    """Labeled images of one shape in a row, ``(H, W * N, 3) uint8``, RGB, at their own size."""
     height, width = images[0].shape[:2]
-    strip = np.hstack([_coloured(image) for image in images])
+    strip = np.hstack([_colored(image) for image in images])
     size = min(0.7, width / 500)
     for column, heading in enumerate(headings):
         _write(strip, heading, column * width + 10, round(34 * size), size)
     return strip[: height // 2 * 2, : strip.shape[1] // 2 * 2]
 
 
-def _coloured(image: UInt8Array) -> UInt8Array:
+def _colored(image: UInt8Array) -> UInt8Array:
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
 
 def _write(image: UInt8Array, text: str, left: int, base: int, size: float) -> None:
-    for shift, colour in ((1, (0, 0, 0)), (0, (235, 235, 235))):
+    for shift, color in ((1, (0, 0, 0)), (0, (235, 235, 235))):
         place = (left + shift, base + shift)
-        cv2.putText(image, text, place, LETTERS, size, colour, 1, cv2.LINE_AA)
+        cv2.putText(image, text, place, LETTERS, size, color, 1, cv2.LINE_AA)

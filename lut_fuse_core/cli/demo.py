@@ -144,7 +144,7 @@ def _show(
         for number, images in enumerate(chain([first], moments)):
             writer.write(side_by_side(images, HEADINGS))
             if number % step == step // 2 and len(rows) < MOMENTS:
-                # The normaliser writes every frame into the same array.
+                # The normalizer writes every frame into the same array.
                 rows.append((f"{number / RATE:.1f} s", tuple(image.copy() for image in images)))
             show(number + 1, frames)
     write_image(sheet, contact_sheet(rows, HEADINGS))
@@ -154,7 +154,7 @@ def _show(
 def _moments(
     street: Path, fused: Path, config: PipelineConfig
 ) -> Iterator[tuple[UInt8Array, UInt8Array, UInt8Array]]:
-    """Visible, normalised infrared and fused image of each moment, read back from the bags."""
+    """Visible, normalized infrared and fused image of each moment, read back from the bags."""
     normalizer = InfraredNormalizer(config.normalization)
     yield from (
         (visible, normalizer(infrared), result)

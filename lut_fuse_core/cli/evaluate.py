@@ -244,7 +244,7 @@ def _sequence_lines(report: SequenceReport) -> list[str]:
     skipped = f" ({flicker.skipped} more had too few still pixels)" if flicker.skipped else ""
     lines = [
         f"Flicker over {flicker.steps} steps{skipped}, in the {flicker.still_share:.0%} of the "
-        "pixels that stood still (grey levels per frame):",
+        "pixels that stood still (gray levels per frame):",
         f"  visible {flicker.visible:.2f}   infrared {flicker.infrared:.2f}   fused "
         f"{flicker.fused:.2f}   ratio {flicker.ratio:.2f} (1 or less: calmer than the inputs)",
     ]

@@ -71,7 +71,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--sequence",
         action="store_true",
         help="the folders hold the frames of one recording in order: keep the infrared "
-        "normalisation steady across them",
+        "normalization steady across them",
     )
     parser.add_argument(
         "--format",

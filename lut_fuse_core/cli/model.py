@@ -23,7 +23,7 @@ from lut_fuse_core.model.int8_ranges import chosen_pairs, with_input_ranges
 _IMPORT_DESCRIPTION = """\
 Turn the two files that the authors of LUT-Fuse published (fine_tuned_lut.npy and
 generator_context.pth) into one model file. The result fuses exactly as published; that includes
-that every frame is normalised by itself, so it flickers in video. It runs on the 'cpu' backend.
+that every frame is normalized by itself, so it flickers in video. It runs on the 'cpu' backend.
 Needs PyTorch.
 """
 
@@ -34,7 +34,7 @@ Write a model's parts for other programs into a folder:
   model.json     axes, gradient and encoder input: what is needed to use the others
   dark_lattices.npy   where the model has them: tables for darker scenes, the darkest first, for the
                  ambient levels dark.levels of model.json, of which the last is lattice.npy's;
-                 in between mixtures of two neighbours serve, linear in the level
+                 in between mixtures of two neighbors serve, linear in the level
 """
 
 _RANGES_DESCRIPTION = """\
@@ -154,4 +154,4 @@ def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:
 
 
 def _axis(axis: dict[str, Any]) -> str:
-    return f"{axis['nodes']} nodes from {axis['low']:g} to {axis['high']:g} grey levels"
+    return f"{axis['nodes']} nodes from {axis['low']:g} to {axis['high']:g} gray levels"

@@ -16,7 +16,7 @@ from lut_fuse_core.registration.rig import CameraRig
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the model, the infrared normalisation and the registration."""
+    """Add the options of the model, the infrared normalization and the registration."""
     _add_fusion_arguments(parser)
     _add_normalization_arguments(parser)
     _add_registration_arguments(parser)
@@ -83,7 +83,7 @@ def _add_fusion_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_normalization_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = NormalizationConfig()
     group = parser.add_argument_group(
-        "infrared normalisation", "How raw infrared (thermal) counts become 256 grey levels."
+        "infrared normalization", "How raw infrared (thermal) counts become 256 gray levels."
     )
     group.add_argument(
         "--normalization",
@@ -200,7 +200,7 @@ def _add_registration_arguments(parser: argparse.ArgumentParser) -> None:
         "--extrinsics",
         type=Path,
         metavar="FILE",
-        help="with --camera-info: JSON or YAML with 'translation' (metres) and 'rotation' (3x3) or "
+        help="with --camera-info: JSON or YAML with 'translation' (meters) and 'rotation' (3x3) or "
         "'quaternion' (x, y, z, w), from the visible camera's frame to the infrared camera's",
     )
     group.add_argument(
@@ -208,7 +208,7 @@ def _add_registration_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=defaults.distance,
         metavar="M",
-        help="for calibrated cameras: metres at which both images shall coincide, inf for far "
+        help="for calibrated cameras: meters at which both images shall coincide, inf for far "
         "(default: %(default)g)",
     )
     group.add_argument(

@@ -21,7 +21,7 @@ from lut_fuse_core.evaluation.flicker import (
     NewcomerMeter,
     NewcomerReport,
 )
-from lut_fuse_core.evaluation.metrics import METRIC_NAMES, TRIVIAL_RULES, PairEvaluator, grey_levels
+from lut_fuse_core.evaluation.metrics import METRIC_NAMES, TRIVIAL_RULES, PairEvaluator, gray_levels
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.io.dataset import PairFiles, images_by_name, read_infrared, read_visible
@@ -33,7 +33,7 @@ RANKING_METRICS = ("MI", "EN", "CC", "SSIM", "Qabf")
 """The five metrics of the LUT-Fuse paper; their mean rank orders the pairs from best to worst."""
 
 FuseFiles = Callable[[PairFiles, UInt8Array, UInt8Array], UInt8Array]
-"""The method under test: files, visible RGB and 8-bit infrared to the fused image (RGB or grey)."""
+"""The method under test: files, visible RGB and 8-bit infrared to the fused image (RGB or gray)."""
 
 Scores = dict[str, dict[str, float]]
 """Method to metric to value."""
@@ -110,10 +110,10 @@ def fused_in(folder: str | Path) -> FuseFiles:
 def load_pair(files: PairFiles, normalizer: InfraredNormalizer) -> tuple[UInt8Array, UInt8Array]:
     """Visible ``(H, W, 3) uint8`` RGB and infrared ``(H, W) uint8``. Raises InputError.
 
-    Infrared of 8 bits is measured as it is; deeper images go through the normaliser.
+    Infrared of 8 bits is measured as it is; deeper images go through the normalizer.
     """
     visible, raw = read_visible(files.visible), read_infrared(files.infrared)
-    # The normaliser reuses its output, and earlier pairs may still be being measured.
+    # The normalizer reuses its output, and earlier pairs may still be being measured.
     infrared = raw.astype(np.uint8) if raw.dtype == np.uint8 else normalizer(raw).copy()
     if visible.shape[:2] != infrared.shape:
         raise InputError(
@@ -124,7 +124,7 @@ def load_pair(files: PairFiles, normalizer: InfraredNormalizer) -> tuple[UInt8Ar
 
 
 def file_normalizer() -> InfraredNormalizer:
-    """The normaliser for images in files, where every one counts: none is held or replaced."""
+    """The normalizer for images in files, where every one counts: none is held or replaced."""
     return InfraredNormalizer(NormalizationConfig(shutter=False))
 
 
@@ -221,9 +221,9 @@ def _score(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> Scor
 
 
 def _outputs(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> dict[str, UInt8Array]:
-    """The images that are compared, in grey levels, by method."""
+    """The images that are compared, in gray levels, by method."""
     rules = {name: rule(visible, infrared) for name, rule in TRIVIAL_RULES.items()}
-    return {"fused": grey_levels(fused), **rules}
+    return {"fused": gray_levels(fused), **rules}
 
 
 def select(pairs: Sequence[PairFiles], pattern: str | None, limit: int | None) -> list[PairFiles]:

@@ -5,7 +5,7 @@ it, so between two frames it changes by about ``dF = F_V dV + F_I dI``. A blend 
 up to one keeps ``mean |dF| <= max(mean |dV|, mean |dI|)``. A method that exceeds this amplifies the
 noise of the sensors, or lets something far away through (statistics of the whole frame, say), and
 the eye sees it as flicker. So we look at the pixels where neither input changed by more than
-`STILL_LIMIT` grey levels, which is noise rather than motion, take the mean absolute changes of V, I
+`STILL_LIMIT` gray levels, which is noise rather than motion, take the mean absolute changes of V, I
 and F there, and divide:
 
     ratio = mean |dF| / max(mean |dV|, mean |dI|)
@@ -30,10 +30,10 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.evaluation.metrics import grey_levels
+from lut_fuse_core.evaluation.metrics import gray_levels
 
 STILL_LIMIT = 2
-"""Grey levels by which an input may change in a pixel that counts as still."""
+"""Gray levels by which an input may change in a pixel that counts as still."""
 
 LEAST_STILL_SHARE = 0.02
 """Share of still pixels below which a step is a pan, and says nothing about flicker."""
@@ -43,7 +43,7 @@ FloatVector = npt.NDArray[np.float64]
 
 
 class FusedFrame(NamedTuple):
-    """One frame of a fused video, in grey levels: three ``(H, W) uint8`` images."""
+    """One frame of a fused video, in gray levels: three ``(H, W) uint8`` images."""
 
     visible: UInt8Array
     infrared: UInt8Array
@@ -51,8 +51,8 @@ class FusedFrame(NamedTuple):
 
     @classmethod
     def of(cls, visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> FusedFrame:
-        """From grey or RGB images of one size. Raises InputError otherwise."""
-        frame = cls(grey_levels(visible), grey_levels(infrared), grey_levels(fused))
+        """From gray or RGB images of one size. Raises InputError otherwise."""
+        frame = cls(gray_levels(visible), gray_levels(infrared), gray_levels(fused))
         if not frame.visible.shape == frame.infrared.shape == frame.fused.shape:
             sizes = ", ".join(f"{image.shape[1]}x{image.shape[0]}" for image in frame)
             raise InputError(f"visible, infrared and fused differ in size ({sizes})")
@@ -65,7 +65,7 @@ class FlickerReport:
 
     steps: steps between consecutive frames that were measured; skipped: those left out because
     next to nothing stood still. still_share: mean share of still pixels, 0 to 1.
-    visible, infrared, fused: mean absolute change of the still pixels per step, in grey levels.
+    visible, infrared, fused: mean absolute change of the still pixels per step, in gray levels.
     """
 
     steps: int
@@ -107,7 +107,7 @@ class FlickerMeter:
         self._skipped = 0
 
     def update(self, visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> None:
-        """Add the next frame: grey or RGB ``uint8`` images of one size. Raises InputError.
+        """Add the next frame: gray or RGB ``uint8`` images of one size. Raises InputError.
 
         A frame of another size starts afresh, like the first one.
         """
@@ -141,7 +141,7 @@ class FlickerMeter:
 
 @dataclass(frozen=True)
 class RegionChange:
-    """Change of one image stream in a region, in grey levels.
+    """Change of one image stream in a region, in gray levels.
 
     mean: absolute change of a pixel, mean over region and frames; worst: of the worst frame;
     shift: how far the region's mean brightness moved in the worst frame, free of pixel noise.
@@ -210,7 +210,7 @@ def untouched_region(without: FusedFrame, with_newcomer: FusedFrame, reach: int 
     """Where two renderings of one view, with and without a newcomer, have the same inputs.
 
     reach: pixels around every difference that count as touched, too (what the method may
-    legitimately look at: a gradient or a convolution sees its neighbours).
+    legitimately look at: a gradient or a convolution sees its neighbors).
     Returns ``(H, W) bool``. For frames with the same noise; of two real frames, draw the mask.
     """
     touched = (without.visible != with_newcomer.visible) | (

@@ -59,7 +59,7 @@ def fuse_files(
     """Fuse two images, two folders (matched by stem) or two videos (matched by time).
 
     output: a file, or a folder for folders. sequence: the folders hold the frames of one recording
-    in order, so that the infrared normalisation may carry over; otherwise each pair stands alone.
+    in order, so that the infrared normalization may carry over; otherwise each pair stands alone.
     suffix: of the images written to a folder. progress: called with pairs done and their number.
 
     Raises InputError for unusable input; in a folder bad pairs are reported instead.
@@ -145,14 +145,14 @@ def _fuse_videos(
     target = output / f"{visible.stem}.mp4" if output.is_dir() else output
     _keep_apart(target, visible, infrared)
     check_video_name(target)
-    colour, thermal = VideoReader(visible), VideoReader(infrared)
-    pairs = pairs_by_time(colour, thermal, lambda: pipeline.clock_offset)
+    color, thermal = VideoReader(visible), VideoReader(infrared)
+    pairs = pairs_by_time(color, thermal, lambda: pipeline.clock_offset)
     first = next(pairs, None)
     if first is None:
         raise InputError(f"{visible} or {infrared} holds no frames of one time that can be read")
     height, width = first.visible.shape[:2]
     count, alone = 0, pipeline.status.visible_only
-    with write_video(target, (width, height), colour.rate) as writer:
+    with write_video(target, (width, height), color.rate) as writer:
         for pair in itertools.chain([first], pairs):
             fused = pipeline.process(
                 pair.visible,
@@ -163,20 +163,20 @@ def _fuse_videos(
             writer.write(fused)
             count += 1
             if progress is not None:
-                progress(count, max(count, colour.frame_count))
+                progress(count, max(count, color.frame_count))
     alone = pipeline.status.visible_only - alone
-    for _ in colour:
+    for _ in color:
         pass
-    damaged = [colour.damage]
-    if colour.frames_read > count:  # so the infrared video was read to its end
+    damaged = [color.damage]
+    if color.frames_read > count:  # so the infrared video was read to its end
         damaged.append(thermal.damage)
     return FilesReport(
         "video",
         str(target),
         count - alone,
         visible_only=alone,
-        left=colour.frames_read - count,
+        left=color.frames_read - count,
         codec=writer.codec,
         damaged=tuple(filter(None, damaged)),
-        rate=colour.rate if colour.uneven else None,
+        rate=color.rate if color.uneven else None,
     )

@@ -51,7 +51,7 @@ def pairs_by_time(
             current, following = following, next(frames, None)
         if following is None and wanted >= current.time + 0.5 / infrared.rate:
             return
-        fresh = _grey(current.image) if current.time != served else None
+        fresh = _gray(current.image) if current.time != served else None
         served = current.time
         yield VideoPair(frame.image, fresh, frame.time, current.time)
 
@@ -62,10 +62,10 @@ def find_video_offset(visible: Path, infrared: Path) -> ClockOffset:
     Raises InputError if nothing moves that both cameras see, or the videos are too short.
     """
     estimator = ClockOffsetEstimator(window=LONGEST)
-    colour, thermal = VideoReader(visible), VideoReader(infrared)
+    color, thermal = VideoReader(visible), VideoReader(infrared)
     for frame in itertools.takewhile(_early, thermal):
-        estimator.add_infrared(_grey(frame.image), frame.time)
-    for frame in itertools.takewhile(_early, colour):
+        estimator.add_infrared(_gray(frame.image), frame.time)
+    for frame in itertools.takewhile(_early, color):
         estimator.add_visible(frame.image, frame.time)
     offset = estimator.latest()
     if offset is None:
@@ -80,5 +80,5 @@ def _early(frame: VideoFrame) -> bool:
     return frame.time < LONGEST
 
 
-def _grey(frame: UInt8Array) -> UInt8Array:
+def _gray(frame: UInt8Array) -> UInt8Array:
     return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)

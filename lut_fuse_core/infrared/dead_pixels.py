@@ -1,4 +1,4 @@
-"""Dead pixels of a thermal sensor: learnt from the stream, filled from their neighbours."""
+"""Dead pixels of a thermal sensor: learned from the stream, filled from their neighbors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOOKS = 8
 """Looks before a verdict. Until then every pixel is shown as it is."""
 
 DEVIATION = 8.0
-"""Standard deviations of the noise by which a dead pixel differs from its neighbours' median."""
+"""Standard deviations of the noise by which a dead pixel differs from its neighbors' median."""
 
 SHARE = 0.9
 """Share of the looks at which a pixel must differ to be called dead."""
@@ -27,7 +27,7 @@ MOST = 0.01
 
 
 class DeadPixels:
-    """Finds pixels that differ from all their neighbours, always; repairs 8-bit frames."""
+    """Finds pixels that differ from all their neighbors, always; repairs 8-bit frames."""
 
     def __init__(self) -> None:
         self._frames = 0
@@ -52,19 +52,19 @@ class DeadPixels:
         self._frames += 1
 
     def repair(self, frame: UInt8Array) -> None:
-        """Replace dead pixels in place by the median of their neighbours, ``(H, W) uint8``."""
+        """Replace dead pixels in place by the median of their neighbors, ``(H, W) uint8``."""
         if not self.count:
             return
         height, width = frame.shape
         offsets = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
-        neighbours = [
+        neighbors = [
             frame[np.clip(self._rows + y, 0, height - 1), np.clip(self._columns + x, 0, width - 1)]
             for y, x in offsets
         ]
-        frame[self._rows, self._columns] = np.median(neighbours, axis=0).astype(np.uint8)
+        frame[self._rows, self._columns] = np.median(neighbors, axis=0).astype(np.uint8)
 
     def _look(self, raw: RawInfrared, hits: npt.NDArray[np.uint16]) -> None:
-        # A median over the eight neighbours and the pixel itself: one dead pixel cannot move it.
+        # A median over the eight neighbors and the pixel itself: one dead pixel cannot move it.
         difference = cv2.absdiff(raw, cv2.medianBlur(np.ascontiguousarray(raw), 3))
         noise = max(1.0, 1.4826 * float(np.median(difference[::4, ::4].astype(np.float32))))
         hits += difference > DEVIATION * noise

@@ -1,4 +1,4 @@
-"""The grey range of a thermal stream: robust against hot objects, stable in time."""
+"""The gray range of a thermal stream: robust against hot objects, stable in time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OBJECT_RATE = 0.01
 
 
 @dataclass(frozen=True)
-class GreyRange:
+class GrayRange:
     """Raw counts shown from `FOOT` to `SHOULDER`, linear in between."""
 
     low: float
@@ -36,9 +36,9 @@ class GreyRange:
         """Counts between both ends."""
         return self.high - self.low
 
-    def shifted(self, counts: float) -> GreyRange:
+    def shifted(self, counts: float) -> GrayRange:
         """The range after all counts moved by the same amount."""
-        return GreyRange(self.low + counts, self.high + counts)
+        return GrayRange(self.low + counts, self.high + counts)
 
 
 def subsample(raw: RawInfrared) -> RawInfrared:
@@ -60,7 +60,7 @@ class RangeTracker:
     def __init__(self, low_percentile: float, high_percentile: float, smoothing: float) -> None:
         self._quantiles = np.array([low_percentile / 100, 0.25, 0.75, high_percentile / 100])
         self._smoothing = smoothing
-        self.current: GreyRange | None = None
+        self.current: GrayRange | None = None
 
     def reset(self) -> None:
         """Forget the stream."""
@@ -71,7 +71,7 @@ class RangeTracker:
         if self.current is not None:
             self.current = self.current.shifted(counts)
 
-    def update(self, raw: RawInfrared) -> GreyRange:
+    def update(self, raw: RawInfrared) -> GrayRange:
         """Look at one more frame, ``(H, W) uint8 or uint16``."""
         # Stable sorting of integers is a radix sort: three times as fast as a selection here.
         ordered = np.sort(subsample(raw), axis=None, kind="stable").astype(np.float64)
@@ -82,23 +82,23 @@ class RangeTracker:
             self.current = self._follow(self.current, target, ordered)
         return self.current
 
-    def _target(self, ordered: Float64Array, dtype: npt.DTypeLike) -> GreyRange:
+    def _target(self, ordered: Float64Array, dtype: npt.DTypeLike) -> GrayRange:
         positions = np.rint(self._quantiles * (len(ordered) - 1)).astype(np.int64)
         low, lower, upper, high = (float(value) for value in ordered[positions])
         fence = FENCE * max(upper - lower, 1.0)
         low, high = max(low, lower - fence), min(high, upper + fence)
         # A flat frame has noise only; it must not be blown up to full contrast.
         missing = max(0.0, minimum_width(dtype) - (high - low)) / 2
-        return GreyRange(low - missing, high + missing)
+        return GrayRange(low - missing, high + missing)
 
-    def _follow(self, past: GreyRange, target: GreyRange, ordered: Float64Array) -> GreyRange:
+    def _follow(self, past: GrayRange, target: GrayRange, ordered: Float64Array) -> GrayRange:
         count = len(ordered)
         below = int(np.searchsorted(ordered, past.low)) / count
         above = 1 - int(np.searchsorted(ordered, past.high, side="right")) / count
         rate = 1 - self._smoothing
         low_rate = rate * (_urgency(below) if target.low < past.low else 1.0)
         high_rate = rate * (_urgency(above) if target.high > past.high else 1.0)
-        return GreyRange(
+        return GrayRange(
             past.low + low_rate * (target.low - past.low),
             past.high + high_rate * (target.high - past.high),
         )

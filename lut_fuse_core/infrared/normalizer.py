@@ -1,4 +1,4 @@
-"""Normalisation: raw infrared counts to 8 bits, stable in time."""
+"""Normalization: raw infrared counts to 8 bits, stable in time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError, kind_of
 from lut_fuse_core.infrared.dead_pixels import DeadPixels
-from lut_fuse_core.infrared.gray_range import GreyRange, RangeTracker
+from lut_fuse_core.infrared.gray_range import GrayRange, RangeTracker
 from lut_fuse_core.infrared.shutter import ShutterCounts, ShutterGuard
 from lut_fuse_core.infrared.tone import apply_table, linear_table, tone_table
 
 __all__ = ["InfraredNormalizer", "NormalizationConfig", "RawInfrared"]
 
 VISIBLE_CHANGE = 0.25
-"""Grey levels by which the range must move before the table is computed again."""
+"""Gray levels by which the range must move before the table is computed again."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class NormalizationConfig:
     polarity: of the frames that come; ``black_hot`` ones are inverted, for the models expect warm
         things to be bright.
     local_contrast: CLAHE clip limit, 0 for none, 1 to 4 for more and more local contrast.
-    dead_pixels: learn and repair pixels that always differ from their neighbours.
+    dead_pixels: learn and repair pixels that always differ from their neighbors.
     shutter: notice flat-field corrections, show the last good frame meanwhile, follow their jumps.
 
     Raises InputError for settings that make no sense.
@@ -64,14 +64,14 @@ class NormalizationConfig:
             ("polarity", self.polarity, ("white_hot", "black_hot")),
         ):
             if value not in allowed:
-                raise InputError(f"normalisation {name} '{value}' is not {' or '.join(allowed)}")
+                raise InputError(f"normalization {name} '{value}' is not {' or '.join(allowed)}")
         if not 0 <= self.low_percentile < self.high_percentile <= 100:
-            raise InputError("the normalisation percentiles must increase within 0 to 100")
+            raise InputError("the normalization percentiles must increase within 0 to 100")
         if not 0 <= self.smoothing < 1:
-            raise InputError(f"normalisation smoothing is {self.smoothing}; it must be in [0, 1)")
+            raise InputError(f"normalization smoothing is {self.smoothing}; it must be in [0, 1)")
         if not -np.inf < self.low < self.high < np.inf:
             raise InputError(
-                f"normalisation range {self.low} to {self.high} must be finite and increase"
+                f"normalization range {self.low} to {self.high} must be finite and increase"
             )
         if not (np.isfinite(self.scale) and self.scale > 0 and np.isfinite(self.offset)):
             raise InputError("the radiometric scale must be positive and the offset finite")
@@ -79,11 +79,11 @@ class NormalizationConfig:
             raise InputError(f"local contrast is {self.local_contrast}; it must be in 0 to 40")
 
     @property
-    def fixed_range(self) -> GreyRange:
+    def fixed_range(self) -> GrayRange:
         """``low``..``high`` in raw counts."""
         if self.unit == "counts":
-            return GreyRange(self.low, self.high)
-        return GreyRange(
+            return GrayRange(self.low, self.high)
+        return GrayRange(
             (self.low - self.offset) / self.scale, (self.high - self.offset) / self.scale
         )
 
@@ -96,7 +96,7 @@ class InfraredNormalizer:
         config: NormalizationConfig | None = None,
         predecessor: InfraredNormalizer | None = None,
     ) -> None:
-        """predecessor: of the same camera; what was learnt of its shutter and pixels goes on."""
+        """predecessor: of the same camera; what was learned of its shutter and pixels goes on."""
         self.config = config or NormalizationConfig()
         self._tracker = RangeTracker(
             self.config.low_percentile, self.config.high_percentile, self.config.smoothing
@@ -111,7 +111,7 @@ class InfraredNormalizer:
         limit = self.config.local_contrast
         self._local: Any = cv2.createCLAHE(limit, (8, 8)) if limit else None
         self._table: UInt8Array | None = None
-        self._table_range: GreyRange | None = None
+        self._table_range: GrayRange | None = None
         self._out: UInt8Array | None = None
 
     @property
@@ -138,7 +138,7 @@ class InfraredNormalizer:
         return self._dead.count
 
     @property
-    def range(self) -> GreyRange | None:
+    def range(self) -> GrayRange | None:
         """The range in use, raw counts; None before the first frame that needed one."""
         return self._table_range
 
@@ -150,9 +150,9 @@ class InfraredNormalizer:
 
     @property
     def pointwise(self) -> bool:
-        """Whether a table from counts to grey levels is all that a frame needs.
+        """Whether a table from counts to gray levels is all that a frame needs.
 
-        Neighbours matter for the repair of dead pixels and for local contrast.
+        Neighbors matter for the repair of dead pixels and for local contrast.
         """
         return not self.config.dead_pixels and self._local is None
 
@@ -171,7 +171,7 @@ class InfraredNormalizer:
             raise InputError(f"infrared must be (H, W) uint8 or uint16, not {kind_of(raw)}")
         layout = (raw.dtype, raw.shape)
         if self._layout not in (None, layout):
-            self.reset()  # what was learnt from the other format would show this one black or white
+            self.reset()  # the range of the other format would show this one black or white
         self._layout = layout
         if not self.config.shutter:
             return True
@@ -203,12 +203,12 @@ class InfraredNormalizer:
         return self._local.apply(out) if self._local is not None else out
 
     def levels(self, raw: RawInfrared) -> UInt8Array:
-        """Grey level of every count in a frame that was taken, ``(256,) or (65536,) uint8``."""
+        """Gray level of every count in a frame that was taken, ``(256,) or (65536,) uint8``."""
         config = self.config
         plain = config.mode == "auto" and raw.dtype == np.uint8
         entries = 256 if raw.dtype == np.uint8 else 65536
         if plain:
-            wanted = GreyRange(0.0, 255.0)
+            wanted = GrayRange(0.0, 255.0)
         elif config.mode == "range":
             wanted = config.fixed_range
         else:
@@ -220,7 +220,7 @@ class InfraredNormalizer:
             self._table_range = wanted
         return self._table
 
-    def _moved(self, wanted: GreyRange) -> bool:
+    def _moved(self, wanted: GrayRange) -> bool:
         used = self._table_range
         if used is None:
             return True

@@ -5,28 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
-from lut_fuse_core.infrared.gray_range import GreyRange
+from lut_fuse_core.infrared.gray_range import GrayRange
 from lut_fuse_core.jit import compiled
 
 FOOT, SHOULDER = 16.0, 208.0
-"""Grey levels of the ends of the range; the soft ends beyond them take what lies outside it."""
+"""Gray levels of the ends of the range; the soft ends beyond them take what lies outside it."""
 
 
-def tone_table(grey_range: GreyRange, entries: int) -> UInt8Array:
-    """Grey level of every raw count, ``(entries,) uint8``, linear with soft ends.
+def tone_table(gray_range: GrayRange, entries: int) -> UInt8Array:
+    """Gray level of every raw count, ``(entries,) uint8``, linear with soft ends.
 
     Beyond both ends of the range the levels approach 0 and 255 as x / (1 + x), with the slope of
     the linear part at the joint: nothing ever saturates fully, whatever its temperature.
     """
     table = np.empty(entries, np.uint8)
-    _fill_soft(table, grey_range.low, grey_range.high)
+    _fill_soft(table, gray_range.low, gray_range.high)
     return table
 
 
-def linear_table(grey_range: GreyRange, entries: int) -> UInt8Array:
-    """Grey level of every raw count, ``(entries,) uint8``: 0 to 255 over the range, clipped."""
+def linear_table(gray_range: GrayRange, entries: int) -> UInt8Array:
+    """Gray level of every raw count, ``(entries,) uint8``: 0 to 255 over the range, clipped."""
     counts = np.arange(entries, dtype=np.float64)
-    levels = (counts - grey_range.low) * (255.0 / grey_range.width)
+    levels = (counts - gray_range.low) * (255.0 / gray_range.width)
     return np.rint(np.clip(levels, 0, 255)).astype(np.uint8)
 
 

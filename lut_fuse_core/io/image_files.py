@@ -20,7 +20,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".p
 
 
 def read_visible(path: Path) -> UInt8Array:
-    """A colour image: ``(H, W, 3) uint8``, RGB; deeper ones keep their upper 8 bits.
+    """A color image: ``(H, W, 3) uint8``, RGB; deeper ones keep their upper 8 bits.
 
     Raises InputError for a missing or damaged file.
     """
@@ -30,7 +30,7 @@ def read_visible(path: Path) -> UInt8Array:
 
 
 def read_infrared(path: Path) -> RawInfrared:
-    """A raw infrared image: ``(H, W) uint8 or uint16``; of colour the luma.
+    """A raw infrared image: ``(H, W) uint8 or uint16``; of color the luma.
 
     Raises InputError for a missing or damaged file, or numbers of another type.
     """
@@ -52,7 +52,7 @@ def write_image(path: Path, image: UInt8Array) -> None:
     """
     if path.suffix.lower() not in IMAGE_SUFFIXES or path.suffix.lower() == ".pgm":
         raise InputError(
-            f"{path.name} does not end like a colour image; use .png, .jpg, .tif, .bmp or .webp"
+            f"{path.name} does not end like a color image; use .png, .jpg, .tif, .bmp or .webp"
         )
     is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
     settings = [cv2.IMWRITE_JPEG_QUALITY, 95] if is_jpeg else []

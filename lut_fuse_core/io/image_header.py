@@ -1,7 +1,7 @@
 """What the headers of image files say, without decoding them.
 
 Of JPEG and PNG the size, and whether it is whole: a few bytes can announce gigabytes, and decoders
-fill what is missing with grey. Of TIFF the orientation.
+fill what is missing with gray. Of TIFF the orientation.
 Source: ITU-T T.81 (JPEG), section B.1.1; W3C Portable Network Graphics, section 5; TIFF revision
 6.0, sections 2 and 8.
 """

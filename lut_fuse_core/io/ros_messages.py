@@ -62,12 +62,12 @@ LAYOUTS: dict[str, Layout] = {
     "bgra8": Layout(np.uint8, 4, "bgra"),
     "rgb16": Layout(np.uint16, 3, "rgb"),
     "bgr16": Layout(np.uint16, 3, "bgr"),
-    "mono8": Layout(np.uint8, 1, "grey"),
-    "mono16": Layout(np.uint16, 1, "grey"),
-    "8UC1": Layout(np.uint8, 1, "grey"),
+    "mono8": Layout(np.uint8, 1, "gray"),
+    "mono16": Layout(np.uint16, 1, "gray"),
+    "8UC1": Layout(np.uint8, 1, "gray"),
     "8UC3": Layout(np.uint8, 3, "bgr"),
     "8UC4": Layout(np.uint8, 4, "bgra"),
-    "16UC1": Layout(np.uint16, 1, "grey"),
+    "16UC1": Layout(np.uint16, 1, "gray"),
     "uyvy": Layout(np.uint8, 2, "uyvy"),
     "yuyv": Layout(np.uint8, 2, "yuyv"),
     "yuv422": Layout(np.uint8, 2, "uyvy"),
@@ -83,7 +83,7 @@ _TO_RGB = {
     "bgr": cv2.COLOR_BGR2RGB,
     "rgba": cv2.COLOR_RGBA2RGB,
     "bgra": cv2.COLOR_BGRA2RGB,
-    "grey": cv2.COLOR_GRAY2RGB,
+    "gray": cv2.COLOR_GRAY2RGB,
     "uyvy": cv2.COLOR_YUV2RGB_UYVY,
     "yuyv": cv2.COLOR_YUV2RGB_YUYV,
     # OpenCV names a mosaic after the second row's second and third pixel, ROS after its first four.
@@ -93,7 +93,7 @@ _TO_RGB = {
     "bayer_grbg": cv2.COLOR_BayerGB2RGB,
 }
 
-_TO_GREY = {
+_TO_GRAY = {
     "rgb": cv2.COLOR_RGB2GRAY,
     "bgr": cv2.COLOR_BGR2GRAY,
     "rgba": cv2.COLOR_RGBA2GRAY,
@@ -102,9 +102,9 @@ _TO_GREY = {
 
 
 def decode_visible(message: ImageMessage) -> UInt8Array:
-    """The colour image in a message.
+    """The color image in a message.
 
-    Grey is spread over the three channels; 16-bit samples keep their upper 8 bits.
+    Gray is spread over the three channels; 16-bit samples keep their upper 8 bits.
     Returns ``(H, W, 3) uint8``, RGB; for rgb8 a view of ``message.data``. Raises InputError.
     """
     return _to_rgb(_samples(message), LAYOUTS[message.encoding].order)
@@ -113,21 +113,21 @@ def decode_visible(message: ImageMessage) -> UInt8Array:
 def decode_infrared(message: ImageMessage) -> RawInfrared:
     """The raw infrared image in a message.
 
-    Colour becomes its luma; of YUV the Y samples are taken as they are.
-    Returns ``(H, W) uint8 or uint16``; for grey and YUV a view of ``message.data`` if its byte
+    Color becomes its luma; of YUV the Y samples are taken as they are.
+    Returns ``(H, W) uint8 or uint16``; for gray and YUV a view of ``message.data`` if its byte
     order is ours. Raises InputError.
     """
-    return _to_grey(_samples(message), LAYOUTS[message.encoding].order)
+    return _to_gray(_samples(message), LAYOUTS[message.encoding].order)
 
 
 def decode_compressed_visible(message: CompressedImageMessage) -> UInt8Array:
-    """The colour image in a compressed message (JPEG, PNG). See `decode_visible`."""
+    """The color image in a compressed message (JPEG, PNG). See `decode_visible`."""
     return _to_rgb(*_decompress(message))
 
 
 def decode_compressed_infrared(message: CompressedImageMessage) -> RawInfrared:
     """The raw infrared image in a compressed message (JPEG, 8 or 16-bit PNG)."""
-    return _to_grey(*_decompress(message))
+    return _to_gray(*_decompress(message))
 
 
 def image_fields(image: UInt8Array, encoding: Literal["rgb8", "bgr8"]) -> dict[str, Any]:
@@ -216,21 +216,21 @@ def _to_rgb(samples: AnyArray, order: str) -> UInt8Array:
     if order != "rgb":
         if order.startswith("bayer") and min(samples.shape) < 4:
             raise InputError(
-                f"a Bayer mosaic of {samples.shape[1]}x{samples.shape[0]} is too small for colour"
+                f"a Bayer mosaic of {samples.shape[1]}x{samples.shape[0]} is too small for color"
             )
         samples = cv2.cvtColor(samples, _TO_RGB[order])
     return (samples >> 8).astype(np.uint8) if samples.dtype == np.uint16 else samples
 
 
-def _to_grey(samples: AnyArray, order: str) -> RawInfrared:
-    if order == "grey":
+def _to_gray(samples: AnyArray, order: str) -> RawInfrared:
+    if order == "gray":
         return samples
     if order in ("uyvy", "yuyv"):
         return samples[..., 1 if order == "uyvy" else 0]
     if order.startswith("bayer"):
         raise InputError("an infrared image cannot be a Bayer mosaic; are the topics swapped?")
-    grey: AnyArray = cv2.cvtColor(samples, _TO_GREY[order])
-    return grey
+    gray: AnyArray = cv2.cvtColor(samples, _TO_GRAY[order])
+    return gray
 
 
 def _decompress(message: CompressedImageMessage) -> tuple[AnyArray, str]:
@@ -238,7 +238,7 @@ def _decompress(message: CompressedImageMessage) -> tuple[AnyArray, str]:
     name = message.format.strip()
     if "compressedDepth" in name:
         raise InputError(
-            "a compressedDepth image holds quantised distances, not intensities; "
+            "a compressedDepth image holds quantized distances, not intensities; "
             "choose a topic with JPEG or PNG images"
         )
     data = np.frombuffer(message.data, np.uint8) if len(message.data) else np.empty(0, np.uint8)
@@ -255,7 +255,7 @@ def _decompress(message: CompressedImageMessage) -> tuple[AnyArray, str]:
     if image.ndim == 2:
         original = LAYOUTS.get(name.partition(";")[0].strip())
         is_mosaic = original is not None and original.order.startswith("bayer")
-        return image, original.order if original is not None and is_mosaic else "grey"
+        return image, original.order if original is not None and is_mosaic else "gray"
     # image_transport notes the order of the samples it handed to the codec, which assumes bgr.
     swapped = "compressed rgb" in name
     return image, {3: "rgb" if swapped else "bgr", 4: "rgba" if swapped else "bgra"}[image.shape[2]]

@@ -18,7 +18,7 @@ def encode(encoder: ContextEncoder, visible: UInt8Array, infrared: UInt8Array) -
     """Context S of an image pair at full resolution (equation 1).
 
     visible: ``(H, W, 3) uint8``, RGB; infrared: ``(H, W) uint8``.
-    Returns ``(H, W) float32``, grey levels 0..255.
+    Returns ``(H, W) float32``, gray levels 0..255.
     """
     coarse = run_blocks(encoder, encoder_input(encoder, visible, infrared))
     return upsample(coarse, encoder.stride, visible.shape[:2])
@@ -44,7 +44,7 @@ def run_blocks(encoder: ContextEncoder, planes: FloatArray) -> FloatArray:
     """The convolutions: ``(C, h, w) float32`` to the coarse context ``(h, w)``, 0..255."""
     (last,) = deque(convolution_inputs(encoder, planes), maxlen=1)
     logits = _convolve(encoder.blocks[-1], last)[0]
-    # Below -80 the sigmoid is 0 in grey levels; its exponential would overflow further down.
+    # Below -80 the sigmoid is 0 in gray levels; its exponential would overflow further down.
     return np.float32(255.0) / (np.float32(1.0) + np.exp(-np.maximum(logits, np.float32(-80.0))))
 
 
@@ -59,9 +59,9 @@ def convolution_inputs(encoder: ContextEncoder, planes: FloatArray) -> Iterator[
 
 
 def upsample(coarse: FloatArray, stride: int, shape: tuple[int, ...]) -> FloatArray:
-    """Bilinear interpolation between the centres of ``stride`` x ``stride`` squares.
+    """Bilinear interpolation between the centers of ``stride`` x ``stride`` squares.
 
-    coarse: ``(h, w) float32``. Returns ``shape`` = (H, W), float32; beyond the outermost centres
+    coarse: ``(h, w) float32``. Returns ``shape`` = (H, W), float32; beyond the outermost centers
     the edge values continue.
     """
     if stride == 1:
@@ -87,7 +87,7 @@ def _pool(planes: FloatArray, size: int) -> FloatArray:
 
 
 def _unshuffle(planes: FloatArray, size: int) -> FloatArray:
-    """Neighbours to channels, in PyTorch's ``pixel_unshuffle`` order: (channel, row, column)."""
+    """Neighbors to channels, in PyTorch's ``pixel_unshuffle`` order: (channel, row, column)."""
     channels, height, width = planes.shape
     blocks = planes.reshape(channels, height // size, size, width // size, size)
     return blocks.transpose(0, 2, 4, 1, 3).reshape(-1, height // size, width // size)
@@ -111,5 +111,5 @@ def _activate(encoder: ContextEncoder, block: ConvBlock, planes: FloatArray) -> 
         return hidden
     mean = hidden.mean(axis=(1, 2), keepdims=True)
     variance = hidden.var(axis=(1, 2), keepdims=True)
-    normalised = (hidden - mean) / np.sqrt(variance + np.float32(INSTANCE_NORM_EPSILON))
-    return normalised * block.gain[:, None, None] + block.offset[:, None, None]
+    normalized = (hidden - mean) / np.sqrt(variance + np.float32(INSTANCE_NORM_EPSILON))
+    return normalized * block.gain[:, None, None] + block.offset[:, None, None]

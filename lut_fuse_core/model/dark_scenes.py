@@ -23,9 +23,9 @@ class DarkScenes:
 
     lattices: ``(scenes, luma, infrared, gradient, context) float32``, each like
         `FusionModel.lattice`, the one for the darkest scenes first.
-    levels: ambient levels, in grey levels, increasing, one more than lattices. Each lattice serves
+    levels: ambient levels, in gray levels, increasing, one more than lattices. Each lattice serves
         alone at its level, the first below it, too; at the last level and above the model's own
-        lattice does; in between a mixture of two neighbours, linear in the level.
+        lattice does; in between a mixture of two neighbors, linear in the level.
     """
 
     lattices: FloatArray
@@ -58,7 +58,7 @@ class DarkScenes:
 
 
 def increasing_levels(levels: Sequence[float]) -> bool:
-    """Whether these are two or more grey levels, from 0 to 255, each above the one before (also in
+    """Whether these are two or more gray levels, from 0 to 255, each above the one before (also in
     float32)."""
     inside = len(levels) > 1 and all(0 <= level <= 255 for level in levels)
     return inside and all(np.float32(a) < np.float32(b) for a, b in pairwise(levels))

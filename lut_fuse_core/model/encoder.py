@@ -26,7 +26,7 @@ INPUT_CHANNELS: dict[str, int] = {"rgb_infrared": 4, "luma_infrared": 2}
 class ConvBlock:
     """One 3x3 convolution with zero padding: weight ``(out, in, 3, 3)``, bias ``(out,)``, float32.
 
-    gain, offset: the affine part ``(out,)`` of the instance normalisation that follows, or None.
+    gain, offset: the affine part ``(out,)`` of the instance normalization that follows, or None.
     input_range: magnitude that what it convolves hardly exceeds on real pairs, which int8 needs;
         None if it was not measured.
     """
@@ -60,11 +60,11 @@ class ConvBlock:
 class ContextEncoder:
     """The context encoder: five 3x3 convolutions from the image pair to one context value (CSE).
 
-    The input channels (``rgb_infrared`` or ``luma_infrared``, grey levels times ``input_scale``)
-    are averaged over ``pool`` x ``pool`` pixels, then ``unshuffle`` x ``unshuffle`` neighbours
+    The input channels (``rgb_infrared`` or ``luma_infrared``, gray levels times ``input_scale``)
+    are averaged over ``pool`` x ``pool`` pixels, then ``unshuffle`` x ``unshuffle`` neighbors
     become channels. All blocks but the last end in LeakyReLU(``slope``), followed by instance
-    normalisation where the block carries a gain. With ``skip`` the first block's output is added
-    to the last but one's. The last block ends in a sigmoid, scaled to 0..255 grey levels.
+    normalization where the block carries a gain. With ``skip`` the first block's output is added
+    to the last but one's. The last block ends in a sigmoid, scaled to 0..255 gray levels.
     """
 
     blocks: tuple[ConvBlock, ...]
@@ -143,5 +143,5 @@ class ContextEncoder:
 
     @property
     def per_frame(self) -> bool:
-        """Whether the encoder normalises with each frame's own statistics (as published)."""
+        """Whether the encoder normalizes with each frame's own statistics (as published)."""
         return any(block.gain is not None for block in self.blocks)

@@ -40,7 +40,7 @@ def summary(model: FusionModel) -> dict[str, Any]:
             **encoder,
             "stride": model.encoder.stride,
             "channels": [block.weight.shape[0] for block in model.encoder.blocks],
-            "normalises_per_frame": model.encoder.per_frame,
+            "normalizes_per_frame": model.encoder.per_frame,
             "int8": model.encoder.ranges_known,
         },
         "sha256": tensor_hash(tensors),

@@ -1,6 +1,6 @@
 """Low-order approximation encoding (LAE): luma and visible gradient; chroma is kept apart.
 
-All features are grey levels: 0 to 255 for luma and infrared, a comparable scale for the gradient.
+All features are gray levels: 0 to 255 for luma and infrared, a comparable scale for the gradient.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def luma(visible: UInt8Array) -> FloatArray:
 def ambient(visible: UInt8Array) -> float:
     """How bright the scene is: the luma that two in five of the frame's pixels do not reach.
 
-    visible: ``(H, W, 3) uint8``, RGB. Returns grey levels, 0 to 256.
+    visible: ``(H, W, 3) uint8``, RGB. Returns gray levels, 0 to 256.
     """
     return ambient_of_samples(ambient_samples(visible))
 
@@ -46,7 +46,7 @@ def ambient(visible: UInt8Array) -> float:
 def ambient_of_samples(pixels: UInt8Array) -> float:
     """The same of `ambient_samples`.
 
-    Pixels are counted by their luma in whole grey levels, rounded down, and taken as spread evenly
+    Pixels are counted by their luma in whole gray levels, rounded down, and taken as spread evenly
     up to the next: so the level changes smoothly, and every backend finds the same.
     """
     thousandths = pixels.astype(np.int32) @ np.array([299, 587, 114], np.int32)
@@ -58,8 +58,8 @@ def ambient_of_samples(pixels: UInt8Array) -> float:
 
 def ambient_samples(visible: UInt8Array) -> UInt8Array:
     """The pixels that tell the ambient level: ``(AMBIENT_GRID**2, 3) uint8`` of ``(H, W, 3)``."""
-    centres = 2 * np.arange(AMBIENT_GRID) + 1
-    rows, columns = (centres * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
+    centers = 2 * np.arange(AMBIENT_GRID) + 1
+    rows, columns = (centers * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
     # Faster than one index for both.
     return visible[rows].take(columns, axis=1).reshape(-1, 3)
 
@@ -77,7 +77,7 @@ def place(visible: UInt8Array, model: FusionModel, level: float | None = None) -
 def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:
     """Gradient of the luma: G_v, the first order of the visible image (paper, section 3.2).
 
-    luma_image: ``(H, W) float32`` in 0..255. Returns ``(H, W) float32`` in grey levels, from 0.
+    luma_image: ``(H, W) float32`` in 0..255. Returns ``(H, W) float32`` in gray levels, from 0.
     """
     mode = "constant" if spec.border == "zero" else "edge"
     padded = np.pad(luma_image, 1, mode=mode)  # type: ignore[call-overload]
@@ -101,7 +101,7 @@ def replace_luma(visible: UInt8Array, old: FloatArray, new: FloatArray) -> Float
     With chroma C = RGB - luma (BT.601's YCbCr is a linear map of it), keeping the chroma means
     adding the change of luma to each channel.
 
-    visible: ``(H, W, 3) uint8``, RGB; old, new: ``(H, W) float32`` grey levels.
-    Returns ``(H, W, 3) float32`` grey levels, not clipped.
+    visible: ``(H, W, 3) uint8``, RGB; old, new: ``(H, W) float32`` gray levels.
+    Returns ``(H, W, 3) float32`` gray levels, not clipped.
     """
     return visible.astype(np.float32) + (new - old)[..., None]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as serialise
+from safetensors.numpy import save as serialize
 
 from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.atomic import atomic_write
@@ -54,7 +54,7 @@ def save_model(model: FusionModel, path: str | Path) -> None:
         # Beside the encoder's settings, where older versions overlook it.
         header[RANGES_KEY] = [block.input_range for block in model.encoder.blocks]
     with atomic_write(path) as temporary:
-        temporary.write_bytes(serialise(tensors, metadata={HEADER_KEY: json.dumps(header)}))
+        temporary.write_bytes(serialize(tensors, metadata={HEADER_KEY: json.dumps(header)}))
 
 
 def load_model(source: str | Path) -> FusionModel:

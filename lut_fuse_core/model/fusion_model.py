@@ -16,7 +16,7 @@ AXIS_NAMES = ("luma", "infrared", "gradient", "context")
 MAX_NODES_PER_AXIS = 64
 
 LARGEST_LEVEL, LEAST_STEP = 1e6, 1e-3
-"""Grey levels: of the end of an axis, and from one node to the next. Far beyond what is sensible,
+"""Gray levels: of the end of an axis, and from one node to the next. Far beyond what is sensible,
 and far inside what float32 can count."""
 
 LARGEST_ACTIVATION = 1e18
@@ -25,7 +25,7 @@ LARGEST_ACTIVATION = 1e18
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of the lattice: ``nodes`` equally spaced nodes from ``low`` to ``high`` grey levels.
+    """One axis of the lattice: ``nodes`` equally spaced nodes from ``low`` to ``high`` gray levels.
 
     Features beyond the range take the value at its end.
     """
@@ -45,12 +45,12 @@ class Axis:
         if not -LARGEST_LEVEL <= self.low < self.high <= LARGEST_LEVEL or self.step < LEAST_STEP:
             raise ModelError(
                 f"the {self.name} axis runs from {self.low} to {self.high}; it must increase, by "
-                f"{LEAST_STEP} or more from node to node, within {LARGEST_LEVEL:.0e} grey levels"
+                f"{LEAST_STEP} or more from node to node, within {LARGEST_LEVEL:.0e} gray levels"
             )
 
     @property
     def step(self) -> float:
-        """Distance between two nodes in grey levels (the paper's T, equation 3)."""
+        """Distance between two nodes in gray levels (the paper's T, equation 3)."""
         return (self.high - self.low) / (self.nodes - 1)
 
 
@@ -60,9 +60,9 @@ class GradientSpec:
 
     norm: ``l2`` for the magnitude, ``l1`` for the sum of absolute derivatives.
     border: ``zero`` pads the luma with black (as published), ``replicate`` repeats the edge.
-    scaling: ``fixed`` multiplies by ``scale``, so that equal neighbourhoods give equal values in
+    scaling: ``fixed`` multiplies by ``scale``, so that equal neighborhoods give equal values in
         every frame; ``frame`` maps each frame's own minimum and maximum to 0 and 255 (published).
-    scale: grey levels of the gradient axis per Sobel response in grey levels (``fixed`` only).
+    scale: gray levels of the gradient axis per Sobel response in gray levels (``fixed`` only).
     """
 
     norm: Literal["l1", "l2"] = "l1"
@@ -131,7 +131,7 @@ class FusionModel:
 
     @property
     def time_stable(self) -> bool:
-        """Whether equal neighbourhoods give equal fused pixels in every frame as dark as this one:
+        """Whether equal neighborhoods give equal fused pixels in every frame as dark as this one:
         nothing but its ambient level (`DarkScenes`) is taken from the whole frame."""
         return self.gradient.scaling == "fixed" and not self.encoder.per_frame
 

@@ -39,11 +39,11 @@ def with_input_ranges(
     pairs: visible ``(H, W, 3) uint8`` RGB and infrared ``(H, W) uint8``, like those that the model
         will fuse. A few dozen tell enough.
 
-    Raises InputError if there are none, or if the model normalises with each frame's statistics.
+    Raises InputError if there are none, or if the model normalizes with each frame's statistics.
     """
     if not model.time_stable:
         raise InputError(
-            "this model normalises with each frame's own statistics; no GPU backend serves it, in "
+            "this model normalizes with each frame's own statistics; no GPU backend serves it, in "
             "int8 or otherwise"
         )
     encoder = model.encoder

@@ -16,7 +16,7 @@ IndexArray = npt.NDArray[np.int64]
 def coordinate(feature: FloatArray, axis: Axis) -> FloatArray:
     """Position of a feature on an axis, in units of nodes (equation 3).
 
-    feature: any shape, float32, grey levels. Returns the same shape, in [0, nodes - 1]: features
+    feature: any shape, float32, gray levels. Returns the same shape, in [0, nodes - 1]: features
     beyond the axis take its end.
     """
     position = (feature - np.float32(axis.low)) * np.float32(1.0 / axis.step)
@@ -66,8 +66,8 @@ def look_up(
 ) -> FloatArray:
     """Fused luma of each pixel from its four features: the operation Psi (equation 2).
 
-    All features ``(H, W) float32`` in grey levels; place of the scene between the lattices
-    (`features.place`). Returns ``(H, W) float32``, grey levels, not clipped.
+    All features ``(H, W) float32`` in gray levels; place of the scene between the lattices
+    (`features.place`). Returns ``(H, W) float32``, gray levels, not clipped.
     """
     features = (luma, infrared, gradient, context)
     positions = [coordinate(f, axis) for f, axis in zip(features, model.axes, strict=True)]

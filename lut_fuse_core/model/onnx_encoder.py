@@ -25,11 +25,11 @@ INT8_TOP = 127
 
 
 def encoder_to_onnx(encoder: ContextEncoder, arithmetic: Arithmetic = "float32") -> bytes:
-    """The convolutions of a context encoder as a serialised ONNX model.
+    """The convolutions of a context encoder as a serialized ONNX model.
 
     Input ``planes``: ``(1, C, h, w)``, what `context.encoder_input` returns, any h and w; float32
     for float32, float16 for the others.
-    Output ``context``: ``(1, 1, h, w) float32``, grey levels 0..255.
+    Output ``context``: ``(1, 1, h, w) float32``, gray levels 0..255.
 
     Raises ModelError in int8 if the ranges that it needs are unknown, or nothing would be in int8.
     """
@@ -58,7 +58,7 @@ class _FloatEncoder:
         if self.element != FLOAT:
             logits = graph.node("Cast", [logits], to=FLOAT)
         shares = graph.node("Sigmoid", [logits])
-        top = graph.tensor("grey_levels", np.array([255.0], np.float32))
+        top = graph.tensor("gray_levels", np.array([255.0], np.float32))
         graph.node("Mul", [shares, top], graph.output("context", 1, FLOAT))
 
     def hidden(self, index: int, source: str) -> str:
@@ -70,7 +70,7 @@ class _FloatEncoder:
         return self.after(index, self.convolved(index, source))
 
     def after(self, index: int, hidden: str) -> str:
-        """What follows a convolution: LeakyReLU, instance normalisation."""
+        """What follows a convolution: LeakyReLU, instance normalization."""
         block = self.encoder.blocks[index]
         hidden = self.graph.node("LeakyRelu", [hidden], alpha=float(self.encoder.slope))
         if block.gain is None or block.offset is None:
@@ -88,7 +88,7 @@ class _FloatEncoder:
 
     def convolution(self, source: str, weight: str, bias: str) -> str:
         """A 3x3 convolution that keeps the size."""
-        # What ONNX would infer from the weights: TensorRT 8.5 does not, where they are quantised.
+        # What ONNX would infer from the weights: TensorRT 8.5 does not, where they are quantized.
         return self.graph.node(
             "Conv", [source, weight, bias], kernel_shape=[3, 3], pads=[1, 1, 1, 1]
         )
@@ -101,7 +101,7 @@ class _FloatEncoder:
 class _Int8Encoder(_FloatEncoder):
     """Writes the convolutions between the first and the last in int8, the others in float16.
 
-    Scales are float32: older parsers read them as that, whatever their type. So what is quantised
+    Scales are float32: older parsers read them as that, whatever their type. So what is quantized
     is float32, too, as networks that are strongly typed want it.
     """
 
@@ -122,16 +122,16 @@ class _Int8Encoder(_FloatEncoder):
         graph, block = self.graph, self.encoder.blocks[index]
         if index == 1:
             source = graph.node("Cast", [source], to=FLOAT)
-        values = self.quantised(f"input_{index}", source, np.array(block.input_range, np.float32))
+        values = self.quantized(f"input_{index}", source, np.array(block.input_range, np.float32))
         weight = graph.tensor(f"weight_{index}", block.weight)
-        weight = self.quantised(f"weight_{index}", weight, _weight_range(block))
+        weight = self.quantized(f"weight_{index}", weight, _weight_range(block))
         bias = graph.tensor(f"bias_{index}", block.bias)
         hidden = self.after(index, self.convolution(values, weight, bias))
         if index == len(self.encoder.blocks) - 2:
             hidden = graph.node("Cast", [hidden], to=HALF)
         return hidden
 
-    def quantised(self, name: str, source: str, top: FloatArray) -> str:
+    def quantized(self, name: str, source: str, top: FloatArray) -> str:
         """A tensor rounded to 8 bits, as a float32 tensor.
 
         top: its range, or one for each index of its first axis.

@@ -16,12 +16,12 @@ constexpr int kBand = 16;  // least image rows of an item of the look-up
 
 constexpr int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
 
-// Place of image row or column x among squares of `stride` pixels: the square whose centre is at
-// or before it (-1 before the first) and the way to the next centre in 1/32768.
+// Place of image row or column x among squares of `stride` pixels: the square whose center is at
+// or before it (-1 before the first) and the way to the next center in 1/32768.
 struct Place {
     int square, fraction_q15;
     Place(int x, int stride) {
-        const int twice = 2 * x + 1 - stride;  // from the first centre, in half pixels
+        const int twice = 2 * x + 1 - stride;  // from the first center, in half pixels
         square = twice >= 0 ? twice / (2 * stride) : -1;
         fraction_q15 = (twice - square * 2 * stride) * 16384 / stride;
     }
@@ -153,7 +153,7 @@ void Engine::prepare_planes() {
     planes_.clear();
     plane_memory_.clear();
     for (int i = 0; i <= hidden_count(); ++i) {
-        // Between this stage and the next: their distance, the neighbours, one to write.
+        // Between this stage and the next: their distance, the neighbors, one to write.
         int quads = distance_ + 3;
         if (i == 1 && model_.skip) quads = std::max(quads, (hidden_count() - 1) * distance_ + 2);
         const int channels = model_.blocks[i].inputs, ring = kQuad * quads;

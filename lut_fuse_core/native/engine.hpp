@@ -27,7 +27,7 @@ class Buffer {
 };
 
 // The frame is worked on in quads: four rows of the encoder's grid. A stage (pooling, each
-// convolution, look-up) of a quad needs the stage before of the quad and of its two neighbours.
+// convolution, look-up) of a quad needs the stage before of the quad and of its two neighbors.
 // The stages follow one another down the image at a distance of a few quads, so that what one
 // writes is still in the cache when the next reads it, and the planes between them are rings of a
 // few quads. All threads take items from one list in that order; an item waits for those it needs,

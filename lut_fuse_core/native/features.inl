@@ -8,7 +8,7 @@ inline void for_lanes(int width, F function) {
     if (x < width) function(width - kLanes);
 }
 
-// BT.601 luma in 1/256 grey levels, within 2/256 of the exact one.
+// BT.601 luma in 1/256 gray levels, within 2/256 of the exact one.
 inline Words luma_of(const uint8_t* visible) {
     Words red, green, blue;
     load_rgb_upper(visible, red, green, blue);
@@ -91,7 +91,7 @@ void spread_sums(const uint16_t* sums, size_t sums_pitch, int channels, int pool
     }
 }
 
-// A ramp between the centres of two columns, for any stride.
+// A ramp between the centers of two columns, for any stride.
 inline void expand_columns(const int16_t* coarse, int columns, int stride, uint16_t* positions) {
     int32_t weight[64];
     for (int j = 0; j < stride; ++j) weight[j] = ((2 * j + 1 - stride % 2) << 14) / stride;
@@ -105,7 +105,7 @@ inline void expand_columns(const int16_t* coarse, int columns, int stride, uint1
 }
 
 // The same for strides that divide eight: every eight columns have the same weights, and their
-// neighbours are within eight words.
+// neighbors are within eight words.
 template <int kStride>
 struct Ramp {
     alignas(64) int16_t weight[kLanes];
@@ -113,7 +113,7 @@ struct Ramp {
 
     constexpr Ramp() : weight{}, left{}, right{} {
         for (int x = 0; x < kLanes; ++x) {
-            const int from_first = x % 8 + kStride / 2;  // half a square before the first centre
+            const int from_first = x % 8 + kStride / 2;  // half a square before the first center
             weight[x] = static_cast<int16_t>(((2 * (from_first % kStride) + 1) << 14) / kStride);
             for (int byte = 0; byte < 2 && x < 8; ++byte) {
                 left[2 * x + byte] = static_cast<uint8_t>(2 * (from_first / kStride) + byte);

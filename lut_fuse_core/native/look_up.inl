@@ -31,7 +31,7 @@ inline Words gradient(const uint16_t* above, const uint16_t* here, const uint16_
     const Words b0 = load(here - 1), b2 = load(here + 1);
     const Words c0 = load(below - 1), c1 = load(below), c2 = load(below + 1);
     const Words middle = sub(b2, b0), straight = sub(c1, a1);
-    // Each difference is within +-255 grey levels, so that only the last sums can saturate.
+    // Each difference is within +-255 gray levels, so that only the last sums can saturate.
     const Words horizontal = add_signed(add(sub(a2, a0), sub(c2, c0)), add(middle, middle));
     const Words vertical = add_signed(add(sub(c0, a0), sub(c2, a2)), add(straight, straight));
     if (l2) {

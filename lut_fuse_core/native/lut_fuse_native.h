@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* One axis of the lattice: nodes from low to high grey levels. */
+/* One axis of the lattice: nodes from low to high gray levels. */
 typedef struct {
     int32_t nodes;
     float low, high;
@@ -39,7 +39,7 @@ typedef struct {
 
 /* One pair and where its fusion goes. Pixels of a row are adjacent; rows are `_stride` bytes
    apart (any sign). coverage may be NULL. out must not overlap the inputs. ambient: level of the
-   scene in grey levels, below 0 for the frame's own. */
+   scene in gray levels, below 0 for the frame's own. */
 typedef struct {
     const uint8_t *visible, *infrared, *coverage;
     uint8_t *out;
@@ -54,7 +54,7 @@ typedef struct {
 } LutFuseWindow;
 
 /* A raw infrared frame and where it goes. raw: uint16_t if wide, else uint8_t; `_stride` in bytes.
-   levels: grey level of every raw count. offsets, fractions: per pixel of out, the raw pixel (x, y)
+   levels: gray level of every raw count. offsets, fractions: per pixel of out, the raw pixel (x, y)
    at its upper left, -1 at least and the last one at most, and 32 * down + across in steps of 1/32.
    windows: what each `band` rows of out need. All three NULL if the grids are the same.
    out must not overlap raw. */
@@ -80,7 +80,7 @@ void lut_fuse_destroy(LutFuse *fuser);
 /* Returns 0, or 1 if memory ran out. Not for two threads at once with one LutFuse. */
 int lut_fuse_run(LutFuse *fuser, const LutFuseFrame *frame);
 
-/* Normalises and registers infrared in one pass. instructions: one of lut_fuse_instructions(), or
+/* Normalizes and registers infrared in one pass. instructions: one of lut_fuse_instructions(), or
    NULL for the best. Returns 0, or 1 if memory ran out. */
 int lut_fuse_sample(const LutFuseInfrared *infrared, int threads, const char *instructions);
 
@@ -90,7 +90,7 @@ void lut_fuse_stage_times(const LutFuse *fuser, int64_t times[LUT_FUSE_STAGES]);
 /* Whether the packed look-up serves this model; if not, the float one does. */
 int lut_fuse_is_packed(const LutFuse *fuser);
 
-/* Largest error in grey levels that the packed look-up may make with this lattice. */
+/* Largest error in gray levels that the packed look-up may make with this lattice. */
 float lut_fuse_error_bound(const LutFuse *fuser);
 
 /* Instruction sets that this machine offers, best first, separated by spaces. */

@@ -7,7 +7,7 @@ namespace lut_fuse {
 
 namespace {
 
-constexpr float kMostError = 0.99f;  // the packed look-up must stay within one grey level
+constexpr float kMostError = 0.99f;  // the packed look-up must stay within one gray level
 constexpr int kMostCells = 32767;    // cell numbers are 16 bits and count halves
 
 // Weights of a hidden block, transformed for Winograd's F(4, 3) and regrouped: see Convolution.
@@ -63,7 +63,7 @@ int bits_for(int cells) {
     return bits;
 }
 
-// Ambient level in grey levels; see features.ambient.
+// Ambient level in gray levels; see features.ambient.
 float ambient_of(const LutFuseFrame& frame) {
     constexpr int kGrid = 64, kRank = 1638;
     int counts[256] = {};
@@ -91,7 +91,7 @@ ScenePlace place_of(float ambient, const std::vector<float>& levels) {
 
 float range(const LutFuseAxis& axis) { return axis.high - axis.low; }
 
-// The map of a feature with `unit` steps per grey level of the axis; false if it cannot be one.
+// The map of a feature with `unit` steps per gray level of the axis; false if it cannot be one.
 bool map_axis(const LutFuseAxis& axis, float unit, AxisMap& map) {
     const float low = std::round(axis.low * unit), span = range(axis) * unit;
     if (low < 0.0f || low > 65535.0f || span < 1.0f) return false;
@@ -168,7 +168,7 @@ bool Model::map_axes(const LutFuseModel& model) {
         cells *= count;
         if (cells > kMostCells) return false;
     }
-    // With six fractional bits a derivative saturates at 512 grey levels, with five never.
+    // With six fractional bits a derivative saturates at 512 gray levels, with five never.
     const float most = model.axes[2].high / model.gradient_scale;
     look_up.gradient_bits = most <= 510.0f ? 6 : 5;
     const float unit = static_cast<float>(1 << look_up.gradient_bits) / model.gradient_scale;
@@ -211,7 +211,7 @@ void Model::plan_packing(const LutFuseModel& model) {
     if (error_bound > kMostError) return;
     packed = true;
     for (int i = 0, bit = 0; i < 4; ++i) look_up.order[i == byte_axis ? 0 : ++bit] = i;
-    // The packed result is 127 times the quantised lattice.
+    // The packed result is 127 times the quantized lattice.
     look_up.fused_factor = static_cast<int16_t>(std::lround(level_ * 64.0f / 127.0f * 32768.0f));
     look_up.fused_offset = static_cast<int16_t>(std::lround(offset_ * 64.0f));
 
@@ -249,12 +249,12 @@ void Model::pack() {
     }
 }
 
-// Largest distance in grey levels between the packed look-up and the exact one before rounding:
-// half a quantisation step, plus each axis's error of position times the lattice's largest change
+// Largest distance in gray levels between the packed look-up and the exact one before rounding:
+// half a quantization step, plus each axis's error of position times the lattice's largest change
 // along that axis within a cell.
 float Model::bound(const LutFuseModel& model, const std::vector<float>& lattice, int byte_axis,
                    float level) const {
-    // Errors of the features in grey levels of their axis: see luma_of and gradient.
+    // Errors of the features in gray levels of their axis: see luma_of and gradient.
     const float luma = 2.0f / 256.0f;
     const float fine = luma + 0.5f / static_cast<float>(1 << look_up.gradient_bits);
     const float feature[4] = {luma, 0.0f, 12.0f * fine * model.gradient_scale, 1e-3f};

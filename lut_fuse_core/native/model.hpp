@@ -34,8 +34,8 @@ class Model {
 
     LookUp look_up{};
     bool packed = false;      // else the float look-up serves
-    float error_bound = 0.0f;  // of the packed look-up, grey levels before rounding
-    float context_low, context_scale;  // context in grey levels to positions
+    float error_bound = 0.0f;  // of the packed look-up, gray levels before rounding
+    float context_low, context_scale;  // context in gray levels to positions
 
     bool replicate, rgb, skip;
     int pool, unshuffle;
@@ -56,7 +56,7 @@ class Model {
     std::vector<float> levels_;                 // ambient levels at which they serve alone
     ScenePlace place_{};
     std::vector<float> lattice_;  // of the scenes at this place
-    float level_ = 1.0f, offset_ = 0.0f;  // of a packed node: grey levels per step and at 0
+    float level_ = 1.0f, offset_ = 0.0f;  // of a packed node: gray levels per step and at 0
     std::vector<uint8_t> nodes_, cells_;
 };
 

@@ -14,7 +14,7 @@ struct AxisMap {
     uint16_t low, limit, factor, end;
     int shift;
     int cell_bits;
-    uint16_t stride;  // twice the distance of neighbouring cells in the packed lattice
+    uint16_t stride;  // twice the distance of neighboring cells in the packed lattice
 };
 
 // One axis for the float look-up: position = clamp((feature - low) * inverse_step, 0, nodes - 1).
@@ -30,7 +30,7 @@ struct LookUp {
     const uint8_t* cells;
     AxisMap axis[4];
     int order[4];
-    int16_t fused_factor, fused_offset;  // packed result to sixty-fourths of a grey level
+    int16_t fused_factor, fused_offset;  // packed result to sixty-fourths of a gray level
     int gradient_bits;                   // fractional bits of the luma that the gradient is made of
 
     const float* lattice;
@@ -72,15 +72,15 @@ constexpr int kRowBorder = 64;
 
 // Rows of one thread.
 struct FeatureRows {
-    // Luma in 1/256 and in 1 / (1 << gradient_bits) grey levels. Image row y is at y % 3; the
+    // Luma in 1/256 and in 1 / (1 << gradient_bits) gray levels. Image row y is at y % 3; the
     // fourth is black, for the border.
     uint16_t *luma[4], *fine[4];
     uint16_t* place[4];      // positions on the axes
     uint16_t* cell;          // numbers of cells, doubled
     int16_t* coarse;         // positions on the context axis before horizontal interpolation
     uint16_t* sums;          // pooled rows: up to four channels
-    float* float_luma[4];    // grey levels
-    float* float_context;    // grey levels
+    float* float_luma[4];    // gray levels
+    float* float_context;    // gray levels
     size_t sums_pitch;
 };
 
@@ -116,7 +116,7 @@ struct Kernels {
     // Sums over `count` rows of luma and infrared (or R, G, B, infrared), `bits` fractional bits.
     void (*pool_rows)(const uint8_t* const* visible, const uint8_t* const* infrared, int count,
                       int width, int bits, bool rgb, uint16_t* sums, size_t pitch);
-    // Sums of `pool` columns, times scale, with `unshuffle` neighbours to channels: column u of
+    // Sums of `pool` columns, times scale, with `unshuffle` neighbors to channels: column u of
     // channel c goes to output + (c * unshuffle * unshuffle + u) * pitch.
     void (*spread_sums)(const uint16_t* sums, size_t sums_pitch, int channels, int pool,
                         int unshuffle, int width, float scale, float* output, int pitch);
@@ -124,7 +124,7 @@ struct Kernels {
     void (*convolve_rows)(const Convolution& convolution, const Planes& input, int y,
                           const Planes& output, const Planes* skip, float* scratch);
     size_t (*convolution_scratch)(int channels);
-    // Last convolution and sigmoid: grey levels 0 to 255.
+    // Last convolution and sigmoid: gray levels 0 to 255.
     void (*context_row)(const Convolution& convolution, const Planes& input, int y, float* output);
     // Interpolates positions between two coarse rows, then between columns.
     void (*expand_row)(const int16_t* above, const int16_t* below, int fraction_q15, int columns,

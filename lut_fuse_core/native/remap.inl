@@ -1,6 +1,6 @@
 // One row of the remap of registration: bilinear in steps of 1/32 pixel, rounded, as OpenCV's.
 
-// Two neighbouring pixels of the window, the left one in the low byte.
+// Two neighboring pixels of the window, the left one in the low byte.
 inline uint16_t pixel_pair(const uint8_t* pixels) {
     return static_cast<uint16_t>(pixels[0] | pixels[1] << 8);
 }

@@ -29,11 +29,11 @@ void remap_row(const RemapRow& row) {
             _mm256_maddubs_epi16(_mm256_i32gather_epi32(below, corner, 1), across_weights);
         const __m256i both = _mm256_or_si256(upper, _mm256_slli_epi32(lower, 16));
         const __m256i sum = _mm256_madd_epi16(both, down_weights);
-        __m256i grey = _mm256_srli_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(512)), 10);
-        grey = _mm256_packus_epi32(grey, grey);
-        grey = _mm256_packus_epi16(grey, grey);
-        grey = _mm256_permutevar8x32_epi32(grey, _mm256_setr_epi32(0, 4, 0, 0, 0, 0, 0, 0));
-        _mm_storel_epi64(reinterpret_cast<__m128i*>(row.out + x), _mm256_castsi256_si128(grey));
+        __m256i gray = _mm256_srli_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(512)), 10);
+        gray = _mm256_packus_epi32(gray, gray);
+        gray = _mm256_packus_epi16(gray, gray);
+        gray = _mm256_permutevar8x32_epi32(gray, _mm256_setr_epi32(0, 4, 0, 0, 0, 0, 0, 0));
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(row.out + x), _mm256_castsi256_si128(gray));
     }
     remap_pixels(row, x);
 }

@@ -98,14 +98,14 @@ inline Words pick(const Words& a) {
     constexpr int which[4] = {A, B, C, D};
     return map([&](int i) { return a.lane[2 * which[i >> 1] + (i & 1)]; });
 }
-// Sums of two neighbouring products: unsigned bytes by signed bytes to words.
+// Sums of two neighboring products: unsigned bytes by signed bytes to words.
 inline Words multiply_bytes(const Words& values, const Words& weights) {
     return map([&](int i) {
         const int v = values.lane[i], w = weights.lane[i];
         return (v & 255) * static_cast<int8_t>(w & 255) + (v >> 8) * static_cast<int8_t>(w >> 8);
     });
 }
-// Sums of two neighbouring products of signed words, to double words; a's, then b's, per 128 bits,
+// Sums of two neighboring products of signed words, to double words; a's, then b's, per 128 bits,
 // shifted right by 15 and saturated to words.
 inline Words multiply_narrow(const Words& a, const Words& wa, const Words& b, const Words& wb) {
     return map([&](int i) {

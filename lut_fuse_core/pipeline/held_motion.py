@@ -48,5 +48,5 @@ def _small(visible: UInt8Array) -> UInt8Array:
     height, width = visible.shape[:2]
     scale = min(1.0, FLOW_WIDTH / width)
     size = (max(LEAST_SIDE, round(width * scale)), max(LEAST_SIDE, round(height * scale)))
-    grey = np.ascontiguousarray(visible[..., 1])
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+    gray = np.ascontiguousarray(visible[..., 1])
+    return np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)

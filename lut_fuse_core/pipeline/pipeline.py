@@ -20,7 +20,7 @@ from lut_fuse_core.sync.clock_offset import JUMP_BACK, ClockOffsetEstimator
 
 
 class FusionPipeline:
-    """Normalises, registers and fuses the pairs of one camera rig, in the order they come.
+    """Normalizes, registers and fuses the pairs of one camera rig, in the order they come.
 
     Use one instance per rig and from one thread at a time, the setters included.
     """
@@ -47,7 +47,7 @@ class FusionPipeline:
         self._visible_time: float | None = None
 
     def reset(self) -> None:
-        """Forget what was learnt from the stream so far (a jump in time, another recording)."""
+        """Forget what was learned from the stream so far (a jump in time, another recording)."""
         self._infrared.reset()
         if self._ambient is not None:
             self._ambient.reset()
@@ -77,7 +77,7 @@ class FusionPipeline:
         self._held = None
 
     def set_distance(self, distance: float) -> None:
-        """Change the distance in metres at which the images of two calibrated cameras coincide."""
+        """Change the distance in meters at which the images of two calibrated cameras coincide."""
         self.set_registration(replace(self.config.registration, distance=distance))
 
     def set_clock_offset(self, seconds: float) -> None:

@@ -31,7 +31,7 @@ class RegisteredInfrared:
 
 
 class InfraredRegistrar:
-    """Normalises the frames of one infrared camera and brings each to the visible grid.
+    """Normalizes the frames of one infrared camera and brings each to the visible grid.
 
     threads: of the CPU. resize: whether frames of another size than the visible image are scaled
     where there is no registration. keep_images: never leave a frame to the backend.

@@ -25,7 +25,7 @@ FIELD_MARGIN = 1.1
 class CameraModel:
     """A pinhole or fisheye camera, as `sensor_msgs/CameraInfo` describes it.
 
-    width, height: image size in pixels. matrix: 3x3 intrinsic matrix, pixel centres at integers.
+    width, height: image size in pixels. matrix: 3x3 intrinsic matrix, pixel centers at integers.
     distortion: coefficients of `distortion_model`, one of `DISTORTION_MODELS`; empty for none.
 
     Raises InputError for a matrix or coefficients that describe no camera.
@@ -102,7 +102,7 @@ class CameraModel:
         return np.asarray(rays, np.float64).reshape(-1, 2)
 
     def project(self, points: Float64Array) -> Float64Array:
-        """Pixels where points appear: ``(N, 3)`` metres in this camera's frame to ``(N, 2)``.
+        """Pixels where points appear: ``(N, 3)`` meters in this camera's frame to ``(N, 2)``.
 
         Points behind the camera, or so far outside its field of view that the lens polynomial
         would fold them back into the image, become NaN.
@@ -134,7 +134,7 @@ class CameraModel:
                 f"the camera was calibrated at {self.width}x{self.height}, but its images are "
                 f"{width}x{height}, another shape; calibrate again at this size"
             )
-        # Pixel centres are integers, so the corner of the image is at -0.5.
+        # Pixel centers are integers, so the corner of the image is at -0.5.
         scale = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
         return CameraModel(
             width,

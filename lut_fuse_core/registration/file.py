@@ -101,7 +101,7 @@ def load_rig(
 ) -> CameraRig:
     """A rig from two camera_info files and the pose between them.
 
-    extrinsics: JSON or YAML with ``translation`` (metres) and ``rotation`` (3x3) or ``quaternion``
+    extrinsics: JSON or YAML with ``translation`` (meters) and ``rotation`` (3x3) or ``quaternion``
     (x, y, z, w), visible camera frame to infrared camera frame; None for two cameras in one place.
     """
     pose = Pose()
@@ -117,7 +117,7 @@ def load_rig(
                 pose = Pose(rows, (translation[0], translation[1], translation[2]))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError(
-                f"{extrinsics} needs 'translation' in metres and 'rotation' (3x3) or 'quaternion' "
+                f"{extrinsics} needs 'translation' in meters and 'rotation' (3x3) or 'quaternion' "
                 f"(x, y, z, w); {error}"
             ) from None
     return CameraRig(load_camera_info(visible), load_camera_info(infrared), pose)

@@ -14,7 +14,7 @@ from lut_fuse_core.registration.camera import as_rows
 
 @dataclass(frozen=True)
 class Homography:
-    """A plane-to-plane map from infrared pixels to visible pixels, pixel centres at integers.
+    """A plane-to-plane map from infrared pixels to visible pixels, pixel centers at integers.
 
     matrix: 3x3. infrared_size, visible_size: (width, height) it was made for; images of other
     sizes (a driver that bins or scales) are allowed for. None means: whatever comes.
@@ -68,10 +68,10 @@ def homography_map(matrix: Float64Array, infrared_size: Size, visible_size: Size
     matrix: ``(3, 3)``, infrared to visible. Pixels beyond the horizon of the map are NaN.
     """
     width, height = visible_size
-    # A matrix and its negative are the same map. What infrared sees, its centre above all, lies on
+    # A matrix and its negative are the same map. What infrared sees, its center above all, lies on
     # the positive side of the horizon; visible pixel (0, 0) may not.
-    centre = [(infrared_size[0] - 1) / 2, (infrared_size[1] - 1) / 2, 1.0]
-    inverse = np.linalg.inv(matrix) * (matrix[2] @ centre or 1.0)
+    center = [(infrared_size[0] - 1) / 2, (infrared_size[1] - 1) / 2, 1.0]
+    inverse = np.linalg.inv(matrix) * (matrix[2] @ center or 1.0)
     x = np.arange(width, dtype=np.float64)[None]
     y = np.arange(height, dtype=np.float64)[:, None]
     denominator = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]

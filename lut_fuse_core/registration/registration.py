@@ -33,7 +33,7 @@ class RegistrationConfig:
 
     transform: a `Homography`, a `CameraRig` (both cameras calibrated), or None: the images show
         the same view and are at most resized.
-    distance: metres along the visible optical axis at which the images coincide (`CameraRig`
+    distance: meters along the visible optical axis at which the images coincide (`CameraRig`
         only); ``inf`` for a far scene.
     soft_edge: width in visible pixels over which infrared fades out where its view ends.
 
@@ -134,7 +134,7 @@ def coverage_of(positions: FloatArray, infrared_size: Size, soft_edge: float) ->
     """
     width, height = infrared_size
     x, y = positions[..., 0], positions[..., 1]
-    # A pixel reaches half its width beyond its centre; the rest is rounding of the map.
+    # A pixel reaches half its width beyond its center; the rest is rounding of the map.
     reach = 0.5 + 1e-3
     inside = (x >= -reach) & (y >= -reach) & (x <= width - 1 + reach) & (y <= height - 1 + reach)
     if inside.all():

@@ -17,7 +17,7 @@ from lut_fuse_core.registration.camera import CameraModel, as_rows
 class Pose:
     """Takes points from one camera's frame to another's: ``rotation @ point + translation``.
 
-    rotation: 3x3. translation: metres. Frames are optical: x right, y down, z forward.
+    rotation: 3x3. translation: meters. Frames are optical: x right, y down, z forward.
     """
 
     rotation: tuple[tuple[float, ...], ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -30,11 +30,11 @@ class Pose:
         if np.linalg.det(rotation) < 0:
             raise InputError("the rotation between the cameras mirrors; check its signs")
         if len(self.translation) != 3 or not np.isfinite(self.translation).all():
-            raise InputError("the translation between the cameras must be three numbers in metres")
+            raise InputError("the translation between the cameras must be three numbers in meters")
 
     @classmethod
     def from_quaternion(cls, quaternion: Sequence[float], translation: Sequence[float]) -> Pose:
-        """From x, y, z, w (the order of ROS messages) and a translation in metres."""
+        """From x, y, z, w (the order of ROS messages) and a translation in meters."""
         x, y, z, w = (float(value) for value in quaternion)
         norm = x * x + y * y + z * z + w * w
         if not norm > 0:
@@ -49,7 +49,7 @@ class Pose:
         return cls(rotation, (tx, ty, tz))
 
     def apply(self, points: Float64Array) -> Float64Array:
-        """Transform ``(N, 3)`` points, metres."""
+        """Transform ``(N, 3)`` points, meters."""
         return points @ np.asarray(self.rotation).T + np.asarray(self.translation)
 
 
@@ -77,7 +77,7 @@ class CameraRig:
             tx, ty, tz = (float(value) for value in pose["translation"])
         except (KeyError, TypeError, ValueError):
             raise InputError(
-                "'infrared_from_visible' needs 'rotation' (3x3) and 'translation' (metres)"
+                "'infrared_from_visible' needs 'rotation' (3x3) and 'translation' (meters)"
             ) from None
         return cls(
             CameraModel.from_dict(data["visible"]),

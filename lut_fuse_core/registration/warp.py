@@ -107,17 +107,17 @@ class Warp:
     def sample(
         self, raw: RawInfrared, levels: UInt8Array, out: UInt8Array, threads: int = 1
     ) -> None:
-        """Normalise and register in one pass: the same pixels as ``self(levels[raw])``.
+        """Normalize and register in one pass: the same pixels as ``self(levels[raw])``.
 
-        raw: ``(h, w) uint8 or uint16``. levels: ``(256,)`` or ``(65536,) uint8``, grey level of
+        raw: ``(h, w) uint8 or uint16``. levels: ``(256,)`` or ``(65536,) uint8``, gray level of
         every raw count. out: ``(H, W) uint8``, C-contiguous. threads: of the native library.
 
         Images that are only resized take a pass for either.
         """
         if not self.one_pass:
-            grey = np.empty(raw.shape, np.uint8)
-            apply_table(raw, levels, grey)
-            self(grey, out)
+            gray = np.empty(raw.shape, np.uint8)
+            apply_table(raw, levels, gray)
+            self(gray, out)
             return
         try:
             library = load_library()
@@ -174,7 +174,7 @@ def _sample(
     fractions: npt.NDArray[np.uint16],
     out: UInt8Array,
 ) -> None:
-    """Bilinear interpolation of grey levels in steps of 1/32 pixel, rounded half up."""
+    """Bilinear interpolation of gray levels in steps of 1/32 pixel, rounded half up."""
     last_row, last_column = raw.shape[0] - 1, raw.shape[1] - 1
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):

@@ -37,9 +37,9 @@ class Material:
 
 @dataclass(frozen=True)
 class Shape:
-    """A convex polygon of the world, ``(N, 3)`` metres, or with a radius the hull of balls there.
+    """A convex polygon of the world, ``(N, 3)`` meters, or with a radius the hull of balls there.
 
-    radius: metres, one per point; None for a plain polygon.
+    radius: meters, one per point; None for a plain polygon.
     """
 
     points: Float64Array
@@ -52,7 +52,7 @@ class Patch:
     """An actor on the pixel grid: ``left``, ``top`` and maps of one size, float32.
 
     alpha: ``(h, w)``, 0 to 1. albedo, emission: ``(h, w, 3)``. temperature: ``(h, w)``.
-    All but alpha are multiplied by it. depth: of the actor, metres. headlit: whether headlights
+    All but alpha are multiplied by it. depth: of the actor, meters. headlit: whether headlights
     shine on what shows of it (they do not on the front of the car that carries them).
     """
 
@@ -112,7 +112,7 @@ def _shade(
     alpha, albedo, emission, temperature = (
         np.ascontiguousarray(mean[..., channels]) for channels in (0, slice(1, 4), slice(4, 7), 7)
     )
-    # Bodies are round: towards their outline they turn away from light and from the sensor.
+    # Bodies are round: toward their outline they turn away from light and from the sensor.
     radius = max(1, round(0.02 * size[1] + 1)) * 2 + 1
     core = cv2.blur(alpha, (radius, radius), borderType=cv2.BORDER_REPLICATE)
     roundness = np.clip(0.45 + 0.6 * core, 0, 1)

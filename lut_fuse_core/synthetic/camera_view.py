@@ -1,6 +1,6 @@
 """The camera of the synthetic street: a pinhole on the right pavement that looks along the road.
 
-World coordinates in metres: x to the right, y up from the road, z along the road.
+World coordinates in meters: x to the right, y up from the road, z along the road.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lut_fuse_core.arrays import Float64Array
 Float32Array = npt.NDArray[np.float32]
 
 NEAREST = 0.35
-"""Points nearer than this (metres) are projected as if they were here."""
+"""Points nearer than this (meters) are projected as if they were here."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,20 @@ class View:
         return 0.87 * self.width
 
     @property
-    def centre(self) -> tuple[float, float]:
+    def center(self) -> tuple[float, float]:
         """The vanishing point of the road in pixels."""
         return 0.62 * self.width, 0.47 * self.height
 
     def project(self, points: Float64Array) -> Float64Array:
         """World points ``(N, 3)`` to pixels ``(N, 2)``."""
         depth = np.maximum(points[:, 2], NEAREST)
-        across = self.focal * (points[:, 0] - self.x) / depth + self.centre[0]
-        down = self.focal * (self.eye - points[:, 1]) / depth + self.centre[1]
+        across = self.focal * (points[:, 0] - self.x) / depth + self.center[0]
+        down = self.focal * (self.eye - points[:, 1]) / depth + self.center[1]
         return np.stack([across, down], axis=1)
 
     def directions(self) -> tuple[Float32Array, Float32Array]:
         """Rightward and downward slope of each pixel's ray, ``(H, W) float32`` each."""
-        columns = (np.arange(self.width, dtype=np.float32) - self.centre[0]) / self.focal
-        rows = (np.arange(self.height, dtype=np.float32) - self.centre[1]) / self.focal
+        columns = (np.arange(self.width, dtype=np.float32) - self.center[0]) / self.focal
+        rows = (np.arange(self.height, dtype=np.float32) - self.center[1]) / self.focal
         across, down = np.meshgrid(columns, rows)
         return across.astype(np.float32), down.astype(np.float32)

@@ -1,4 +1,4 @@
-"""A car: a profile swept across its width, windows, lights and wheels, in the world's metres."""
+"""A car: a profile swept across its width, windows, lights and wheels, in the world's meters."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _World = Callable[[float, float, float], list[float]]
 
 @dataclass(frozen=True)
 class Car:
-    """A car's looks: paint (linear RGB), whether it runs (lights, warm engine, warm tyres)."""
+    """A car's looks: paint (linear RGB), whether it runs (lights, warm engine, warm tires)."""
 
     paint: tuple[float, float, float]
     running: bool = True
@@ -45,19 +45,19 @@ class Car:
 
 
 def paint(rng: np.random.Generator) -> tuple[float, float, float]:
-    """A usual colour."""
-    colours = ((0.5, 0.5, 0.52), (0.03, 0.03, 0.035), (0.35, 0.03, 0.03), (0.05, 0.09, 0.22))
-    return colours[int(rng.integers(0, len(colours)))]
+    """A usual color."""
+    colors = ((0.5, 0.5, 0.52), (0.03, 0.03, 0.035), (0.35, 0.03, 0.03), (0.05, 0.09, 0.22))
+    return colors[int(rng.integers(0, len(colors)))]
 
 
-def place(car: Car, x: float, z: float, towards: bool, day: bool, camera_x: float) -> list[Shape]:
+def place(car: Car, x: float, z: float, toward: bool, day: bool, camera_x: float) -> list[Shape]:
     """The shapes of a car, in drawing order for a camera at ``camera_x``.
 
-    x: of its middle; z: of its end nearest to the camera, metres. towards: whether it comes.
+    x: of its middle; z: of its end nearest to the camera, meters. toward: whether it comes.
     """
 
     def world(along: float, up: float, across: float) -> list[float]:
-        return [x + across, up, z + (along if towards else LENGTH - along)]
+        return [x + across, up, z + (along if toward else LENGTH - along)]
 
     base = 20.0 if day else 7.0
     solid = _sections(car, world, base) + _sides(car, world, base)
@@ -67,18 +67,18 @@ def place(car: Car, x: float, z: float, towards: bool, day: bool, camera_x: floa
         [world(a, 0.01, b) for a, b in ((0.1, -0.9), (0.1, 0.9), (4.2, 0.9), (4.2, -0.9))]
     )
     under = Material((0.006, 0.006, 0.006), base + (9.0 if car.running else 2.0))
-    belly = np.array([world(a, b, c) for a, b, c in _belly(0.1 if towards else 4.2)])
+    belly = np.array([world(a, b, c) for a, b, c in _belly(0.1 if toward else 4.2)])
     return [
         Shape(shadow, under),
         Shape(belly, Material((0.01, 0.01, 0.01), base + 5.0 * car.running)),
         *_wheels(car, world, base),
         *far_first,
-        *_details(car, world, towards, base),
+        *_details(car, world, toward, base),
     ]
 
 
 def headlights(x: float, z: float) -> Float64Array:
-    """Places of the two headlights of a car that comes, ``(2, 3)`` metres."""
+    """Places of the two headlights of a car that comes, ``(2, 3)`` meters."""
     return np.array([[x - 0.62, HEADLIGHT_HEIGHT, z], [x + 0.62, HEADLIGHT_HEIGHT, z]])
 
 
@@ -129,23 +129,23 @@ def _sides(car: Car, world: _World, base: float) -> list[Shape]:
 
 def _wheels(car: Car, world: _World, base: float) -> list[Shape]:
     angles = np.linspace(0, 2 * np.pi, 18, endpoint=False)
-    tyre = Material((0.015, 0.015, 0.015), base + (14.0 if car.running else 0.0))
+    tire = Material((0.015, 0.015, 0.015), base + (14.0 if car.running else 0.0))
     hub = Material((0.25, 0.25, 0.27), base + (22.0 if car.running else -1.0))
     shapes = []
-    for centre in WHEELS:
+    for center in WHEELS:
         for side in (-1, 1):
-            for radius, material, out in ((0.33, tyre, 0.86), (0.19, hub, 0.875)):
+            for radius, material, out in ((0.33, tire, 0.86), (0.19, hub, 0.875)):
                 rim = [
-                    world(centre + radius * np.cos(a), 0.33 + radius * np.sin(a), out * side)
+                    world(center + radius * np.cos(a), 0.33 + radius * np.sin(a), out * side)
                     for a in angles
                 ]
                 shapes.append(Shape(np.array(rim), material))
     return shapes
 
 
-def _details(car: Car, world: _World, towards: bool, base: float) -> list[Shape]:
+def _details(car: Car, world: _World, toward: bool, base: float) -> list[Shape]:
     """Lights, grille and number plate on the end that shows."""
-    along = -0.02 if towards else LENGTH + 0.02
+    along = -0.02 if toward else LENGTH + 0.02
     bright = car.lights and car.running
 
     def box(left: float, right: float, low: float, high: float, material: Material) -> Shape:
@@ -153,7 +153,7 @@ def _details(car: Car, world: _World, towards: bool, base: float) -> list[Shape]
         return Shape(np.array([world(along, u, c) for c, u in corners]), material)
 
     plate = Material((0.6, 0.6, 0.55), base + 1.0)
-    if towards:
+    if toward:
         lamp = Material((0.7, 0.7, 0.7), base + 16.0, (9.0, 8.6, 7.4) if bright else (0, 0, 0))
         grille = Material((0.02, 0.02, 0.02), base + (24.0 if car.running else -1.0))
         ends = [box(side * 0.62 - 0.16, side * 0.62 + 0.16, 0.6, 0.74, lamp) for side in (-1, 1)]

@@ -7,14 +7,14 @@ import numpy as np
 
 from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.synthetic.camera_view import Float32Array
-from lut_fuse_core.synthetic.street import LAMP_COLOUR, Surfaces, lamp_positions
+from lut_fuse_core.synthetic.street import LAMP_COLOR, Surfaces, lamp_positions
 
-HEADLIGHT_COLOUR = np.array([1.0, 0.95, 0.84], np.float32)
+HEADLIGHT_COLOR = np.array([1.0, 0.95, 0.84], np.float32)
 BEAM_STEP = 4
 """Headlights are computed for every fourth pixel across and down: their light is smooth."""
 
 REACH = 26.0
-"""Metres at which a headlight's light on the road has faded to nothing."""
+"""Meters at which a headlight's light on the road has faded to nothing."""
 
 
 def still_light(surfaces: Surfaces, day: bool) -> Float32Array:
@@ -30,14 +30,14 @@ def still_light(surfaces: Surfaces, day: bool) -> Float32Array:
         # On walls the light comes from the side, on the ground from above, never upwards.
         facing = np.where(surfaces.upright > 0, np.abs(dx), dy) / np.sqrt(square)
         facing = np.where(dy > 0, facing, 0.12 * facing)
-        light += (8.0 * np.maximum(facing, 0.02) / square)[..., None] * LAMP_COLOUR
+        light += (8.0 * np.maximum(facing, 0.02) / square)[..., None] * LAMP_COLOR
     return light
 
 
 def beams(surfaces: Surfaces, sources: Float64Array) -> Float32Array:
-    """Light of headlights that point towards the camera, ``(H / 4, W / 4) float32``.
+    """Light of headlights that point toward the camera, ``(H / 4, W / 4) float32``.
 
-    surfaces: every fourth pixel. sources: ``(N, 3)``, places of the headlights in metres.
+    surfaces: every fourth pixel. sources: ``(N, 3)``, places of the headlights in meters.
     """
     light = np.zeros(surfaces.x.shape, np.float32)
     for x, y, z in sources.astype(np.float32):
@@ -70,13 +70,13 @@ def glare_sprite(size: int = 257) -> Float32Array:
 def add_glare(
     image: Float32Array,
     sprite: Float32Array,
-    centre: tuple[float, float],
+    center: tuple[float, float],
     size: tuple[float, float],
-    colour: Float32Array,
+    color: Float32Array,
 ) -> None:
-    """Add a sprite of ``size`` pixels at ``centre`` to ``(H, W, 3) float32``, in place."""
+    """Add a sprite of ``size`` pixels at ``center`` to ``(H, W, 3) float32``, in place."""
     width, height = (max(3, round(side)) for side in size)
-    left, top = round(centre[0] - width / 2), round(centre[1] - height / 2)
+    left, top = round(center[0] - width / 2), round(center[1] - height / 2)
     right, bottom = min(left + width, image.shape[1]), min(top + height, image.shape[0])
     first_column, first_row = max(-left, 0), max(-top, 0)
     if left + first_column >= right or top + first_row >= bottom:
@@ -84,4 +84,4 @@ def add_glare(
     mode = cv2.INTER_AREA if width < sprite.shape[1] else cv2.INTER_LINEAR
     scaled = cv2.resize(sprite, (width, height), interpolation=mode)
     visible = scaled[first_row : bottom - top, first_column : right - left]
-    image[top + first_row : bottom, left + first_column : right] += visible[..., None] * colour
+    image[top + first_row : bottom, left + first_column : right] += visible[..., None] * color

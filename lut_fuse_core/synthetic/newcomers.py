@@ -33,8 +33,8 @@ class Lamp:
         """Add the lamp itself and its glare, in place."""
         pixel = view.project(np.array([[self.x, self.y, self.z]]))[0]
         side = 0.22 * view.focal
-        colour = np.array([2.8, 3.0, 3.2], np.float32)
-        lighting.add_glare(image, sprite, (float(pixel[0]), float(pixel[1])), (side, side), colour)
+        color = np.array([2.8, 3.0, 3.2], np.float32)
+        lighting.add_glare(image, sprite, (float(pixel[0]), float(pixel[1])), (side, side), color)
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,17 @@ SKIN = Material((0.45, 0.3, 0.22), 33.5)
 HAIR = Material((0.04, 0.03, 0.025), 26.0)
 SHOES = Material((0.03, 0.03, 0.03), 16.5)
 STRIDE = 1.45
-"""Metres covered by two steps of a person of 1.7 m."""
+"""Meters covered by two steps of a person of 1.7 m."""
 
 _Place = Callable[[float, float, float], Float64Array]
-"""Ahead, to the right and up, in metres of a person of 1.7 m, to world coordinates."""
+"""Ahead, to the right and up, in meters of a person of 1.7 m, to world coordinates."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Who walks: height in metres, clothes, and how warm the clothes appear (degrees Celsius).
+    """Who walks: height in meters, clothes, and how warm the clothes appear (degrees Celsius).
 
-    coat: length of a skirt or coat below the hips in metres, 0 for none. bag: carries one.
+    coat: length of a skirt or coat below the hips in meters, 0 for none. bag: carries one.
     """
 
     height: float
@@ -60,7 +60,7 @@ def pose(person: Person, x: float, z: float, heading: float, walked: float) -> l
     """The shapes of a person at a place, far ones first.
 
     heading: radians, 0 along the road away from the camera, pi/2 to the right.
-    walked: metres walked so far, which set the phase of the step.
+    walked: meters walked so far, which set the phase of the step.
     """
     scale = person.height / 1.7
     phase = 2 * np.pi * walked / (STRIDE * scale)

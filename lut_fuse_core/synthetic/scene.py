@@ -16,7 +16,7 @@ from lut_fuse_core.synthetic.actors import Patch
 from lut_fuse_core.synthetic.camera_view import Float32Array, View
 from lut_fuse_core.synthetic.newcomers import HotObject, Lamp
 from lut_fuse_core.synthetic.sensors import InfraredSensor, VisibleSensor
-from lut_fuse_core.synthetic.street import LAMP_COLOUR, Surfaces, build_street, lamp_positions
+from lut_fuse_core.synthetic.street import LAMP_COLOR, Surfaces, build_street, lamp_positions
 from lut_fuse_core.synthetic.traffic import Traffic
 
 MINIMUM_SIDE = 16
@@ -29,7 +29,7 @@ class SceneConfig:
     width, height: pixels, at least 16. seed: of everything random. rate: frames per second.
     day: daylight instead of night. moving: False freezes everything but the sensors' noise.
     noisy: False gives sensors without noise, fixed pattern and drift.
-    people, cars: how many take part. parked: cars that stand at the kerb.
+    people, cars: how many take part. parked: cars that stand at the curb.
     lamp_at, hot_object_at: seconds at which a bright lamp (visible) or a hot object (infrared)
         enters the scene and stays; None for never.
     """
@@ -149,7 +149,7 @@ class StreetScene:
                 self._sprite,
                 (float(pixel[0]), float(pixel[1])),
                 (side, side),
-                1.6 * LAMP_COLOUR,
+                1.6 * LAMP_COLOR,
             )
 
     def _render(
@@ -161,7 +161,7 @@ class StreetScene:
         sources = np.zeros((0, 3)) if self.config.day else self._traffic.headlights(moment)
         beams = self._beams(sources)
         if beams is not None:
-            radiance += self._still.albedo * (beams[..., None] * lighting.HEADLIGHT_COLOUR)
+            radiance += self._still.albedo * (beams[..., None] * lighting.HEADLIGHT_COLOR)
         if lamp is not None:
             radiance += self._still.albedo * lamp.light(self._still)
         patches = [*self._traffic.patches(moment, self._view)]
@@ -200,7 +200,7 @@ class StreetScene:
         )
         incoming = self._light[foot] * 1.3
         if beams is not None and patch.headlit:
-            incoming = incoming + min(1.2 * beams[foot], 2.5) * lighting.HEADLIGHT_COLOUR
+            incoming = incoming + min(1.2 * beams[foot], 2.5) * lighting.HEADLIGHT_COLOR
         covered = alpha[..., None]
         shown = (patch.albedo * incoming + patch.emission) * in_front[..., None]
         radiance[here] = radiance[here] * (1 - covered) + shown
@@ -211,16 +211,16 @@ class StreetScene:
         for place, pixel in zip(sources, self._view.project(sources), strict=True):
             if place[2] < 1.0:
                 continue
-            centre = (float(pixel[0]), float(pixel[1]))
+            center = (float(pixel[0]), float(pixel[1]))
             side = self._view.focal * min(4.5 / place[2] ** 0.8, 0.65)
             power = np.float32(min(1.0, 0.35 + place[2] / 40))
-            colour = np.float32(2.6) * power * lighting.HEADLIGHT_COLOUR
-            lighting.add_glare(radiance, self._sprite, centre, (side, side), colour)
+            color = np.float32(2.6) * power * lighting.HEADLIGHT_COLOR
+            lighting.add_glare(radiance, self._sprite, center, (side, side), color)
             # The road is a little wet: it mirrors the light as a streak below.
             mirrored = self._view.project(place[None] * (1, -1, 1))[0]
             streak = (float(mirrored[0]), float(mirrored[1]))
             lighting.add_glare(
-                radiance, self._sprite, streak, (side * 0.3, side), np.float32(0.22) * colour
+                radiance, self._sprite, streak, (side * 0.3, side), np.float32(0.22) * color
             )
 
 

@@ -1,4 +1,4 @@
-"""The two cameras of the synthetic street: light to 8-bit colour, temperature to 16-bit counts."""
+"""The two cameras of the synthetic street: light to 8-bit color, temperature to 16-bit counts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class VisibleSensor:
         """``(H, W, 3) float32`` linear RGB to ``(H, W, 3) uint8``; ``light`` is overwritten."""
         light *= self._exposure
         np.minimum(light, 2.0, out=light)
-        # A soft shoulder keeps colour in what is bright; values beyond 2 are white anyway.
+        # A soft shoulder keeps color in what is bright; values beyond 2 are white anyway.
         light *= 1 - 0.18 * light
         if self._bank is not None:
             spread = cv2.sqrt(light * self._shot + self._read**2)

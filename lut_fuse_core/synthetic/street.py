@@ -21,9 +21,9 @@ WALL_LEFT, WALL_RIGHT = -8.2, 6.8
 LAMP_HEIGHT, LAMP_SPACING, LAMP_COUNT = 6.0, 17.0, 5
 SKY_DEPTH = 1e4
 
-LAMP_COLOUR = np.array([1.0, 0.74, 0.42], np.float32)
-WINDOW_COLOURS = np.array([[1.0, 0.72, 0.38], [1.0, 0.85, 0.6], [0.7, 0.85, 1.0]], np.float32)
-WALL_COLOURS = np.array(
+LAMP_COLOR = np.array([1.0, 0.74, 0.42], np.float32)
+WINDOW_COLORS = np.array([[1.0, 0.72, 0.38], [1.0, 0.85, 0.6], [0.7, 0.85, 1.0]], np.float32)
+WALL_COLORS = np.array(
     [[0.42, 0.2, 0.15], [0.45, 0.38, 0.3], [0.3, 0.3, 0.33], [0.5, 0.45, 0.4], [0.36, 0.24, 0.2]],
     np.float32,
 )
@@ -34,7 +34,7 @@ class Surfaces:
     """Maps of the still scene. All ``(H, W)`` or ``(H, W, 3)`` float32.
 
     albedo: reflected share of light, linear RGB. emission: light of its own, linear RGB.
-    temperature: apparent, degrees Celsius. x, y, z: where the ray ends, metres.
+    temperature: apparent, degrees Celsius. x, y, z: where the ray ends, meters.
     upright: 1 on walls, 0 on the ground.
     """
 
@@ -48,7 +48,7 @@ class Surfaces:
 
 
 def lamp_positions() -> Float32Array:
-    """Where the street lamps shine from: ``(N, 3)``, metres."""
+    """Where the street lamps shine from: ``(N, 3)``, meters."""
     right = [(ROAD_RIGHT + 0.3, LAMP_HEIGHT, 9 + LAMP_SPACING * i) for i in range(LAMP_COUNT)]
     left = [(ROAD_LEFT + 0.9, LAMP_HEIGHT, 17 + LAMP_SPACING * i) for i in range(LAMP_COUNT)]
     return np.array(right + left, np.float32)
@@ -111,15 +111,15 @@ def _paint_ground(surfaces: Surfaces, where: npt.NDArray[Any], seed: int, day: b
     joints = ((x % 0.9) < 0.03) | ((z % 0.9) < 0.03 + z / 500)
     slabs = 0.22 + 0.03 * texture(np.floor(x / 0.9), np.floor(z / 0.9), seed + 3, 1) + 0.02 * grain
     slabs = slabs * (1 - 0.45 * joints * np.clip(1.4 - z / 18, 0, 1))
-    kerb = (np.abs(x - ROAD_RIGHT) < 0.09) | (np.abs(x - ROAD_LEFT) < 0.09)
-    grey = np.where(pavement, slabs, shade)
-    grey = np.where(paint > 0.2, 0.13 + 0.5 * paint, grey)
-    grey = np.where(kerb, 0.34 + 0.04 * grain, grey)
-    surfaces.albedo[where] = grey[:, None] * np.array([1.0, 0.99, 0.96], np.float32)
+    curb = (np.abs(x - ROAD_RIGHT) < 0.09) | (np.abs(x - ROAD_LEFT) < 0.09)
+    gray = np.where(pavement, slabs, shade)
+    gray = np.where(paint > 0.2, 0.13 + 0.5 * paint, gray)
+    gray = np.where(curb, 0.34 + 0.04 * grain, gray)
+    surfaces.albedo[where] = gray[:, None] * np.array([1.0, 0.99, 0.96], np.float32)
     base = 27.0 if day else 8.5
     warmth = base + 0.8 * patches + 0.4 * grain - 0.3 * (paint > 0.2) + 0.7 * tracks
     warmth = np.where(pavement, base - 1.0 + 0.3 * grain - 0.35 * joints * near, warmth)
-    surfaces.temperature[where] = np.where(kerb, base - 0.4, warmth)
+    surfaces.temperature[where] = np.where(curb, base - 0.4, warmth)
 
 
 def _building_of(z: Float32Array, right: npt.NDArray[Any], seed: int) -> npt.NDArray[Any]:
@@ -142,11 +142,11 @@ def _paint_walls(
     rng = np.random.default_rng(seed + 7)
     storeys = rng.integers(2, 6, 128)
     roof = (1.2 + 3.1 * storeys[building]).astype(np.float32)
-    colour = WALL_COLOURS[rng.integers(0, len(WALL_COLOURS), 128)][building]
+    color = WALL_COLORS[rng.integers(0, len(WALL_COLORS), 128)][building]
     near = np.clip(1.5 - z / 25, 0, 1)
     stains = texture(z * 0.7, y * 0.4, seed + 8, 4)
     courses = ((y % 0.15) < 0.02) | (((z + 0.15 * (np.floor(y / 0.15) % 2)) % 0.3) < 0.02)
-    wall = colour * (1 + 0.16 * stains - 0.3 * courses * near)[:, None]
+    wall = color * (1 + 0.16 * stains - 0.3 * courses * near)[:, None]
     storey, column = np.floor((y - 0.6) / 3.1), np.floor(z / 2.6)
     in_y, in_z = (y - 0.6) % 3.1, z % 2.6
     shop = storey < 1
@@ -163,8 +163,7 @@ def _paint_walls(
     lit = glass & (pick < np.where(shop, 0.35, 0.3)) & (not day) & ~cross
     wall = np.where((glass & ~cross)[:, None], 0.05, wall)
     glow = (
-        WINDOW_COLOURS[(pick * 7919 % 3).astype(np.int64)]
-        * (0.25 + 0.9 * (pick * 131 % 1))[:, None]
+        WINDOW_COLORS[(pick * 7919 % 3).astype(np.int64)] * (0.25 + 0.9 * (pick * 131 % 1))[:, None]
     )
     curtain = 0.55 + 0.45 * np.clip((in_y - low) / (high - low), 0, 1)
     curtain = curtain * (1 - 0.25 * (np.abs(in_z - 1.3) > 0.75 * (1.3 - margin)))
@@ -227,4 +226,4 @@ def _paint_lamps(surfaces: Surfaces, view: View, day: bool) -> None:
             surfaces.temperature[here] = warmth + (12 if day else 0)
             surfaces.x[here], surfaces.z[here], surfaces.upright[here] = foot_x, z, 1
         if not day:
-            surfaces.emission[head.astype(bool)] = 6.0 * LAMP_COLOUR
+            surfaces.emission[head.astype(bool)] = 6.0 * LAMP_COLOR

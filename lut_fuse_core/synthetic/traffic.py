@@ -27,7 +27,7 @@ class _Walk:
     ahead: float
 
     def at(self, time: float) -> tuple[float, float, float, float]:
-        """x, z, heading and metres walked."""
+        """x, z, heading and meters walked."""
         across, along = self.end[0] - self.start[0], self.end[1] - self.start[1]
         length = float(np.hypot(across, along))
         walked = (self.ahead + self.speed * time) % length
@@ -41,14 +41,14 @@ class _Drive:
     """A car's way along its lane, again and again."""
 
     car: cars.Car
-    towards: bool
+    toward: bool
     speed: float
     ahead: float
 
     def at(self, time: float) -> tuple[float, float]:
         """x of the middle and z of the nearest end."""
         driven = (self.ahead + self.speed * time) % (ROAD_END - ROAD_START)
-        if self.towards:
+        if self.toward:
             return COMING_LANE, ROAD_END - driven
         return GOING_LANE, ROAD_START + driven
 
@@ -71,12 +71,12 @@ class Traffic:
         for drive in self._drives:
             x, z = drive.at(time)
             if z + cars.LENGTH > 2.0:
-                shapes = cars.place(drive.car, x, z, drive.towards, self._day, view.x)
+                shapes = cars.place(drive.car, x, z, drive.toward, self._day, view.x)
                 for patch in _drawn(shapes, view, max(z, 1.0)):
-                    yield replace(patch, headlit=not drive.towards)
+                    yield replace(patch, headlit=not drive.toward)
 
     def parked(self, count: int, view: View) -> list[Patch]:
-        """Cars at the kerb, far ones first, cold."""
+        """Cars at the curb, far ones first, cold."""
         rng = np.random.default_rng((self._seed, 5))
         found: list[Patch] = []
         for number in reversed(range(count)):
@@ -87,8 +87,8 @@ class Traffic:
         return found
 
     def headlights(self, time: float) -> Float64Array:
-        """Places of all headlights that point towards the camera, ``(N, 3)`` metres."""
-        coming = (drive.at(time) for drive in self._drives if drive.towards)
+        """Places of all headlights that point toward the camera, ``(N, 3)`` meters."""
+        coming = (drive.at(time) for drive in self._drives if drive.toward)
         lamps = [cars.headlights(x, z) for x, z in coming if z > 0.8]
         return np.concatenate([np.zeros((0, 3)), *lamps])
 
@@ -120,7 +120,7 @@ def _walk(rng: np.random.Generator, number: int, day: bool) -> _Walk:
 
 def _drive(rng: np.random.Generator, number: int, count: int) -> _Drive:
     # Cars of one lane keep one speed: nobody drives through anybody.
-    towards = number % 2 == 0
+    toward = number % 2 == 0
     gap = (ROAD_END - ROAD_START) / max(1, (count + 1) // 2)
     ahead = gap * (number // 2) + float(rng.uniform(0.35, 0.6)) * gap
-    return _Drive(cars.Car(cars.paint(rng)), towards, 9.0 if towards else 8.0, ahead)
+    return _Drive(cars.Car(cars.paint(rng)), toward, 9.0 if toward else 8.0, ahead)

@@ -23,7 +23,7 @@ class LatencySummary:
     p99: float = float("nan")
 
 
-def summarise(milliseconds: list[float]) -> LatencySummary:
+def summarize(milliseconds: list[float]) -> LatencySummary:
     """Median and 99th percentile of latencies."""
     if not milliseconds:
         return LatencySummary()
@@ -153,7 +153,7 @@ class Statistics:
             while self._latencies and now - self._latencies[0][0] > LATENCIES:
                 self._latencies.popleft()
             kept = list(self._latencies)
-        return summarise([entry[1] for entry in kept]), summarise([entry[2] for entry in kept])
+        return summarize([entry[1] for entry in kept]), summarize([entry[2] for entry in kept])
 
     def _meter(self, name: str) -> RateMeter:
         return self._meters.setdefault(name, RateMeter(self._start))

@@ -71,7 +71,7 @@ class Pairing:
         self._latest_used = False
         self._first_jump: _Jump | None = None
         self._newest_job = -1
-        self._resynchronise()
+        self._resynchronize()
         self.subscriptions = [
             self._subscribe("visible", parameters.visible_transport, self._visible_arrived),
             self._subscribe("infrared", parameters.infrared_transport, self._infrared_arrived),
@@ -92,11 +92,11 @@ class Pairing:
         before, self.parameters = self.parameters, parameters
         if parameters.sync_infrared_offset != before.sync_infrared_offset:
             self.offset, self._stamps["infrared"] = OffsetMeter(), StampWatch()
-            self._resynchronise()
+            self._resynchronize()
         elif parameters.sync_tolerance != before.sync_tolerance:
-            self._resynchronise()
+            self._resynchronize()
 
-    def _resynchronise(self) -> None:
+    def _resynchronize(self) -> None:
         """Start pairing anew with the current tolerance; waiting frames are forgotten."""
         self._first_jump = None
         self._filters = {side: SimpleFilter() for side in topics.INPUTS}
@@ -109,11 +109,11 @@ class Pairing:
         filters, depth = list(self._filters.values()), self.parameters.sync_queue_size
         tolerance = self.parameters.sync_tolerance
         if tolerance > 0:
-            synchroniser = ApproximateTimeSynchronizer(filters, depth, tolerance + INCLUSIVE)
+            synchronizer = ApproximateTimeSynchronizer(filters, depth, tolerance + INCLUSIVE)
         else:
-            synchroniser = TimeSynchronizer(filters, depth)
-        synchroniser.registerCallback(self._paired)
-        self._synchroniser = synchroniser
+            synchronizer = TimeSynchronizer(filters, depth)
+        synchronizer.registerCallback(self._paired)
+        self._synchronizer = synchronizer
 
     def _subscribe(self, side: str, transport: str, callback: Callable[[Any], None]) -> Any:
         compressed, topic = transport == "compressed", topics.INPUTS[side]
@@ -186,12 +186,12 @@ class Pairing:
             or abs((self._stamps[first.side].newest or 0) - stamp) > JUMP_TOGETHER
         ):
             self._statistics.count("clock_jumps")
-            self._resynchronise()
+            self._resynchronize()
             self._first_jump = _Jump(side, deque(maxlen=self.parameters.sync_queue_size))
             self._on_jump()
             return
         newest, latest = self._newest_job, self._latest_infrared
-        self._resynchronise()
+        self._resynchronize()
         if first.side == "visible":
             self._newest_job = newest
         else:

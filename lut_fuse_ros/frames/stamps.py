@@ -18,7 +18,7 @@ recording or a clock that was set, and not a camera that paused."""
 
 
 class StampWatch:
-    """Recognises jumps in the stamps of one camera."""
+    """Recognizes jumps in the stamps of one camera."""
 
     def __init__(self) -> None:
         self._last: tuple[int, float] | None = None

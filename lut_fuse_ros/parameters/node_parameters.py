@@ -147,7 +147,7 @@ class NodeParameters:
         "sync.tolerance",
         0.015,
         "Largest difference in seconds between the stamps of a pair; less than half a frame "
-        "period, so that neighbours cannot be mistaken. 0: stamps must be equal.",
+        "period, so that neighbors cannot be mistaken. 0: stamps must be equal.",
         minimum=0.0,
         maximum=10.0,
         dynamic=True,
@@ -294,7 +294,7 @@ class NodeParameters:
     normalization_dead_pixels: bool = _parameter(
         "normalization.dead_pixels",
         False,
-        "Learn and repair infrared pixels that always differ from their neighbours.",
+        "Learn and repair infrared pixels that always differ from their neighbors.",
         dynamic=True,
     )
     normalization_shutter: bool = _parameter(
@@ -322,7 +322,7 @@ class NodeParameters:
     registration_distance: float = _parameter(
         "registration.distance",
         20.0,
-        "Metres at which the images of two calibrated cameras coincide.",
+        "Meters at which the images of two calibrated cameras coincide.",
         minimum=0.05,
         maximum=1e6,
         dynamic=True,
@@ -384,7 +384,7 @@ class NodeParameters:
             )
 
     def normalization(self) -> NormalizationConfig:
-        """The infrared normalisation these parameters describe."""
+        """The infrared normalization these parameters describe."""
         settings = {
             each.name: getattr(self, f"normalization_{each.name}")
             for each in fields(NormalizationConfig)

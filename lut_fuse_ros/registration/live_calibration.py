@@ -14,7 +14,7 @@ from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationC
 from lut_fuse_core.registration.file import save_registration
 
 SPACING = 0.5
-"""Seconds between the pairs that are gathered; neighbours in time would add nothing new."""
+"""Seconds between the pairs that are gathered; neighbors in time would add nothing new."""
 
 PATIENCE = 60.0
 """Seconds to wait for the pairs before giving up."""
@@ -85,7 +85,7 @@ class LiveCalibration:
     def _go_on(self, _: float) -> None:
         """Leave the estimate as soon as nobody waits for it any more."""
         if self._finished:
-            raise LutFuseError("cancelled")
+            raise LutFuseError("canceled")
 
     def _finish(self, result: Result) -> None:
         with self._lock:

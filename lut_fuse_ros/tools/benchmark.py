@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from lut_fuse_core.backends.base import usable_cores
 from lut_fuse_core.errors import InputError
-from lut_fuse_ros.diagnostics.meters import summarise
+from lut_fuse_ros.diagnostics.meters import summarize
 from lut_fuse_ros.frames.job import NANOSECONDS, stamp_of
 from lut_fuse_ros.middleware.cyclonedds import room_for_images
 from lut_fuse_ros.middleware.qos import profile
@@ -197,7 +197,7 @@ def _judge(
     first, last = int(start * NANOSECONDS), int((start + seconds - TAIL) * NANOSECONDS)
     sent = [stamp for stamp in receiver.sent if first <= stamp < last]
     arrived = [1e-6 * receiver.latency[stamp] for stamp in sent if stamp in receiver.latency]
-    summary = summarise(arrived)
+    summary = summarize(arrived)
     settled = [value for second, value in memory if second >= MEMORY_SETTLED]
     return Report(
         width=options.width,

@@ -1,7 +1,7 @@
 """A stand-in for TensorRT that executes encoders with ONNX Runtime, beside `host_cupy`.
 
 Two kinds, with the rules of their documentation: ``8.5.3.1``, where flags of the builder allow a
-precision and quantised networks need theirs, and ``11.4.0.106``, where networks are strongly typed
+precision and quantized networks need theirs, and ``11.4.0.106``, where networks are strongly typed
 and there are no such flags.
 """
 
@@ -80,7 +80,7 @@ def host_tensorrt(version: str) -> Any:
     module.Builder = lambda _: _Builder(module)
     module.OnnxParser = lambda network, _: _Parser(network, version)
     module.Runtime = lambda _: SimpleNamespace(
-        deserialize_cuda_engine=lambda plan: _deserialised(plan, version)
+        deserialize_cuda_engine=lambda plan: _deserialized(plan, version)
     )
     return module
 
@@ -171,7 +171,7 @@ def _timings(content: bytes) -> Any:
         return None
 
 
-def _deserialised(plan: bytes, version: str) -> Any:
+def _deserialized(plan: bytes, version: str) -> Any:
     try:
         built_by, onnx, shapes = pickle.loads(plan)
     except pickle.UnpicklingError:

@@ -1,4 +1,4 @@
-"""Surfaces of likeness: a block's peak lies where the block belongs, whatever the grey levels."""
+"""Surfaces of likeness: a block's peak lies where the block belongs, whatever the gray levels."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def test_only_blocks_that_the_visible_image_fills_are_compared() -> None:
     visible = texture()
     right_half = np.array([[1.0, 0, -100], [0, 1, 0], [0, 0, 1]])
     views = bring_together([(visible, visible)], right_half, 200)
-    assert inform_blocks(views, RADIUS).centres[:, 0].min() > 100
-    assert edges(views).centres[:, 0].min() > 100
+    assert inform_blocks(views, RADIUS).centers[:, 0].min() > 100
+    assert edges(views).centers[:, 0].min() > 100
 
 
 def test_a_view_of_a_single_column_of_blocks_still_has_two_halves() -> None:
     visible = texture()
     views = bring_together([(visible[:, :22].copy(), visible)], np.eye(3), 200)
     found, told = edges(views), information(views)
-    assert len(np.unique(told.centres[:, 0])) == 1
+    assert len(np.unique(told.centers[:, 0])) == 1
     assert np.isfinite(_disagreements(found, told, views, np.eye(3), visible.shape)).all()

@@ -30,12 +30,12 @@ INFRARED = CameraModel(
     320, 256, ((300.0, 0, 163.0), (0, 302.0, 125.0), (0, 0, 1)), (-0.3, 0.1, 0.0, 0.0008, 0.0)
 )
 RIG = CameraRig(VISIBLE, INFRARED, Pose.from_quaternion([0.01, -0.02, 0.015, 1], [0.08, 0.01, 0.0]))
-PIXELS_PER_METRE = 2000
+PIXELS_PER_METER = 2000
 
 
 def texture(board: Board) -> tuple[np.ndarray, np.ndarray]:
     """A picture of the board and where its origin lies in it, pixels."""
-    step = int(board.spacing * PIXELS_PER_METRE)
+    step = int(board.spacing * PIXELS_PER_METER)
     margin = 2 * step
     if board.kind == "charuco":
         size = (board.columns * step, board.rows * step)
@@ -70,7 +70,7 @@ class Renderer:
     def __call__(self, rotation: np.ndarray, shift: np.ndarray) -> np.ndarray:
         normal = rotation[:, 2]
         points = self.rays * ((normal @ shift) / (self.rays @ normal))[:, None]
-        plane = ((points - shift) @ rotation)[:, :2] * PIXELS_PER_METRE + self.origin - 0.5
+        plane = ((points - shift) @ rotation)[:, :2] * PIXELS_PER_METER + self.origin - 0.5
         maps = plane.reshape(*self.shape, 2).astype(np.float32)
         drawn = cv2.remap(
             self.image, maps, None, cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT, borderValue=128

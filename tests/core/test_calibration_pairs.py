@@ -31,9 +31,9 @@ def corner_error(result: PairsCalibration, true: np.ndarray, shape: tuple[int, .
 def street(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """A day street as two cameras of different resolution and direction see it."""
     frame = StreetScene(SceneConfig(day=True, seed=seed)).frame(0)
-    grey = InfraredNormalizer()(frame.infrared)
+    gray = InfraredNormalizer()(frame.infrared)
     infrared = cv2.warpPerspective(
-        grey, np.linalg.inv(TRUE), (400, 320), borderMode=cv2.BORDER_REFLECT
+        gray, np.linalg.inv(TRUE), (400, 320), borderMode=cv2.BORDER_REFLECT
     )
     return frame.visible, infrared.astype(np.uint8)
 

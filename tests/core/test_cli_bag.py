@@ -32,7 +32,7 @@ HEIGHT, WIDTH, PAIRS = 48, 64, 6
 SCENE = StreetScene(SceneConfig(width=WIDTH, height=HEIGHT, rate=10.0))
 FRAMES = [SCENE.frame(index) for index in range(PAIRS)]
 STAMPS = [START + index * 100 * MILLI for index in range(PAIRS)]
-GREY = [
+GRAY = [
     np.clip((frame.infrared.astype(int) - 7000) // 4, 0, 255).astype(np.uint8) for frame in FRAMES
 ]
 SECRET = "my_robot_msgs/msg/Secret"
@@ -47,9 +47,9 @@ def lut_fuse(run_tool):
 
 @pytest.fixture
 def expected(model_file):
-    """The fused image of a pair that needs no normalisation."""
+    """The fused image of a pair that needs no normalization."""
     fuser = Fuser(model_file, backend="reference")
-    return lambda index: fuser.fuse(FRAMES[index].visible, GREY[index])
+    return lambda index: fuser.fuse(FRAMES[index].visible, GRAY[index])
 
 
 def nanoseconds(message) -> int:
@@ -63,7 +63,7 @@ def entries(lag: int = 2 * MILLI) -> list[bags.Entry]:
     for index, stamp in enumerate(STAMPS):
         found += [
             bags.image(VISIBLE, FRAMES[index].visible, "rgb8", stamp),
-            bags.image(INFRARED, GREY[index], "mono8", stamp + lag),
+            bags.image(INFRARED, GRAY[index], "mono8", stamp + lag),
             bags.info("/visible/camera_info", stamp, 50.0 + index),
             bags.text("/chatter", f"hello {index}", stamp + 20 * MILLI),
         ]
@@ -156,7 +156,7 @@ def test_compressed_images_in_and_out(lut_fuse, expected, tmp_path):
     for index, stamp in enumerate(STAMPS):
         png = cv2.imencode(".png", FRAMES[index].visible[..., ::-1])[1].tobytes()
         found.append(bags.compressed(visible, "rgb8; png compressed bgr8", png, stamp))
-        png = cv2.imencode(".png", GREY[index])[1].tobytes()
+        png = cv2.imencode(".png", GRAY[index])[1].tobytes()
         found.append(bags.compressed(infrared, "mono8; png compressed ", png, stamp))
     bag = bags.write(tmp_path / "in", found)
     assert lut_fuse(bag, tmp_path / "out", "--output", "png")[0] == 0
@@ -165,7 +165,7 @@ def test_compressed_images_in_and_out(lut_fuse, expected, tmp_path):
     np.testing.assert_array_equal(image[..., ::-1], expected(0))
 
 
-def test_raw_counts_are_normalised_and_another_size_scaled(lut_fuse, tmp_path):
+def test_raw_counts_are_normalized_and_another_size_scaled(lut_fuse, tmp_path):
     found = []
     for index, stamp in enumerate(STAMPS):
         small = np.ascontiguousarray(FRAMES[index].infrared[::2, ::2])
@@ -180,7 +180,7 @@ def test_raw_counts_are_normalised_and_another_size_scaled(lut_fuse, tmp_path):
 def test_the_report_counts_everything(lut_fuse, tmp_path):
     lonely = [entry for entry in entries() if entry.topic != INFRARED]
     lonely += [
-        bags.image(INFRARED, GREY[i], "mono8", STAMPS[i] + lag * MILLI)
+        bags.image(INFRARED, GRAY[i], "mono8", STAMPS[i] + lag * MILLI)
         for i, lag in ((0, 1), (1, 45), (2, 3))
     ]
     bag = bags.write(tmp_path / "in", sorted(lonely, key=lambda entry: entry.recorded))
@@ -195,7 +195,7 @@ def test_the_report_counts_everything(lut_fuse, tmp_path):
 
 def test_a_wider_tolerance_and_reuse_fuse_cameras_of_different_rates(lut_fuse, tmp_path):
     slow = [e for e in entries() if e.topic != INFRARED]
-    slow += [bags.image(INFRARED, GREY[i], "mono8", STAMPS[i]) for i in (0, 3)]
+    slow += [bags.image(INFRARED, GRAY[i], "mono8", STAMPS[i]) for i in (0, 3)]
     bag = bags.write(tmp_path / "in", sorted(slow, key=lambda entry: entry.recorded))
     options = ("--tolerance", "0.2", "--reuse-infrared", "--json")
     report = json.loads(lut_fuse(bag, tmp_path / "out", *options)[1])
@@ -208,7 +208,7 @@ def test_images_without_stamps_are_paired_by_when_they_were_recorded(lut_fuse, t
         for index, stamp in enumerate(STAMPS)
         for entry in (
             bags.image(VISIBLE, FRAMES[index].visible, "rgb8", stamp, header=bags.header(0)),
-            bags.image(INFRARED, GREY[index], "mono8", stamp + MILLI, header=bags.header(0)),
+            bags.image(INFRARED, GRAY[index], "mono8", stamp + MILLI, header=bags.header(0)),
         )
     ]
     report = json.loads(lut_fuse(bags.write(tmp_path / "in", found), tmp_path / "out", "--json")[1])
@@ -266,7 +266,7 @@ def test_the_second_time_asks_before_replacing(lut_fuse, tmp_path):
 
 def test_one_infrared_image_can_serve_as_long_as_the_tolerance_says(lut_fuse, tmp_path):
     lone = [e for e in entries() if e.topic != INFRARED]
-    lone.insert(0, bags.image(INFRARED, GREY[0], "mono8", STAMPS[0] - 400 * MILLI))
+    lone.insert(0, bags.image(INFRARED, GRAY[0], "mono8", STAMPS[0] - 400 * MILLI))
     bag = bags.write(tmp_path / "in", lone)
     options = ("--tolerance", "3", "--reuse-infrared", "--json")
     report = json.loads(lut_fuse(bag, tmp_path / "out", *options)[1])
@@ -276,7 +276,7 @@ def test_one_infrared_image_can_serve_as_long_as_the_tolerance_says(lut_fuse, tm
 def slow_infrared(tmp_path) -> Path:
     """A bag with infrared images for the first and the fourth visible one only."""
     slow = [e for e in entries() if e.topic != INFRARED]
-    slow += [bags.image(INFRARED, GREY[i], "mono8", STAMPS[i]) for i in (0, 3)]
+    slow += [bags.image(INFRARED, GRAY[i], "mono8", STAMPS[i]) for i in (0, 3)]
     return bags.write(tmp_path / "in", sorted(slow, key=lambda entry: entry.recorded))
 
 
@@ -335,7 +335,7 @@ def swinging_cameras(count: int) -> list[np.ndarray]:
 def test_a_wrong_offset_is_put_right_along_the_way_when_told_to(
     lut_fuse, model_file, tmp_path, clock
 ):
-    """Clocks 0.3 s apart, said to be 0.25 s: neighbours pair until the estimate takes over."""
+    """Clocks 0.3 s apart, said to be 0.25 s: neighbors pair until the estimate takes over."""
     views, found = swinging_cameras(300), []
     for index, view in enumerate(views):
         stamp = START + index * 50 * MILLI

@@ -29,7 +29,7 @@ from lut_fuse_core.synthetic import SceneConfig, StreetScene
 HEIGHT, WIDTH = 48, 64
 SCENE = StreetScene(SceneConfig(width=WIDTH, height=HEIGHT, rate=10.0))
 FRAMES = [SCENE.frame(index) for index in range(5)]
-GREY = [np.clip((f.infrared.astype(int) - 7000) // 4, 0, 255).astype(np.uint8) for f in FRAMES]
+GRAY = [np.clip((f.infrared.astype(int) - 7000) // 4, 0, 255).astype(np.uint8) for f in FRAMES]
 
 
 MAIN = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -43,9 +43,9 @@ def lut_fuse(run_tool):
 
 @pytest.fixture
 def expected(model_file):
-    """The fused image of a pair that needs no normalisation."""
+    """The fused image of a pair that needs no normalization."""
     fuser = Fuser(model_file, backend="reference")
-    return lambda index: fuser.fuse(FRAMES[index].visible, GREY[index])
+    return lambda index: fuser.fuse(FRAMES[index].visible, GRAY[index])
 
 
 def save(path: Path, image: np.ndarray) -> Path:
@@ -63,7 +63,7 @@ def load(path: Path) -> np.ndarray:
 def pair(tmp_path) -> tuple[Path, Path]:
     return (
         save(tmp_path / "visible.png", FRAMES[0].visible),
-        save(tmp_path / "infrared.png", GREY[0]),
+        save(tmp_path / "infrared.png", GRAY[0]),
     )
 
 
@@ -71,7 +71,7 @@ def pair(tmp_path) -> tuple[Path, Path]:
 def folders(tmp_path) -> tuple[Path, Path]:
     for index in range(4):
         save(tmp_path / "vis" / f"{index:03}.png", FRAMES[index].visible)
-        save(tmp_path / "ir" / f"{index:03}.tiff", GREY[index])
+        save(tmp_path / "ir" / f"{index:03}.tiff", GRAY[index])
     return tmp_path / "vis", tmp_path / "ir"
 
 
@@ -98,12 +98,12 @@ def test_an_output_folder_gets_the_name_of_the_visible_image(lut_fuse, pair, tmp
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
-def test_infrared_of_16_bits_is_normalised(lut_fuse, model_file, pair, tmp_path, suffix):
+def test_infrared_of_16_bits_is_normalized(lut_fuse, model_file, pair, tmp_path, suffix):
     counts = save(tmp_path / f"counts{suffix}", FRAMES[0].infrared)
     lut_fuse(pair[0], counts, "-o", tmp_path / "f.png", "--normalization", "range",
              "--range", "7000", "8020")  # fmt: skip
-    grey = np.clip((FRAMES[0].infrared.astype(float) - 7000) / 4, 0, 255).round().astype(np.uint8)
-    fused = Fuser(model_file, backend="reference").fuse(FRAMES[0].visible, grey)
+    gray = np.clip((FRAMES[0].infrared.astype(float) - 7000) / 4, 0, 255).round().astype(np.uint8)
+    fused = Fuser(model_file, backend="reference").fuse(FRAMES[0].visible, gray)
     np.testing.assert_array_equal(load(tmp_path / "f.png"), fused)
 
 
@@ -114,7 +114,7 @@ def test_strength_0_gives_the_visible_image_back(lut_fuse, pair, tmp_path):
 
 def test_folders_are_matched_by_stem(lut_fuse, expected, folders, tmp_path):
     save(folders[0] / "only_visible.png", FRAMES[0].visible)
-    save(folders[1] / "only_infrared.png", GREY[0])
+    save(folders[1] / "only_infrared.png", GRAY[0])
     (folders[0] / "notes.txt").write_text("not an image")
     status, out, _ = lut_fuse(*folders, "-o", tmp_path / "out", "--json")
     report = json.loads(out)
@@ -127,7 +127,7 @@ def test_folders_are_matched_by_stem(lut_fuse, expected, folders, tmp_path):
 
 def test_bad_files_in_a_folder_are_reported_and_the_others_fused(lut_fuse, folders, tmp_path):
     (folders[0] / "001.png").write_bytes(b"not a picture")
-    save(folders[1] / "002.tiff", GREY[2][:-8])
+    save(folders[1] / "002.tiff", GRAY[2][:-8])
     status, out, errors = lut_fuse(*folders, "-o", tmp_path / "out")
     assert status == 1
     assert "2 pairs fused" in out
@@ -139,7 +139,7 @@ def test_bad_files_in_a_folder_are_reported_and_the_others_fused(lut_fuse, folde
 
 
 def test_two_files_of_one_stem_are_not_guessed_between(lut_fuse, folders, tmp_path):
-    save(folders[1] / "003.png", GREY[3])
+    save(folders[1] / "003.png", GRAY[3])
     status, _, errors = lut_fuse(*folders, "-o", tmp_path / "out")
     assert status == 1
     assert "003.png and 003.tiff" in errors
@@ -185,7 +185,7 @@ def flat(*levels: int) -> list[np.ndarray]:
 @pytest.mark.parametrize("name", ["fused.mp4", "fused.avi"])
 def test_two_videos_become_one(lut_fuse, tmp_path, name):
     visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
-    infrared = save_video(tmp_path / "i.avi", GREY, 10)
+    infrared = save_video(tmp_path / "i.avi", GRAY, 10)
     status, out, _ = lut_fuse(visible, infrared, "-o", tmp_path / name, "--json")
     report = json.loads(out)
     assert (status, report["pairs"]) == (0, 5)
@@ -274,7 +274,7 @@ def test_a_video_that_slows_down_is_not_even(tmp_path):
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".mov"])
 @pytest.mark.parametrize("share", [0.3, 0.9, 1.0])
 def test_what_a_video_file_lacks_is_told_from_its_headers(tmp_path, suffix, share):
-    video = written(tmp_path / f"v{suffix}", GREY * 10)
+    video = written(tmp_path / f"v{suffix}", GRAY * 10)
     content = video.read_bytes()
     video.write_bytes(content[: round(share * len(content))])
     assert is_cut_short(video) == (share < 1)
@@ -296,7 +296,7 @@ def test_threads_leave_opencvs_reports_as_they_were():
 
 @pytest.mark.parametrize("side", ["v", "i"])
 def test_a_video_that_is_cut_short_is_named_and_no_success(lut_fuse, tmp_path, side):
-    videos = [save_video(tmp_path / f"{name}.avi", GREY * 20, 10) for name in ("v", "i")]
+    videos = [save_video(tmp_path / f"{name}.avi", GRAY * 20, 10) for name in ("v", "i")]
     cut = tmp_path / f"{side}.avi"
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     status, output, errors = lut_fuse(*videos, "-o", tmp_path / "f.avi", "--json")
@@ -393,7 +393,7 @@ def test_infrared_that_is_too_old_for_a_video_frame_is_left_out(lut_fuse, tmp_pa
 
 def test_an_infrared_video_of_a_lower_rate_can_move_along(lut_fuse, tmp_path):
     visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
-    infrared = save_video(tmp_path / "i.avi", [GREY[0], GREY[4]], 2.5)
+    infrared = save_video(tmp_path / "i.avi", [GRAY[0], GRAY[4]], 2.5)
     fused = {}
     for held in ("hold", "warp"):
         lut_fuse(visible, infrared, "-o", tmp_path / "f.avi", "--held", held)
@@ -405,7 +405,7 @@ def test_an_infrared_video_of_a_lower_rate_can_move_along(lut_fuse, tmp_path):
 
 def test_frames_beyond_the_shorter_video_are_reported(lut_fuse, tmp_path):
     visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
-    infrared = save_video(tmp_path / "i.avi", GREY[:3], 10)
+    infrared = save_video(tmp_path / "i.avi", GRAY[:3], 10)
     report = json.loads(lut_fuse(visible, infrared, "-o", tmp_path / "f.mp4", "--json")[1])
     assert report["pairs"] == 3
     assert report["left"] == len(FRAMES) - 3
@@ -443,12 +443,12 @@ def test_an_image_that_is_cut_short_is_refused(lut_fuse, pair, tmp_path, suffix)
 
 
 def test_infrared_of_another_type_is_refused(lut_fuse, pair, tmp_path):
-    degrees = save(tmp_path / "degrees.tiff", GREY[0].astype(np.float32))
+    degrees = save(tmp_path / "degrees.tiff", GRAY[0].astype(np.float32))
     assert "float32" in refused(lut_fuse, tmp_path / "f.png", pair[0], degrees)
 
 
 def test_sizes_that_differ_are_both_said_and_can_be_resized(lut_fuse, pair, tmp_path):
-    small = save(tmp_path / "small.png", GREY[0][::2, ::2].copy())
+    small = save(tmp_path / "small.png", GRAY[0][::2, ::2].copy())
     words = refused(lut_fuse, tmp_path / "f.png", pair[0], small)
     assert "64x48" in words
     assert "32x24" in words
@@ -467,8 +467,8 @@ def tiff(order: str, orientation: int) -> bytes:
     for tag, kind, count, value in entries:
         form = f"{words}HHIHxx" if kind == 3 else f"{words}HHII"
         directory += struct.pack(form, tag, kind, count, value)
-    where = struct.pack(f"{words}I", 8 + GREY[0].size)
-    return mark + where + GREY[0].tobytes() + directory + bytes(4)
+    where = struct.pack(f"{words}I", 8 + GRAY[0].size)
+    return mark + where + GRAY[0].tobytes() + directory + bytes(4)
 
 
 @pytest.mark.parametrize("order", ["little", "big"])
@@ -479,7 +479,7 @@ def test_an_image_that_says_it_wants_to_be_turned_is_refused(lut_fuse, pair, tmp
     assert "orientation of 3" in refused(lut_fuse, tmp_path / "f.png", pair[0], turned)
     for upright in (0, 1, 9):  # 0 and 9 are not in the standard, and nobody turns them
         turned.write_bytes(tiff(order, upright))
-        np.testing.assert_array_equal(read_infrared(turned), GREY[0])
+        np.testing.assert_array_equal(read_infrared(turned), GRAY[0])
 
 
 @pytest.mark.parametrize("letter", ["m", "\u6f22"])
@@ -487,7 +487,7 @@ def test_names_as_long_as_names_can_be_are_written(lut_fuse, tmp_path, letter):
     name = letter * (251 // len(letter.encode()))
     folders = [tmp_path / side for side in ("v", "i")]
     save(folders[0] / "a.png", FRAMES[0].visible).rename(folders[0] / f"{name}.png")
-    save(folders[1] / "a.png", GREY[0]).rename(folders[1] / f"{name}.png")
+    save(folders[1] / "a.png", GRAY[0]).rename(folders[1] / f"{name}.png")
     assert lut_fuse(*folders, "-o", tmp_path / "out")[0] == 0
     assert [path.stem for path in (tmp_path / "out").iterdir()] == [name]
 
@@ -517,7 +517,7 @@ def test_the_offset_of_images_is_no_question(lut_fuse, pair, tmp_path):
 
 
 def test_folders_without_a_common_name_are_refused(lut_fuse, folders, tmp_path):
-    save(tmp_path / "other" / "x.png", GREY[0])
+    save(tmp_path / "other" / "x.png", GRAY[0])
     assert "same name" in refused(lut_fuse, tmp_path / "out", folders[0], tmp_path / "other")
 
 
@@ -526,7 +526,7 @@ def test_a_file_and_a_folder_are_refused(lut_fuse, folders, pair, tmp_path):
 
 
 def test_an_image_and_a_video_are_refused(lut_fuse, pair, tmp_path):
-    video = save_video(tmp_path / "i.avi", GREY, 10)
+    video = save_video(tmp_path / "i.avi", GRAY, 10)
     assert "two videos" in refused(lut_fuse, tmp_path / "f.png", pair[0], video)
 
 
@@ -569,7 +569,7 @@ def test_a_full_disk_leaves_the_old_image_intact(lut_fuse, pair, model_file, tmp
 
 
 def test_black_hot_infrared_is_turned_round(lut_fuse, expected, pair, tmp_path):
-    negative = save(tmp_path / "negative.png", 255 - GREY[0])
+    negative = save(tmp_path / "negative.png", 255 - GRAY[0])
     assert lut_fuse(pair[0], negative, "-o", tmp_path / "f.png", "--polarity", "black_hot")[0] == 0
     np.testing.assert_array_equal(load(tmp_path / "f.png"), expected(0))
 
@@ -589,9 +589,9 @@ def test_an_input_in_the_output_folder_is_not_overwritten(lut_fuse, tmp_path, na
     visible, infrared = tmp_path / "in" / name, tmp_path / "ir" / name
     if name.endswith(".png"):
         save(visible, FRAMES[0].visible)
-        save(infrared, GREY[0])
+        save(infrared, GRAY[0])
     else:
-        for path, frames in ((visible, [f.visible for f in FRAMES]), (infrared, GREY)):
+        for path, frames in ((visible, [f.visible for f in FRAMES]), (infrared, GRAY)):
             path.parent.mkdir()
             save_video(path.with_suffix(".avi"), frames, 10).rename(path)
     before = visible.read_bytes()
@@ -602,7 +602,7 @@ def test_an_input_in_the_output_folder_is_not_overwritten(lut_fuse, tmp_path, na
 
 def test_frames_without_infrared_near_enough_do_not_count_as_fused(lut_fuse, tmp_path):
     visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
-    infrared = save_video(tmp_path / "i.avi", GREY, 10)
+    infrared = save_video(tmp_path / "i.avi", GRAY, 10)
     options = ("-o", tmp_path / "f.mp4", "--clock-offset", "-5", "--json")
     report = json.loads(lut_fuse(visible, infrared, *options)[1])
     assert (report["pairs"], report["visible_only"]) == (0, len(FRAMES))
@@ -612,7 +612,7 @@ def test_frames_without_infrared_near_enough_do_not_count_as_fused(lut_fuse, tmp
 @pytest.mark.parametrize("rate", [10, 5])
 def test_every_visible_frame_of_a_video_is_accounted_for(lut_fuse, tmp_path, rate):
     visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
-    infrared = save_video(tmp_path / "i.avi", GREY[:2], rate)
+    infrared = save_video(tmp_path / "i.avi", GRAY[:2], rate)
     report = json.loads(lut_fuse(visible, infrared, "-o", tmp_path / "f.avi", "--json")[1])
     assert report["pairs"] == len(frames_of(tmp_path / "f.avi"))
     assert report["pairs"] + report["left"] == len(FRAMES)
@@ -669,5 +669,5 @@ def test_a_number_of_threads_that_makes_no_sense_is_refused(lut_fuse, pair, tmp_
 def test_frames_with_unpadded_numbers_are_taken_in_their_order(lut_fuse, tmp_path):
     for index in range(12):
         save(tmp_path / "vis" / f"frame{index}.png", FRAMES[0].visible)
-        save(tmp_path / "ir" / f"frame{index}.png", GREY[0])
+        save(tmp_path / "ir" / f"frame{index}.png", GRAY[0])
     assert list(image_files(tmp_path / "vis")) == [f"frame{index}" for index in range(12)]

@@ -28,7 +28,7 @@ def test_backends_lists_all_of_them_with_a_reason_for_those_that_do_not_work(
     assert main(["backends", "--model", str(tmp_path / "m.safetensors")]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert {"auto", *lines} == set(BACKEND_NAMES)
-    assert lines["native"].startswith("not here: this model normalises with each frame's own")
+    assert lines["native"].startswith("not here: this model normalizes with each frame's own")
     assert lines["cpu"].startswith("works")
     assert lines["reference"] == "works"
     assert sum("'auto' takes it" in line for line in lines.values()) == 1
@@ -120,7 +120,7 @@ def test_model_info_shows_what_is_in_the_file(
     assert [axis["nodes"] for axis in facts["axes"]] == list(model.lattice.shape)
     assert facts["provenance"] == {"name": "random"}
     assert main(["model", "info", str(tmp_path / "m.safetensors")]) == 0
-    assert "5 nodes from 0 to 255 grey levels" in capsys.readouterr().out
+    assert "5 nodes from 0 to 255 gray levels" in capsys.readouterr().out
 
 
 def test_a_damaged_model_is_one_sentence_and_status_2(

@@ -22,7 +22,7 @@ def pair(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray,
     return visible, rng.integers(0, 256, (height, width), dtype=np.uint8)
 
 
-def test_the_input_has_unshuffled_neighbours_as_channels(
+def test_the_input_has_unshuffled_neighbors_as_channels(
     rng: np.random.Generator, make_model: MakeModel
 ) -> None:
     visible, infrared = pair(rng, 16, 24)
@@ -71,7 +71,7 @@ def test_upsampling_hits_the_coarse_value_in_the_middle_of_an_odd_square() -> No
     np.testing.assert_allclose(context.upsample(coarse, 3, (9, 12))[1::3, 1::3], coarse, atol=1e-5)
 
 
-def test_the_context_is_a_grey_level(rng: np.random.Generator, make_model: MakeModel) -> None:
+def test_the_context_is_a_gray_level(rng: np.random.Generator, make_model: MakeModel) -> None:
     encoded = context.encode(make_model(input_scale=1.0).encoder, *pair(rng, 20, 30))
     assert encoded.shape == (20, 30)
     assert encoded.min() >= 0

@@ -69,7 +69,7 @@ def make_model(
 
 
 def roughened(model: FusionModel) -> FusionModel:
-    """With nothing smooth left: neighbouring nodes differ by up to the whole range of luma."""
+    """With nothing smooth left: neighboring nodes differ by up to the whole range of luma."""
     rng = np.random.default_rng(99)
     return replace(model, lattice=rng.uniform(-0.1, 1.1, model.lattice.shape).astype(np.float32))
 
@@ -87,7 +87,7 @@ MODELS: dict[str, tuple[FusionModel, Precision]] = {
     "dark scenes, fp32": (with_dark_scenes(DEFAULT), "fp32"),
     "dark scenes, fp16": (with_dark_scenes(DEFAULT), "fp16"),
     "two groups of channels, fp16": (make_model(1, (16, 12, 16, 16), 2, pool=2), "fp16"),
-    "colour, no skip, odd pool, fp32": (
+    "color, no skip, odd pool, fp32": (
         make_model(
             2, (7, 5, 9), 1, (9, 6, 3, 4), ((16, 235), (20.5, 256), (4, 50), (-9, 300)),
             GradientSpec("l2", "zero", "fixed", 0.4), inputs="rgb_infrared", pool=3, skip=False,
@@ -174,7 +174,7 @@ def test_half_precision_rounds_weights_and_stored_values_and_nothing_else(
 ) -> None:
     kernels = host(*MODELS[name])
     same = context_in_half_precision(kernels.model, *pair)
-    # A sum in another order may be rounded to the neighbouring half now and then, not more.
+    # A sum in another order may be rounded to the neighboring half now and then, not more.
     np.testing.assert_allclose(kernels.context(*pair), same, rtol=0, atol=0.08)
     assert np.mean(np.abs(kernels.context(*pair) - same)) < 0.01
 

@@ -27,7 +27,7 @@ def dark() -> FusionModel:
     return random_model(3, unshuffle=2, dark=True)
 
 
-def grey(level: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
+def gray(level: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
     return np.full((*size, 3), level, np.uint8)
 
 
@@ -42,8 +42,8 @@ def test_two_in_five_pixels_are_darker_than_the_ambient_level(size: tuple[int, i
     ramp = np.linspace(0, 250, size[1]).astype(np.uint8)
     assert ambient(np.broadcast_to(ramp[:, None], (*size, 3))) == pytest.approx(100, abs=9)
     for level in (0, 40, 255):
-        assert ambient(grey(level, size)) == pytest.approx(level + 0.4, abs=0.01)
-    green = grey(0, size)
+        assert ambient(gray(level, size)) == pytest.approx(level + 0.4, abs=0.01)
+    green = gray(0, size)
     green[..., 1] = 100
     assert ambient(green) == pytest.approx(58.4, abs=0.01)
 
@@ -65,7 +65,7 @@ def test_what_enters_moves_the_ambient_level_but_little(
 def test_a_scene_passes_linearly_from_one_lattice_to_the_next() -> None:
     scenes = DarkScenes(np.zeros((2, 2, 2, 2, 2), np.float32), (40.4, 80.4, 100.4))
     levels = (0, 40, 50, 60, 80, 95, 100, 255)
-    places = np.array([scenes.place(ambient(grey(level))) for level in levels])
+    places = np.array([scenes.place(ambient(gray(level))) for level in levels])
     expected = [0, 0, 0.25, 0.5, 1, 1.75, 2, 2]
     np.testing.assert_allclose(places.sum(axis=1), expected, atol=1e-3)
     assert places[:, 1].max() < 1

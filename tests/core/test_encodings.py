@@ -24,7 +24,7 @@ from lut_fuse_core.io.ros_messages import (
 HEIGHT, WIDTH = 6, 8
 RNG = np.random.default_rng(1)
 RGB = RNG.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-GREY = RNG.integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
+GRAY = RNG.integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
 RAW = RNG.integers(0, 65536, (HEIGHT, WIDTH), dtype=np.uint16)
 
 
@@ -54,9 +54,9 @@ def message(samples: np.ndarray, encoding: str, padding: int = 0, big: bool = Fa
     return Image(height, width, encoding, int(big), padded.shape[1], padded.tobytes())
 
 
-def mosaic(colour: tuple[int, int, int], pattern: str, dtype: type) -> np.ndarray:
-    """A uniformly coloured scene as a sensor with this pattern sees it."""
-    values = dict(zip("rgb", colour, strict=True))
+def mosaic(color: tuple[int, int, int], pattern: str, dtype: type) -> np.ndarray:
+    """A uniformly colored scene as a sensor with this pattern sees it."""
+    values = dict(zip("rgb", color, strict=True))
     tile = np.array([[values[pattern[0]], values[pattern[1]]], [values[p] for p in pattern[2:]]])
     return np.tile(tile, (4, 4)).astype(dtype)
 
@@ -68,12 +68,12 @@ def mosaic(colour: tuple[int, int, int], pattern: str, dtype: type) -> np.ndarra
         ("rgb8", RGB),
         ("bgr8", RGB[..., ::-1]),
         ("8UC3", RGB[..., ::-1]),
-        ("rgba8", np.dstack([RGB, GREY])),
-        ("bgra8", np.dstack([RGB[..., ::-1], GREY])),
-        ("8UC4", np.dstack([RGB[..., ::-1], GREY])),
+        ("rgba8", np.dstack([RGB, GRAY])),
+        ("bgra8", np.dstack([RGB[..., ::-1], GRAY])),
+        ("8UC4", np.dstack([RGB[..., ::-1], GRAY])),
     ],
 )
-def test_visible_colours_arrive_as_rgb(encoding, samples, padding):
+def test_visible_colors_arrive_as_rgb(encoding, samples, padding):
     np.testing.assert_array_equal(decode_visible(message(samples, encoding, padding)), RGB)
 
 
@@ -85,25 +85,25 @@ def test_visible_of_16_bits_keeps_its_upper_8(encoding, order, big):
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "8UC1"])
-def test_visible_grey_fills_three_channels(encoding):
-    np.testing.assert_array_equal(decode_visible(message(GREY, encoding, 3)), np.dstack([GREY] * 3))
+def test_visible_gray_fills_three_channels(encoding):
+    np.testing.assert_array_equal(decode_visible(message(GRAY, encoding, 3)), np.dstack([GRAY] * 3))
 
 
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
-def test_bayer_colours_are_not_swapped(pattern, bits):
-    colour = (200, 120, 40)
+def test_bayer_colors_are_not_swapped(pattern, bits):
+    color = (200, 120, 40)
     dtype, scale = (np.uint8, 1) if bits == 8 else (np.uint16, 256)
-    samples = mosaic(tuple(scale * c for c in colour), pattern, dtype)
+    samples = mosaic(tuple(scale * c for c in color), pattern, dtype)
     image = decode_visible(message(samples, f"bayer_{pattern}{bits}", 6))
-    np.testing.assert_array_equal(image[2:-2, 2:-2], np.broadcast_to(colour, (4, 4, 3)))
+    np.testing.assert_array_equal(image[2:-2, 2:-2], np.broadcast_to(color, (4, 4, 3)))
 
 
 @pytest.mark.parametrize(
     ("encoding", "luma_at"),
     [("yuv422", 1), ("uyvy", 1), ("yuv422_yuy2", 0), ("yuyv", 0)],
 )
-def test_yuv422_gives_colour_for_visible_and_its_luma_for_infrared(encoding, luma_at):
+def test_yuv422_gives_color_for_visible_and_its_luma_for_infrared(encoding, luma_at):
     samples = np.empty((HEIGHT, WIDTH, 2), np.uint8)
     samples[..., luma_at] = 81
     samples[:, 0::2, 1 - luma_at] = 90  # BT.601 studio range: Y 81, U 90, V 240 is pure red
@@ -124,15 +124,15 @@ def test_infrared_counts_survive_byte_order_and_padding(encoding, big, padding):
     np.testing.assert_array_equal(counts, RAW)
 
 
-def test_infrared_stored_as_grey_colour_is_that_grey():
-    np.testing.assert_array_equal(decode_infrared(message(np.dstack([GREY] * 3), "rgb8")), GREY)
+def test_infrared_stored_as_gray_color_is_that_gray():
+    np.testing.assert_array_equal(decode_infrared(message(np.dstack([GRAY] * 3), "rgb8")), GRAY)
 
 
 @pytest.mark.parametrize(
     ("decode", "encoding", "samples"),
     [
         (decode_visible, "rgb8", RGB),
-        (decode_infrared, "mono8", GREY),
+        (decode_infrared, "mono8", GRAY),
         (decode_infrared, "16UC1", RAW),
     ],
 )
@@ -167,19 +167,19 @@ def test_every_encoding_decodes_in_its_role():
     ],
 )
 def test_a_malformed_message_is_refused_with_a_sentence(decode, change, words):
-    good = message(GREY, "mono8")
+    good = message(GRAY, "mono8")
     with pytest.raises(InputError, match=words):
         decode(replace(good, **change))
 
 
 def test_a_mosaic_as_infrared_hints_at_swapped_topics():
     with pytest.raises(InputError, match="swapped"):
-        decode_infrared(message(GREY, "bayer_rggb8"))
+        decode_infrared(message(GRAY, "bayer_rggb8"))
 
 
 def test_missing_padding_of_the_last_row_is_no_error():
-    padded = message(GREY, "mono8", 4)
-    np.testing.assert_array_equal(decode_infrared(replace(padded, data=padded.data[:-4])), GREY)
+    padded = message(GRAY, "mono8", 4)
+    np.testing.assert_array_equal(decode_infrared(replace(padded, data=padded.data[:-4])), GRAY)
 
 
 def encoded(suffix: str, image: np.ndarray) -> bytes:
@@ -202,7 +202,7 @@ def test_compressed_jpeg_keeps_red_red():
     assert np.abs(image - (220, 20, 10)).max() < 8
 
 
-def test_compressed_grey_jpeg_is_infrared():
+def test_compressed_gray_jpeg_is_infrared():
     flat = np.full((16, 16), 99, np.uint8)
     image = decode_compressed_infrared(Compressed("mono8; jpeg compressed ", encoded(".jpg", flat)))
     assert np.all(image == 99)
@@ -213,14 +213,14 @@ def test_compressed_samples_noted_as_rgb_are_taken_as_such():
     np.testing.assert_array_equal(decode_compressed_visible(png), RGB)
 
 
-def test_compressed_mosaic_becomes_colour():
+def test_compressed_mosaic_becomes_color():
     samples = mosaic((200, 120, 40), "grbg", np.uint8)
     png = Compressed("bayer_grbg8; png compressed ", encoded(".png", samples))
     assert tuple(decode_compressed_visible(png)[4, 4]) == (200, 120, 40)
 
 
 PNG = encoded(".png", RGB)
-JPEG = encoded(".jpg", np.kron(GREY, np.ones((16, 16), np.uint8)))
+JPEG = encoded(".jpg", np.kron(GRAY, np.ones((16, 16), np.uint8)))
 
 
 @pytest.mark.parametrize(

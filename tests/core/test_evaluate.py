@@ -20,7 +20,7 @@ import pytest
 from lut_fuse_core.cli import evaluate as command
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import METHODS, SequenceMeters, evaluate, load_pair, select
-from lut_fuse_core.evaluation.metrics import METRIC_NAMES, evaluate_pair, grey_levels
+from lut_fuse_core.evaluation.metrics import METRIC_NAMES, evaluate_pair, gray_levels
 from lut_fuse_core.evaluation.report.plots import axis_ticks, strip_plot
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer
 from lut_fuse_core.io.dataset import PairFiles, find_dataset
@@ -89,7 +89,7 @@ def write_fused(street: Path, folder: Path, names: str = "abcd") -> None:
 
 
 def fused_maximum(_: PairFiles, visible: Image, infrared: Image) -> Image:
-    return np.maximum(grey_levels(visible), infrared)
+    return np.maximum(gray_levels(visible), infrared)
 
 
 # Data sets

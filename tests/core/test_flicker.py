@@ -37,7 +37,7 @@ def measure(frames: list[tuple[Image, Image, Image]]) -> FlickerReport:
     return meter.report()
 
 
-def test_change_is_measured_in_grey_levels_per_step() -> None:
+def test_change_is_measured_in_gray_levels_per_step() -> None:
     report = measure([(flat(50), flat(90), flat(100)), (flat(52), flat(91), flat(106))])
     assert (report.visible, report.infrared, report.fused) == (2, 1, 6)
     assert report.ratio == 3

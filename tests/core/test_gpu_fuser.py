@@ -156,7 +156,7 @@ def test_nothing_is_measured_where_frames_must_be_copied(
     assert not CudaBackend(model, options=GpuOptions("fp32")).fuser.in_place
 
 
-def test_a_held_raw_frame_is_normalised_and_registered(backend: CudaBackend) -> None:
+def test_a_held_raw_frame_is_normalized_and_registered(backend: CudaBackend) -> None:
     assert isinstance(backend, RegisteringBackend)
     for seed in range(3):
         visible, held = a_pair(seed)[0], a_raw_frame(seed)
@@ -226,7 +226,7 @@ def test_what_cannot_be_held_or_fused_is_refused_with_a_sentence(backend: CudaBa
         fresh.hold(raw, levels, Warp((90, 80), (83, 61)))
     with pytest.raises(InputError, match="infrared is 83x60, but its registration is for 83x61"):
         fresh.hold(raw[1:], levels, warp)
-    with pytest.raises(InputError, match="uint16 needs a grey level for each of its 65536 counts"):
+    with pytest.raises(InputError, match="uint16 needs a gray level for each of its 65536 counts"):
         fresh.hold(raw, levels[:256], warp)
     with pytest.raises(InputError, match="4 channels; it must be RGB"):
         fresh.fuse_held(np.zeros((*SIZE, 4), np.uint8))

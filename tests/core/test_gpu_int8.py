@@ -139,7 +139,7 @@ def test_the_export_in_int8_rounds_inner_convolutions_and_nothing_else(ready: Fu
     planes = context.encoder_input(ready.encoder, *a_pair(3)).astype(np.float16)
     (found,) = session.run(None, {"planes": planes[None]})
     expected = context_in_int8(ready.encoder, planes.astype(np.float32))
-    # Around it is half precision: now and then a number is rounded to its neighbour.
+    # Around it is half precision: now and then a number is rounded to its neighbor.
     assert np.abs(found[0, 0] - expected).mean() < 0.2
     exact = context.run_blocks(ready.encoder, planes.astype(np.float32))
     assert np.abs(found[0, 0] - exact).mean() > 2 * np.abs(found[0, 0] - expected).mean()

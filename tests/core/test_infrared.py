@@ -1,4 +1,4 @@
-"""Normalisation of raw infrared: what a stream looks like after it, frame by frame."""
+"""Normalization of raw infrared: what a stream looks like after it, frame by frame."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def scene(seed: int = 0, level: float = 7000, contrast: float = 150) -> RawInfra
 
 
 def settled(normalizer: InfraredNormalizer, frames: int = 30) -> np.ndarray:
-    """Run a steady stream and return the last normalised frame (a copy)."""
+    """Run a steady stream and return the last normalized frame (a copy)."""
     for seed in range(frames):
-        grey = normalizer(scene(seed))
-    return grey.copy()
+        gray = normalizer(scene(seed))
+    return gray.copy()
 
 
-def test_a_16_bit_scene_spreads_over_the_grey_scale() -> None:
-    grey = InfraredNormalizer()(scene())
-    low, high = np.percentile(grey, (2, 98))
+def test_a_16_bit_scene_spreads_over_the_gray_scale() -> None:
+    gray = InfraredNormalizer()(scene())
+    low, high = np.percentile(gray, (2, 98))
     assert low < 40
     assert high > 190
 
@@ -59,16 +59,16 @@ def test_a_hot_object_keeps_contrast_inside() -> None:
     raw = scene(100)
     raw[20:60, 20:40] = 8000
     raw[20:60, 40:60] = 9500
-    grey = normalizer(raw).astype(int)
-    assert grey[40, 50] - grey[40, 30] >= 5
+    gray = normalizer(raw).astype(int)
+    assert gray[40, 50] - gray[40, 30] >= 5
 
 
 def test_when_the_whole_scene_warms_up_the_range_follows() -> None:
     normalizer = InfraredNormalizer()
     settled(normalizer)
     for seed in range(100, 220):
-        grey = normalizer(scene(seed, level=9000)[::-1, ::-1])
-    assert 90 < np.median(grey) < 150
+        gray = normalizer(scene(seed, level=9000)[::-1, ::-1])
+    assert 90 < np.median(gray) < 150
 
 
 def test_the_range_moves_smoothly() -> None:
@@ -93,7 +93,7 @@ def test_a_fixed_range_in_degrees_maps_temperatures() -> None:
     assert InfraredNormalizer(config)(counts)[0, 0] == pytest.approx(127.5, abs=1)
 
 
-def test_a_fixed_range_gives_equal_greys_whatever_else_is_in_view() -> None:
+def test_a_fixed_range_gives_equal_grays_whatever_else_is_in_view() -> None:
     config = NormalizationConfig(mode="range", low=6000, high=8000)
     plain, busy = scene(), scene()
     busy[:40] = 30000
@@ -122,7 +122,7 @@ def test_local_contrast_brings_out_faint_detail() -> None:
     )
 
 
-def test_dead_pixels_are_learnt_and_filled_from_their_neighbours() -> None:
+def test_dead_pixels_are_learned_and_filled_from_their_neighbors() -> None:
     normalizer = InfraredNormalizer(NormalizationConfig(dead_pixels=True))
     rng = np.random.default_rng(1)
     dead = {(20, 30): 65535, (70, 90): 0, (0, 5): 20000}
@@ -132,10 +132,10 @@ def test_dead_pixels_are_learnt_and_filled_from_their_neighbours() -> None:
         raw[rng.integers(HEIGHT), rng.integers(WIDTH)] = 30000
         for (row, column), value in dead.items():
             raw[row, column] = value
-        grey = normalizer(raw).astype(int)
+        gray = normalizer(raw).astype(int)
     assert normalizer.dead_pixel_count == len(dead)
     for row, column in dead:
-        patch = grey[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+        patch = gray[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
         assert np.ptp(patch) < 60
 
 
@@ -166,8 +166,8 @@ def test_a_view_that_stays_blank_is_shown_in_the_end() -> None:
     rng = np.random.default_rng(0)
     for _ in range(60):
         wall = (7400 + rng.normal(0, 4, (HEIGHT, WIDTH))).astype(np.uint16)
-        grey = normalizer(wall)
-    assert not np.array_equal(grey, before)
+        gray = normalizer(wall)
+    assert not np.array_equal(gray, before)
 
 
 def test_a_jump_of_all_counts_does_not_flash() -> None:

@@ -19,7 +19,7 @@ from lut_fuse_core.evaluation.metrics import (
     PairEvaluator,
     average_rule,
     evaluate_pair,
-    grey_levels,
+    gray_levels,
     maximum_rule,
 )
 from lut_fuse_core.io.dataset import PairFiles, find_dataset, read_infrared, read_visible
@@ -48,7 +48,7 @@ def deviations(name: str, found: dict[str, float], expected: dict[str, float]) -
 def test_the_trivial_rules_reproduce_all_1000_published_numbers(road_scene: Any) -> None:
     wrong = []
     for files, expected in road_scene:
-        visible, infrared = grey_levels(read_visible(files.visible)), read_infrared(files.infrared)
+        visible, infrared = gray_levels(read_visible(files.visible)), read_infrared(files.infrared)
         evaluator = PairEvaluator(visible, infrared)
         for rule, method in ((maximum_rule, "max"), (average_rule, "average")):
             found = evaluator.evaluate(rule(visible, infrared))
@@ -77,7 +77,7 @@ def test_the_published_model_reproduces_all_500_published_numbers(
 
 @pytest.fixture
 def pair(rng: np.random.Generator) -> tuple[UInt8Image, UInt8Image]:
-    """Two unlike grey images with structure: smooth ramps, blocks, a little noise."""
+    """Two unlike gray images with structure: smooth ramps, blocks, a little noise."""
     rows, columns = np.mgrid[0:72, 0:96]
     visible = 60 + columns + 40 * ((rows // 12 + columns // 16) % 2) + rng.normal(0, 2, (72, 96))
     infrared = 200 - 2 * rows + 60 * (np.hypot(rows - 30, columns - 50) < 18)
@@ -164,7 +164,7 @@ def test_known_values_on_a_checkerboard() -> None:
     assert scores["SF"] == pytest.approx(100 * np.sqrt(2))
 
 
-def test_colour_images_are_measured_by_their_luma(pair: tuple[UInt8Image, UInt8Image]) -> None:
+def test_color_images_are_measured_by_their_luma(pair: tuple[UInt8Image, UInt8Image]) -> None:
     visible, infrared = pair
     rgb = np.repeat(visible[..., None], 3, axis=2)
     assert evaluate_pair(rgb, infrared, rgb) == evaluate_pair(visible, infrared, visible)

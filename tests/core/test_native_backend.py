@@ -1,4 +1,4 @@
-"""The native backend: within one grey level of the reference, whatever the model and the arrays."""
+"""The native backend: within one gray level of the reference, whatever the model and the arrays."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def random_model(
 def smooth_pair(height: int, width: int, seed: int = 0) -> tuple[UInt8Array, UInt8Array]:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
-    grey = 128 + 90 * np.sin(x / 17 + y / 23) + rng.normal(0, 12, (height, width))
-    visible = grey[..., None] + rng.normal(0, 6, (height, width, 3)) + (10, -5, 20)
+    gray = 128 + 90 * np.sin(x / 17 + y / 23) + rng.normal(0, 12, (height, width))
+    visible = gray[..., None] + rng.normal(0, 6, (height, width, 3)) + (10, -5, 20)
     infrared = 128 + 140 * np.cos(x / 31 - y / 19) + rng.normal(0, 5, (height, width))
     return tuple(np.clip(a, 0, 255).astype(np.uint8) for a in (visible, infrared))  # type: ignore[return-value]
 
@@ -113,7 +113,7 @@ MODELS = {
     "full resolution": random_model(4, pool=1, unshuffle=1, widths=(4,)),
     "odd stride": random_model(5, (9, 17, 6, 3), pool=3, unshuffle=1, widths=(7, 5), skip=False),
     "stride 16": random_model(6, pool=16, unshuffle=1, widths=(8, 8, 8)),
-    "colour encoder": random_model(7, inputs="rgb_infrared", widths=(8, 8, 8, 8)),
+    "color encoder": random_model(7, inputs="rgb_infrared", widths=(8, 8, 8, 8)),
     "two blocks with skip": random_model(8, widths=(8,), slope=0.0),
     "steep slope": random_model(9, slope=-0.5, input_scale=1 / 64),
     "published gradient": random_model(10, gradient=GradientSpec(norm="l2", border="zero")),
@@ -149,7 +149,7 @@ def model() -> FusionModel:
 
 
 @pytest.mark.parametrize("name", [*MODELS, *FLOAT_MODELS])
-def test_agrees_with_the_reference_within_one_grey_level(name: str) -> None:
+def test_agrees_with_the_reference_within_one_gray_level(name: str) -> None:
     model = {**MODELS, **FLOAT_MODELS}[name]
     reference = ReferenceBackend(model)
     backends = [NativeBackend(model, 2, instructions) for instructions in SETS]

@@ -52,7 +52,7 @@ def test_a_contested_infrared_item_goes_to_the_nearer_visible_one():
     assert subject.unpaired_visible == 2
 
 
-def test_jitter_does_not_make_a_pair_steal_its_neighbours_partner():
+def test_jitter_does_not_make_a_pair_steal_its_neighbors_partner():
     assert run(pairer(30), [0, 33], [20, 40]) == [(0, 20), (33, 40)]
 
 

@@ -111,8 +111,8 @@ def test_strength_scales_the_infrared_contribution_at_run_time() -> None:
 
 
 def test_pixels_beyond_the_infrared_view_stay_visible_with_a_soft_edge() -> None:
-    centred = Homography(((0.5, 0, 20), (0, 0.5, 16), (0, 0, 1)))
-    fused = pipeline(registration=RegistrationConfig(centred, soft_edge=8)).process(VISIBLE, WARM)
+    centered = Homography(((0.5, 0, 20), (0, 0.5, 16), (0, 0, 1)))
+    fused = pipeline(registration=RegistrationConfig(centered, soft_edge=8)).process(VISIBLE, WARM)
     assert (fused[:10] == 50).all()
     assert fused[32, 40, 0] >= 199
     row = fused[32, :, 0].astype(int)
@@ -265,7 +265,7 @@ def textured_pair() -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(texture[..., None], 3, 2), warm
 
 
-def block_centre(fused: np.ndarray) -> float:
+def block_center(fused: np.ndarray) -> float:
     return float(np.flatnonzero(fused[32, :, 0] > 230).mean())
 
 
@@ -275,7 +275,7 @@ def test_a_held_frame_can_follow_the_motion_of_the_visible_image() -> None:
     def peak(mode: str) -> float:
         rig = pipeline(held=mode)
         rig.process(before, warm, visible_time=0.0, infrared_time=0.0)
-        return block_centre(rig.process(np.roll(before, 5, axis=1), None, visible_time=0.1))
+        return block_center(rig.process(np.roll(before, 5, axis=1), None, visible_time=0.1))
 
     assert peak("hold") == pytest.approx(39.5, abs=1)
     assert peak("warp") == pytest.approx(44.5, abs=1)
@@ -286,9 +286,9 @@ def test_a_held_frame_moves_from_the_visible_image_nearest_to_it_in_time() -> No
     image, warm = textured_pair()
     rig = pipeline(held="warp")
     rig.process(np.roll(image, -4, axis=1), warm, visible_time=0.0, infrared_time=0.04)
-    assert block_centre(rig.process(image, None, visible_time=0.04)) == pytest.approx(39.5, abs=1)
+    assert block_center(rig.process(image, None, visible_time=0.04)) == pytest.approx(39.5, abs=1)
     late = rig.process(np.roll(image, 4, axis=1), None, visible_time=0.08)
-    assert block_centre(late) == pytest.approx(43.5, abs=1)
+    assert block_center(late) == pytest.approx(43.5, abs=1)
 
 
 def test_the_picture_of_a_camera_whose_shutter_is_closed_moves_along() -> None:
@@ -297,7 +297,7 @@ def test_the_picture_of_a_camera_whose_shutter_is_closed_moves_along() -> None:
     for number in range(6):
         moved = np.roll(image, number, axis=1)
         shown = rig.process(moved, warm, visible_time=number / 30, infrared_time=number / 30)
-    assert block_centre(shown) == pytest.approx(39.5 + 5, abs=1)
+    assert block_center(shown) == pytest.approx(39.5 + 5, abs=1)
 
 
 @pytest.mark.parametrize("size", [(120, 1280), (24, 96), (17, 90), (640, 17)])

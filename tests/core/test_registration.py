@@ -128,8 +128,8 @@ def test_a_camera_that_looks_aside_of_a_wide_one_is_seen(yaw: float) -> None:
     matrix = intrinsics(110) @ turn @ np.linalg.inv(intrinsics(40))
     warp = Registration(RegistrationConfig(Homography.from_array(matrix))).warp(size, size)
     seen = warp.coverage > 0
-    centre = matrix @ [159.5, 119.5, 1]
-    x, y = np.rint(centre[:2] / centre[2]).astype(int)
+    center = matrix @ [159.5, 119.5, 1]
+    x, y = np.rint(center[:2] / center[2]).astype(int)
     assert seen[y, x]
     assert 0.1 < seen.mean() < 0.6
 
@@ -143,7 +143,7 @@ def test_a_registration_follows_images_of_another_size() -> None:
     matrix = Homography(((2.0, 0, 5), (0, 2.0, 9), (0, 0, 1)), (320, 256), (640, 512))
     halved = matrix.between((160, 128), (320, 256))
     corner = halved @ [0, 0, 1]
-    # The centre of the first pixel of the small image is at (0.5, 0.5) in the large one.
+    # The center of the first pixel of the small image is at (0.5, 0.5) in the large one.
     assert corner[:2] == pytest.approx([(2 * 0.5 + 5) / 2 - 0.25, (2 * 0.5 + 9) / 2 - 0.25])
     with pytest.raises(InputError, match="another shape"):
         matrix.between((320, 200), (640, 512))

@@ -20,7 +20,7 @@ RATE = 30
 SCENES = DarkScenes(np.zeros((1, 2, 2, 2, 2), np.float32), (20.0, 200.0))
 
 
-def grey(level: int) -> np.ndarray:
+def gray(level: int) -> np.ndarray:
     return np.full((48, 64, 3), level, np.uint8)
 
 
@@ -28,20 +28,20 @@ def settled(level: int, seconds: float = 2.0) -> SlowAmbient:
     """What has followed a scene of one level for ten seconds, until time 0."""
     slow = SlowAmbient(SCENES, seconds)
     for time in np.arange(-10 * RATE, 1) / RATE:
-        slow.follow(grey(level), time)
+        slow.follow(gray(level), time)
     return slow
 
 
 def test_a_stream_begins_with_its_first_frames_level() -> None:
     slow = SlowAmbient(SCENES, 2.0)
-    assert slow.follow(grey(80), 5.0) == pytest.approx(ambient(grey(80)))
+    assert slow.follow(gray(80), 5.0) == pytest.approx(ambient(gray(80)))
 
 
 @pytest.mark.parametrize("rate", [5, 30])
 def test_a_lasting_change_is_followed_by_the_clock_whatever_the_rate(rate: int) -> None:
     slow = settled(100)
-    levels = [slow.follow(grey(50), (i + 1) / rate) for i in range(10 * rate)]
-    before, after = ambient(grey(100)), ambient(grey(50))
+    levels = [slow.follow(gray(50), (i + 1) / rate) for i in range(10 * rate)]
+    before, after = ambient(gray(100)), ambient(gray(50))
     expected = after + (before - after) * np.exp(-1)
     assert levels[2 * rate - 1] == pytest.approx(expected, rel=1e-6)
     assert levels[-1] == pytest.approx(after, abs=0.5)
@@ -50,41 +50,41 @@ def test_a_lasting_change_is_followed_by_the_clock_whatever_the_rate(rate: int) 
 
 def test_light_that_makes_no_difference_to_the_model_is_not_followed() -> None:
     slow = settled(255)
-    assert slow.follow(grey(100), 1 / RATE) < 200
-    assert settled(0).follow(grey(100), 1 / RATE) > 20
+    assert slow.follow(gray(100), 1 / RATE) < 200
+    assert settled(0).follow(gray(100), 1 / RATE) > 20
 
 
 @pytest.mark.parametrize("first", [0, 255])
 def test_a_first_frame_unlike_the_others_does_not_count(first: int) -> None:
     slow = SlowAmbient(SCENES, 2.0)
-    slow.follow(grey(first), 0.0)
+    slow.follow(gray(first), 0.0)
     for frame in range(1, 5):
-        assert slow.follow(grey(80), frame / RATE) == pytest.approx(ambient(grey(80)))
+        assert slow.follow(gray(80), frame / RATE) == pytest.approx(ambient(gray(80)))
 
 
 def test_after_a_pause_a_stream_begins_anew() -> None:
     slow = settled(100)
-    assert slow.follow(grey(50), 2.1) == pytest.approx(ambient(grey(50)))
-    assert slow.follow(grey(70), 2.2) == pytest.approx(ambient(grey(70)))
+    assert slow.follow(gray(50), 2.1) == pytest.approx(ambient(gray(50)))
+    assert slow.follow(gray(70), 2.2) == pytest.approx(ambient(gray(70)))
 
 
 def test_frames_out_of_order_do_no_harm() -> None:
     slow, straight = settled(100), settled(100)
-    level = slow.follow(grey(50), 0.2)
-    assert slow.follow(grey(0), 0.1) == level
-    straight.follow(grey(50), 0.2)
-    assert slow.follow(grey(50), 0.3) == straight.follow(grey(50), 0.3)
+    level = slow.follow(gray(50), 0.2)
+    assert slow.follow(gray(0), 0.1) == level
+    straight.follow(gray(50), 0.2)
+    assert slow.follow(gray(50), 0.3) == straight.follow(gray(50), 0.3)
 
 
 def test_after_a_reset_the_next_frame_counts_alone() -> None:
     slow = settled(100)
     slow.reset()
-    assert slow.follow(grey(50), 0.1) == pytest.approx(ambient(grey(50)))
+    assert slow.follow(gray(50), 0.1) == pytest.approx(ambient(gray(50)))
 
 
 def test_without_times_or_seconds_every_frame_has_its_own_level() -> None:
-    assert settled(100).follow(grey(80), None) is None
-    assert SlowAmbient(SCENES, 0.0).follow(grey(80), 0.0) is None
+    assert settled(100).follow(gray(80), None) is None
+    assert SlowAmbient(SCENES, 0.0).follow(gray(80), 0.0) is None
 
 
 @pytest.fixture(scope="module")

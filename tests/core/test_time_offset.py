@@ -38,8 +38,8 @@ def estimate(
     estimator = ClockOffsetEstimator()
     for index in range(int(LENGTH * 30)):
         time = index / 30
-        grey = frame(time if moving else 0.0, index, False)
-        estimator.add_visible(np.repeat(grey[..., None], 3, axis=2), time)
+        gray = frame(time if moving else 0.0, index, False)
+        estimator.add_visible(np.repeat(gray[..., None], 3, axis=2), time)
     for index in range(int(LENGTH * infrared_rate)):
         time = index / infrared_rate
         seen = frame(time if moving else 0.0, index, True)

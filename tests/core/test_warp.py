@@ -1,4 +1,4 @@
-"""Normalisation and registration in one pass: the pixels that two passes give."""
+"""Normalization and registration in one pass: the pixels that two passes give."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.infrared.gray_range import GreyRange
+from lut_fuse_core.infrared.gray_range import GrayRange
 from lut_fuse_core.infrared.tone import linear_table, tone_table
 from lut_fuse_core.native import bindings
 from lut_fuse_core.native.bindings import instruction_sets, load_library
@@ -60,13 +60,13 @@ def warp(infrared_size: tuple[int, int], visible_size: tuple[int, int], turn: fl
     return registration.warp(infrared_size, visible_size)
 
 
-def interpolated(grey: np.ndarray, remap: Remap) -> np.ndarray:
+def interpolated(gray: np.ndarray, remap: Remap) -> np.ndarray:
     """What the fixed-point maps say, in floating point, before rounding."""
-    height, width = grey.shape
+    height, width = gray.shape
     rows = np.stack([remap.offsets[..., 1], remap.offsets[..., 1] + 1]).clip(0, height - 1)
     columns = np.stack([remap.offsets[..., 0], remap.offsets[..., 0] + 1]).clip(0, width - 1)
     across, down = (remap.fractions & 31) / 32, (remap.fractions >> 5) / 32
-    corners = grey[rows[:, None], columns[None]].astype(np.float64)
+    corners = gray[rows[:, None], columns[None]].astype(np.float64)
     upper, lower = corners[:, 0] * (1 - across) + corners[:, 1] * across
     return upper * (1 - down) + lower * down
 
@@ -78,7 +78,7 @@ def interpolated(grey: np.ndarray, remap: Remap) -> np.ndarray:
 def test_one_pass_gives_what_two_passes_give(way, dtype, sizes, turn) -> None:
     plan, raw = warp(*sizes, turn), raw_frame(sizes[0], dtype)
     top = np.iinfo(dtype).max
-    levels = tone_table(GreyRange(0.2 * top, 0.7 * top), top + 1)
+    levels = tone_table(GrayRange(0.2 * top, 0.7 * top), top + 1)
     out = np.full(sizes[1][::-1], 77, np.uint8)
     WAYS[way](plan, raw, levels, out)
     np.testing.assert_array_equal(out, np.floor(interpolated(levels[raw], plan.remap) + 0.5))
@@ -89,7 +89,7 @@ def test_one_pass_gives_what_two_passes_give(way, dtype, sizes, turn) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_without_registration_only_the_levels_change(way) -> None:
     raw = raw_frame((65, 47), np.uint16)
-    levels = 255 - linear_table(GreyRange(1000, 60000), 65536)
+    levels = 255 - linear_table(GrayRange(1000, 60000), 65536)
     out = np.zeros(raw.shape, np.uint8)
     WAYS[way](Warp((65, 47), (65, 47)), raw, levels, out)
     np.testing.assert_array_equal(out, levels[raw])
@@ -98,7 +98,7 @@ def test_without_registration_only_the_levels_change(way) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_rows_of_the_raw_image_may_lie_anywhere(way) -> None:
     whole = raw_frame((128, 102), np.uint16)
-    levels = linear_table(GreyRange(1000, 60000), 65536)
+    levels = linear_table(GrayRange(1000, 60000), 65536)
     plan = warp((64, 51), (80, 60))
     for raw in (whole[:51, :64], whole[::-2, :64], whole[::2, ::2], whole[::2, ::-2]):
         out, plain = np.zeros((2, 60, 80), np.uint8)
@@ -122,7 +122,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
     if len(WAYS) == 1:
         pytest.skip("the native library was not built")
     plan, raw = warp((640, 512), (1280, 720)), raw_frame((640, 512), np.uint16)
-    levels = linear_table(GreyRange(1000, 60000), 65536)
+    levels = linear_table(GrayRange(1000, 60000), 65536)
     found = []
     for threads in (1, 2, 7):
         out = np.zeros((720, 1280), np.uint8)
@@ -131,9 +131,9 @@ def test_the_number_of_threads_changes_nothing() -> None:
     assert all(np.array_equal(found[0], each) for each in found)
 
 
-def test_images_that_are_only_resized_are_normalised_first() -> None:
+def test_images_that_are_only_resized_are_normalized_first() -> None:
     raw = raw_frame((40, 30), np.uint16)
-    levels = linear_table(GreyRange(0, 65535), 65536)
+    levels = linear_table(GrayRange(0, 65535), 65536)
     plan, out = Warp((80, 60), (40, 30)), np.zeros((60, 80), np.uint8)
     plan.sample(raw, levels, out)
     np.testing.assert_array_equal(out, plan(levels[raw]))

@@ -1,5 +1,5 @@
 """The figures of docs/evaluation.md on a dark vehicle: a fifth of each visible picture is covered
-by dark grey, and the rest of the fused picture should stay as it was. First where each picture is
+by dark gray, and the rest of the fused picture should stay as it was. First where each picture is
 fused alone, then in a stream, a thirtieth of a second after the vehicle has come, and a second.
 
 python tests/experiments/dark_vehicle.py RoadScene/test default published.safetensors
@@ -20,7 +20,7 @@ from lut_fuse_core.pipeline.pipeline import FusionPipeline
 
 SHARE = 0.2
 PAINT = 22
-"""Grey levels of the vehicle."""
+"""Gray levels of the vehicle."""
 REACH = 24
 """Pixels beside it that an encoder may still look at."""
 AFTER = {0: "alone", 1 / 30: "in a stream at once", 1: "in a stream after a second"}
@@ -43,7 +43,7 @@ def pipelines(model: str) -> list[FusionPipeline]:
 
 
 def changes(rigs: list[FusionPipeline], pair: Pair, rng: np.random.Generator) -> list[float]:
-    """Of the fused luma, in grey levels, away from the vehicle; one of `AFTER` each."""
+    """Of the fused luma, in gray levels, away from the vehicle; one of `AFTER` each."""
     height, width = pair.infrared.shape
     down, across = (int(side * SHARE**0.5) for side in (height, width))
     top, left = rng.integers(0, height - down), rng.integers(0, width - across)
@@ -81,5 +81,5 @@ if __name__ == "__main__":
             for how, values in zip(AFTER.values(), np.transpose(found), strict=True):
                 print(
                     f"{model}, {light}, {how}: {len(values)} pairs, mean {values.mean():.2f}, "
-                    f"largest {values.max():.2f} grey levels"
+                    f"largest {values.max():.2f} gray levels"
                 )

@@ -20,7 +20,7 @@ from lut_fuse_core import load_model
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.evaluation.evaluate import file_normalizer, load_pair
-from lut_fuse_core.evaluation.metrics import METRIC_NAMES, PairEvaluator, grey_levels
+from lut_fuse_core.evaluation.metrics import METRIC_NAMES, PairEvaluator, gray_levels
 from lut_fuse_core.io.dataset import find_dataset
 from lut_fuse_core.model import context, features, lattice
 from lut_fuse_core.model.fusion_model import FusionModel
@@ -49,8 +49,8 @@ class Int8Model:
         halves = served.astype(np.float16).astype(np.float32)
         model = replace(model, lattice=halves, dark=None)
         fused = lattice.look_up(model, luma, infrared.astype(np.float32), edges, scene, (0, 0.0))
-        coloured = features.replace_luma(visible, luma, fused)
-        return np.clip(np.rint(coloured), 0, 255).astype(np.uint8)
+        colored = features.replace_luma(visible, luma, fused)
+        return np.clip(np.rint(colored), 0, 255).astype(np.uint8)
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def main() -> None:
         visible, infrared = load_pair(files, normalizer)
         images = [method.fuse(visible, infrared) for method in (reference, int8)]
         evaluator = PairEvaluator(visible, infrared)
-        found = [evaluator.evaluate(grey_levels(image)) for image in images]
+        found = [evaluator.evaluate(gray_levels(image)) for image in images]
         scores.append([[each[name] for name in METRIC_NAMES] for each in found])
         difference = np.abs(images[0].astype(int) - images[1])
         shares.append([float(np.mean(difference <= level)) for level in LEVELS])
@@ -80,7 +80,7 @@ def main() -> None:
     for row in zip(METRIC_NAMES, exact, rounded, rounded / exact - 1, strict=True):
         print("| {} | {:.4f} | {:.4f} | {:+.3%} |".format(*row))
     for level, mean, worst in zip(LEVELS, *(f(shares, 0) for f in (np.mean, np.min)), strict=True):
-        print(f"values within {level} grey levels: {mean:.3%}, of the worst pair {worst:.3%}")
+        print(f"values within {level} gray levels: {mean:.3%}, of the worst pair {worst:.3%}")
     print(f"largest difference: {largest}")
 
 

@@ -28,10 +28,10 @@ GAP = 4
 
 
 def strip(*images: np.ndarray) -> np.ndarray:
-    """Images side by side, grey ones as RGB."""
-    coloured = [np.repeat(i[..., None], 3, axis=2) if i.ndim == 2 else i for i in images]
-    gap = np.full((coloured[0].shape[0], GAP, 3), 255, np.uint8)
-    parts = [part for image in coloured for part in (image, gap)]
+    """Images side by side, gray ones as RGB."""
+    colored = [np.repeat(i[..., None], 3, axis=2) if i.ndim == 2 else i for i in images]
+    gap = np.full((colored[0].shape[0], GAP, 3), 255, np.uint8)
+    parts = [part for image in colored for part in (image, gap)]
     return np.concatenate(parts[:-1], axis=1)
 
 
@@ -64,22 +64,22 @@ def hot_object(folder: Path) -> None:
         if 45 <= index < 195:
             raw = raw + 3000 * blob
         for name, method in methods.items():
-            grey = method(np.rint(raw))
-            levels[name].append(float(grey[free].mean()))
+            gray = method(np.rint(raw))
+            levels[name].append(float(gray[free].mean()))
             if index in (30, 180):
-                shown[f"{name} {index}"] = grey
+                shown[f"{name} {index}"] = gray
     figure, axes = plt.subplots(figsize=(7, 3.2))
     axes.axvspan(1.5, 6.5, color="0.9", label="hot object in view")
     for name, values in levels.items():
         axes.plot(np.arange(len(values)) / 30, values, label=name)
-    axes.set(xlabel="seconds", ylabel="mean grey level of all other pixels", ylim=(0, 255))
+    axes.set(xlabel="seconds", ylabel="mean gray level of all other pixels", ylim=(0, 255))
     axes.legend(frameon=False, fontsize=8, loc="upper right")
     figure.tight_layout()
     figure.savefig(folder / "hot-object.png", dpi=110)
     pictures = [shown[f"{name} {i}"] for i in (30, 180) for name in list(methods)[1:]]
     write_image(folder / "hot-object-frames.png", strip(*pictures[:1], *pictures[2:]))
     for name, values in levels.items():
-        print(f"{name}: others change by {max(values) - min(values):.1f} grey levels at most")
+        print(f"{name}: others change by {max(values) - min(values):.1f} gray levels at most")
 
 
 def stretched(raw: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -100,9 +100,9 @@ def conditions(folder: Path) -> None:
         ("glare", overexposed, day),
     ):
         pipeline = FusionPipeline()
-        grey = InfraredNormalizer()(frame.infrared).copy()
+        gray = InfraredNormalizer()(frame.infrared).copy()
         fused = pipeline.process(visible, frame.infrared)
-        write_image(folder / f"{name}.png", half(strip(visible, grey, fused)))
+        write_image(folder / f"{name}.png", half(strip(visible, gray, fused)))
     strengths(folder, night)
 
 

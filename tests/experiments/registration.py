@@ -99,12 +99,12 @@ def disturbance(severity: float, rng: np.random.Generator) -> np.ndarray:
     angle = np.deg2rad(5) * severity * rng.choice([-1, 1])
     scale = 1.25 ** (severity * rng.choice([-1, 1]))
     direction = rng.uniform(0, 2 * np.pi)
-    centre = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1.0]])
+    center = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1.0]])
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     shift = 40 * severity * np.array([np.cos(direction), np.sin(direction)])
     tilt = 6e-5 * severity * rng.choice([-1, 1], 2)
     core = np.array([[cosine, -sine, shift[0]], [sine, cosine, shift[1]], [tilt[0], tilt[1], 1.0]])
-    return np.linalg.inv(centre) @ core @ centre
+    return np.linalg.inv(center) @ core @ center
 
 
 def disturbed(pairs: list[Pair], matrix: np.ndarray) -> list[Pair]:
@@ -199,7 +199,7 @@ def plot_severity(rows: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def summarise_unaligned(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def summarize_unaligned(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The figures that matter, over all pairs and over the accepted ones."""
     accepted = [row for row in rows if row["accepted"]]
     errors = np.array([row["corner_error"] for row in accepted])
@@ -226,7 +226,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.experiment == "unaligned":
         rows = unaligned(options.data)
-        print(json.dumps(summarise_unaligned(rows), indent=2))
+        print(json.dumps(summarize_unaligned(rows), indent=2))
     else:
         rows = severity_curves(options.data)
         plot_severity(rows, options.output / "registration-severity.png")

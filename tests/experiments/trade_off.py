@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
-from lut_fuse_training.data.pairs import Pair, in_validation, load_pair, to_grey, training_part
+from lut_fuse_training.data.pairs import Pair, in_validation, load_pair, to_gray, training_part
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.evaluation.metrics import PairEvaluator
@@ -77,7 +77,7 @@ def streets() -> list[Pair]:
     pairs = []
     for seed in range(1, STREETS + 1):
         frame = StreetScene(SceneConfig(seed=seed)).frame(LATER * (seed % 2))
-        pairs.append(Pair(f"street {seed}", frame.visible, to_grey(frame.infrared)))
+        pairs.append(Pair(f"street {seed}", frame.visible, to_gray(frame.infrared)))
     return pairs
 
 

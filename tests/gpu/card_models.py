@@ -12,7 +12,7 @@ import bare_machine  # noqa: F401
 import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
-from lut_fuse_core.infrared.gray_range import GreyRange
+from lut_fuse_core.infrared.gray_range import GrayRange
 from lut_fuse_core.infrared.tone import tone_table
 from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock, EncoderInput
@@ -75,7 +75,7 @@ def models() -> dict[str, FusionModel]:
     others = {
         "width 8": smooth_model((8, 8, 8, 8), unshuffle=2),
         "width 16": smooth_model((16, 16, 16, 16), unshuffle=2, pool=2),
-        "colour, no skip": smooth_model(
+        "color, no skip": smooth_model(
             (7, 5, 9),
             pool=3,
             inputs="rgb_infrared",
@@ -103,8 +103,8 @@ def smooth_pair(height: int, width: int, seed: int = 0) -> tuple[UInt8Array, UIn
     """Waves with a little noise: as coherent as pictures."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
-    grey = 128 + 90 * np.sin(x / 37 + y / 53) + rng.normal(0, 6, (height, width))
-    visible = np.clip(grey[..., None] + rng.normal(0, 20, 3), 0, 255).astype(np.uint8)
+    gray = 128 + 90 * np.sin(x / 37 + y / 53) + rng.normal(0, 6, (height, width))
+    visible = np.clip(gray[..., None] + rng.normal(0, 20, 3), 0, 255).astype(np.uint8)
     infrared = np.clip(128 + 140 * np.cos(x / 61 - y / 39), 0, 255).astype(np.uint8)
     return visible, infrared
 
@@ -118,7 +118,7 @@ def raw_frame(
     rng = np.random.default_rng(seed)
     top = np.iinfo(kind).max
     raw = rng.integers(0, top + 1, (512, 640)).astype(kind)
-    levels = tone_table(GreyRange(0.1 * top, 0.8 * top), top + 1)
+    levels = tone_table(GrayRange(0.1 * top, 0.8 * top), top + 1)
     turn = np.exp(1j * np.deg2rad(3)) / (0.95 * min(width / 640, height / 512))
     row, column = np.mgrid[:height, :width]
     place = (column + 1j * row) * turn - (9 - 4j)

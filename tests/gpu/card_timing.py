@@ -177,7 +177,7 @@ def _gpu_time(
 def _raw_time(
     device: GpuDevice, fuser: GpuFuser, variant: str, height: int, width: int
 ) -> CardTime:
-    """The same from raw 16-bit infrared of 640x512 that is normalised and registered."""
+    """The same from raw 16-bit infrared of 640x512 that is normalized and registered."""
     held = raw_frame(height, width, np.uint16)
     fuser.hold(*held)
     frame = fuser.frame(height, width)

@@ -159,7 +159,7 @@ def registered_frame(
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("size", [(16, 16), (99, 131), (480, 640), (719, 1279)])
-def test_raw_infrared_is_normalised_and_registered(
+def test_raw_infrared_is_normalized_and_registered(
     default: GpuBackend, kind: type, size: tuple[int, int]
 ) -> None:
     spare_engines(default, size)

@@ -53,7 +53,7 @@ def main() -> int:
             found = lattices(pairs, folder, device, precision, STEPS)
             apart = float(np.abs(found - after).mean() / moved)
             bad += apart > near
-            print(f"{device} {precision}: {apart:.4f} of what was learnt apart ({near} is allowed)")
+            print(f"{device} {precision}: {apart:.4f} of what was learned apart, {near} allowed")
     return int(bad > 0)
 
 

@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_written_is_said_to_the_operator(tmp_path):
     assert "not written" in message
 
 
-def test_neighbouring_frames_are_left_out():
+def test_neighboring_frames_are_left_out():
     calibration = LiveCalibration(2, NormalizationConfig(), Answer(), spacing=60.0)
     for _ in range(5):
         calibration.offer(*flat_pair())
@@ -88,7 +88,7 @@ def test_an_unusable_pair_ends_it_with_a_reason():
     assert isinstance(answer.results[0], InputError)
 
 
-def test_the_estimate_ends_when_it_is_cancelled(monkeypatch):
+def test_the_estimate_ends_when_it_is_canceled(monkeypatch):
     working = threading.Event()
 
     def endless(pairs, progress):
@@ -106,7 +106,7 @@ def test_the_estimate_ends_when_it_is_cancelled(monkeypatch):
     assert not live_calibration.estimating()
 
 
-def test_it_answers_once_even_if_cancelled_twice():
+def test_it_answers_once_even_if_canceled_twice():
     answer = Answer()
     calibration = LiveCalibration(3, NormalizationConfig(), answer)
     calibration.cancel("first")

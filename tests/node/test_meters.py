@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lut_fuse_ros.diagnostics.meters import WINDOW, RateMeter, Statistics, summarise
+from lut_fuse_ros.diagnostics.meters import WINDOW, RateMeter, Statistics, summarize
 
 
 def test_a_rate_is_that_of_the_last_seconds_only():
@@ -31,10 +31,10 @@ def test_silence_counts_from_the_last_event_or_the_start():
 
 
 def test_percentiles_of_known_numbers():
-    summary = summarise([float(value) for value in range(101)])
+    summary = summarize([float(value) for value in range(101)])
     assert (summary.p50, summary.p99) == (50.0, 99.0)
-    assert summarise([3.0]).p99 == 3.0
-    assert math.isnan(summarise([]).p50)
+    assert summarize([3.0]).p99 == 3.0
+    assert math.isnan(summarize([]).p50)
 
 
 def test_statistics_count_and_remember_the_last_error():

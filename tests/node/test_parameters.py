@@ -18,7 +18,7 @@ def test_defaults_are_valid_and_survive_the_way_through_ros_names():
     assert NodeParameters.from_dict(parameters.to_dict()) == parameters
 
 
-def test_the_default_normalisation_is_that_of_the_library():
+def test_the_default_normalization_is_that_of_the_library():
     assert NodeParameters().normalization() == NormalizationConfig()
 
 

@@ -15,7 +15,7 @@ FRAME = 33_333_333
 START = 1_700_000_000_000_000_000
 
 
-def test_a_regular_stream_never_jumps_even_with_neighbours_swapped():
+def test_a_regular_stream_never_jumps_even_with_neighbors_swapped():
     watch = StampWatch()
     stamps = [START + index * FRAME for index in (0, 1, 3, 2, 4, 5)]
     assert not any(watch.jumped(stamp, index / 30) for index, stamp in enumerate(stamps))

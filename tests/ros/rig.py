@@ -55,7 +55,7 @@ def description(*processes: ExecuteProcess, **context: object):
     return launch, context
 
 
-def grey_visible(value: int = 90, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+def gray_visible(value: int = 90, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
     return np.full((height, width, 3), value, np.uint8)
 
 
@@ -169,7 +169,7 @@ class Rig:
         return self.stamp
 
     def send_visible(self, image: Image | None = None, stamp: int | None = None) -> int:
-        return self._send(self.visible, image or image_message(grey_visible(), "rgb8"), stamp)
+        return self._send(self.visible, image or image_message(gray_visible(), "rgb8"), stamp)
 
     def send_infrared(self, image: Image | None = None, stamp: int | None = None) -> int:
         return self._send(self.infrared, image or image_message(half_warm(), "mono8"), stamp)

@@ -12,7 +12,7 @@ from rig import (
     WIDTH,
     NodeTest,
     description,
-    grey_visible,
+    gray_visible,
     half_warm,
     image_message,
     node_process,
@@ -94,39 +94,39 @@ class TestPairs(NodeTest):
 
 
 class TestEncodings(NodeTest):
-    def expect_grey(self, message, tolerance: int = 4) -> None:
-        """The message shows the same grey as rgb8 does, so the same image must come out."""
+    def expect_gray(self, message, tolerance: int = 4) -> None:
+        """The message shows the same gray as rgb8 does, so the same image must come out."""
         expected = pixels_of(self.rig.fuse()).astype(int)
         found = pixels_of(self.rig.fuse(visible=message)).astype(int)
         assert np.abs(found - expected).max() <= tolerance
 
     def test_visible_rgba8_bgra8_bgr8_and_mono8(self):
-        grey = grey_visible()
-        alpha = np.dstack([grey, np.full((HEIGHT, WIDTH), 255, np.uint8)])
+        gray = gray_visible()
+        alpha = np.dstack([gray, np.full((HEIGHT, WIDTH), 255, np.uint8)])
         for pixels, encoding in (
-            (grey, "bgr8"),
+            (gray, "bgr8"),
             (alpha, "rgba8"),
             (alpha, "bgra8"),
-            (grey[..., 0], "mono8"),
+            (gray[..., 0], "mono8"),
         ):
             with self.subTest(encoding):
-                self.expect_grey(image_message(pixels, encoding))
+                self.expect_gray(image_message(pixels, encoding))
 
     def test_visible_mono16_in_both_byte_orders(self):
         pixels = np.full((HEIGHT, WIDTH), 90 << 8, np.uint16)
-        self.expect_grey(image_message(pixels, "mono16"))
-        self.expect_grey(image_message(pixels.byteswap(), "mono16", is_bigendian=1))
+        self.expect_gray(image_message(pixels, "mono16"))
+        self.expect_gray(image_message(pixels.byteswap(), "mono16", is_bigendian=1))
 
     def test_visible_bayer_and_yuv422(self):
         mosaic = np.full((HEIGHT, WIDTH), 90, np.uint8)
         for pattern in ("rggb", "bggr", "gbrg", "grbg"):
             with self.subTest(pattern):
-                self.expect_grey(image_message(mosaic, f"bayer_{pattern}8"))
-        # Limited range: Y of grey 90 is 16 + 90 * 219 / 255.
+                self.expect_gray(image_message(mosaic, f"bayer_{pattern}8"))
+        # Limited range: Y of gray 90 is 16 + 90 * 219 / 255.
         uyvy = np.empty((HEIGHT, WIDTH, 2), np.uint8)
         uyvy[..., 0], uyvy[..., 1] = 128, 93
-        self.expect_grey(image_message(uyvy, "yuv422"))
-        self.expect_grey(image_message(uyvy[..., ::-1], "yuv422_yuy2"))
+        self.expect_gray(image_message(uyvy, "yuv422"))
+        self.expect_gray(image_message(uyvy[..., ::-1], "yuv422_yuy2"))
 
     def test_red_stays_red_in_rgb8_and_bgr8(self):
         red = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -141,7 +141,7 @@ class TestEncodings(NodeTest):
         padded[:, : WIDTH * 3] = 90
         message = image_message(padded, "rgb8", step=WIDTH * 3 + 20)
         message.width = WIDTH
-        self.expect_grey(message)
+        self.expect_gray(message)
 
     def test_infrared_mono16_and_16uc1_in_both_byte_orders(self):
         counts = half_warm(np.uint16)
@@ -161,12 +161,12 @@ class TestEncodings(NodeTest):
 class TestChangesWhileRunning(NodeTest):
     def test_a_camera_that_changes_resolution_goes_on(self):
         self.rig.fuse()
-        larger = image_message(grey_visible(width=128, height=96), "rgb8")
+        larger = image_message(gray_visible(width=128, height=96), "rgb8")
         image = self.rig.fuse(visible=larger)
         assert (image.width, image.height) == (128, 96)
         assert (self.rig.fuse().width, self.rig.fuse().height) == (WIDTH, HEIGHT)
 
-    def test_infrared_that_changes_depth_is_normalised_anew(self):
+    def test_infrared_that_changes_depth_is_normalized_anew(self):
         self.rig.fuse(infrared=image_message(half_warm(np.uint16), "mono16"))
         assert warm_side_is_brighter(self.rig.fuse(infrared=image_message(half_warm(), "mono8")))
         before = self.rig.count("format_changes")

@@ -11,7 +11,7 @@ from rclpy.serialization import serialize_message
 from rig import (
     NodeTest,
     description,
-    grey_visible,
+    gray_visible,
     half_warm,
     header,
     image_message,
@@ -42,7 +42,7 @@ def changed(message: Image, **fields) -> Image:
 
 
 def visible(**fields) -> Image:
-    return changed(image_message(grey_visible(), "rgb8"), **fields)
+    return changed(image_message(gray_visible(), "rgb8"), **fields)
 
 
 def infrared(**fields) -> Image:
@@ -92,7 +92,7 @@ class TestMalformed(NodeTest):
     def test_images_too_small_to_fuse_are_skipped(self):
         self.rig.fuse()
         before = self.rig.count("failed")
-        tiny = image_message(grey_visible(width=4, height=4), "rgb8")
+        tiny = image_message(gray_visible(width=4, height=4), "rgb8")
         self.rig.wait_for_report(
             lambda r: int(r["failed"]) > before,
             "not counted",
@@ -169,7 +169,7 @@ class TestCompressed(NodeTest):
     def test_jpeg_and_16_bit_png_are_fused_and_damaged_ones_skipped(self):
         import cv2
 
-        jpeg = cv2.imencode(".jpg", grey_visible())[1].tobytes()
+        jpeg = cv2.imencode(".jpg", gray_visible())[1].tobytes()
         png = cv2.imencode(".png", half_warm(np.uint16))[1].tobytes()
         image = self.fuse(jpeg, png)
         pixels = np.frombuffer(image.data, np.uint8).reshape(48, 64, 3).astype(int)

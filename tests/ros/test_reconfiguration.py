@@ -34,7 +34,7 @@ class TestReconfiguration(NodeTest):
         assert contrast[0] == 0
         assert 0 < contrast[1] < contrast[2]
 
-    def test_normalisation_changes_with_the_next_frame(self):
+    def test_normalization_changes_with_the_next_frame(self):
         message = image_message(half_warm(np.uint16), "mono16")
         for low, high, bright in ((0.0, 65535.0, False), (0.0, 9000.0, True)):
             self.rig.set("normalization.mode", "range")

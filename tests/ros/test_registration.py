@@ -176,8 +176,8 @@ class TestService(NodeTest):
         width, height = 320, 240
         frame = StreetScene(SceneConfig(width=width, height=height)).frame(0)
         shift = np.float64([[1, 0, 8], [0, 1, 0]])
-        grey = InfraredNormalizer()(frame.infrared)
-        shifted = cv2.warpAffine(grey, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        gray = InfraredNormalizer()(frame.infrared)
+        shifted = cv2.warpAffine(gray, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
         answer = self.calibrate(
             image_message(frame.visible, "rgb8"), image_message(shifted, "mono8")
         )

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
 
-from rig import FRAME, NodeTest, description, grey_visible, image_message, node_process, pixels_of
+from rig import FRAME, NodeTest, description, gray_visible, image_message, node_process, pixels_of
 
 
 @pytest.mark.launch_test
@@ -49,6 +49,6 @@ class TestSlowInfrared(NodeTest):
         self.rig.wait_for_report(lambda r: int(r["visible_only"]) > 0, "not counted")
 
     def test_an_unknown_clock_offset_is_reported_as_unknown(self):
-        self.rig.fuse(visible=image_message(grey_visible(), "rgb8"))
+        self.rig.fuse(visible=image_message(gray_visible(), "rgb8"))
         entry = "infrared clock ahead, estimated (s)"
         assert self.rig.wait_for_report(lambda r: entry in r, "not reported")[entry] == "unknown"

@@ -89,7 +89,7 @@ def test_paths_are_taken_as_they_are(
 def test_an_mm_net_of_another_version_is_refused(
     pairs_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for structure in ({"width": 8}, {"colour": 3}):
+    for structure in ({"width": 8}, {"color": 3}):
         write_tensors({"mm_net": structure, "state": {}}, tmp_path / "mm_net.pt")
         assert main(distil_command(pairs_folder, tmp_path / "mm_net.pt", tmp_path / "run")) == 2
         assert "another version" in capsys.readouterr().err
@@ -109,7 +109,7 @@ def test_pairs_that_cannot_be_used_are_named_by_every_command(
     for command in (
         ["teacher", *data, "--out", str(tmp_path / "t"), "--steps", "1", *TINY, *TINY_NET],
         ["fuse", *data, "--teacher", str(teacher), "--out", str(tmp_path / "f")],
-        ["quantise", *data, "--teacher", str(teacher), "--out", str(model), *tables],
+        ["quantize", *data, "--teacher", str(teacher), "--out", str(model), *tables],
     ):
         capsys.readouterr()
         assert main(command) == 0
@@ -140,8 +140,8 @@ def test_what_is_measured_is_looked_for_before_anything_is_trained(
     assert "give --teacher" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     model = tmp_path / "q.safetensors"
-    quantise = ["quantise", "--teacher", str(teacher), "--data", str(pairs_folder)]
-    assert main([*quantise, "--out", str(model), "--distilled", "nowhere.safetensors"]) == 2
+    quantize = ["quantize", "--teacher", str(teacher), "--data", str(pairs_folder)]
+    assert main([*quantize, "--out", str(model), "--distilled", "nowhere.safetensors"]) == 2
     assert not model.exists()
 
 

@@ -56,7 +56,7 @@ def test_every_value_can_be_overridden() -> None:
     [
         ("data.batch=many", "data.batch.*must be a int"),
         ("student.nodes=9,9", "2 values; it needs 4"),
-        ("student.inputs=grey", "one of rgb_infrared, luma_infrared"),
+        ("student.inputs=gray", "one of rgb_infrared, luma_infrared"),
         ("data.batch", "has no value"),
         ("augment.night=3", "probability"),
         ("data=3", "must hold keys and values"),

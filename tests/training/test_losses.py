@@ -48,9 +48,9 @@ def test_terms_without_weight_are_not_computed() -> None:
     assert terms["mi"].weight == -1.0
 
 
-def test_rounding_gives_grey_levels_and_passes_the_gradient() -> None:
+def test_rounding_gives_gray_levels_and_passes_the_gradient() -> None:
     image = torch.rand(1, 1, 8, 8, requires_grad=True)
-    rounded = losses.round_to_grey(image)
+    rounded = losses.round_to_gray(image)
     torch.testing.assert_close(rounded * 255, (rounded * 255).round())
     rounded.sum().backward()
     torch.testing.assert_close(image.grad, torch.ones_like(image))

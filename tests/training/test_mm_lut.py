@@ -14,13 +14,13 @@ from lut_fuse_core.model.features import luma
 STRUCTURES = {
     "stride 8": MMLutConfig(),
     "full resolution": MMLutConfig(nodes=(9, 7, 3, 4), pool=1, unshuffle=1, width=4, skip=False),
-    "colour input": MMLutConfig(inputs="rgb_infrared", pool=2, unshuffle=2, width=4),
+    "color input": MMLutConfig(inputs="rgb_infrared", pool=2, unshuffle=2, width=4),
     "pool only, magnitude": MMLutConfig(pool=4, unshuffle=1, width=4, gradient_norm="l2"),
     "dark scenes": MMLutConfig(dark=(20.0, 90.0, 200.0)),
 }
 
 
-def randomised(config: MMLutConfig) -> MMLut:
+def randomized(config: MMLutConfig) -> MMLut:
     torch.manual_seed(0)
     module = MMLut(config)
     for lattice in module.lattices:
@@ -32,7 +32,7 @@ def randomised(config: MMLutConfig) -> MMLut:
 def test_it_equals_the_reference_on_odd_sizes(
     config: MMLutConfig, rng: np.random.Generator
 ) -> None:
-    module = randomised(config)
+    module = randomized(config)
     for brightest in (256, 128, 30):
         visible = rng.integers(0, brightest, (37, 43, 3), np.uint8)
         infrared = rng.integers(0, 256, (37, 43), np.uint8)
@@ -46,7 +46,7 @@ def test_it_equals_the_reference_on_odd_sizes(
 
 
 def test_crops_are_fused_as_parts_of_the_scene_they_are_cut_from() -> None:
-    module = randomised(MMLutConfig(dark=(20.0, 90.0, 110.0)))
+    module = randomized(MMLutConfig(dark=(20.0, 90.0, 110.0)))
     images = torch.rand(1, 4, 48, 48).expand(5, -1, -1, -1)
     ambient = torch.tensor([10.0, 55.0, 90.0, 105.0, 120.0]) / 255
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_crops_are_fused_as_parts_of_the_scene_they_are_cut_from() -> None:
 
 
 def test_the_slope_is_what_the_ambient_level_alone_changes() -> None:
-    module = randomised(MMLutConfig(dark=(20.0, 90.0, 110.0)))
+    module = randomized(MMLutConfig(dark=(20.0, 90.0, 110.0)))
     images = torch.rand(1, 4, 48, 48).expand(4, -1, -1, -1)
     ambient = torch.tensor([10.0, 50.0, 100.0, 120.0]) / 255
     with torch.no_grad():
@@ -70,11 +70,11 @@ def test_the_slope_is_what_the_ambient_level_alone_changes() -> None:
 
 
 def test_the_lattice_of_dark_scenes_can_begin_as_a_rule() -> None:
-    module = randomised(MMLutConfig(nodes=(52, 52, 2, 2), dark=(20.0, 50.0, 90.0)))
+    module = randomized(MMLutConfig(nodes=(52, 52, 2, 2), dark=(20.0, 50.0, 90.0)))
     module.begin_dark(0.2)
     rule = module.to_model({}).dark
     assert rule is not None
-    levels = np.rint(rule.lattices[0, ..., 0, 1] * 255)  # nodes are 5 grey levels apart
+    levels = np.rint(rule.lattices[0, ..., 0, 1] * 255)  # nodes are 5 gray levels apart
     assert levels[200 // 5, 100 // 5] == 200  # luma is brighter
     assert levels[25 // 5, 130 // 5] == 130  # a road at night: infrared
     assert levels[75 // 5, 130 // 5] == 140  # and its markings
@@ -84,24 +84,24 @@ def test_the_lattice_of_dark_scenes_can_begin_as_a_rule() -> None:
 
 def test_a_student_goes_on_from_a_model_that_knew_no_dark_scenes_but_not_the_other_way() -> None:
     plain, dark = MMLutConfig(), MMLutConfig(dark=(20.0, 90.0))
-    before = randomised(plain).to_model({}, levels=None)
+    before = randomized(plain).to_model({}, levels=None)
     module = MMLut(dark)
     module.take(before)
     for lattice in module.lattices:
         np.testing.assert_array_equal(lattice.detach(), before.lattice)
     again = MMLut(dark)
-    again.take(randomised(dark).to_model({}, levels=None))
+    again.take(randomized(dark).to_model({}, levels=None))
     assert not torch.equal(*again.lattices)
     for levels in ((90.0, 20.0), (20.0,), ()):
         with pytest.raises(InputError, match="that increase"):
             MMLutConfig(dark=levels)
     for other in (plain, MMLutConfig(dark=(30.0, 90.0)), MMLutConfig(dark=(20.0, 80.0))):
         with pytest.raises(InputError, match="must reach from the first of these to the last"):
-            MMLut(other).take(randomised(dark).to_model({}))
+            MMLut(other).take(randomized(dark).to_model({}))
 
 
 def test_a_student_of_more_lattices_gets_what_serves_at_their_levels() -> None:
-    before = randomised(MMLutConfig(dark=(20.0, 90.0))).to_model({}, levels=None)
+    before = randomized(MMLutConfig(dark=(20.0, 90.0))).to_model({}, levels=None)
     module = MMLut(MMLutConfig(dark=(20.0, 55.0, 90.0)))
     module.take(before)
     dark, twilight, bright = (lattice.detach() for lattice in module.lattices)
@@ -117,7 +117,7 @@ def test_a_student_of_more_lattices_gets_what_serves_at_their_levels() -> None:
 
 
 def test_every_weight_gets_a_gradient(rng: np.random.Generator) -> None:
-    module = randomised(MMLutConfig(dark=(20.0, 60.0, 90.0)))
+    module = randomized(MMLutConfig(dark=(20.0, 60.0, 90.0)))
     images = torch.rand(2, 4, 48, 48)
     ambient = torch.tensor([40.0, 75.0]) / 255
     module(images[:, :3], images[:, 3:], ambient).square().sum().backward()
@@ -136,7 +136,7 @@ def test_it_starts_monotone_between_mean_and_maximum() -> None:
 
 
 def test_an_exported_lattice_holds_8_bit_values() -> None:
-    module = randomised(MMLutConfig())
+    module = randomized(MMLutConfig())
     module.lattice.data.mul_(1.2)
     lattice = module.to_model({}).lattice
     np.testing.assert_allclose(lattice * 255, np.rint(lattice * 255), atol=1e-3)

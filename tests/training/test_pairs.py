@@ -13,7 +13,7 @@ from lut_fuse_training.data.pairs import (
     crop_pair,
     in_validation,
     read_pairs,
-    to_grey,
+    to_gray,
 )
 
 from lut_fuse_core.errors import InputError
@@ -91,8 +91,8 @@ def test_a_crop_larger_than_the_image_is_continued_by_reflection(rng: np.random.
 
 
 def test_all_images_of_a_pair_are_cut_alike(rng: np.random.Generator) -> None:
-    grey = rng.integers(0, 256, (HEIGHT, WIDTH), np.uint8)
-    pair = Pair("p", np.repeat(grey[..., None], 3, 2), grey, grey)
+    gray = rng.integers(0, 256, (HEIGHT, WIDTH), np.uint8)
+    pair = Pair("p", np.repeat(gray[..., None], 3, 2), gray, gray)
     for _ in range(4):
         crop = crop_pair(pair, 32, rng)
         assert crop.taught is not None
@@ -102,6 +102,6 @@ def test_all_images_of_a_pair_are_cut_alike(rng: np.random.Generator) -> None:
 
 def test_sixteen_bit_infrared_is_stretched(rng: np.random.Generator) -> None:
     counts = rng.integers(7000, 7400, (HEIGHT, WIDTH)).astype(np.uint16)
-    grey = to_grey(counts)
-    assert grey.dtype == np.uint8
-    assert np.ptp(grey) > 150
+    gray = to_gray(counts)
+    assert gray.dtype == np.uint8
+    assert np.ptp(gray) > 150

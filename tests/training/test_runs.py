@@ -86,7 +86,7 @@ def test_export_takes_the_checkpoint_of_an_unfinished_run(
         shutil.copy(distilled / name, run / name)
     assert main(["export", "--run", str(run), "--out", str(tmp_path)]) == 0
     assert load_model(tmp_path / "model.safetensors").provenance["steps"] == 6
-    assert "grey levels" in capsys.readouterr().out
+    assert "gray levels" in capsys.readouterr().out
     assert main(["export", "--run", str(tmp_path / "nothing")]) == 2
     assert main(["export", "--run", str(run), "--share", "0.3"]) == 2
 
@@ -109,19 +109,19 @@ def test_export_can_average_two_stages_of_a_run(
     assert main(["export", "--run", str(second), *blend, "--share", "2"]) == 2
 
 
-def test_quantise_prints_the_papers_table(
+def test_quantize_prints_the_papers_table(
     pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    out = tmp_path / "q" / "quantised.safetensors"
+    out = tmp_path / "q" / "quantized.safetensors"
     command = [
-        "quantise", "--teacher", str(teacher), "--data", str(pairs_folder), "--out", str(out),
+        "quantize", "--teacher", str(teacher), "--data", str(pairs_folder), "--out", str(out),
         "--distilled", str(distilled / "model.safetensors"), "--format", "json", "--quiet",
         "--set", "student.nodes=9,9,3,3",
     ]  # fmt: skip
     assert main(command) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert [row["type"] for row in rows] == ["teacher", "quantised", "distilled"]
+    assert [row["type"] for row in rows] == ["teacher", "quantized", "distilled"]
     assert all(row["SSIM"] > 0 for row in rows)
 
 

@@ -9,7 +9,7 @@ import torch
 from lut_fuse_training.images import luma_of
 from lut_fuse_training.networks.mm_lut import MMLut, MMLutConfig
 from lut_fuse_training.networks.teachers import open_teacher
-from lut_fuse_training.recipes.quantize import quantise
+from lut_fuse_training.recipes.quantize import quantize
 from torch import Tensor, nn
 
 from lut_fuse_core import save_model
@@ -19,12 +19,12 @@ from lut_fuse_core.model.file import model_path
 from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 
 
-class Colourful(nn.Module):
+class Colorful(nn.Module):
     def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
         return torch.maximum(visible, infrared.expand(-1, 3, -1, -1))
 
 
-class Grey(nn.Module):
+class Gray(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Conv2d(2, 1, 1, bias=False)
@@ -63,14 +63,14 @@ def pair() -> tuple[Tensor, Tensor]:
 def test_torchscript_that_takes_and_returns_rgb(
     tmp_path: Path, pair: tuple[Tensor, Tensor]
 ) -> None:
-    network = open_teacher(scripted(Colourful(), tmp_path / "t.pt"), "cpu").network
+    network = open_teacher(scripted(Colorful(), tmp_path / "t.pt"), "cpu").network
     assert network is not None
     expected = luma_of(torch.maximum(pair[0], pair[1].expand(-1, 3, -1, -1)))
     torch.testing.assert_close(network(*pair), expected)
 
 
 def test_torchscript_that_takes_luma(tmp_path: Path, pair: tuple[Tensor, Tensor]) -> None:
-    network = open_teacher(scripted(Grey(), tmp_path / "t.pt"), "cpu").network
+    network = open_teacher(scripted(Gray(), tmp_path / "t.pt"), "cpu").network
     assert network is not None
     torch.testing.assert_close(network(*pair), (luma_of(pair[0]) + pair[1]) / 2)
 
@@ -143,10 +143,10 @@ def test_a_missing_teacher_is_named(tmp_path: Path) -> None:
         open_teacher(tmp_path / "none.onnx", "cpu")
 
 
-def test_quantising_a_rule_of_grey_levels_stores_the_rule(tmp_path: Path) -> None:
-    network = open_teacher(scripted(Grey(), tmp_path / "t.pt"), "cpu").network
+def test_quantizing_a_rule_of_gray_levels_stores_the_rule(tmp_path: Path) -> None:
+    network = open_teacher(scripted(Gray(), tmp_path / "t.pt"), "cpu").network
     assert network is not None
-    model = quantise(network, MMLutConfig(nodes=(5, 5, 3, 3)), {})
+    model = quantize(network, MMLutConfig(nodes=(5, 5, 3, 3)), {})
     ramp = torch.linspace(0, 1, 5).numpy()
     expected = (ramp[:, None] + ramp[None]) / 2
     for gradient in range(3):

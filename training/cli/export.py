@@ -26,7 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=Path,
         metavar="FOLDER",
         help="average with another run, one of the two started from the other: a trade-off "
-        "between what their losses favour",
+        "between what their losses favor",
     )
     parser.add_argument("--share", type=float, help="weight of the blended run (default: 0.5)")
     parser.set_defaults(run=run)
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     share = 0.5 if options.share is None else options.share
     report = export_run(options.folder, out, options.blend, share)
     print(
-        f"{out / MODEL}: luma within {report.luma_difference:.3f} grey levels of the trained "
+        f"{out / MODEL}: luma within {report.luma_difference:.3f} gray levels of the trained "
         f"module, ONNX context within {report.context_difference:.5f}\n"
         "It is without the ranges that int8 needs; 'lut-fuse model ranges' adds them"
     )

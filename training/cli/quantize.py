@@ -1,4 +1,4 @@
-"""`lut-fuse-train quantise`: the unlearned baseline, and the paper's Table 5."""
+"""`lut-fuse-train quantize`: the unlearned baseline, and the paper's Table 5."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..config import read_config
 from ..networks.teachers import open_teacher
 from ..recipes.distil_config import DistilConfig
 from ..recipes.paper_tables import Table, by_model, by_teacher, measure
-from ..recipes.quantize import quantise
+from ..recipes.quantize import quantize
 from ..run.options import device_from
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser(
-        "quantise",
+        "quantize",
         help="sample a teacher into a look-up table without learning (a baseline)",
         description="Write a model whose lattice holds the teacher's answers to made-up patches, "
         "and measure it beside the teacher and, if given, a distilled model.",
@@ -48,16 +48,16 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.teacher} is a folder; only a network can be asked for patches")
     find_dataset(options.data)
     distilled = by_model(options.distilled) if options.distilled else None
-    facts = {"name": "quantised", "teacher": options.teacher.name}
+    facts = {"name": "quantized", "teacher": options.teacher.name}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    save_model(quantise(source.network, config.student, facts, device), options.out)
+    save_model(quantize(source.network, config.student, facts, device), options.out)
     methods = [
         ((options.teacher.stem, "teacher"), by_teacher(source, device)),
-        (("", "quantised"), by_model(options.out)),
+        (("", "quantized"), by_model(options.out)),
     ]
     if distilled is not None:
         methods.append((("", "distilled"), distilled))
     rows = tuple(measure(methods, options.data, options.quiet))
-    title = f"Quantisation and distillation on {options.data.resolve().name}"
+    title = f"Quantization and distillation on {options.data.resolve().name}"
     print(Table(title, ("method", "type"), rows).show(options.format))
     return 0

@@ -174,7 +174,7 @@ def visible_noise(visible: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 
 def infrared_drift(infrared: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Gain 0.6 to 1.3 around mid-grey, and an offset."""
+    """Gain 0.6 to 1.3 around mid-gray, and an offset."""
     gain, offset = np.float32(rng.uniform(0.6, 1.3)), np.float32(rng.uniform(-0.12, 0.12))
     return (infrared - np.float32(0.5)) * gain + np.float32(0.5) + offset
 

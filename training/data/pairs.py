@@ -46,7 +46,7 @@ class DataConfig:
     synthetic_share: share of the batch made of synthetic night scenes.
     synthetic_scenes: how many of them are drawn at the start (about a second each).
     synthetic_warmth: how much warmer their ground may be, beside people and cars, than it is drawn:
-        infrared's grey levels, from 0 to 1, get an exponent between 1 less this and 1.
+        infrared's gray levels, from 0 to 1, get an exponent between 1 less this and 1.
     memory_gb: data sets up to this size are held in memory, larger ones are read at each use.
     workers: threads that make the next batches meanwhile; worth it where a step is short (GPU) or
         pairs are read at each use.
@@ -172,7 +172,7 @@ def training_part(folder: str | Path) -> Dataset:
 
 def load_pair(files: PairFiles, fused: dict[str, Path] | None = None) -> Pair:
     """Read one pair. Raises InputError if an image is damaged, of another size or too small."""
-    visible, infrared = read_visible(files.visible), to_grey(read_infrared(files.infrared))
+    visible, infrared = read_visible(files.visible), to_gray(read_infrared(files.infrared))
     height, width = infrared.shape
     if visible.shape[:2] != infrared.shape:
         raise InputError(
@@ -193,7 +193,7 @@ def load_pair(files: PairFiles, fused: dict[str, Path] | None = None) -> Pair:
     return Pair(files.name, visible, infrared, taught.astype(np.uint8, copy=False))
 
 
-def to_grey(infrared: UInt8Array | npt.NDArray[Any]) -> UInt8Array:
+def to_gray(infrared: UInt8Array | npt.NDArray[Any]) -> UInt8Array:
     """8-bit infrared: as it is, or 16-bit counts stretched as a running pipeline would."""
     if infrared.dtype == np.uint8:
         return infrared

@@ -97,7 +97,7 @@ def visual_information_fidelity(fused: Tensor, source: Tensor) -> Tensor:
 
 
 def entropy(image: Tensor, bins: int = HISTOGRAM_BINS) -> Tensor:
-    """EN: entropy in bits of the soft grey-level histogram, over its maximum (0 to 1)."""
+    """EN: entropy in bits of the soft gray-level histogram, over its maximum (0 to 1)."""
     lower, upper, fraction = _soft_bins(image, bins)
     histogram = _accumulate(lower, 1 - fraction, bins) + _accumulate(upper, fraction, bins)
     return _entropy(histogram) / math.log(bins)

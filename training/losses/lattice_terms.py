@@ -32,7 +32,7 @@ def lattice_terms(
 def steepness_term(
     lattices: Iterable[Tensor], weight: float, steepest: Sequence[float]
 ) -> dict[str, Term]:
-    """Steps between neighbouring nodes beyond ``steepest``, in grey levels, axis by axis; summed.
+    """Steps between neighboring nodes beyond ``steepest``, in gray levels, axis by axis; summed.
 
     Where a lattice is steep, a fixed-point look-up is too far from the exact one, and slower code
     has to serve on CPUs.

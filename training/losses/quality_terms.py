@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..images import round_to_grey
+from ..images import round_to_gray
 from . import differentiable_metrics as metrics
 from .term import Term
 
@@ -70,7 +70,7 @@ class Start:
         """What one measure is to reach on each pair, ``(B,)``."""
 
         def measured(fused: Tensor) -> Tensor:
-            return _measures(round_to_grey(fused), luma, infrared)[name]()
+            return _measures(round_to_gray(fused), luma, infrared)[name]()
 
         with torch.no_grad():
             before = measured(self.fused)
@@ -101,7 +101,7 @@ def quality_terms(
     Rounding passes the gradient straight through. Beyond 0 and 1 a tenth of it leads back.
     """
     inside = fused.clamp(0, 1)
-    measures = _measures(round_to_grey(inside + 0.1 * (fused - inside)), luma, infrared)
+    measures = _measures(round_to_gray(inside + 0.1 * (fused - inside)), luma, infrared)
     terms = {}
     for name, weight in vars(weights).items():
         target: float | None = getattr(targets, name, None)
@@ -114,8 +114,8 @@ def quality_terms(
 
 
 def _measures(fused: Tensor, luma: Tensor, infrared: Tensor) -> dict[str, Callable[[], Tensor]]:
-    """The measures of a fused image in grey levels, by name, one value per image."""
-    f, y, i = fused, round_to_grey(luma), infrared
+    """The measures of a fused image in gray levels, by name, one value per image."""
+    f, y, i = fused, round_to_gray(luma), infrared
     return {
         "mi": lambda: metrics.mutual_information(f, y) + metrics.mutual_information(f, i),
         "en": lambda: metrics.entropy(f) * np.log2(metrics.HISTOGRAM_BINS),

@@ -32,5 +32,5 @@ Terms = Mapping[str, Term]
 
 
 def total(terms: Terms) -> Tensor:
-    """The loss that is minimised."""
+    """The loss that is minimized."""
     return torch.stack([term.contribution for term in terms.values()]).sum()

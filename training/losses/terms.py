@@ -21,7 +21,7 @@ DISTILLATION_SSIM = (0.01**2, 0.03**2)
 """SSIM's constants for images from 0 to 1: flat regions, where only noise differs, count little."""
 
 NOISE_RANGE = (0.004, 0.015)
-"""Standard deviation of the sensor noise that the stability term adds: 1 to 4 grey levels."""
+"""Standard deviation of the sensor noise that the stability term adds: 1 to 4 gray levels."""
 
 
 MARKING_FLOOR = 8 / 255
@@ -42,7 +42,7 @@ def fusion_terms(
 ) -> dict[str, Term]:
     """The Text-IF family: brightest intensity, strongest gradient, structure of both (paper, 3.4).
 
-    Colour needs no term: chroma is the visible image's by construction.
+    Color needs no term: chroma is the visible image's by construction.
     """
     strongest = torch.maximum(_strength(luma), _strength(infrared))
     structure = metrics.ssim(fused, luma, DISTILLATION_SSIM) + metrics.ssim(

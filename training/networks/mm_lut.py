@@ -28,8 +28,8 @@ class MMLutConfig:
     """Structure of an MM-LUT.
 
     nodes: nodes on the luma, infrared, gradient and context axis.
-    gradient_range: grey levels at which the gradient axis ends.
-    dark: ambient levels, in grey levels, at which a lattice serves alone, increasing; the last one
+    gradient_range: gray levels at which the gradient axis ends.
+    dark: ambient levels, in gray levels, at which a lattice serves alone, increasing; the last one
         is that of bright scenes, see `DarkScenes`. None for a model of one lattice.
     width, pool, unshuffle, skip, inputs: the context encoder, see `ContextEncoder`.
     """
@@ -109,10 +109,10 @@ class MMLut(nn.Module):
 
     def slope(self, visible: Tensor, infrared: Tensor, ambient: Tensor) -> Tensor:
         """How much the fused luma changes with the ambient level alone, ``(B,)``: mean of its
-        absolute change, in grey levels per grey level. Needs a student with dark scenes.
+        absolute change, in gray levels per gray level. Needs a student with dark scenes.
         """
         features = self._features(visible, infrared)
-        _, low, high = self._neighbours(ambient)
+        _, low, high = self._neighbors(ambient)
         darker, brighter = (self.look_up(*features, level / 255) for level in (low, high))
         apart = 255 * (brighter - darker).abs().mean((1, 2, 3))
         assert self.config.dark
@@ -120,9 +120,9 @@ class MMLut(nn.Module):
         inside = (255 * ambient > first) & (255 * ambient < last)
         return apart / (high - low) * inside
 
-    def _neighbours(self, ambient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _neighbors(self, ambient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The two lattices nearest to scenes of these levels: number of the darker one, from the
-        darkest, and the levels of both in grey levels, each ``(B,)``."""
+        darkest, and the levels of both in gray levels, each ``(B,)``."""
         levels = torch.tensor(self.config.dark, device=ambient.device)
         index = torch.bucketize(255 * ambient, levels[1:-1], right=True)
         return index, levels[index], levels[index + 1]
@@ -134,7 +134,7 @@ class MMLut(nn.Module):
     def look_up(
         self, luma: Tensor, infrared: Tensor, gradient: Tensor, context: Tensor, ambient: Tensor
     ) -> Tensor:
-        """Interpolate the lattice at four features, each ``(B, 1, H, W)`` in [0, 1] grey, in scenes
+        """Interpolate the lattice at four features, each ``(B, 1, H, W)`` in [0, 1] gray, in scenes
         of the ambient levels ``(B,)`` in [0, 1]."""
         features = (luma, infrared, gradient, context)
         strides = self.lattice.stride()
@@ -149,7 +149,7 @@ class MMLut(nn.Module):
             base = base + index.long() * stride
         flat = self.lattice.reshape(-1)
         if self.config.dark:
-            index, low, high = self._neighbours(ambient)
+            index, low, high = self._neighbors(ambient)
             share = ((255 * ambient - low) / (high - low)).clamp(0, 1).to(flat)
             stacked = torch.stack(self.lattices).flatten(1)
             scene = torch.arange(len(luma), device=luma.device) * flat.numel()
@@ -324,6 +324,6 @@ def _initial_lattice(axes: tuple[Axis, ...]) -> Tensor:
 
 
 def _nodes(axes: tuple[Axis, ...]) -> tuple[Tensor, ...]:
-    """Features at every node of a lattice, each of its shape, grey levels in [0, 1]."""
+    """Features at every node of a lattice, each of its shape, gray levels in [0, 1]."""
     ends = (torch.linspace(axis.low, axis.high, axis.nodes) / 255.0 for axis in axes)
     return torch.meshgrid(*ends, indexing="ij")

@@ -9,7 +9,7 @@ sees the full image. The output is not an image but a decision around the rule e
 from: a soft choice of the brighter camera, shifted by a learned preference, plus a bounded
 correction. Training hence starts at a sensible picture, the slope of the output with respect to the
 inputs is bounded (noise is not amplified at will), and chroma never enters. There is no
-normalisation over the frame, so what enters at one side of the view does not change the other.
+normalization over the frame, so what enters at one side of the view does not change the other.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class MMNetConfig:
 
     width: channels at half resolution; 1.5 and 2 times as many at a quarter and an eighth.
     detail: channels of the full-resolution branch.
-    sharpness: how hard the choice of the brighter camera is at the start (per unit of grey).
-    correction: largest correction added to the choice, in units of grey.
+    sharpness: how hard the choice of the brighter camera is at the start (per unit of gray).
+    correction: largest correction added to the choice, in units of gray.
     """
 
     width: int = 16

@@ -20,10 +20,10 @@ from lut_fuse_core.model.encoder import ContextEncoder, ConvBlock
 from lut_fuse_core.model.fusion_model import Axis, FusionModel, GradientSpec
 
 BIN = 16.0
-"""Grey levels per lattice node in the published model (the paper's T)."""
+"""Gray levels per lattice node in the published model (the paper's T)."""
 
 _CONVOLUTIONS = ("input_layer.0", "mid_layer.0", "mid_layer.3", "mid_layer.6", "output_layer.1")
-_NORMALISATIONS = ("input_layer.2", "mid_layer.2", "mid_layer.5", "mid_layer.8", None)
+_NORMALIZATIONS = ("input_layer.2", "mid_layer.2", "mid_layer.5", "mid_layer.8", None)
 
 
 def read_files(
@@ -49,7 +49,7 @@ def read_files(
         raise ModelError(f"{lattice_path} holds no array, or {encoder_path} no tensors by name")
     if lattice.ndim != 5 or lattice.shape[4] != 1:
         raise ModelError(f"{lattice_path} has shape {lattice.shape}; a 4-D lattice was expected")
-    layers = [*_CONVOLUTIONS, *(name for name in _NORMALISATIONS if name is not None)]
+    layers = [*_CONVOLUTIONS, *(name for name in _NORMALIZATIONS if name is not None)]
     tensors = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
     missing = [name for name in tensors if name not in state]
     if missing:
@@ -58,16 +58,16 @@ def read_files(
 
 
 def import_published(lattice_path: str | Path, encoder_path: str | Path) -> FusionModel:
-    """A model of ours from the two published files, with the published per-frame behaviour.
+    """A model of ours from the two published files, with the published per-frame behavior.
 
     Raises ModelError as `read_files` does.
     """
     lattice, state = read_files(lattice_path, encoder_path)
     blocks = []
-    for convolution, normalisation in zip(_CONVOLUTIONS, _NORMALISATIONS, strict=True):
+    for convolution, normalization in zip(_CONVOLUTIONS, _NORMALIZATIONS, strict=True):
         tensors = [state[f"{convolution}.weight"], state[f"{convolution}.bias"]]
-        if normalisation is not None:
-            tensors += [state[f"{normalisation}.weight"], state[f"{normalisation}.bias"]]
+        if normalization is not None:
+            tensors += [state[f"{normalization}.weight"], state[f"{normalization}.bias"]]
         blocks.append(ConvBlock(*(tensor.float().numpy() for tensor in tensors)))
     values = np.ascontiguousarray(lattice.numpy().transpose(0, 3, 1, 2))
     return FusionModel(
@@ -94,7 +94,7 @@ class PublishedMethod(nn.Module):
     """The published inference: every operation of the authors' program, in their order.
 
     Nothing is made faster than it was published, so that time measured here is the method's:
-    instance normalisation and the gradient's range come from the frame, the context is computed at
+    instance normalization and the gradient's range come from the frame, the context is computed at
     full resolution, and the 16 corners are fetched by 16 advanced indexings.
 
     lattice: ``(luma, gradient, context, infrared) float32``; state: the encoder's state dict, as
@@ -123,7 +123,7 @@ class PublishedMethod(nn.Module):
     def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
         """Fuse pairs.
 
-        visible: ``(N, 3, H, W) float32``, RGB; infrared: ``(N, 1, H, W) float32``; grey levels.
+        visible: ``(N, 3, H, W) float32``, RGB; infrared: ``(N, 1, H, W) float32``; gray levels.
         Returns ``(N, 3, H, W) float32``, RGB, 0 to 1 but not clipped.
         """
         context = self.encoder(torch.cat((visible, infrared), dim=1))

@@ -75,7 +75,7 @@ def open_teacher(path: str | Path, device: str) -> TeacherSource:
 
 
 class ModelFile:
-    """Another MM-LUT, executed by the core: image by image, in whole grey levels."""
+    """Another MM-LUT, executed by the core: image by image, in whole gray levels."""
 
     def __init__(self, model: FusionModel) -> None:
         self._fuser = Fuser(model)
@@ -83,8 +83,8 @@ class ModelFile:
     def __call__(self, visible: Tensor, infrared: Tensor) -> Tensor:
         """As `Teacher`."""
         rgb = (visible * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        grey = (infrared[:, 0] * 255).round().byte().cpu().numpy()
-        fused = [torch.from_numpy(self._fuser.fuse(v, i)) for v, i in zip(rgb, grey, strict=True)]
+        gray = (infrared[:, 0] * 255).round().byte().cpu().numpy()
+        fused = [torch.from_numpy(self._fuser.fuse(v, i)) for v, i in zip(rgb, gray, strict=True)]
         taught = torch.stack(fused).permute(0, 3, 1, 2).to(visible.device)
         return luma_of(taught / 255)
 

@@ -21,7 +21,7 @@ from .paper_tables import Table, by_model, measure
 from .train_teacher import TeacherLossConfig, loss_behind
 
 NO_GRADIENT = 1e6
-"""End of a gradient axis (grey levels) so far off that every gradient counts as none."""
+"""End of a gradient axis (gray levels) so far off that every gradient counts as none."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def variants(full: DistilConfig, taught_by: TeacherLossConfig) -> Iterator[Varia
     """The method without each of its parts, and whole.
 
     Without LAE: no gradient axis (its nodes stay, so that the file size is equal, but without
-    effect). Without CSE: constant context. Without EMDS: no teacher and no regularisation of the
+    effect). Without CSE: constant context. Without EMDS: no teacher and no regularization of the
     lattice; the student learns from what its teacher has learned from (``taught_by``) instead,
     and from nothing else, so that the difference to the whole is the distillation alone.
     """
@@ -90,7 +90,7 @@ def ablate(config: DistilConfig, folder: Path, test: Path, options: RunOptions) 
         tuple(measure(methods, test, options.quiet)),
         (
             "Without LAE: no gradient axis. Without CSE: constant context. Without EMDS: no "
-            "teacher, no regularisation; the teacher's own loss instead.",
+            "teacher, no regularization; the teacher's own loss instead.",
         ),
     )
 

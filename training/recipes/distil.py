@@ -247,7 +247,7 @@ def forget_places(facts: dict[str, Any]) -> None:
 
 
 def _blend(student: MMLut, run: Path, share: float) -> None:
-    """Move the student's weights towards those of another run."""
+    """Move the student's weights toward those of another run."""
     if not 0 <= share <= 1:
         raise InputError(f"the share of the blended run is {share}; it must be between 0 and 1")
     other = MMLut(student.config)

@@ -39,7 +39,7 @@ class DistilLossConfig:
     """Weights of the student's loss.
 
     intensity, structure: to the teacher (EMDS). brightness: to the brighter camera, so that a
-        bright sky or lamp is not greyed by a cold one. smoothness, monotonicity: of the lattice.
+        bright sky or lamp is not grayed by a cold one. smoothness, monotonicity: of the lattice.
     steepness, steepest: see `losses.steepness_term`; for luma, infrared, gradient and context.
     markings, markings_share: see `losses.markings_term`.
     fusion: the teacher's own terms (the Text-IF family) applied to the student directly.

@@ -28,10 +28,10 @@ from ..networks.mm_lut import MMLut
 MODEL, ENCODER = "model.safetensors", "encoder.onnx"
 
 LUMA_TOLERANCE = 0.6
-"""Grey levels: half a level for rounding the lattice to 8 bits, the rest for single precision."""
+"""Gray levels: half a level for rounding the lattice to 8 bits, the rest for single precision."""
 
 CONTEXT_TOLERANCE = 0.05
-"""Grey levels of the context axis, on which a node is 60 or so wide."""
+"""Gray levels of the context axis, on which a node is 60 or so wide."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def export_model(
     )
     if report.luma_difference > LUMA_TOLERANCE or report.context_difference > CONTEXT_TOLERANCE:
         raise LutFuseError(
-            f"the exported model differs from the trained one by {report.luma_difference:.3f} grey "
+            f"the exported model differs from the trained one by {report.luma_difference:.3f} gray "
             f"levels (context {report.context_difference:.3f}); please report this as a bug"
         )
     return report

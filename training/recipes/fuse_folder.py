@@ -13,7 +13,7 @@ from lut_fuse_core.errors import InputError, LutFuseError
 
 from ..data.batches import whole_images
 from ..data.pairs import NO_PARTNER, BadPair, load_pair, training_part
-from ..images import in_colour
+from ..images import in_color
 from ..networks.teachers import Teacher
 
 
@@ -38,7 +38,7 @@ def fuse_folder(
             bad.append(BadPair(files.name, str(error)))
             continue
         with torch.no_grad():
-            image = in_colour(visible, teacher(visible, infrared))
+            image = in_color(visible, teacher(visible, infrared))
         pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
         with atomic_write(out / f"{files.name}.png") as temporary:
             if not cv2.imwrite(str(temporary), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)):

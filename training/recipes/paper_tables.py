@@ -20,7 +20,7 @@ from lut_fuse_core.io.dataset import find_dataset, images_by_name, read_visible
 
 from ..data.batches import whole_images
 from ..data.pairs import NO_PARTNER, Pair, load_pair
-from ..images import to_grey_image
+from ..images import to_gray_image
 from ..networks.teachers import TeacherSource
 from ..run.validate import Scores
 
@@ -125,7 +125,7 @@ def by_teacher(source: TeacherSource, device: str) -> FusePair:
 
         @torch.no_grad()
         def fuse(pair: Pair) -> UInt8Array:
-            return to_grey_image(network(*whole_images(pair, device)))
+            return to_gray_image(network(*whole_images(pair, device)))
 
         return fuse
     assert source.folder is not None

@@ -26,7 +26,7 @@ SOBEL_OF_UNIT_SLOPE = 8.0
 
 
 @torch.no_grad()
-def quantise(
+def quantize(
     teacher: Teacher, config: MMLutConfig, provenance: dict[str, Any], device: str = "cpu"
 ) -> FusionModel:
     """Sample a teacher at every node of a lattice."""

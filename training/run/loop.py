@@ -1,7 +1,7 @@
 """The training loop: one for all that is trained here, readable from top to bottom.
 
 What a step sees depends on the seed and the step's number alone (see `BatchSource`), so weights,
-optimiser and step number are the whole state: a run that was killed and resumed ends with the very
+optimizer and step number are the whole state: a run that was killed and resumed ends with the very
 same numbers as one that was not, if its budget is in steps and it runs on the CPU (a GPU adds in an
 order that changes). With a budget in minutes the learning rate follows the clock, and the result
 depends on the machine's speed.
@@ -83,11 +83,11 @@ def train(
     interrupted (SIGINT or SIGTERM), after saving.
     """
     device, chief = torch.device(options.device), rank == 0
-    optimiser = torch.optim.Adam(job.parameter_groups())
-    rates = [group["lr"] for group in optimiser.param_groups]
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    optimizer = torch.optim.Adam(job.parameter_groups())
+    rates = [group["lr"] for group in optimizer.param_groups]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
-    state = _State(job.module, job.structure, optimiser, scaler)
+    state = _State(job.module, job.structure, optimizer, scaler)
 
     step, used = _begin(state, options, chief)
     if world > 1:
@@ -108,7 +108,7 @@ def train(
                 raise KeyboardInterrupt
             if progress >= 1:
                 break
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * learning_rate(step, progress, schedule)
 
             batch = batches(step).to(device)
@@ -116,13 +116,13 @@ def train(
             loss = total(terms)
             if not math.isfinite(loss.item()):
                 raise _diverged("loss is", step)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             if world > 1:
                 distributed.average_gradients(parameters)
-            scaler.unscale_(optimiser)
+            scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(parameters, schedule.clip)
-            scaler.step(optimiser)
+            scaler.step(optimizer)
             scaler.update()
             step += 1
 
@@ -152,7 +152,7 @@ class _State:
 
     module: nn.Module
     structure: dict[str, Any]
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
 
     def save(self, out: Path, step: int, seconds: float) -> None:
@@ -161,7 +161,7 @@ class _State:
         content = {
             "module": self.module.state_dict(),
             "structure": self.structure,
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "step": step,
             "seconds": seconds,
@@ -172,7 +172,7 @@ class _State:
         content = read_checkpoint(out, self.structure)
         try:
             self.module.load_state_dict(content["module"])
-            self.optimiser.load_state_dict(content["optimiser"])
+            self.optimizer.load_state_dict(content["optimizer"])
         except (RuntimeError, ValueError):
             raise InputError(
                 f"{out / CHECKPOINT} belongs to another run; resume with the same configuration"

@@ -20,7 +20,7 @@ from ..checkpoint import CHECKPOINT, read_checkpoint
 from ..config import to_plain
 from ..data.augment import AugmentConfig
 from ..data.batches import BatchSource, Scene
-from ..data.pairs import DataConfig, Pair, PairSets, read_pairs, to_grey
+from ..data.pairs import DataConfig, Pair, PairSets, read_pairs, to_gray
 from . import distributed
 from .options import RunOptions
 
@@ -99,7 +99,7 @@ def synthetic_nights(data: DataConfig, seed: int, quiet: bool) -> Scene:
         scene = StreetScene(SceneConfig(width=width, height=height, seed=seed + index))
         frame = scene.frame(30 * index)
         exponent = 1 - data.synthetic_warmth * np.random.default_rng((seed, index)).random()
-        warm = np.rint(255 * (to_grey(frame.infrared) / 255) ** exponent).astype(np.uint8)
+        warm = np.rint(255 * (to_gray(frame.infrared) / 255) ** exponent).astype(np.uint8)
         stock.append(Pair(f"synthetic-{index}", frame.visible, warm))
     if not quiet:
         print(f"{count} synthetic night scenes beside them", file=sys.stderr)

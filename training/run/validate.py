@@ -12,7 +12,7 @@ from lut_fuse_core.evaluation.metrics import PairEvaluator
 
 from ..data.batches import whole_images
 from ..data.pairs import PairSource
-from ..images import panel, to_grey_image
+from ..images import panel, to_gray_image
 from .tensorboard import Board
 
 Scores = dict[str, float]
@@ -42,7 +42,7 @@ class Validator:
         for index, (pair, evaluator) in enumerate(zip(self._pairs, self._evaluators, strict=True)):
             visible, infrared = whole_images(pair, self._device)
             fused = fuse(visible, infrared)
-            scores = evaluator.evaluate(to_grey_image(fused))
+            scores = evaluator.evaluate(to_gray_image(fused))
             rows.append([scores[name] for name in VALIDATION_METRICS])
             if board is not None and board.active and index < PANELS:
                 board.panel(step, f"pairs/{pair.name}", panel(visible, infrared, fused))

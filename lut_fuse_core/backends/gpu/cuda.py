@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class CudaBackend(GpuBackend):
-    """Encoder on tensor cores (fp16) or in single precision (fp32), look-up and colour on the GPU.
+    """Encoder on tensor cores (fp16) or in single precision (fp32), look-up and color on the GPU.
 
     tile: size of an encoder tile, lattice: where the look-up reads; see `KernelPlan`.
 

@@ -40,7 +40,7 @@ class GpuLattice:
             self._seen, self._mixed = (cuda.Event(disable_timing=True) for _ in range(2))
 
     def take(self, ambient: float | None) -> None:
-        """Note the ambient level of the next frame in grey levels; None for the frame's own.
+        """Note the ambient level of the next frame in gray levels; None for the frame's own.
 
         No frame may be under way: kernels read it from the host's memory, where it costs no copy.
         """

@@ -105,6 +105,6 @@ def _check(raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
         )
     if levels.dtype != np.uint8 or levels.shape != (1 << 8 * raw.itemsize,):
         raise InputError(
-            f"infrared of type {raw.dtype} needs a grey level for each of its "
+            f"infrared of type {raw.dtype} needs a gray level for each of its "
             f"{1 << 8 * raw.itemsize} counts, not {levels.shape} {levels.dtype}"
         )

@@ -23,7 +23,7 @@ CHECK_SIZE = (75, 109)
 class Bound:
     """How far a precision may be from the reference.
 
-    share: of all values that must be within ``near`` grey levels. far: limit for every value, None
+    share: of all values that must be within ``near`` gray levels. far: limit for every value, None
     for no limit.
     """
 
@@ -48,7 +48,7 @@ ADVICE: dict[Precision, str] = {
 
 @dataclass(frozen=True)
 class Agreement:
-    """Differences to the reference: the largest in grey levels, and the share within the bound."""
+    """Differences to the reference: the largest in gray levels, and the share within the bound."""
 
     largest: int
     share: float
@@ -62,7 +62,7 @@ class Agreement:
 
     def __str__(self) -> str:
         text = (
-            f"{self.share:.3%} of the values are within {self.bound.near} grey levels of the "
+            f"{self.share:.3%} of the values are within {self.bound.near} gray levels of the "
             f"reference ({self.bound.share:.2%} must be), the largest difference is {self.largest}"
         )
         return text if self.bound.far is None else f"{text} ({self.bound.far} is allowed)"
@@ -80,8 +80,8 @@ def check_pair_of_images(seed: int = 0) -> tuple[UInt8Array, UInt8Array, UInt8Ar
     rng = np.random.default_rng(seed)
     rows, columns = CHECK_SIZE
     y, x = np.mgrid[:rows, :columns]
-    grey = 128 + 90 * np.sin(x / 13 + y / 17) + rng.normal(0, 8, (rows, columns))
-    visible = np.clip(grey[..., None] + rng.normal(0, 20, 3), 0, 255).astype(np.uint8)
+    gray = 128 + 90 * np.sin(x / 13 + y / 17) + rng.normal(0, 8, (rows, columns))
+    visible = np.clip(gray[..., None] + rng.normal(0, 20, 3), 0, 255).astype(np.uint8)
     infrared = np.clip(128 + 140 * np.cos(x / 19 - y / 11), 0, 255).astype(np.uint8)
     visible[: rows // 3] = rng.integers(0, 256, (rows // 3, columns, 3), dtype=np.uint8)
     infrared[:, : columns // 3] = rng.choice(np.array([0, 255], np.uint8), (rows, columns // 3))
@@ -128,7 +128,7 @@ def require_registration(
 
 
 def check_raw_frame(coverage: UInt8Array) -> tuple[RawInfrared, UInt8Array, Warp]:
-    """A raw 16-bit frame with the grey level of each count, and a turned view of it.
+    """A raw 16-bit frame with the gray level of each count, and a turned view of it.
 
     coverage: ``(H, W) uint8`` of the visible image.
     """

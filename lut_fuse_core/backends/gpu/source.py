@@ -87,7 +87,7 @@ def plan_kernels(
         raise BackendUnavailableError("a texture cannot be mixed anew for the scene of each frame")
     if not model.time_stable:
         raise BackendUnavailableError(
-            "this model normalises with each frame's own statistics; 'cpu' can do that"
+            "this model normalizes with each frame's own statistics; 'cpu' can do that"
         )
     blocks = model.encoder.blocks
     input_groups = -(-blocks[0].weight.shape[1] // 8)
@@ -155,7 +155,7 @@ def _constants(model: FusionModel, plan: KernelPlan) -> str:
         "MIXED": MIXED,
         "AMBIENT_GRID": AMBIENT_GRID,
         "AMBIENT_RANK": AMBIENT_RANK,
-        "GREY_LEVELS": 256,
+        "GRAY_LEVELS": 256,
         "PIXELS_WIDTH": PIXELS[0],
         "PIXELS_HEIGHT": PIXELS[1],
     }

@@ -24,7 +24,7 @@ from lut_fuse_core.model.fusion_model import FusionModel
 
 
 class TensorRtBackend(GpuBackend):
-    """The context encoder as a TensorRT engine; look-up and colour as in the `cuda` backend.
+    """The context encoder as a TensorRT engine; look-up and color as in the `cuda` backend.
 
     size: height and width that the engine is tuned for; it serves smaller images too, larger ones
     get an engine of their own when the first comes.

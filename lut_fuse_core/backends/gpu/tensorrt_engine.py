@@ -212,7 +212,7 @@ def _logger(tensorrt: Any) -> Any:
 def _build(
     tensorrt: Any, logger: Any, key: EngineKey, onnx: bytes, channels: int, timings: bytes
 ) -> tuple[bytes, bytes]:
-    """An engine, and what TensorRT has measured for it and before it (timings), serialised."""
+    """An engine, and what TensorRT has measured for it and before it (timings), serialized."""
     builder = tensorrt.Builder(logger)
     flags, weakly_typed = network_flags(tensorrt.NetworkDefinitionCreationFlag)
     network = builder.create_network(flags)
@@ -246,7 +246,7 @@ def recall_timings(config: Any, known: bytes) -> None:
     """Let a build go on from what was measured before. Nearly all of its time goes into that, and
     an encoder of the same structure, as after more training, needs nothing new.
 
-    known: as serialised, or empty; what TensorRT cannot use is begun anew.
+    known: as serialized, or empty; what TensorRT cannot use is begun anew.
     """
     for content in (known, b""):
         cache = config.create_timing_cache(content)

@@ -1,6 +1,6 @@
 """The published set of fusion metrics, in the conventions that published tables use.
 
-All of them compare 8-bit grey images; infrared is image A, visible image B. Higher is better in
+All of them compare 8-bit gray images; infrared is image A, visible image B. Higher is better in
 every one of them, which says nothing about a single metric's merit: entropy and gradients reward
 noise, mutual information rewards copying pixels. Read them together, and look at the images.
 """
@@ -11,7 +11,7 @@ from lut_fuse_core.evaluation.metrics.pair import (
     MINIMUM_SIDE,
     PairEvaluator,
     evaluate_pair,
-    grey_levels,
+    gray_levels,
 )
 from lut_fuse_core.evaluation.metrics.rules import TRIVIAL_RULES, average_rule, maximum_rule
 
@@ -23,6 +23,6 @@ __all__ = [
     "PairEvaluator",
     "average_rule",
     "evaluate_pair",
-    "grey_levels",
+    "gray_levels",
     "maximum_rule",
 ]

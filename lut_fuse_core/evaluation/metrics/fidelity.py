@@ -11,7 +11,7 @@ from lut_fuse_core.arrays import Float64Array, UInt8Array
 
 SCALES = 4
 EYE_NOISE = 2.0
-"""Variance of the visual noise, in squared grey levels (Sheikh and Bovik's constant)."""
+"""Variance of the visual noise, in squared gray levels (Sheikh and Bovik's constant)."""
 
 _EPSILON = 1e-10
 

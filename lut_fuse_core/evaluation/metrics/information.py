@@ -1,4 +1,4 @@
-"""Metrics from information theory: entropy and mutual information of grey levels."""
+"""Metrics from information theory: entropy and mutual information of gray levels."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ LEVELS = 256
 
 
 def entropy(image: UInt8Array) -> float:
-    """EN: Shannon entropy of the grey levels, in bits, 0 to 8.
+    """EN: Shannon entropy of the gray levels, in bits, 0 to 8.
 
-    ``-sum p log2 p`` over the normalised histogram p (Roberts, van Aardt and Ahmed, "Assessment of
+    ``-sum p log2 p`` over the normalized histogram p (Roberts, van Aardt and Ahmed, "Assessment of
     image fusion procedures using entropy, image quality, and multispectral classification",
     Journal of Applied Remote Sensing 2, 2008). image: ``(H, W) uint8``.
     """
@@ -21,7 +21,7 @@ def entropy(image: UInt8Array) -> float:
 
 
 def mutual_information(one: UInt8Array, other: UInt8Array) -> float:
-    """Mutual information of the grey levels of two images, in nats, from 0.
+    """Mutual information of the gray levels of two images, in nats, from 0.
 
     ``H(one) + H(other) - H(one, other)``. one, other: ``(H, W) uint8``.
     """

@@ -11,15 +11,15 @@ from lut_fuse_core.evaluation.metrics import fidelity, information, statistics, 
 
 METRIC_MEANINGS = {
     "MI": "information shared with the two inputs, nats",
-    "EN": "entropy of the grey levels, bits",
+    "EN": "entropy of the gray levels, bits",
     "CC": "correlation with the two inputs, mean",
     "SSIM": "structural similarity to the two inputs, sum",
     "Qabf": "edges of the inputs that survive, 0 to 1",
     "SCD": "what was added to one input looks like the other, sum",
     "VIF": "visual information kept of the two inputs, sum",
-    "SD": "global contrast, grey levels",
-    "SF": "activity between neighbours, grey levels",
-    "AG": "mean gradient, grey levels per pixel",
+    "SD": "global contrast, gray levels",
+    "SF": "activity between neighbors, gray levels",
+    "AG": "mean gradient, gray levels per pixel",
 }
 """The metrics in the order of the published tables, each with what it measures."""
 
@@ -43,8 +43,8 @@ def evaluate_pair(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) 
     return PairEvaluator(visible, infrared).evaluate(fused)
 
 
-def grey_levels(image: UInt8Array) -> UInt8Array:
-    """Grey levels of an image, rounded BT.601 luma as OpenCV computes it.
+def gray_levels(image: UInt8Array) -> UInt8Array:
+    """Gray levels of an image, rounded BT.601 luma as OpenCV computes it.
 
     image: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``. Returns ``(H, W) uint8``.
     Raises InputError for anything else.
@@ -66,7 +66,7 @@ class PairEvaluator:
     """
 
     def __init__(self, visible: UInt8Array, infrared: UInt8Array) -> None:
-        self.visible, self.infrared = grey_levels(visible), grey_levels(infrared)
+        self.visible, self.infrared = gray_levels(visible), gray_levels(infrared)
         self._check_size("infrared", self.infrared)
         if min(self.visible.shape) < MINIMUM_SIDE:
             height, width = self.visible.shape
@@ -81,7 +81,7 @@ class PairEvaluator:
 
     def evaluate(self, fused: UInt8Array) -> dict[str, float]:
         """All metrics, by name. fused: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``."""
-        image = grey_levels(fused)
+        image = gray_levels(fused)
         self._check_size("fused", image)
         images = (self.infrared, self.visible, image)
         moments, pyramid = structure.local_moments(image), fidelity.pyramid(image)

@@ -1,4 +1,4 @@
-"""Metrics from moments and differences of grey levels: SD, SF, AG, CC, SCD."""
+"""Metrics from moments and differences of gray levels: SD, SF, AG, CC, SCD."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FloatVector = npt.NDArray[np.float64]
 
 
 def standard_deviation(image: UInt8Array) -> float:
-    """SD: standard deviation of the grey levels, 0 to 127.5; global contrast.
+    """SD: standard deviation of the gray levels, 0 to 127.5; global contrast.
 
     As in the survey of Ma, Ma and Li, "Infrared and visible image fusion methods and applications",
     Information Fusion 45, 2019. image: ``(H, W) uint8``.
@@ -20,7 +20,7 @@ def standard_deviation(image: UInt8Array) -> float:
 
 
 def spatial_frequency(image: UInt8Array) -> float:
-    """SF: root of the mean squared row difference plus column difference, in grey levels.
+    """SF: root of the mean squared row difference plus column difference, in gray levels.
 
     ``sqrt(RF^2 + CF^2)`` (Eskicioglu and Fisher, "Image quality measures and their performance",
     IEEE Transactions on Communications 43(12), 1995), each mean over the differences there are.
@@ -33,7 +33,7 @@ def spatial_frequency(image: UInt8Array) -> float:
 
 
 def average_gradient(image: UInt8Array) -> float:
-    """AG: mean of ``sqrt((gx^2 + gy^2) / 2)``, in grey levels per pixel.
+    """AG: mean of ``sqrt((gx^2 + gy^2) / 2)``, in gray levels per pixel.
 
     Cui, Feng, Xu, Li and Chen, "Detail preserved fusion of visible and infrared images using
     regional saliency extraction and multi-scale image decomposition", Optics Communications 341,

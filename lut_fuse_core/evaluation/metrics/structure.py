@@ -14,7 +14,7 @@ SSIM_WINDOW = 7
 SSIM_RANGE = 2.0
 """The data range assumed by the software behind the published tables, not that of the images.
 
-It makes the two stabilising constants tiny against squared grey levels, so that SSIM counts
+It makes the two stabilizing constants tiny against squared gray levels, so that SSIM counts
 structure in the darkest corner as much as anywhere; with 255 all values would be higher.
 """
 
@@ -60,7 +60,7 @@ def _window_mean(image: Float64Array) -> Float64Array:
 
 @dataclass(frozen=True)
 class Edges:
-    """Sobel edges of one image: strength in grey levels (of the sum of eight), angle in radians.
+    """Sobel edges of one image: strength in gray levels (of the sum of eight), angle in radians.
 
     Both ``(H, W) float32``; the angle is that of a line, so within -pi/2 to pi/2.
     """
@@ -99,7 +99,7 @@ def _preservation(source: Edges, fused: Edges) -> FloatArray:
     weaker = np.minimum(source.strength, fused.strength)
     stronger = np.maximum(source.strength, fused.strength)
     # Where both are equal, the evaluators behind the published tables take the strength itself for
-    # the ratio; for edges of at least one grey level both saturate the sigmoid.
+    # the ratio; for edges of at least one gray level both saturate the sigmoid.
     ratio = np.where(weaker == stronger, weaker, weaker / np.maximum(stronger, np.float32(1e-6)))
     alignment = 1 - np.abs(source.angle - fused.angle) * np.float32(2 / np.pi)
     strength = np.float32(0.9994) / (1 + np.exp(np.float32(-15) * (ratio - np.float32(0.5))))

@@ -136,7 +136,7 @@ def _sequence(report: SequenceReport) -> str:
     )
     skipped = f"; {fused.skipped} more had too few still pixels" if fused.skipped else ""
     return (
-        f"<h2>Flicker</h2><p>{verdict} Mean change from frame to frame, in grey levels, of the "
+        f"<h2>Flicker</h2><p>{verdict} Mean change from frame to frame, in gray levels, of the "
         f"pixels where neither input changed by more than {STILL_LIMIT} "
         f"({fused.still_share:.0%} of the picture; {fused.steps} steps{skipped}). The ratio "
         "divides the fused image's change by that of the more restless input: 1 or less is "
@@ -158,7 +158,7 @@ def _untouched(report: SequenceReport) -> str:
     )
     return (
         "<p>In the region that the mask calls untouched "
-        f"({report.untouched.share:.0%} of the picture), against the first frame, in grey levels: "
+        f"({report.untouched.share:.0%} of the picture), against the first frame, in gray levels: "
         "mean change of a pixel, that of the worst frame, and the largest shift of the region's "
         'mean brightness.</p><div class="scroll"><table><thead><tr><th></th><th>mean</th>'
         f"<th>worst</th><th>shift</th></tr></thead><tbody>{rows}</tbody></table></div>"
@@ -225,7 +225,7 @@ def _all_pairs(evaluation: Evaluation) -> str:
 
 def _footer(subject: Subject) -> str:
     return (
-        "<footer>Measured on 8-bit grey levels (BT.601 luma of colour images), in the conventions "
+        "<footer>Measured on 8-bit gray levels (BT.601 luma of color images), in the conventions "
         "of the published tables: MI Qu et al. 2002, EN Roberts et al. 2008, SSIM Wang et al. 2004 "
         "with a data range of 2, Qabf Xydeas and Petrovic 2000, SCD Aslantas and Bendes 2015, VIF "
         "Sheikh and Bovik 2006 in the pixel domain, SF Eskicioglu and Fisher 1995, AG Cui et al. "

@@ -1,4 +1,4 @@
-"""Looks and behaviour of the report: the style sheet and the few lines that sort the table."""
+"""Looks and behavior of the report: the style sheet and the few lines that sort the table."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2430; --soft: #667085; --line: #dfe3ea;

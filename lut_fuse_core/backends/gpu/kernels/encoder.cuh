@@ -107,7 +107,7 @@ LUT_FUSE_DEVICE float activated(const Tile& tile, const Element* memory, int pix
     return value;
 }
 
-// The sum of the last convolution to the context, in grey levels.
+// The sum of the last convolution to the context, in gray levels.
 LUT_FUSE_DEVICE void write_context(const Tile& tile, int pixel, float sum, float* context) {
     const int y = tile.top + pixel / TILE_WIDTH, x = tile.left + pixel % TILE_WIDTH;
     if (inside(tile, y, x))

@@ -4,7 +4,7 @@
 #include "encoder.cuh"
 
 struct Context {
-    const float* levels;  // (rows, columns), grey levels
+    const float* levels;  // (rows, columns), gray levels
     int rows, columns;
 };
 
@@ -45,11 +45,11 @@ LUT_FUSE_DEVICE void fuse_tile(const Frame& frame, const Registered& infrared, i
         const int y = top + row, x = left + column;
         if (y >= frame.height || x >= frame.width) continue;
         const size_t pixel = size_t(y) * frame.width + x;
-        const float* centre = lumas + (row + 1) * LUMA_PITCH + column + 1;
+        const float* center = lumas + (row + 1) * LUMA_PITCH + column + 1;
         const float fused =
-            look_up(lattice, *centre, infrared.levels[pixel], gradient(centre, LUMA_PITCH),
+            look_up(lattice, *center, infrared.levels[pixel], gradient(center, LUMA_PITCH),
                     context_at(context.levels, context.rows, context.columns, y, x));
         const float share = coverage ? strength * (coverage[pixel] * (1.0f / 255.0f)) : strength;
-        recolour(frame.visible + pixel * 3, *centre, fused, share, out + pixel * 3);
+        recolor(frame.visible + pixel * 3, *center, fused, share, out + pixel * 3);
     }
 }

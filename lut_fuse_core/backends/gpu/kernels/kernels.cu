@@ -3,7 +3,7 @@
 // comes before fuse_pixels. What they do to a tile is in the included files. A C++ compiler can
 // compile all of it; warp.cuh says what a kernel is there.
 //
-// Those whose names begin with sensor_ take infrared as the camera gave it, normalise and register
+// Those whose names begin with sensor_ take infrared as the camera gave it, normalize and register
 // it on the way, and leave it registered for fuse_pixels.
 
 #include "frame.cuh"
@@ -17,7 +17,7 @@ mix_lattice(const unsigned char* __restrict__ visible, int height, int width,
             const float* __restrict__ given, const float* __restrict__ lattices,
             const float* __restrict__ levels, int count, int nodes,
             NodePair* __restrict__ mixed) {
-    LUT_FUSE_SHARED(int, counts, GREY_LEVELS);
+    LUT_FUSE_SHARED(int, counts, GRAY_LEVELS);
     LUT_FUSE_SHARED(float, found, 1);
     const Frame frame{visible, height, width};
     const float ambient = *given < 0.0f ? ambient_of(frame, counts, found) : *given;
@@ -75,7 +75,7 @@ sensor_encode_tiles(const unsigned char* __restrict__ visible, int height, int w
                 biases, context);
 }
 
-// Everything after the encoder: gradient, context of each pixel, look-up, colour.
+// Everything after the encoder: gradient, context of each pixel, look-up, color.
 // coverage may be null: then the change of luma applies everywhere.
 extern "C" __global__ void __launch_bounds__(PIXELS_WIDTH * PIXELS_HEIGHT)
 fuse_pixels(const unsigned char* __restrict__ visible, int height, int width,

@@ -25,10 +25,10 @@ LUT_FUSE_BOTH float luma_around(const Frame& frame, int y, int x) {
     return luma(frame.visible + (size_t(row) * frame.width + column) * 3);
 }
 
-// Sobel gradient in grey levels of its axis; `centre` points into rows of lumas, `pitch` apart.
-LUT_FUSE_BOTH float gradient(const float* centre, int pitch) {
-    const float *above = centre - pitch, *below = centre + pitch;
-    const float across = (above[1] - above[-1]) + 2.0f * (centre[1] - centre[-1]) +
+// Sobel gradient in gray levels of its axis; `center` points into rows of lumas, `pitch` apart.
+LUT_FUSE_BOTH float gradient(const float* center, int pitch) {
+    const float *above = center - pitch, *below = center + pitch;
+    const float across = (above[1] - above[-1]) + 2.0f * (center[1] - center[-1]) +
                          (below[1] - below[-1]);
     const float down = (below[-1] - above[-1]) + 2.0f * (below[0] - above[0]) +
                        (below[1] - above[1]);
@@ -38,15 +38,15 @@ LUT_FUSE_BOTH float gradient(const float* centre, int pitch) {
 }
 
 // One channel of the encoder's input at (row, column) of its grid: averaged over POOL x POOL
-// pixels, UNSHUFFLE x UNSHUFFLE neighbours as channels; the image's last row and column repeat.
+// pixels, UNSHUFFLE x UNSHUFFLE neighbors as channels; the image's last row and column repeat.
 // Infrared: Registered or Sensor. keep: whether a Sensor's pixels are stored for the look-up.
 template <class Infrared>
 LUT_FUSE_BOTH float encoder_input(const Frame& frame, const Infrared& infrared, bool keep,
                                   int channel, int row, int column) {
-    const int neighbour = channel % (UNSHUFFLE * UNSHUFFLE);
+    const int neighbor = channel % (UNSHUFFLE * UNSHUFFLE);
     const int source = channel / (UNSHUFFLE * UNSHUFFLE);
-    const int top = (row * UNSHUFFLE + neighbour / UNSHUFFLE) * POOL;
-    const int left = (column * UNSHUFFLE + neighbour % UNSHUFFLE) * POOL;
+    const int top = (row * UNSHUFFLE + neighbor / UNSHUFFLE) * POOL;
+    const int left = (column * UNSHUFFLE + neighbor % UNSHUFFLE) * POOL;
     float total = 0.0f;
     for (int i = 0; i < POOL; ++i) {
         for (int j = 0; j < POOL; ++j) {
@@ -62,7 +62,7 @@ LUT_FUSE_BOTH float encoder_input(const Frame& frame, const Infrared& infrared, 
     return total * (INPUT_SCALE / float(POOL * POOL));
 }
 
-// Context in grey levels at pixel (y, x): bilinear between the centres of the encoder's squares.
+// Context in gray levels at pixel (y, x): bilinear between the centers of the encoder's squares.
 LUT_FUSE_BOTH float context_at(const float* coarse, int rows, int columns, int y, int x) {
     constexpr float stride = POOL * UNSHUFFLE;
     const float v = clamp((y + 0.5f) / stride - 0.5f, 0.0f, float(rows - 1));
@@ -163,8 +163,8 @@ LUT_FUSE_DEVICE float look_up(Lattice lattice, float luma, float infrared, float
 
 #endif
 
-// The pixel's colour with its luma changed as far as `share` (strength times coverage) says.
-LUT_FUSE_BOTH void recolour(const unsigned char* rgb, float luma, float fused, float share,
+// The pixel's color with its luma changed as far as `share` (strength times coverage) says.
+LUT_FUSE_BOTH void recolor(const unsigned char* rgb, float luma, float fused, float share,
                             unsigned char* out) {
     const float change = (fused - luma) * share;
     LUT_FUSE_UNROLL

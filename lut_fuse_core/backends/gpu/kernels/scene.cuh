@@ -4,9 +4,9 @@
 #include "pixel.cuh"
 
 // Ambient level of the scene: see features.ambient. For all threads of a block; shared by them:
-// counts, one for each grey level, and where the level is left.
+// counts, one for each gray level, and where the level is left.
 LUT_FUSE_DEVICE float ambient_of(const Frame& frame, int* counts, float* found) {
-    for (int i = first_thread(); i < GREY_LEVELS; i += thread_count()) counts[i] = 0;
+    for (int i = first_thread(); i < GRAY_LEVELS; i += thread_count()) counts[i] = 0;
     wait_for_block();
     for (int i = first_thread(); i < AMBIENT_GRID * AMBIENT_GRID; i += thread_count()) {
         const int y = (2 * (i / AMBIENT_GRID) + 1) * frame.height / (2 * AMBIENT_GRID);

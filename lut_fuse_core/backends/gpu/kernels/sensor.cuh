@@ -7,14 +7,14 @@ LUT_FUSE_BOTH int clamp_index(int index, int count) {
     return index < 0 ? 0 : index < count ? index : count - 1;
 }
 
-// Grey levels of every visible pixel.
+// Gray levels of every visible pixel.
 struct Registered {
     const unsigned char* levels;
 
     LUT_FUSE_BOTH int level(size_t pixel, bool) const { return levels[pixel]; }
 };
 
-// A raw frame, the grey level of every count, and where each visible pixel lies in the frame: in
+// A raw frame, the gray level of every count, and where each visible pixel lies in the frame: in
 // steps of 1/32 pixel, as `warp.Remap` says. Gives the pixels of `Warp.sample`, to the last bit.
 struct Sensor {
     const void* raw;                  // (rows, columns), 16 bits each if wide, else 8
@@ -25,12 +25,12 @@ struct Sensor {
     unsigned char* registered;        // what was computed, for the kernel that looks up
 
     LUT_FUSE_BOTH int level(size_t pixel, bool keep) const {
-        const int grey = offsets ? between(pixel) : level_of(pixel);
-        if (keep) registered[pixel] = (unsigned char)grey;
-        return grey;
+        const int gray = offsets ? between(pixel) : level_of(pixel);
+        if (keep) registered[pixel] = (unsigned char)gray;
+        return gray;
     }
 
-    // Bilinear between grey levels, rounded half up; beyond the frame its border continues.
+    // Bilinear between gray levels, rounded half up; beyond the frame its border continues.
     LUT_FUSE_BOTH int between(size_t pixel) const {
         const int x = short(offsets[pixel] & 0xffffu), y = short(offsets[pixel] >> 16);
         const int right = fractions[pixel] & 31, down = fractions[pixel] >> 5;
