@@ -185,7 +185,9 @@ def host_step(name: str, left: float) -> Step:
     ):
         return Step(name, "skipped", 0.0, missing)
     names = ("cuda_source", "gpu_backends", "gpu_choice", "gpu_fuser", "gpu_tensorrt")
-    return pytest_step(name, left, *(f"tests/core/test_{n}.py" for n in names), may_be_slow=True)
+    return pytest_step(
+        name, left, *(f"tests/core/backends/gpu/test_{n}.py" for n in names), may_be_slow=True
+    )
 
 
 def missing_module(*names: str) -> str:

@@ -88,7 +88,7 @@ def test_importing_the_core_loads_nothing_of_the_gpu() -> None:
         "heavy = ('cupy', 'tensorrt', 'lut_fuse_core.backends.gpu.cuda'); "
         "print([module for module in heavy if module in sys.modules])"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[4]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.stdout.strip() == "[]", done.stderr
 

@@ -189,7 +189,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_old_model(saved: Path) -> No
     with subprocess.Popen(
         [sys.executable, "-c", program, str(saved)],
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"written\n"

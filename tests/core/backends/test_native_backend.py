@@ -365,7 +365,7 @@ print(*({"numba", "onnxruntime", "cv2", "torch", "scipy"} & set(sys.modules)))
         text=True,
         check=True,
         timeout=60,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     memory, modules = run.stdout.split("\n")[:2]
     assert int(memory) < 150
