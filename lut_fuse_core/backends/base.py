@@ -100,13 +100,6 @@ class StagedBackend(Protocol):
         ...
 
 
-def usable_cores() -> int:
-    """Number of cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def check_pair(
     visible: UInt8Array,
     infrared: UInt8Array,

@@ -13,11 +13,12 @@ import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.backends import cpu_kernel
-from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair, check_process, usable_cores
+from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair, check_process
 from lut_fuse_core.model import features
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 from lut_fuse_core.model.onnx_runtime import onnxruntime
+from lut_fuse_core.parallel import usable_cores
 
 Result = TypeVar("Result")
 

@@ -11,10 +11,11 @@ import ctypes
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
-from lut_fuse_core.backends.base import MOST_THREADS, OWN_AMBIENT, check_pair, usable_cores
+from lut_fuse_core.backends.base import MOST_THREADS, OWN_AMBIENT, check_pair
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.native.bindings import Axis, Block, Frame, Model, load_library
+from lut_fuse_core.parallel import usable_cores
 
 STAGES = ("pooling", "encoder", "look-up")
 

@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from lut_fuse_core import __version__
 from lut_fuse_core.backends import BACKEND_NAMES, backend_statuses, create_backend
-from lut_fuse_core.backends.base import usable_cores
 from lut_fuse_core.cli.extensions import load_extension
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.benchmark import Subject, Timing, measure, processor_name, street_pair
 from lut_fuse_core.model.file import load_model
 from lut_fuse_core.model.fusion_model import FusionModel
+from lut_fuse_core.parallel import usable_cores
 
 SIZES = ((640, 480), (1280, 720), (1280, 1024))
 BUSY = 1.6

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
-from lut_fuse_core.backends.base import RegisteringBackend, check_visible, usable_cores
+from lut_fuse_core.backends.base import RegisteringBackend, check_visible
 from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
+from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.pipeline.config import PipelineConfig, PipelineStatus, Source
 from lut_fuse_core.pipeline.held_motion import HeldMotion
 from lut_fuse_core.pipeline.registered_infrared import InfraredRegistrar, RegisteredInfrared
