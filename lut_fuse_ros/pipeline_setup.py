@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import Size
-from lut_fuse_core.backends.base import usable_cores
 from lut_fuse_core.backends.gpu.options import GpuOptions
 from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.registration.file import load_registration

@@ -25,8 +25,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from tqdm import tqdm
 
-from lut_fuse_core.backends.base import usable_cores
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.parallel import usable_cores
 from lut_fuse_ros.diagnostics.meters import summarize
 from lut_fuse_ros.frames.job import NANOSECONDS, stamp_of
 from lut_fuse_ros.middleware.cyclonedds import room_for_images
