@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends import create_backend, fastest_without_gpu
+from lut_fuse_core.backends.base import RegisteringBackend
 from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions
+from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model.file import load_model
 from lut_fuse_core.model.fusion_model import FusionModel
+
+T = TypeVar("T")
 
 
 class Fuser:
     """Fuses visible and infrared images that show the same pixels.
 
-    model: a model name (``default``), the path of a model file, or a FusionModel.
-    backend: ``auto`` (the fastest that works) or one of the names `lut-fuse backends` lists.
-    threads: CPU threads; None for all cores this process may run on.
-    gpu: precision and cache folder of the GPU backends.
+    Args:
+        model: A model name (``default``), the path of a model file, or a FusionModel.
+        backend: ``auto`` (the fastest that works) or one of the names `lut-fuse backends` lists.
+        threads: CPU threads; None for all cores this process may run on.
+        gpu: Precision and cache folder of the GPU backends.
 
-    Raises ModelError for an unusable model, BackendUnavailableError for a backend that cannot run.
+    Attributes:
+        backend: What fuses now; another one of the CPU once a GPU failed.
+        replaced: Why another backend than at the start fuses now; empty if none does.
+
+    Raises:
+        ModelError: For an unusable model.
+        BackendUnavailableError: For a backend that cannot run.
 
     >>> import numpy as np
     >>> fuser = Fuser("default")
@@ -38,13 +51,35 @@ class Fuser:
     ) -> None:
         self.model = model if isinstance(model, FusionModel) else load_model(model)
         self.backend = create_backend(backend, self.model, threads, gpu)
+        self.replaced = ""
         self._threads = threads
 
-    def leave_gpu(self, reason: str) -> None:
+    def attempt(self, work: Callable[[], T], lost: Callable[[], None]) -> T:
+        """Do something with the backend, and where the GPU fails, once more on the CPU.
+
+        Args:
+            work: What to do; asks for `backend` each time.
+            lost: Called in between: what the GPU held is gone.
+
+        Raises:
+            BackendUnavailableError: If a backend of the CPU fails.
+        """
+        try:
+            return work()
+        except BackendUnavailableError as error:
+            if not isinstance(self.backend, RegisteringBackend):
+                raise
+            self._leave_gpu(error)
+        lost()
+        return work()
+
+    def _leave_gpu(self, error: BackendUnavailableError) -> None:
         """Go on with the fastest backend of the CPU, with a warning in the log."""
+        name = self.backend.name
         self.backend = fastest_without_gpu(
-            self.model, self._threads, [f"'{self.backend.name}' cannot go on: {reason}"]
+            self.model, self._threads, [f"'{name}' cannot go on: {error}"]
         )
+        self.replaced = f"'{name}' failed while running ({error}); '{self.backend.name}' fuses"
 
     def fuse(
         self,

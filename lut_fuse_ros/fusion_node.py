@@ -212,7 +212,9 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
             self.output.parameters = parameters
         if self.worker is not None:
             self.worker.parameters = parameters
-        self._request(lambda pipeline: apply_changes(pipeline, before, parameters))
+        if parameters.sync_infrared_offset != before.sync_infrared_offset:
+            self._request(FusionPipeline.reset)
+        self._request(lambda pipeline: apply_changes(pipeline, parameters))
 
     def _request(self, change: Callable[[FusionPipeline], None]) -> None:
         if self.worker is not None:

@@ -93,28 +93,27 @@ def _sizes(transform: Homography | CameraRig | None) -> tuple[Size, Size]:
 
 def set_transform(pipeline: FusionPipeline, transform: Homography | CameraRig) -> None:
     """Change where infrared lands, distance and edge as they are."""
-    pipeline.set_registration(replace(pipeline.config.registration, transform=transform))
+    registration = replace(pipeline.config.registration, transform=transform)
+    pipeline.reconfigure(replace(pipeline.config, registration=registration))
 
 
-def apply_changes(pipeline: FusionPipeline, before: NodeParameters, after: NodeParameters) -> None:
-    """Set on a pipeline what differs between two sets of parameters."""
-    if after.strength != before.strength:
-        pipeline.set_strength(after.strength)
-    if after.ambient_seconds != before.ambient_seconds:
-        pipeline.set_ambient_seconds(after.ambient_seconds)
-    if after.normalization() != before.normalization():
-        pipeline.set_normalization(after.normalization())
-    if after.sync_infrared_offset != before.sync_infrared_offset:
-        pipeline.stamps_changed()
+def apply_changes(pipeline: FusionPipeline, parameters: NodeParameters) -> None:
+    """Set on a pipeline what parameters may change while it runs."""
     registration = replace(
         pipeline.config.registration,
-        distance=after.registration_distance,
-        soft_edge=after.registration_soft_edge,
+        distance=parameters.registration_distance,
+        soft_edge=parameters.registration_soft_edge,
     )
-    if registration != pipeline.config.registration:
-        pipeline.set_registration(registration)
-    if _infrared_age(after) != pipeline.config.max_infrared_age:
-        pipeline.config = replace(pipeline.config, max_infrared_age=_infrared_age(after))
+    pipeline.reconfigure(
+        replace(
+            pipeline.config,
+            strength=parameters.strength,
+            ambient_seconds=parameters.ambient_seconds,
+            normalization=parameters.normalization(),
+            registration=registration,
+            max_infrared_age=_infrared_age(parameters),
+        )
+    )
 
 
 def _infrared_age(parameters: NodeParameters) -> float:

@@ -7,10 +7,9 @@ from typing import Any
 
 from rosbags.interfaces import Connection
 
-from lut_fuse_core.bag.image_messages import stamp_of
 from lut_fuse_core.bag.topics import CAMERA_INFO, camera_info_topic
 from lut_fuse_core.bag.writer import STORE, BagWriter, offered_qos
-from lut_fuse_core.sync.pairing import NANOSECONDS
+from lut_fuse_core.sync.stamps import NANOSECONDS, stamp_of
 
 CAMERA_INFOS_KEPT = 256
 

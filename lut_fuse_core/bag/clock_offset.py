@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lut_fuse_core.bag.image_messages import (
-    infrared_pixels,
-    look,
-    parse_message,
-    stamp_of,
-    visible_pixels,
-)
+from lut_fuse_core.bag.image_messages import look, parse_message
 from lut_fuse_core.bag.reader import BagReader
 from lut_fuse_core.bag.topics import choose_topics
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.ros_messages import infrared_pixels, visible_pixels
 from lut_fuse_core.sync.clock_offset import ClockOffset, ClockOffsetEstimator
-from lut_fuse_core.sync.pairing import NANOSECONDS
+from lut_fuse_core.sync.stamps import NANOSECONDS, capture_time, stamp_of
 
 LONGEST = 60.0
 """Seconds of the recording that are looked at."""
@@ -41,11 +36,11 @@ def find_clock_offset(
                 break
             try:
                 message = parse_message(connection, data)
-                time = (stamp_of(message) or recorded) / NANOSECONDS
+                time = capture_time(stamp_of(message), recorded) / NANOSECONDS
                 if connection.id == topics.visible.id:
-                    estimator.add_visible(visible_pixels(connection, message), time)
+                    estimator.add_visible(visible_pixels(message), time)
                 else:
-                    estimator.add_infrared(infrared_pixels(connection, message), time)
+                    estimator.add_infrared(infrared_pixels(message), time)
             except InputError:
                 continue  # 'bag' itself names it and goes on without it
     offset = estimator.latest()

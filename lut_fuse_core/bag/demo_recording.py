@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lut_fuse_core.bag.topics import CAMERA_INFO, RAW
 from lut_fuse_core.bag.writer import STORE, Storage, check_target, write_bag
 from lut_fuse_core.io.ros_messages import image_fields
-from lut_fuse_core.sync.pairing import NANOSECONDS
+from lut_fuse_core.sync.stamps import NANOSECONDS
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 from lut_fuse_core.synthetic.camera_view import View
 

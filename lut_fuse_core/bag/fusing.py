@@ -13,13 +13,7 @@ from rosbags.interfaces import Connection
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.bag.camera_infos import CameraInfos
-from lut_fuse_core.bag.image_messages import (
-    infrared_pixels,
-    look,
-    parse_message,
-    stamp_of,
-    visible_pixels,
-)
+from lut_fuse_core.bag.image_messages import look, parse_message
 from lut_fuse_core.bag.reader import BagReader
 from lut_fuse_core.bag.report import BagReport, require_pairs
 from lut_fuse_core.bag.topics import (
@@ -39,9 +33,17 @@ from lut_fuse_core.bag.writer import (
     write_bag,
 )
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.ros_messages import compressed_fields, image_fields
+from lut_fuse_core.io.ros_messages import (
+    compressed_fields,
+    image_fields,
+    infrared_pixels,
+    visible_pixels,
+)
+from lut_fuse_core.pipeline.fallback import Fallback
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
-from lut_fuse_core.sync.pairing import NANOSECONDS, Pair, StampPairer
+from lut_fuse_core.pipeline.served import ServedInfrared
+from lut_fuse_core.sync.pairing import PATIENCE, Pair, StampPairer
+from lut_fuse_core.sync.stamps import NANOSECONDS, capture_time, stamp_of
 
 WAITING = 128 << 20
 """Bytes of images that may wait for their partners on one side, ..."""
@@ -156,11 +158,14 @@ class _Fusing:
         self.reader, self.writer, self.topics = reader, writer, topics
         self.pipeline, self.options = pipeline, options
         self.pairer: StampPairer[_Recorded, _Recorded] = StampPairer(
-            round(options.reach * NANOSECONDS), reuse_infrared=options.reuse_infrared
+            round(options.reach * NANOSECONDS),
+            disorder=PATIENCE,
+            reuse_infrared=options.reuse_infrared,
         )
         self.pairs = self.unusable = self.unstamped = self.copied = self.read = 0
         self.first_problem: str | None = None
-        self.held: _Recorded | None = None
+        self.served = ServedInfrared[_Recorded]()
+        self.fallback = Fallback("nothing")
         suffix, kind = ("", RAW) if options.output == "raw" else ("/compressed", COMPRESSED)
         qos = offered_qos(topics.visible)
         self.fused = writer.add_topic(options.fused + suffix, kind, qos)
@@ -195,10 +200,8 @@ class _Fusing:
             room = WAITING // max(1, len(data))
             self.pairer.capacity = max(MOST_WAITING[0], min(MOST_WAITING[1], room))
             message = parse_message(connection, data)
-            stamp = stamp_of(message)
-            if stamp == 0:
-                self.unstamped += 1
-                stamp = recorded
+            self.unstamped += stamp_of(message) == 0
+            stamp = capture_time(stamp_of(message), recorded)
             item = _Recorded(recorded, stamp, message)
             if connection.id == self.topics.visible.id:
                 self._fuse(self.pairer.add_visible(stamp, item))
@@ -221,22 +224,20 @@ class _Fusing:
 
     def _process(self, pair: Pair[_Recorded, _Recorded]) -> UInt8Array:
         infrared = pair.infrared.item
-        # An infrared image that serves again is held by the pipeline already: showing it twice
-        # would look like a frozen camera.
-        fresh = None
-        if infrared is not self.held:
-            self.held = None
-            fresh = infrared_pixels(self.topics.infrared, infrared.message)
-        fused = self.pipeline.process(
-            visible_pixels(self.topics.visible, pair.visible.item.message),
-            fresh,
-            visible_time=pair.visible.stamp / NANOSECONDS,
-            infrared_time=infrared.stamp / NANOSECONDS,
-        )
-        if self.pipeline.status.source == "visible":
-            self.held = None
-            raise InputError("an infrared image does not fit the visible one it was held for")
-        self.held = infrared
+        try:
+            visible = visible_pixels(pair.visible.item.message)
+            fresh = self.served.pixels(infrared, lambda item: infrared_pixels(item.message))
+            fused = self.pipeline.process(
+                visible,
+                fresh,
+                visible_time=pair.visible.stamp / NANOSECONDS,
+                infrared_time=infrared.stamp / NANOSECONDS,
+            )
+            if self.fallback.withholds(self.pipeline.status.source):
+                raise InputError("an infrared image does not fit the visible one it was held for")
+        except InputError:
+            self.served.forget()
+            raise
         return fused
 
     def _encode(self, fused: UInt8Array, header: Any) -> memoryview:

@@ -10,17 +10,11 @@ from rosbags.interfaces import Connection
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.bag.reader import BagReader
-from lut_fuse_core.bag.topics import COMPRESSED, RAW, ImageTopic
+from lut_fuse_core.bag.topics import RAW, ImageTopic
 from lut_fuse_core.bag.writer import STORE
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.image_header import encoded_size
-from lut_fuse_core.io.ros_messages import (
-    decode_compressed_infrared,
-    decode_compressed_visible,
-    decode_infrared,
-    decode_visible,
-)
-from lut_fuse_core.sync.pairing import NANOSECONDS
+from lut_fuse_core.io.ros_messages import infrared_pixels, visible_pixels
 
 
 def parse_message(connection: Connection, data: bytes) -> Any:
@@ -32,37 +26,19 @@ def parse_message(connection: Connection, data: bytes) -> Any:
         raise InputError(f"a message of {connection.topic} is damaged: {error}") from error
 
 
-def stamp_of(message: Any) -> int:
-    """When a message was captured, nanoseconds; 0 if it does not say."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
-
-
-def visible_pixels(connection: Connection, message: Any) -> UInt8Array:
-    """The color image in a message, raw or compressed. Raises InputError for unusable ones."""
-    decode = decode_compressed_visible if connection.msgtype == COMPRESSED else decode_visible
-    return decode(message)
-
-
-def infrared_pixels(connection: Connection, message: Any) -> RawInfrared:
-    """The raw infrared image in a message, raw or compressed. Raises InputError likewise."""
-    decode = decode_compressed_infrared if connection.msgtype == COMPRESSED else decode_infrared
-    return decode(message)
-
-
 def visible_images(bag: Path, topic: str) -> Iterator[UInt8Array]:
     """Color images in the order of recording, ``(H, W, 3) uint8``, RGB.
 
     Raises InputError for a topic that is not there or an image that cannot be decoded.
     """
-    for connection, message in _messages(bag, topic):
-        yield visible_pixels(connection, message)
+    for message in _messages(bag, topic):
+        yield visible_pixels(message)
 
 
 def infrared_images(bag: Path, topic: str) -> Iterator[RawInfrared]:
     """Raw infrared images in the order of recording, ``(H, W) uint8 or uint16``. See above."""
-    for connection, message in _messages(bag, topic):
-        yield infrared_pixels(connection, message)
+    for message in _messages(bag, topic):
+        yield infrared_pixels(message)
 
 
 def look(reader: BagReader, connection: Connection) -> ImageTopic:
@@ -78,10 +54,10 @@ def look(reader: BagReader, connection: Connection) -> ImageTopic:
     return ImageTopic(connection, None, None)
 
 
-def _messages(bag: Path, topic: str) -> Iterator[tuple[Connection, Any]]:
+def _messages(bag: Path, topic: str) -> Iterator[Any]:
     with BagReader(bag) as reader:
         connections = [each for each in reader.connections if each.topic == topic]
         if not connections:
             raise InputError(f"topic {topic} is not in the bag {bag}")
         for connection, _, data in reader.messages(connections):
-            yield connection, parse_message(connection, data)
+            yield parse_message(connection, data)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.sync.pairing import NANOSECONDS
+from lut_fuse_core.sync.stamps import NANOSECONDS
 
 
 @dataclass(frozen=True)

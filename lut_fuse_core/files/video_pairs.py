@@ -10,9 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.video import VideoFrame, VideoReader
+from lut_fuse_core.pipeline.served import ServedInfrared
 from lut_fuse_core.sync.clock_offset import ClockOffset, ClockOffsetEstimator
 
 LONGEST = 60.0
@@ -23,12 +24,15 @@ LONGEST = 60.0
 class VideoPair:
     """A visible frame and the infrared frame nearest in time.
 
-    visible: ``(H, W, 3) uint8``, RGB. infrared: ``(h, w) uint8``; None where the infrared frame is
-    the one of the pair before. Times in seconds since each video's start.
+    Attributes:
+        visible: ``(H, W, 3) uint8``, RGB.
+        infrared: ``(h, w) uint8``; None where it is the frame of the pair before.
+        visible_time: Seconds since the visible video's start.
+        infrared_time: Seconds since the infrared video's start.
     """
 
     visible: UInt8Array
-    infrared: UInt8Array | None
+    infrared: RawInfrared | None
     visible_time: float
     infrared_time: float
 
@@ -42,7 +46,8 @@ def pairs_by_time(
     a frame after the infrared video does.
     """
     frames = iter(infrared)
-    current, following, served = next(frames, None), next(frames, None), -1.0
+    current, following = next(frames, None), next(frames, None)
+    served = ServedInfrared[VideoFrame]()
     if current is None:
         return
     for frame in visible:
@@ -51,8 +56,7 @@ def pairs_by_time(
             current, following = following, next(frames, None)
         if following is None and wanted >= current.time + 0.5 / infrared.rate:
             return
-        fresh = _gray(current.image) if current.time != served else None
-        served = current.time
+        fresh = served.pixels(current, lambda shown: _gray(shown.image))
         yield VideoPair(frame.image, fresh, frame.time, current.time)
 
 
@@ -61,7 +65,7 @@ def find_video_offset(visible: Path, infrared: Path) -> ClockOffset:
 
     Raises InputError if nothing moves that both cameras see, or the videos are too short.
     """
-    estimator = ClockOffsetEstimator(window=LONGEST)
+    estimator = ClockOffsetEstimator(window=LONGEST, interleaved=False)
     color, thermal = VideoReader(visible), VideoReader(infrared)
     for frame in itertools.takewhile(_early, thermal):
         estimator.add_infrared(_gray(frame.image), frame.time)

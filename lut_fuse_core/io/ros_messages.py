@@ -101,6 +101,35 @@ _TO_GRAY = {
 }
 
 
+def visible_pixels(message: Any) -> UInt8Array:
+    """The color image in a message, raw or compressed.
+
+    Args:
+        message: `ImageMessage` or `CompressedImageMessage`.
+
+    Returns:
+        See `decode_visible`.
+
+    Raises:
+        InputError: For one that cannot be used.
+    """
+    if is_compressed(message):
+        return decode_compressed_visible(message)
+    return decode_visible(message)
+
+
+def infrared_pixels(message: Any) -> RawInfrared:
+    """The raw infrared image in a message, raw or compressed; see `visible_pixels`."""
+    if is_compressed(message):
+        return decode_compressed_infrared(message)
+    return decode_infrared(message)
+
+
+def is_compressed(message: Any) -> bool:
+    """Whether a message is a `CompressedImageMessage`, not an `ImageMessage`."""
+    return hasattr(message, "format")
+
+
 def decode_visible(message: ImageMessage) -> UInt8Array:
     """The color image in a message.
 

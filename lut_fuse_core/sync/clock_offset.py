@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.arrays import Float64Array, FloatArray
+from lut_fuse_core.arrays import Float64Array, FloatArray, RawInfrared, UInt8Array
+from lut_fuse_core.sync.jumps import jumped_back_seconds
+from lut_fuse_core.sync.offsets import OffsetMeter
+from lut_fuse_core.sync.stamps import NANOSECONDS
 
 RATE = 100.0
 """Samples per second that both signals are brought to; the peak is found between them."""
@@ -27,13 +30,18 @@ ACCURACY = 0.05
 REFRESH = 1.0
 """Seconds between two estimates."""
 
-JUMP_BACK = 1.0
-"""Seconds by which time must run backwards to count as a jump rather than as disorder."""
+LARGEST = 1.0
+"""Seconds by which frames that arrive together may be captured apart."""
 
 
 @dataclass(frozen=True)
 class ClockOffset:
-    """seconds: infrared clock minus visible clock. correlation: of both signals there, 0 to 1."""
+    """What was found.
+
+    Attributes:
+        seconds: Infrared clock minus visible clock.
+        correlation: Of what moves in both streams there, 0 to 1.
+    """
 
     seconds: float
     correlation: float
@@ -43,30 +51,36 @@ class ClockOffsetEstimator:
     """Compares how much moves, and when, in the last seconds of both streams.
 
     Whatever moves, or the camera's own motion, changes both images in the same rhythm, however
-    different they look. window: seconds of record. largest: seconds the clocks may be apart.
+    different they look.
+
+    Args:
+        window: Seconds of record.
+        interleaved: Whether frames are added in the order in which they arrived. Then an offset of
+            any size is found: the stamps themselves say it to a second. Otherwise up to `LARGEST`.
+
+    Attributes:
+        estimate: As `latest` last returned it; may be read from any thread.
     """
 
-    def __init__(self, window: float = 30.0, largest: float = 1.0) -> None:
-        self._window = window
-        self._largest = largest
-        self._visible, self._infrared = _MotionRecord(window), _MotionRecord(window)
-        self._estimated_at = -np.inf
-        self._latest: ClockOffset | None = None
+    def __init__(self, window: float = 30.0, *, interleaved: bool = True) -> None:
+        self._window, self._interleaved = window, interleaved
+        self.reset()
 
     def reset(self) -> None:
         """Forget both streams."""
         self._visible, self._infrared = _MotionRecord(self._window), _MotionRecord(self._window)
+        self._stamps = OffsetMeter()
         self._estimated_at = -np.inf
-        self._latest = None
+        self.estimate: ClockOffset | None = None
 
-    def add_visible(self, image: npt.NDArray[np.uint8], time: float) -> None:
+    def add_visible(self, image: UInt8Array, time: float) -> None:
         """Take in a visible frame, ``(H, W, 3) uint8``, captured at ``time`` (seconds)."""
+        self._stamps.arrived("visible", round(time * NANOSECONDS))
         self._visible.add(image[..., 1], time)
 
-    def add_infrared(
-        self, image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], time: float
-    ) -> None:
+    def add_infrared(self, image: RawInfrared, time: float) -> None:
         """Take in an infrared frame, ``(H, W) uint8 or uint16``, captured at ``time``."""
+        self._stamps.arrived("infrared", round(time * NANOSECONDS))
         self._infrared.add(image, time)
 
     def latest(self) -> ClockOffset | None:
@@ -74,16 +88,22 @@ class ClockOffsetEstimator:
         newest = self._visible.newest
         if newest - self._estimated_at >= REFRESH:
             self._estimated_at = newest
-            self._latest = estimate_offset(
-                self._visible.signal(), self._infrared.signal(), self._largest
-            )
-        return self._latest
+            about = self._about()
+            times, motion = self._infrared.signal()
+            found = estimate_offset(self._visible.signal(), (times - about, motion))
+            self.estimate = found and replace(found, seconds=found.seconds + about)
+        return self.estimate
+
+    def _about(self) -> float:
+        """The offset as far as the stamps themselves tell; 0 if that may be chance."""
+        about = self._stamps.seconds() if self._interleaved else None
+        return about if about is not None and abs(about) > LARGEST / 2 else 0.0
 
 
 def estimate_offset(
     visible: tuple[Float64Array, Float64Array],
     infrared: tuple[Float64Array, Float64Array],
-    largest: float = 1.0,
+    largest: float = LARGEST,
 ) -> ClockOffset | None:
     """Clock offset between two motion signals, each (times in seconds, motion).
 
@@ -121,11 +141,11 @@ class _MotionRecord:
     def newest(self) -> float:
         return self._points[-1][0] if self._points else -np.inf
 
-    def add(self, image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], time: float) -> None:
+    def add(self, image: RawInfrared, time: float) -> None:
         step = max(1, int(np.sqrt(image.size / 5000)))
         sample = cv2.blur(image[::step, ::step].astype(np.float32), (3, 3)).astype(np.float32)
         before = self._before
-        if before is not None and time < before[1] - JUMP_BACK:
+        if before is not None and jumped_back_seconds(time, before[1]):
             self._points.clear()  # the clock was set
             before = None
         if before is not None and time <= before[1]:

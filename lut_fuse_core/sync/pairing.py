@@ -1,4 +1,4 @@
-"""Pairing of two streams by time stamp: bounded memory, stamps may be slightly out of order."""
+"""Pairing of two streams by their capture times, for bags and live topics alike."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from lut_fuse_core.sync.jumps import SIDES, JumpWatch, Side
+from lut_fuse_core.sync.periods import PeriodMeter, tolerance_for
+from lut_fuse_core.sync.stamps import NANOSECONDS
+
 V = TypeVar("V")
 I = TypeVar("I")  # noqa: E741 - I for infrared, beside V for visible
 T = TypeVar("T")
 
-NANOSECONDS = 1_000_000_000
-JUMP_BACK = NANOSECONDS
-"""By how much one stream's stamps must run backwards to count as a jump, not as disorder."""
+PATIENCE = NANOSECONDS // 5
+"""Nanoseconds of the other stream for which a frame waits beyond the time of its partner, should
+that be out of order."""
+
+NEVER = -(2**63)
 
 
 @dataclass(frozen=True)
@@ -35,63 +41,91 @@ class Pair(Generic[V, I]):
 class StampPairer(Generic[V, I]):
     """Pairs each visible item with the nearest infrared one within a tolerance.
 
-    Pairs come out in the order of their stamps. An item is decided on once both streams have moved
-    past it by tolerance plus ``disorder``, or when ``capacity`` items wait on one side.
-    If a stream's stamps jump back by more than a second, what waits is decided and all starts anew.
+    Pairs come out in the order of their stamps. A pair is decided on as soon as no frame that may
+    still come can be nearer to either: where the stamps of a pair differ by less than half a frame
+    period, that is when the second of the two arrives. Frames wait for a partner until a later one
+    is paired, until the other stream is `PATIENCE` past them, or until ``capacity`` of them wait.
 
-    tolerance, disorder: nanoseconds. capacity: most items that wait per side.
-    reuse_infrared: whether one infrared item may serve several visible ones (for a faster visible
-        camera); otherwise it goes to the nearest.
+    If a stream's stamps jump back, or ahead by more than the arrivals do, what waits is decided and
+    all starts again; what came of one camera since its jump waits for the other one's jump.
+
+    Args:
+        tolerance: Nanoseconds by which the stamps of a pair may differ; None to follow the measured
+            frame periods (`tolerance_for`).
+        disorder: Nanoseconds by which frames of one stream may come out of order and still be
+            sorted; pairs wait for so long. 0, for live streams, takes each as it comes.
+        capacity: Most items that wait per side.
+        reuse_infrared: Whether one infrared item may serve several visible ones (for a faster
+            visible camera); otherwise it goes to the nearest.
 
     >>> pairer = StampPairer(tolerance=10)
-    >>> pairs = pairer.add_visible(100, "v") + pairer.add_infrared(104, "i") + pairer.flush()
-    >>> [(pair.visible.item, pair.infrared.item) for pair in pairs]
+    >>> pairer.add_visible(100, "v")
+    []
+    >>> [(pair.visible.item, pair.infrared.item) for pair in pairer.add_infrared(104, "i")]
     [('v', 'i')]
     """
 
     def __init__(
         self,
-        tolerance: int,
+        tolerance: int | None,
         *,
-        disorder: int = NANOSECONDS // 5,
+        disorder: int = 0,
         capacity: int = 32,
         reuse_infrared: bool = False,
     ) -> None:
-        self.tolerance = tolerance
+        self.set_tolerance(tolerance)
+        self.capacity = capacity
         self.unpaired_visible = 0
         self.unpaired_infrared = 0
         self.closest: int | None = None
         """Smallest distance of a visible item that found no partner, in nanoseconds."""
         self.missed = False
         """Whether a partner came after its item was given up, since too many waited."""
-        self._given_up: dict[str, deque[int]] = {
-            side: deque(maxlen=1024) for side in ("visible", "infrared")
-        }
-        self.capacity = capacity
-        self._reach = tolerance + disorder
-        self._reuse = reuse_infrared
-        self._visible: list[Stamped[V]] = []
-        self._infrared: list[Stamped[I]] = []
-        self._newest_visible: int | None = None
-        self._newest_infrared: int | None = None
-        self._decided: int | None = None
-        self._used: Stamped[I] | None = None
+        self.jumps = 0
+        """How often time was set, both cameras together counted once."""
+        self._disorder, self._reuse = disorder, reuse_infrared
+        self._periods: dict[Side, PeriodMeter] = {side: PeriodMeter() for side in SIDES}
+        self._watch = JumpWatch()
+        self._given_up: dict[Side, deque[int]] = {side: deque(maxlen=1024) for side in SIDES}
+        self._restart()
 
-    def add_visible(self, stamp: int, item: V) -> list[Pair[V, I]]:
-        """Take a visible item; returns the pairs that are decided now."""
-        pairs = self._notice_jump(stamp, self._newest_visible)
-        self._newest_visible = max(stamp, self._newest_visible or stamp)
-        if self._decided is not None and stamp < self._decided:
+    def set_tolerance(self, tolerance: int | None) -> None:
+        """Change by how much stamps may differ (ns), from the next item on; None: see above."""
+        self._fixed_tolerance = tolerance
+
+    @property
+    def tolerance(self) -> int:
+        """Nanoseconds by which the stamps of a pair may differ now."""
+        if self._fixed_tolerance is not None:
+            return self._fixed_tolerance
+        return tolerance_for(self.period("visible"), self.period("infrared"))
+
+    def period(self, side: Side) -> int | None:
+        """Nanoseconds from one frame of a camera to the next, as measured; None if unknown."""
+        return self._periods[side].period
+
+    def add_visible(self, stamp: int, item: V, arrival: int | None = None) -> list[Pair[V, I]]:
+        """Take a visible item.
+
+        Args:
+            stamp: When it was captured (ns).
+            item: What it is.
+            arrival: When it came, nanoseconds of a monotonic clock; None if unknown.
+
+        Returns:
+            The pairs that are decided now.
+        """
+        pairs = self._note("visible", stamp, arrival)
+        if stamp < self._decided:
             self.unpaired_visible += 1  # too late: its successors are out already
             return pairs
         self._look_back(stamp, "infrared")
         insort(self._visible, Stamped(stamp, item), key=_stamp)
         return pairs + self._decide()
 
-    def add_infrared(self, stamp: int, item: I) -> list[Pair[V, I]]:
-        """Take an infrared item; returns the pairs that are decided now."""
-        pairs = self._notice_jump(stamp, self._newest_infrared)
-        self._newest_infrared = max(stamp, self._newest_infrared or stamp)
+    def add_infrared(self, stamp: int, item: I, arrival: int | None = None) -> list[Pair[V, I]]:
+        """Take an infrared item; see `add_visible`."""
+        pairs = self._note("infrared", stamp, arrival)
         if self._used is not None and stamp < self._used.stamp:
             self.unpaired_infrared += 1
             return pairs
@@ -109,62 +143,133 @@ class StampPairer(Generic[V, I]):
         self._drop_infrared(len(self._infrared))
         return pairs
 
-    def _look_back(self, stamp: int, side: str) -> None:
+    def forget(self, *sides: Side) -> None:
+        """Give up what waits and take the next item of these cameras as their first: their clock
+        is another one from now on."""
+        self.unpaired_visible += len(self._visible)
+        self._drop_infrared(len(self._infrared))
+        self._restart()
+        for side in sides:
+            self._watch.forget(side)
+
+    def _restart(self) -> None:
+        self._visible: list[Stamped[V]] = []
+        self._infrared: list[Stamped[I]] = []
+        self._newest: dict[Side, int] = {}
+        self._decided = NEVER
+        self._used: Stamped[I] | None = None
+        for side in SIDES:
+            self._given_up[side].clear()
+            self._periods[side].restart()
+
+    def _note(self, side: Side, stamp: int, arrival: int | None) -> list[Pair[V, I]]:
+        """Take in a stamp. Returns the pairs that a jump decides."""
+        jump, pairs = self._watch.note(side, stamp, arrival), list[Pair[V, I]]()
+        if jump == "first":
+            self.jumps += 1
+            pairs = self.flush()
+            self._restart()
+        elif jump == "second":
+            self._forget_before_jump(side)
+        self._periods[side].note(stamp)
+        self._newest[side] = max(stamp, self._newest.get(side, stamp))
+        return pairs
+
+    def _forget_before_jump(self, side: Side) -> None:
+        """The other camera jumped before: what this one sent until now is of the time before."""
+        if side == "visible":
+            self.unpaired_visible += len(self._visible)
+            self._visible, self._decided = [], NEVER
+        else:
+            self._drop_infrared(len(self._infrared))
+            self._used = None
+        self._newest.pop(side, None)
+        self._periods[side].restart()
+
+    def _look_back(self, stamp: int, side: Side) -> None:
         """Note whether the partner of an item that came now was given up before."""
         self.missed = self.missed or any(
             abs(stamp - given_up) <= self.tolerance for given_up in self._given_up[side]
         )
 
-    def _start_anew(self) -> None:
-        self._visible, self._infrared = [], []
-        self._newest_visible = self._newest_infrared = None
-        self._decided = self._used = None
-        for stamps in self._given_up.values():
-            stamps.clear()
-
-    def _notice_jump(self, stamp: int, newest: int | None) -> list[Pair[V, I]]:
-        if newest is None or stamp >= newest - JUMP_BACK:
-            return []
-        pairs = self.flush()
-        self._start_anew()
-        return pairs
-
     def _decide(self, everything: bool = False) -> list[Pair[V, I]]:
-        pairs = []
-        while self._visible and (everything or self._is_ripe(self._visible[0].stamp)):
-            pair = self._decide_oldest()
-            if pair is not None:
-                pairs.append(pair)
+        pairs, index = [], 0
+        next_visible = self._earliest("visible", everything)
+        next_infrared = self._earliest("infrared", everything)
+        while index < len(self._visible):
+            forced = everything or max(len(self._visible), len(self._infrared)) > self.capacity
+            visible = self._visible[index]
+            partner = self._partner(index)
+            if partner is None:
+                if forced or self._is_hopeless(visible.stamp):
+                    self._give_up(index)
+                elif next_infrared <= visible.stamp + self.tolerance:
+                    break
+                else:  # it should have come, but may be out of order; later ones need not wait
+                    index += 1
+                continue
+            infrared = self._infrared[partner]
+            distance = abs(infrared.stamp - visible.stamp)
+            nearest = next_infrared - visible.stamp >= distance and (
+                next_visible >= visible.stamp
+                if self._reuse
+                else next_visible - infrared.stamp >= distance
+            )
+            if not (forced or nearest):
+                break
+            for _ in range(index):
+                self._give_up(0)
+            pairs.append(self._take(partner))
+            index = 0
+        if pairs and not everything:
+            self._watch.paired()
         return pairs
 
-    def _is_ripe(self, stamp: int) -> bool:
-        if max(len(self._visible), len(self._infrared)) > self.capacity:
-            return True
-        newest = (self._newest_visible, self._newest_infrared)
-        return all(latest is not None and latest >= stamp + self._reach for latest in newest)
+    def _earliest(self, side: Side, everything: bool) -> int:
+        """The earliest stamp that the next item of a stream can have."""
+        if everything:
+            return 2**63
+        newest = self._newest.get(side)
+        if newest is None:
+            return NEVER
+        return newest - self._disorder if self._disorder else newest + (self.period(side) or 0)
 
-    def _decide_oldest(self) -> Pair[V, I] | None:
-        visible = self._visible.pop(0)
+    def _is_hopeless(self, stamp: int) -> bool:
+        """Whether the other stream is so far past a visible item that nothing will come for it."""
+        newest = self._newest.get("infrared")
+        patience = max(PATIENCE, self._disorder)
+        return newest is not None and newest > stamp + self.tolerance + patience
+
+    def _take(self, partner: int) -> Pair[V, I]:
+        """Pair the oldest visible item with the infrared one at an index."""
+        visible, infrared = self._visible.pop(0), self._infrared[partner]
         self._decided = visible.stamp
-        nearest = self._nearest(visible.stamp)
-        if nearest is not None and not self._reuse and self._is_nearer_to_next(nearest, visible):
-            nearest = nearest - 1 if nearest > 0 else None
-        if nearest is None:
-            self.unpaired_visible += 1
-            self._given_up["visible"].append(visible.stamp)
-            return None
-        infrared = self._infrared[nearest]
-        distance = abs(infrared.stamp - visible.stamp)
-        if distance > self.tolerance:
-            self.unpaired_visible += 1
-            self.closest = distance if self.closest is None else min(distance, self.closest)
-            self._given_up["visible"].append(visible.stamp)
-            return None
-        self._drop_infrared(nearest)
+        self._drop_infrared(partner)
         self._used = infrared
         if not self._reuse:
             self._infrared.pop(0)
         return Pair(visible, infrared)
+
+    def _give_up(self, index: int) -> None:
+        visible = self._visible.pop(index)
+        self._decided = max(self._decided, visible.stamp)
+        self.unpaired_visible += 1
+        self._given_up["visible"].append(visible.stamp)
+        nearest = self._nearest(visible.stamp)
+        if nearest is not None:
+            distance = abs(self._infrared[nearest].stamp - visible.stamp)
+            self.closest = distance if self.closest is None else min(distance, self.closest)
+
+    def _partner(self, index: int) -> int | None:
+        """Index of the infrared item for a waiting visible one; None if there is none for it."""
+        visible = self._visible[index]
+        nearest = self._nearest(visible.stamp)
+        if nearest is not None and not self._reuse and self._is_nearer_to_next(nearest, index):
+            nearest = nearest - 1 if nearest > 0 else None
+        if nearest is None:
+            return None
+        distance = abs(self._infrared[nearest].stamp - visible.stamp)
+        return nearest if distance <= self.tolerance else None
 
     def _nearest(self, stamp: int) -> int | None:
         """Index of the waiting infrared item nearest to a stamp; None if none waits."""
@@ -172,12 +277,12 @@ class StampPairer(Generic[V, I]):
         around = [index for index in (after - 1, after) if 0 <= index < len(self._infrared)]
         return min(around, key=lambda index: abs(self._infrared[index].stamp - stamp), default=None)
 
-    def _is_nearer_to_next(self, nearest: int, visible: Stamped[V]) -> bool:
+    def _is_nearer_to_next(self, nearest: int, index: int) -> bool:
         """Whether the next visible item would take this infrared one, being nearer to it."""
-        if not self._visible:
+        if index + 1 >= len(self._visible):
             return False
-        following, stamp = self._visible[0].stamp, self._infrared[nearest].stamp
-        nearer = abs(following - stamp) < abs(visible.stamp - stamp)
+        following, stamp = self._visible[index + 1].stamp, self._infrared[nearest].stamp
+        nearer = abs(following - stamp) < abs(self._visible[index].stamp - stamp)
         return nearer and self._nearest(following) == nearest
 
     def _drop_infrared(self, count: int) -> None:

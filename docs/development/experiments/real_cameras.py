@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -111,7 +112,7 @@ def strengths(folder: Path, frame: SceneFrame) -> None:
     pipeline = FusionPipeline()
     images = []
     for strength in (0.0, 0.33, 0.67, 1.0):
-        pipeline.set_strength(strength)
+        pipeline.reconfigure(replace(pipeline.config, strength=strength))
         images.append(pipeline.process(frame.visible, frame.infrared).copy())
     write_image(folder / "strength.png", half(strip(*images)))
 

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from lut_fuse_core.sync.pairing import NANOSECONDS, StampPairer
+from lut_fuse_core.sync.pairing import StampPairer
+from lut_fuse_core.sync.stamps import NANOSECONDS
 
 MILLI = NANOSECONDS // 1000
 
@@ -74,7 +75,8 @@ def test_slight_disorder_is_sorted_out():
         (99, "i"),
         (68, "i"),
     ]
-    assert feed(pairer(), arrivals) == [(0, 0), (33, 33), (67, 68), (100, 99)]
+    subject = pairer(disorder=200 * MILLI)
+    assert feed(subject, arrivals) == [(0, 0), (33, 33), (67, 68), (100, 99)]
 
 
 def test_a_stream_that_arrives_late_as_a_whole_still_pairs():
@@ -85,12 +87,13 @@ def test_a_stream_that_arrives_late_as_a_whole_still_pairs():
     assert pairs == [(t, t) for t in range(0, 900, 33)]
 
 
-def test_a_jump_back_starts_anew_and_loses_nothing_before_it():
+@pytest.mark.parametrize("disorder", [0, 200 * MILLI])
+def test_a_jump_back_loses_nothing(disorder):
     loop = [(t, side) for t in range(0, 3000, 100) for side in "vi"]
-    pairs = feed(pairer(), loop + loop)
     once = [(t, t) for t in range(0, 3000, 100)]
-    assert pairs[: len(once)] == once
-    assert len(pairs) >= 2 * len(once) - 2
+    subject = pairer(disorder=disorder)
+    assert feed(subject, loop + loop) == once + once
+    assert subject.jumps == 1
 
 
 def test_what_waits_is_bounded_when_one_side_is_silent():
@@ -119,3 +122,101 @@ def test_any_streams_give_monotone_pairs_within_tolerance_and_account_for_every_
         assert len(pairs) + subject.unpaired_visible == len(sides["v"])
         if not reuse:
             assert len(pairs) + subject.unpaired_infrared == len(sides["i"])
+
+
+def pairs_at_arrival(
+    subject: StampPairer, arrivals: list[tuple[float, int, str]]
+) -> list[tuple[float, int, int]]:
+    """Feed (arrival, stamp, side) in ms. Returns when each pair was decided, and its stamps."""
+    pairs = []
+    for arrival, stamp, side in sorted(arrivals):
+        add = subject.add_visible if side == "v" else subject.add_infrared
+        for pair in add(round(stamp * MILLI), stamp):
+            pairs.append((arrival, pair.visible.item, pair.infrared.item))
+    return pairs
+
+
+def live(
+    period: float,
+    other: float,
+    phase: float,
+    frames: int = 300,
+    late: tuple[float, float] = (5, 9),
+) -> list[tuple[float, int, str]]:
+    """Two cameras as they come (ms): periods, the phase of infrared, transport times."""
+    visible = [(n * period + late[0], n * period, "v") for n in range(frames)]
+    infrared = [(n * other + phase + late[1], n * other + phase, "i") for n in range(frames)]
+    return visible + infrared
+
+
+@pytest.mark.parametrize("phase", [-14, -3, 0, 7, 14])
+def test_a_pair_is_decided_when_its_second_frame_arrives(phase):
+    arrivals = live(100 / 3, 100 / 3, phase)
+    when = {(side, stamp): arrival for arrival, stamp, side in arrivals}
+    pairs = pairs_at_arrival(pairer(16), arrivals)
+    assert len(pairs) >= 299
+    for arrival, visible, infrared in pairs[3:]:  # the period must be known first
+        assert arrival == max(when["v", visible], when["i", infrared])
+
+
+@pytest.mark.parametrize(("period", "other"), [(100 / 3, 1000 / 29.97), (1000 / 15, 1000 / 14.99)])
+def test_free_running_cameras_lose_one_frame_at_each_slip_and_no_more(period, other):
+    frames = 3000
+    subject = StampPairer(None)
+    pairs = pairs_at_arrival(subject, live(period, other, 3, frames))
+    slips = frames * (other - period) / period + 1
+    assert len(pairs) >= frames - slips - 1
+    gaps = np.diff([visible for _, visible, _ in pairs])
+    assert gaps.max() < 2.1 * period
+
+
+def test_a_tolerance_that_follows_the_periods_takes_no_frame_for_its_neighbor():
+    for period in (1000 / 60, 1000 / 9):
+        subject = StampPairer(None)
+        visible = [(n * period, n * period, "v") for n in range(60)]
+        infrared = [(n * period + 3, n * period + 2, "i") for n in range(60) if n % 7]
+        pairs = pairs_at_arrival(subject, visible + infrared)
+        assert all(0 <= i - v < 3 for _, v, i in pairs)
+        assert len(pairs) >= 50
+
+
+def test_cameras_of_different_rates_pair_at_the_rate_of_the_slower_one():
+    subject = StampPairer(None)
+    pairs = pairs_at_arrival(subject, live(1000 / 30, 1000 / 9, 4))
+    assert len(pairs) >= 89
+    assert all(abs(v - i) <= 18 for _, v, i in pairs)
+
+
+def test_a_clock_set_ahead_while_frames_keep_coming_is_a_jump_a_pause_is_none():
+    for paused, jumps in ((0, 1), (60_000, 0)):
+        subject = pairer()
+        for index in range(20):
+            later = 60_000 if index >= 10 else 0
+            arrival = index * 33 + (paused if index >= 10 else 0)
+            for add in (subject.add_visible, subject.add_infrared):
+                pairs = add((index * 33 + later) * MILLI, index, arrival * MILLI)
+            assert len(pairs) == 1
+        assert subject.jumps == jumps
+
+
+def test_an_image_from_before_between_the_jumps_of_both_cameras_holds_nothing_up():
+    subject = pairer()
+    for index in range(10):
+        subject.add_visible((60_000 + index * 33) * MILLI, index)
+        subject.add_infrared((60_000 + index * 33) * MILLI, index)
+    subject.add_infrared(0, "first")
+    subject.add_visible(60_330 * MILLI, "before")
+    pairs = subject.add_visible(0, "first")
+    assert [(pair.visible.item, pair.infrared.item) for pair in pairs] == [("first", "first")]
+    assert subject.jumps == 1
+
+
+def test_a_camera_whose_clock_is_another_from_now_on_pairs_again():
+    subject = pairer()
+    for index in range(5):
+        subject.add_visible(index * 33 * MILLI, index)
+        subject.add_infrared((index * 33 + 3000) * MILLI, index)
+    subject.forget("infrared")
+    subject.add_visible(165 * MILLI, "v")
+    assert len(subject.add_infrared(165 * MILLI, "i")) == 1
+    assert subject.jumps == 0

@@ -35,7 +35,7 @@ def estimate(
     ahead_before: tuple[float, float] = (0, 0),
 ) -> ClockOffset | None:
     """ahead_before: until when the infrared clock is wrong by much more, and by how much."""
-    estimator = ClockOffsetEstimator()
+    estimator = ClockOffsetEstimator(interleaved=False)
     for index in range(int(LENGTH * 30)):
         time = index / 30
         gray = frame(time if moving else 0.0, index, False)
@@ -53,6 +53,21 @@ def test_the_offset_comes_back_from_cameras_of_different_rates(offset: float) ->
     found = estimate(offset)
     assert found is not None
     assert found.seconds == pytest.approx(offset, abs=0.02)
+
+
+@pytest.mark.parametrize("offset", [37.12, -3600.3, -1.7e9])
+def test_an_offset_of_any_size_is_found_where_frames_come_as_they_arrived(offset: float) -> None:
+    estimator = ClockOffsetEstimator()
+    for index in range(int(LENGTH * 30)):
+        time = 1 + index / 30
+        gray = frame(time, index, False)
+        estimator.add_visible(np.repeat(gray[..., None], 3, axis=2), time)
+        if index % 3 == 1:  # 0.1 s on the way
+            estimator.add_infrared(frame(time - 0.1, index, True), time - 0.1 + offset)
+    found = estimator.latest()
+    assert found is not None
+    assert found.seconds == pytest.approx(offset, abs=0.02)
+    assert estimator.estimate == found
 
 
 def test_an_infrared_clock_that_is_set_back_is_listened_to_again() -> None:

@@ -308,7 +308,11 @@ def test_a_stream_is_fused_as_by_the_reference(
         assert near(found, cpu.process(visible, raw, **times)), number
         assert gpu.status.source == cpu.status.source
     for pipeline in (gpu, cpu):
-        pipeline.set_normalization(NormalizationConfig("range", low=20_000, high=26_000))
+        pipeline.reconfigure(
+            replace(
+                pipeline.config, normalization=NormalizationConfig("range", low=20_000, high=26_000)
+            )
+        )
     visible = a_pair(9)[0]
     assert near(gpu.process(visible, STREAM[0][1]), cpu.process(visible, STREAM[0][1]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,7 @@ def test_what_the_gpu_held_is_not_asked_for_after_it_failed(
     pipeline = FusionPipeline(PipelineConfig(backend="reference"))
     pipeline.fuser.backend = make("fp16")
     pipeline.process(*a_pair(), visible_time=0.0, infrared_time=0.0)
-    pipeline.set_clock_offset(0.01)
+    pipeline.reconfigure(replace(pipeline.config, clock_offset=0.01))
 
     def broken(*_: Any, **__: Any) -> None:
         raise BackendUnavailableError("the driver is gone")
