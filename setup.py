@@ -101,6 +101,7 @@ setup(
     ],
     extras_require={
         "gpu": ["cupy-cuda12x>=12.3"],  # TensorRT comes with JetPack, or from pip as tensorrt
+        "detection": ["pycocotools>=2.0.7", "onnxruntime>=1.17"],
         "training": ["torch==2.13.0", "tensorboard>=2.14"],
         "test": [
             "pytest>=8",
@@ -108,6 +109,7 @@ setup(
             "ruff>=0.9",
             "mypy>=1.11",
             "onnx>=1.16",
+            "pycocotools>=2.0.7",
             "types-PyYAML>=6",
             "mcap-ros2-support>=0.5",
             "lark>=1.1",  # launch's, where ROS 2 is sourced

@@ -17,6 +17,11 @@ from tqdm import tqdm
 from lut_fuse_core import Fuser, __version__
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends import BACKEND_NAMES
+from lut_fuse_core.cli.evaluate_detection import (
+    add_detection_arguments,
+    check_detection_options,
+    run_detection,
+)
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import (
     METHODS,
@@ -53,6 +58,7 @@ examples:
   lut-fuse evaluate MSRS --model mine.safetensors --json    your model, for a script
   lut-fuse evaluate MSRS --fused results/tardal             images that another method fused
   lut-fuse evaluate street --sequence                       flicker, too: frames of a fixed camera
+  lut-fuse evaluate FLIR --boxes coco.json --detector yolo.onnx    what a detector finds
 """
 
 
@@ -69,6 +75,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("dataset", metavar="DATASET", type=Path, help="folder of pairs")
     _add_method_arguments(parser)
     _add_choice_arguments(parser)
+    add_detection_arguments(parser)
     _add_output_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -139,6 +146,8 @@ def run(options: argparse.Namespace) -> int:
     dataset = find_dataset(options.dataset)
     pairs = select(dataset.pairs, options.only, options.limit)
     subject, fuse = _method(options, dataset)
+    if options.boxes:
+        return run_detection(options, pairs, subject, fuse)
     meters = None
     if options.sequence:
         meters = SequenceMeters(_untouched(options.untouched, pairs[0]))
@@ -160,6 +169,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_options(options: argparse.Namespace) -> None:
+    check_detection_options(options)
     if options.untouched and not options.sequence:
         raise InputError("--untouched measures consecutive frames; add --sequence")
     if options.html and not options.html.absolute().parent.is_dir():

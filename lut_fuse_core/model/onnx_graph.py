@@ -1,4 +1,4 @@
-"""Writing ONNX files: a graph, node by node, and its bytes.
+"""ONNX files: writing a graph, node by node, and reading what a network takes and gives.
 
 Written with `protobuf`, which ONNX Runtime brings along, from the few message fields needed
 (onnx.proto, IR version 8). The `onnx` package would do the same for 30 MB more on every robot; the
@@ -7,12 +7,14 @@ tests hold these bytes against its checker.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 
 IR_VERSION = 8
 OPSET = 17
@@ -25,7 +27,9 @@ _ATTRIBUTE_TYPES = {"f": 1, "i": 2, "ints": 7}
 
 _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "Model": {"ir_version": (1, "int64"), "producer_name": (2, "string"),
-              "graph": (7, "Graph"), "opset_import": (8, "Opset*")},
+              "graph": (7, "Graph"), "opset_import": (8, "Opset*"),
+              "metadata": (14, "Entry*")},
+    "Entry": {"key": (1, "string"), "value": (2, "string")},
     "Opset": {"domain": (1, "string"), "version": (2, "int64")},
     "Graph": {"node": (1, "Node*"), "name": (2, "string"), "initializer": (5, "Tensor*"),
               "input": (11, "Value*"), "output": (12, "Value*")},
@@ -42,6 +46,46 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "Dimension": {"dim_value": (1, "int64"), "dim_param": (2, "string")},
 }  # fmt: skip
 """Message: field: (number, type); a star marks a repeated field."""
+
+
+TensorShape = tuple[str, str, tuple[int | None, ...]]
+"""Name, element type as NumPy names it and sides of a tensor; None for a side of any length."""
+
+
+@dataclass(frozen=True)
+class GraphInterface:
+    """What a network takes, gives and says about itself.
+
+    Attributes:
+        inputs, outputs: Tensors; inputs without those that have a constant as default.
+        metadata: Notes of the program that wrote it.
+    """
+
+    inputs: tuple[TensorShape, ...]
+    outputs: tuple[TensorShape, ...]
+    metadata: dict[str, str]
+
+
+def read_graph(contents: bytes) -> GraphInterface | None:
+    """The interface of an ONNX file, or None if these bytes are no ONNX file."""
+    try:
+        model = _message_types()["Model"].FromString(contents)
+    except DecodeError:
+        return None
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = (value for value in model.graph.input if value.name not in constants)
+    return GraphInterface(
+        tuple(map(_tensor_shape, inputs)),
+        tuple(map(_tensor_shape, model.graph.output)),
+        {entry.key: entry.value for entry in model.metadata},
+    )
+
+
+def _tensor_shape(value: Any) -> TensorShape:
+    tensor = value.type.tensor_type
+    names = {number: name for name, number in _ELEMENT_TYPES.items()}
+    sides = tuple(dimension.dim_value or None for dimension in tensor.shape.dim)
+    return value.name, names.get(tensor.elem_type, "other"), sides
 
 
 class OnnxGraph:

@@ -1,0 +1,192 @@
+"""`lut-fuse evaluate --boxes`: what detectors find on fused images and on each camera's own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lut_fuse_core import Fuser
+from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.evaluation.detection.detector import Detector
+from lut_fuse_core.evaluation.detection.images import image_kinds
+from lut_fuse_core.evaluation.detection.label_files import read_labels
+from lut_fuse_core.evaluation.detection.page import render_detection_page
+from lut_fuse_core.evaluation.detection.study import (
+    DetectionStudy,
+    labeled_pairs,
+    study_detection,
+)
+from lut_fuse_core.evaluation.detection.tables import as_json, as_text
+from lut_fuse_core.evaluation.evaluate import FuseFiles, fused_by, fused_in
+from lut_fuse_core.evaluation.report import Subject
+from lut_fuse_core.io.dataset import PairFiles
+
+DEFAULT_HEIGHTS = (20.0, 40.0, 80.0)
+
+
+def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a detection study to `lut-fuse evaluate`."""
+    group = parser.add_argument_group("what detectors find (instead of the metrics)")
+    group.add_argument(
+        "--boxes",
+        type=Path,
+        metavar="LABELS",
+        help="labeled objects: a COCO file, a JSON object of pair names with their 'boxes', or a "
+        "folder of YOLO text files; needs --detector",
+    )
+    group.add_argument(
+        "--detector",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="MODEL.onnx",
+        help="detector of the YOLO family; may be given several times",
+    )
+    group.add_argument(
+        "--detector-classes",
+        type=Path,
+        metavar="FILE",
+        help="names of the detectors' classes, one per line, where they are neither in the file "
+        "nor COCO's 80",
+    )
+    group.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME[=NAMES]",
+        help="classes of the labels to measure, such as person car=car,bus,truck: the names that "
+        "the detector has for each (default: all that it knows)",
+    )
+    group.add_argument(
+        "--heights",
+        type=float,
+        nargs="+",
+        default=list(DEFAULT_HEIGHTS),
+        metavar="PX",
+        help="bounds of the ranges of height to tell apart; objects below the first do not count "
+        "(default: 20 40 80)",
+    )
+    group.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="NAME=MODEL|DIR",
+        help="measure another model, or the images in a folder, as well; may be given several "
+        "times",
+    )
+
+
+def check_detection_options(options: argparse.Namespace) -> None:
+    """Raise InputError for options that do not go together."""
+    if options.boxes is None:
+        given = [
+            name
+            for name, value in (
+                ("--detector", options.detector),
+                ("--detector-classes", options.detector_classes),
+                ("--classes", options.classes),
+                ("--compare", options.compare),
+            )
+            if value
+        ]
+        if given:
+            raise InputError(f"{given[0]} goes with labeled objects; add --boxes LABELS")
+        return
+    if not options.detector:
+        raise InputError("--boxes needs a detector; add --detector MODEL.onnx")
+    if options.sequence:
+        raise InputError("--boxes and --sequence are two measurements; run one after the other")
+    heights = options.heights
+    if min(heights) < 0 or sorted(set(heights)) != heights:
+        raise InputError(f"--heights {' '.join(map('{:g}'.format, heights))} must increase, from 0")
+
+
+def run_detection(
+    options: argparse.Namespace, pairs: Sequence[PairFiles], subject: Subject, fuse: FuseFiles
+) -> int:
+    """Measure what detectors find, as the options say. Raises InputError for unusable input."""
+    labels = read_labels(options.boxes)
+    chosen, orphans = labeled_pairs(pairs, labels)
+    kinds = image_kinds({**_compared(options), "fused": fuse})
+    detectors = _detectors(options)
+
+    def progress(files: object) -> tqdm[PairFiles]:
+        return tqdm(chosen, "detecting", unit=" pairs", disable=None, leave=False)
+
+    study = study_detection(
+        *(chosen, labels, detectors, kinds, tuple(options.heights)),
+        _chosen_classes(options.classes),
+        progress,
+    )
+    if options.html:
+        page = render_detection_page(study, subject, kinds)
+        with atomic_write(options.html) as temporary:
+            temporary.write_text(page, encoding="utf-8", errors="replace")
+    if options.json:
+        result = {"dataset": subject.dataset, "method": subject.method, **as_json(study)}
+        print(json.dumps({**result, "labels_without_pair": list(orphans)}, allow_nan=False))
+    else:
+        print(f"{subject.dataset}, fused by {subject.method}\n{as_text(study)}")
+    _report_problems(study, orphans, options.only is not None or options.limit is not None)
+    return 0
+
+
+def _detectors(options: argparse.Namespace) -> list[Detector]:
+    names = None
+    if options.detector_classes:
+        try:
+            text = options.detector_classes.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{options.detector_classes} cannot be read: {error}") from None
+        names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    detectors = [Detector(path, names, options.jobs) for path in options.detector]
+    stems = [detector.name for detector in detectors]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise InputError(f"two detectors are called '{stem}'; rename one of the files")
+    return detectors
+
+
+def _compared(options: argparse.Namespace) -> dict[str, FuseFiles]:
+    methods: dict[str, FuseFiles] = {}
+    for text in options.compare:
+        name, _, source = text.partition("=")
+        if not name or not source:
+            raise InputError(f"--compare {text} is not NAME=MODEL or NAME=FOLDER")
+        if name in (*image_kinds({}), "fused") or name in methods:
+            raise InputError(f"--compare {text}: '{name}' is taken; choose another name")
+        path = Path(source)
+        methods[name] = (
+            fused_in(path) if path.is_dir() else fused_by(Fuser(source, options.backend))
+        )
+    return methods
+
+
+def _chosen_classes(words: Sequence[str] | None) -> dict[str, tuple[str, ...]] | None:
+    if words is None:
+        return None
+    chosen = {}
+    for word in words:
+        name, _, names = word.partition("=")
+        chosen[name] = tuple(names.split(",")) if names else ()
+    return chosen
+
+
+def _report_problems(study: DetectionStudy, orphans: Sequence[str], selected: bool) -> None:
+    for name, reason in study.left_out.items():
+        _note(f"left out {name}: {reason}")
+    for detector, names in study.unknown.items():
+        if names:
+            _note(f"{detector} has no class for {', '.join(names)}: not measured; see --classes")
+    if orphans and not selected:
+        shown = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")
+        _note(f"{len(orphans)} labeled pictures have no pair of that name: {shown}")
+
+
+def _note(text: str) -> None:
+    print(f"lut-fuse: {text}", file=sys.stderr)

@@ -1,0 +1,51 @@
+"""The kinds of images that a detector is given: either camera's, simple rules, fused ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.evaluation.evaluate import FuseFiles
+from lut_fuse_core.evaluation.metrics import TRIVIAL_RULES
+from lut_fuse_core.io.dataset import PairFiles
+from lut_fuse_core.model.features import luma, replace_luma
+
+CAMERAS = ("visible", "infrared")
+"""The kinds that a fused image has to beat."""
+
+
+def image_kinds(methods: Mapping[str, FuseFiles]) -> dict[str, FuseFiles]:
+    """Every kind of image by name: `CAMERAS`, the baselines, the methods under test.
+
+    Args:
+        methods: Name to what fuses a pair.
+
+    Returns:
+        Name to what makes the image ``(H, W, 3) uint8``, RGB, of a pair.
+    """
+    return {
+        "visible": lambda _, visible, infrared: visible,
+        "infrared": lambda _, visible, infrared: in_color(infrared),
+        **{name: _by_rule(rule) for name, rule in TRIVIAL_RULES.items()},
+        **{name: _colored(fuse) for name, fuse in methods.items()},
+    }
+
+
+def in_color(image: UInt8Array) -> UInt8Array:
+    """A gray image ``(H, W) uint8`` as RGB; RGB as it is."""
+    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+
+
+def _colored(fuse: FuseFiles) -> FuseFiles:
+    return lambda files, visible, infrared: in_color(fuse(files, visible, infrared))
+
+
+def _by_rule(rule: Callable[[UInt8Array, UInt8Array], UInt8Array]) -> FuseFiles:
+    def fuse(_: PairFiles, visible: UInt8Array, infrared: UInt8Array) -> UInt8Array:
+        old = luma(visible)
+        new = rule(np.rint(old).astype(np.uint8), infrared).astype(np.float32)
+        return np.clip(np.rint(replace_luma(visible, old, new)), 0, 255).astype(np.uint8)
+
+    return fuse
