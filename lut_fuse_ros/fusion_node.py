@@ -27,7 +27,7 @@ from lut_fuse_ros.middleware.core_log import CoreLog
 from lut_fuse_ros.middleware.qos import profile
 from lut_fuse_ros.middleware.transitions import refuse_impossible_transitions
 from lut_fuse_ros.parameters.declaration import declare_parameters, on_change
-from lut_fuse_ros.parameters.node_parameters import NodeParameters
+from lut_fuse_ros.parameters.node_parameters import InputParameters, NodeParameters
 from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, set_transform, warm_up
 from lut_fuse_ros.registration.live_calibration import LiveCalibration, outcome
 
@@ -78,10 +78,10 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
             warm_up(self.pipeline)
             if self._calibrated is not None:
                 set_transform(self.pipeline, self._calibrated)
-            if self.parameters.registration_source == "tf":
+            if self.parameters.registration.source == "tf":
                 from lut_fuse_ros.registration.tf import TfRegistration
 
-                rectified = self.parameters.registration_rectified
+                rectified = self.parameters.registration.rectified
                 self.registration = TfRegistration(self, rectified=rectified)
             self.output = Output(self, self.parameters)
         except Exception as error:
@@ -212,7 +212,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
             self.output.parameters = parameters
         if self.worker is not None:
             self.worker.parameters = parameters
-        if parameters.sync_infrared_offset != before.sync_infrared_offset:
+        if parameters.sync.infrared_offset != before.sync.infrared_offset:
             self._request(FusionPipeline.reset)
         self._request(lambda pipeline: apply_changes(pipeline, parameters))
 
@@ -225,9 +225,8 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
     # --- camera_info and registration ---------------------------------------------------------
 
     def _subscribe_info(self, side: str, callback: Callable[[Any], None]) -> Any:
-        qos = profile(
-            getattr(self.parameters, f"{side}_qos"), getattr(self.parameters, f"{side}_queue_size")
-        )
+        settings: InputParameters = getattr(self.parameters, side)
+        qos = profile(settings.qos, settings.queue_size)
         return self.create_subscription(CameraInfo, f"{side}/camera_info", callback, qos)
 
     def _visible_info(self, info: CameraInfo) -> None:
@@ -265,18 +264,18 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
             response.message = "registration.source is 'tf': calibrate the cameras and their frames"
         elif worker.calibration is not None:
             response.message = "a calibration is under way already"
-        elif self.parameters.calibration_file:
-            response.message = _unwritable(self.parameters.calibration_file)
+        elif self.parameters.calibration.file:
+            response.message = _unwritable(self.parameters.calibration.file)
         if response.message or worker is None:
             return response
         found = Future(executor=self.executor)
         parameters = self.parameters
         worker.calibration = LiveCalibration(
-            parameters.calibration_pairs, parameters.normalization(), found.set_result
+            parameters.calibration.pairs, parameters.normalization, found.set_result
         )
         result = await found
         worker.calibration = None
-        response.success, response.message = outcome(result, parameters.calibration_file)
+        response.success, response.message = outcome(result, parameters.calibration.file)
         if response.success:
             self._calibrated = result.homography
             self._request(lambda pipeline: set_transform(pipeline, result.homography))

@@ -32,8 +32,8 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
     no backend runs here.
     """
     transform = None
-    if parameters.registration_source == "file":
-        transform = load_registration(Path(parameters.registration_file).expanduser())
+    if parameters.registration.source == "file":
+        transform = load_registration(Path(parameters.registration.file).expanduser())
     threads = parameters.threads or max(1, usable_cores() - 1)
     cv2.setNumThreads(threads)
     config = PipelineConfig(
@@ -41,15 +41,15 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
         backend=parameters.backend,
         threads=threads,
         strength=parameters.strength,
-        normalization=parameters.normalization(),
+        normalization=parameters.normalization,
         registration=RegistrationConfig(
-            transform, parameters.registration_distance, parameters.registration_soft_edge
+            transform, parameters.registration.distance, parameters.registration.feather
         ),
         max_infrared_age=_infrared_age(parameters),
         ambient_seconds=parameters.ambient_seconds,
-        held=cast(Any, parameters.sync_held_infrared),
+        reuse_alignment=parameters.sync.reuse_alignment,
         gpu=_gpu_options(parameters),
-        clock="report" if parameters.sync_estimate_offset else "fixed",
+        clock="report" if parameters.sync.estimate_offset else "fixed",
     )
     try:
         return FusionPipeline(config), ""
@@ -62,8 +62,8 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
 
 
 def _gpu_options(parameters: NodeParameters) -> GpuOptions:
-    precision = None if parameters.gpu_precision == "auto" else parameters.gpu_precision
-    folder = Path(parameters.gpu_cache).expanduser() if parameters.gpu_cache else None
+    precision = None if parameters.gpu.precision == "auto" else parameters.gpu.precision
+    folder = Path(parameters.gpu.cache).expanduser() if parameters.gpu.cache else None
     return GpuOptions(cast(Any, precision), folder)
 
 
@@ -101,15 +101,15 @@ def apply_changes(pipeline: FusionPipeline, parameters: NodeParameters) -> None:
     """Set on a pipeline what parameters may change while it runs."""
     registration = replace(
         pipeline.config.registration,
-        distance=parameters.registration_distance,
-        soft_edge=parameters.registration_soft_edge,
+        distance=parameters.registration.distance,
+        feather=parameters.registration.feather,
     )
     pipeline.reconfigure(
         replace(
             pipeline.config,
             strength=parameters.strength,
             ambient_seconds=parameters.ambient_seconds,
-            normalization=parameters.normalization(),
+            normalization=parameters.normalization,
             registration=registration,
             max_infrared_age=_infrared_age(parameters),
         )
@@ -118,4 +118,4 @@ def apply_changes(pipeline: FusionPipeline, parameters: NodeParameters) -> None:
 
 def _infrared_age(parameters: NodeParameters) -> float:
     """A pair within the tolerance must never count as too old."""
-    return max(parameters.fallback_max_infrared_age, parameters.sync_tolerance)
+    return max(parameters.fallback.max_infrared_age, parameters.sync.tolerance)

@@ -23,7 +23,7 @@ def overlay(visible: UInt8Array, infrared: UInt8Array, homography: Homography) -
     Next to it, below, the same two images in alternating squares.
     """
     height, width = visible.shape[:2]
-    registration = Registration(RegistrationConfig(homography, soft_edge=0))
+    registration = Registration(RegistrationConfig(homography, feather=0))
     warp = registration.warp((infrared.shape[1], infrared.shape[0]), (width, height))
     warped = warp(infrared)
     coverage = np.full((height, width), 255, np.uint8) if warp.coverage is None else warp.coverage

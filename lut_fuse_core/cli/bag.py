@@ -32,7 +32,7 @@ examples:
   lut-fuse bag recording fused --visible /camera/image_raw --infrared /thermal/image_raw
   lut-fuse bag recording fused --no-copy --output jpeg
       only the fused images, compressed: a small bag to look at
-  lut-fuse bag recording fused --reuse-infrared --max-infrared-age 0.2 --held warp
+  lut-fuse bag recording fused --reuse-infrared --max-infrared-age 0.2 --reuse-alignment warp
       a 30 Hz visible and a 9 Hz infrared camera, fused at 30 Hz; what moves is moved along
   lut-fuse bag recording fused --clock-offset auto --clock correct --tolerance 0.06
       cameras whose clocks are apart, and drift
@@ -94,7 +94,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_time_arguments(
         parser,
         "with --reuse-infrared: how far in time an infrared image may be from the visible one it "
-        "is fused with (default: --tolerance)",
+        "is fused with",
+        "--tolerance",
     )
     add_pipeline_arguments(parser)
     parser.set_defaults(run=run)

@@ -35,7 +35,7 @@ examples:
   lut-fuse fuse dataset/visible dataset/infrared -o fused
   lut-fuse fuse rgb.mp4 thermal.mp4 -o fused.mp4 --resize
       --resize scales infrared images of another size; both must show the same field of view
-  lut-fuse fuse rgb.mp4 thermal.mp4 -o fused.mp4 --resize --clock-offset auto --held warp
+  lut-fuse fuse rgb.mp4 thermal.mp4 -o fused.mp4 --resize --clock-offset auto --reuse-alignment warp
       videos that were not started together, infrared at a lower rate
 """
 
@@ -83,8 +83,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_time_arguments(
         parser,
         "of videos: how far in time an infrared frame may be from the visible one it is fused "
-        "with; beyond that the visible frame is shown (default: "
-        f"{PipelineConfig().max_infrared_age:g})",
+        "with; beyond that the visible frame is shown",
+        f"{PipelineConfig.max_infrared_age:g}",
     )
     add_pipeline_arguments(parser)
     parser.set_defaults(run=run)

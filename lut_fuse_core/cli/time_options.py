@@ -6,47 +6,54 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+from lut_fuse_core.cli.setting_options import SettingOptions, facts, sentence
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
+from lut_fuse_core.settings import settings_of
 from lut_fuse_core.sync.clock_offset import ACCURACY, ClockOffset
 
+TIME = SettingOptions(
+    PipelineConfig,
+    left_out=frozenset(
+        each.name
+        for each in settings_of(PipelineConfig)
+        if each.name not in ("clock", "reuse_alignment")
+    ),
+    remarks={"clock": "(--clock-offset)"},
+)
 
-def add_time_arguments(parser: argparse.ArgumentParser, infrared_age: str) -> None:
-    """Add the options about clocks and frame rates. infrared_age: help of --max-infrared-age."""
-    defaults = PipelineConfig()
+
+def add_time_arguments(
+    parser: argparse.ArgumentParser, infrared_age: str, default_age: str
+) -> None:
+    """Add the options about clocks and frame rates.
+
+    Args:
+        parser: of the subcommand.
+        infrared_age: what --max-infrared-age means there.
+        default_age: its default.
+    """
+    settings = {each.name: each for each in settings_of(PipelineConfig)}
+    offset, age = settings["clock_offset"], settings["max_infrared_age"]
     group = parser.add_argument_group(
         "time", "Cameras whose clocks disagree or whose frame rates differ."
     )
     group.add_argument(
         "--clock-offset",
         default="0",
-        metavar="SECONDS|auto",
-        help="how far the infrared camera's clock is ahead of the visible one's; auto finds out "
-        "from what moves in the first minute, to about 0.05 s, if they are less than a second "
-        "apart (default: %(default)s)",
+        metavar="S|auto",
+        help=f"{sentence(offset)}; auto estimates it from motion in the first minute, to about "
+        f"0.05 s, if the clocks are less than a second apart{facts(offset)}",
     )
-    group.add_argument(
-        "--clock",
-        choices=("fixed", "report", "correct"),
-        default=defaults.clock,
-        help="fixed takes --clock-offset as it is; report also estimates the offset all along and "
-        "says it at the end; correct follows the estimate, for clocks that drift apart, and "
-        "takes --clock-offset until there is one (default: %(default)s)",
-    )
+    TIME.add(group)
     group.add_argument(
         "--max-infrared-age",
         type=float,
-        metavar="SECONDS",
-        help=infrared_age,
-    )
-    group.add_argument(
-        "--held",
-        choices=("hold", "warp"),
-        default=defaults.held,
-        help="what an infrared image does that serves more than once: hold leaves it, warp moves "
-        "it along with the visible image (default: %(default)s)",
+        metavar="S",
+        help=f"{infrared_age} ({age.range}, default: {default_age})",
     )
 
 
@@ -55,16 +62,20 @@ def timed(
 ) -> PipelineConfig:
     """A pipeline's settings with those of the parsed options.
 
-    find_offset: called for ``--clock-offset auto``. Raises InputError for impossible values.
+    Args:
+        config: the other settings.
+        options: what a parser with `add_time_arguments` returned.
+        find_offset: called for ``--clock-offset auto``.
+
+    Raises:
+        InputError: for impossible values.
     """
     age = options.max_infrared_age
-    return replace(
-        config,
-        clock_offset=_clock_offset(options.clock_offset, find_offset),
-        clock=options.clock,
-        held=options.held,
-        max_infrared_age=config.max_infrared_age if age is None else age,
-    )
+    changes: dict[str, Any] = TIME.values(options)
+    if age is not None:
+        changes["max_infrared_age"] = age
+    changes["clock_offset"] = _clock_offset(options.clock_offset, find_offset)
+    return replace(config, **changes)
 
 
 def _clock_offset(wanted: str, find_offset: Callable[[], ClockOffset]) -> float:
@@ -72,7 +83,9 @@ def _clock_offset(wanted: str, find_offset: Callable[[], ClockOffset]) -> float:
         found = find_offset()
         _say(found)
         if abs(found.seconds) < ACCURACY:
-            print("lut-fuse: that may as well be nothing: taken as 0", file=sys.stderr)
+            print(
+                "lut-fuse: that is within the accuracy of the estimate: taken as 0", file=sys.stderr
+            )
             return 0.0
         return found.seconds
     try:
@@ -91,8 +104,8 @@ def say_clock_offset(pipeline: FusionPipeline) -> None:
         _say(pipeline.status.clock_offset)
     else:
         print(
-            "lut-fuse: the offset between the clocks cannot be told from these images: too little "
-            "moves in them, or the recording is too short",
+            "lut-fuse: the clock offset cannot be estimated from these images: too little motion, "
+            "or the recording is too short",
             file=sys.stderr,
         )
 

@@ -14,6 +14,7 @@ from lut_fuse_core.infrared.dead_pixels import DeadPixels
 from lut_fuse_core.infrared.gray_range import GrayRange, RangeTracker
 from lut_fuse_core.infrared.shutter import ShutterCounts, ShutterGuard
 from lut_fuse_core.infrared.tone import apply_table, linear_table, tone_table
+from lut_fuse_core.settings import check_settings, setting
 
 __all__ = ["InfraredNormalizer", "NormalizationConfig", "RawInfrared"]
 
@@ -25,58 +26,113 @@ VISIBLE_CHANGE = 0.25
 class NormalizationConfig:
     """How raw infrared becomes 8 bits.
 
-    mode: ``auto`` leaves 8-bit images as they are and uses ``percentile`` for 16-bit ones;
-        ``percentile`` stretches between two percentiles of the stream, with soft ends, such that
-        a hot object takes the soft end and leaves the rest as bright as it was; ``range`` maps
-        ``low``..``high`` to 0..255 and clips.
-    low_percentile, high_percentile: ends of the stretch, in percent.
-    smoothing: weight of the past in the running range, 0 (none) to below 1.
-    low, high: ends of the fixed range, in ``unit``.
-    unit: ``counts``, or ``celsius`` for linear radiometric cameras: degrees = scale * count +
-        offset. The defaults suit FLIR's high-resolution mode (0.01 K per count).
-    polarity: of the frames that come; ``black_hot`` ones are inverted, for the models expect warm
-        things to be bright.
-    local_contrast: CLAHE clip limit, 0 for none, 1 to 4 for more and more local contrast.
-    dead_pixels: learn and repair pixels that always differ from their neighbors.
-    shutter: notice flat-field corrections, show the last good frame meanwhile, follow their jumps.
+    Modes ``auto`` (for 16-bit images) and ``percentile`` stretch between two percentiles of the
+    stream and compress what lies beyond, so that a hot object leaves the rest as bright as it was;
+    ``range`` maps ``low``..``high`` to 0..255 and clips.
 
-    Raises InputError for settings that make no sense.
+    Raises:
+        InputError: for settings outside their range, or ends that do not increase.
     """
 
-    mode: Literal["auto", "percentile", "range"] = "auto"
-    low_percentile: float = 1.0
-    high_percentile: float = 99.0
-    smoothing: float = 0.95
-    low: float = 0.0
-    high: float = 65535.0
-    unit: Literal["counts", "celsius"] = "counts"
-    scale: float = 0.01
-    offset: float = -273.15
-    polarity: Literal["white_hot", "black_hot"] = "white_hot"
-    local_contrast: float = 0.0
-    dead_pixels: bool = False
-    shutter: bool = True
+    mode: Literal["auto", "percentile", "range"] = setting(
+        "auto",
+        "Mapping of raw infrared to 8 bits: 'auto' leaves 8-bit images unchanged and stretches "
+        "16-bit ones between percentiles, 'percentile' always stretches, 'range' maps low..high "
+        "to black..white.",
+        live=True,
+    )
+    low_percentile: float = setting(
+        1.0,
+        "Percentile that is shown almost black; lower counts are compressed, not clipped.",
+        unit="%",
+        minimum=0.0,
+        maximum=100.0,
+        live=True,
+    )
+    high_percentile: float = setting(
+        99.0,
+        "Percentile that is shown almost white; higher counts are compressed, not clipped.",
+        unit="%",
+        minimum=0.0,
+        maximum=100.0,
+        live=True,
+    )
+    smoothing: float = setting(
+        0.95,
+        "Weight of past frames in the running percentiles; 0 follows every frame and flickers.",
+        minimum=0.0,
+        maximum=0.9999,
+        live=True,
+    )
+    low: float = setting(
+        0.0,
+        "Value shown black in mode 'range', in counts or degrees Celsius as 'unit' says.",
+        minimum=-100_000.0,
+        maximum=10_000_000.0,
+        live=True,
+    )
+    high: float = setting(
+        65535.0,
+        "Value shown white in mode 'range', in counts or degrees Celsius as 'unit' says.",
+        minimum=-100_000.0,
+        maximum=10_000_000.0,
+        live=True,
+    )
+    unit: Literal["counts", "celsius"] = setting(
+        "counts",
+        "Unit of the fixed range: raw 'counts', or 'celsius' for linear radiometric cameras.",
+        live=True,
+    )
+    scale: float = setting(
+        0.01,
+        "Degrees Celsius per count for unit 'celsius'; the default suits FLIR's high-resolution "
+        "mode.",
+        minimum=1e-6,
+        maximum=1000.0,
+        live=True,
+    )
+    offset: float = setting(
+        -273.15,
+        "Temperature at count 0 for unit 'celsius'.",
+        unit="degrees C",
+        minimum=-10_000.0,
+        maximum=10_000.0,
+        live=True,
+    )
+    polarity: Literal["white_hot", "black_hot"] = setting(
+        "white_hot",
+        "Whether the camera shows warm objects bright ('white_hot') or dark ('black_hot', which "
+        "is inverted).",
+        live=True,
+    )
+    local_contrast: float = setting(
+        0.0,
+        "Local contrast enhancement (CLAHE clip limit); 0 is off, 1 to 4 are increasingly strong.",
+        minimum=0.0,
+        maximum=40.0,
+        live=True,
+    )
+    dead_pixels: bool = setting(
+        False, "Detect and repair pixels that always differ from their neighbors.", live=True
+    )
+    shutter: bool = setting(
+        True,
+        "Detect flat-field corrections (FFC) of the infrared camera and show its last good frame "
+        "meanwhile.",
+        live=True,
+    )
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("mode", self.mode, ("auto", "percentile", "range")),
-            ("unit", self.unit, ("counts", "celsius")),
-            ("polarity", self.polarity, ("white_hot", "black_hot")),
-        ):
-            if value not in allowed:
-                raise InputError(f"normalization {name} '{value}' is not {' or '.join(allowed)}")
-        if not 0 <= self.low_percentile < self.high_percentile <= 100:
-            raise InputError("the normalization percentiles must increase within 0 to 100")
-        if not 0 <= self.smoothing < 1:
-            raise InputError(f"normalization smoothing is {self.smoothing}; it must be in [0, 1)")
-        if not -np.inf < self.low < self.high < np.inf:
+        check_settings(self)
+        if not self.low_percentile < self.high_percentile:
             raise InputError(
-                f"normalization range {self.low} to {self.high} must be finite and increase"
+                f"the normalization percentiles must increase, not go from {self.low_percentile:g} "
+                f"to {self.high_percentile:g}"
             )
-        if not (np.isfinite(self.scale) and self.scale > 0 and np.isfinite(self.offset)):
-            raise InputError("the radiometric scale must be positive and the offset finite")
-        if not 0 <= self.local_contrast <= 40:
-            raise InputError(f"local contrast is {self.local_contrast}; it must be in 0 to 40")
+        if not self.low < self.high:
+            raise InputError(
+                f"the normalization range must increase, not go from {self.low:g} to {self.high:g}"
+            )
 
     @property
     def fixed_range(self) -> GrayRange:

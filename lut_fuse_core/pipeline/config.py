@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
+from lut_fuse_core.backends import BACKEND_NAMES
+from lut_fuse_core.backends.base import MOST_THREADS
 from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions
-from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.infrared.shutter import ShutterCounts
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.registration.registration import RegistrationConfig
+from lut_fuse_core.settings import check_settings, setting
 from lut_fuse_core.sync.clock_offset import ClockOffset
 
 Source = Literal["fused", "held", "visible"]
@@ -23,56 +23,83 @@ Source = Literal["fused", "held", "visible"]
 class PipelineConfig:
     """Settings of a `FusionPipeline`.
 
-    model: name or path of a model file, or a FusionModel. backend, threads, gpu: see `Fuser`.
-    strength: contribution of infrared, 0 to 1.
-    normalization: raw infrared to 8 bits.
-    registration: infrared pixels to visible pixels.
-    max_infrared_age: seconds by which an infrared frame may be older (or newer) than the visible
-        frame it is fused with; beyond that the visible image alone is shown. 0 never reuses one.
-    held: what an infrared frame does that serves once more: ``hold`` leaves it, ``warp`` moves it
-        along with the visible image (some milliseconds per frame).
-    clock_offset: seconds that the infrared clock is ahead of the visible clock; taken off the
-        infrared stamps.
-    clock: ``fixed`` takes `clock_offset` as it is; ``report`` also estimates it from the streams,
-        for `PipelineStatus.clock_offset`; ``correct`` uses the estimate as soon as there is one.
-    ambient_seconds: how slowly the ambient level is followed, see `SlowAmbient`. Matters where
-        frames have times, and to models with `DarkScenes` only.
-    resize: scale an infrared image of another size to the visible one's where there is no
-        registration; otherwise an error.
+    Attributes:
+        gpu: precision and cache folder of the GPU backends.
+        normalization: raw infrared to 8 bits.
+        registration: infrared pixels to visible pixels.
+
+    Raises:
+        InputError: for settings outside their range.
     """
 
-    model: str | FusionModel = "default"
-    backend: str = "auto"
-    threads: int | None = None
+    model: str | FusionModel = setting(
+        "default", "Name of a bundled model or path of a model file (.safetensors)."
+    )
+    backend: str = setting(
+        "auto",
+        "Backend that executes the model; 'auto' takes the fastest that works here, "
+        "'lut-fuse backends' lists them.",
+        choices=BACKEND_NAMES,
+    )
+    threads: int | None = setting(
+        None, "CPU threads; by default all usable cores.", minimum=1, maximum=MOST_THREADS
+    )
     gpu: GpuOptions = DEFAULT_OPTIONS
-    strength: float = 1.0
+    strength: float = setting(
+        1.0,
+        "Contribution of infrared: 0 shows the visible image, 1 the full fusion.",
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    ambient_seconds: float = setting(
+        2.0,
+        "Time constant with which changes of the scene's brightness are followed in videos, bags "
+        "and live streams, so that passing lights hardly change the rest of the image; 0 follows "
+        "at once.",
+        unit="s",
+        minimum=0.0,
+        maximum=3600.0,
+        live=True,
+    )
     normalization: NormalizationConfig = field(default_factory=NormalizationConfig)
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
-    max_infrared_age: float = 0.5
-    held: Literal["hold", "warp"] = "hold"
-    clock_offset: float = 0.0
-    clock: Literal["fixed", "report", "correct"] = "fixed"
-    ambient_seconds: float = 2.0
-    resize: bool = True
+    resize: bool = setting(
+        True,
+        "Scale infrared images of another size to the visible ones where there is no "
+        "registration; otherwise they are refused.",
+    )
+    clock_offset: float = setting(
+        0.0,
+        "Time by which the infrared clock is ahead of the visible clock; subtracted from infrared "
+        "stamps.",
+        unit="s",
+        minimum=-2e9,
+        maximum=2e9,
+        live=True,
+    )
+    clock: Literal["fixed", "report", "correct"] = setting(
+        "fixed",
+        "Whether the clock offset is used as given ('fixed'), also estimated from the images and "
+        "reported ('report'), or replaced by that estimate as soon as there is one ('correct').",
+    )
+    max_infrared_age: float = setting(
+        0.5,
+        "Largest difference in time between a visible image and the infrared frame it is fused "
+        "with; beyond it the visible image alone is shown.",
+        unit="s",
+        minimum=0.0,
+        maximum=3600.0,
+        live=True,
+    )
+    reuse_alignment: Literal["hold", "warp"] = setting(
+        "hold",
+        "How a reused infrared frame is aligned: 'hold' leaves it as it is, 'warp' follows the "
+        "motion of the visible image (some milliseconds per frame).",
+    )
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise InputError(f"strength is {self.strength}; it must be between 0 and 1")
-        if not self.max_infrared_age >= 0:
-            raise InputError(f"the infrared age is {self.max_infrared_age} s; it must be 0 or more")
-        for name, value, allowed in (
-            ("held", self.held, ("hold", "warp")),
-            ("clock", self.clock, ("fixed", "report", "correct")),
-        ):
-            if value not in allowed:
-                raise InputError(f"pipeline setting {name} '{value}' is not {' or '.join(allowed)}")
-        if not 0 <= self.ambient_seconds < np.inf:
-            raise InputError(
-                f"the time to follow the ambient level in is {self.ambient_seconds} s; it must be "
-                "finite, 0 or more"
-            )
-        if not np.isfinite(self.clock_offset):
-            raise InputError(f"the clock offset is {self.clock_offset}; it must be finite seconds")
+        check_settings(self)
 
 
 @dataclass(frozen=True)

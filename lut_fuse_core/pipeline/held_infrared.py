@@ -38,7 +38,7 @@ class HeldInfrared:
     """
 
     def __init__(self, config: PipelineConfig) -> None:
-        self._motion = HeldMotion() if config.held == "warp" else None
+        self._motion = HeldMotion() if config.reuse_alignment == "warp" else None
         self.registrar = InfraredRegistrar(
             config.normalization,
             config.registration,

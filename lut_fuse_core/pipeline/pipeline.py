@@ -13,10 +13,14 @@ from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.pipeline.config import PipelineConfig, PipelineStatus, Source
 from lut_fuse_core.pipeline.held_infrared import HeldInfrared, Serving
 from lut_fuse_core.pipeline.slow_ambient import SlowAmbient
+from lut_fuse_core.settings import settings_of
 from lut_fuse_core.sync.clock_offset import ClockOffsetEstimator
 from lut_fuse_core.sync.jumps import jumped_back_seconds
 
-FIXED = ("model", "backend", "threads", "gpu", "held", "clock", "resize")
+FIXED = (
+    "gpu",
+    *(each.name for each in settings_of(PipelineConfig) if "." not in each.name and not each.live),
+)
 """Settings that are fixed when a pipeline is made."""
 
 

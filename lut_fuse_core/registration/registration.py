@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.homography import Homography, homography_map
 from lut_fuse_core.registration.rig import CameraRig
 from lut_fuse_core.registration.warp import Warp
+from lut_fuse_core.settings import check_settings, setting
 
 __all__ = ["Homography", "Registration", "RegistrationConfig", "Size"]
 
@@ -31,24 +33,35 @@ interpolate (below 0.01 pixels for any lens that can be calibrated)."""
 class RegistrationConfig:
     """Where infrared lands in the visible image.
 
-    transform: a `Homography`, a `CameraRig` (both cameras calibrated), or None: the images show
-        the same view and are at most resized.
-    distance: meters along the visible optical axis at which the images coincide (`CameraRig`
-        only); ``inf`` for a far scene.
-    soft_edge: width in visible pixels over which infrared fades out where its view ends.
+    Attributes:
+        transform: a `Homography`, a `CameraRig` (both cameras calibrated), or None: the images
+            show the same view and are at most resized.
 
-    Raises InputError for a distance or an edge that make no sense.
+    Raises:
+        InputError: for settings outside their range.
     """
 
     transform: Homography | CameraRig | None = None
-    distance: float = 20.0
-    soft_edge: float = 24.0
+    distance: float = setting(
+        20.0,
+        "Distance along the visible optical axis at which the images of two calibrated cameras "
+        "coincide; inf for a distant scene.",
+        unit="m",
+        minimum=0.05,
+        maximum=math.inf,
+        live=True,
+    )
+    feather: float = setting(
+        24.0,
+        "Width over which infrared fades out at the border of its view.",
+        unit="visible pixels",
+        minimum=0.0,
+        maximum=10_000.0,
+        live=True,
+    )
 
     def __post_init__(self) -> None:
-        if not self.distance > 0:
-            raise InputError(f"the assumed distance is {self.distance} m; it must be positive")
-        if not 0 <= self.soft_edge < 10_000:
-            raise InputError(f"the soft edge is {self.soft_edge} pixels; it must be 0 or more")
+        check_settings(self)
 
     @property
     def source(self) -> str:
@@ -104,7 +117,7 @@ class Registration:
             positions = homography_map(matrix, infrared_size, visible_size)
         else:
             positions = self._camera_map(transform, infrared_size, visible_size)
-        coverage = coverage_of(positions, infrared_size, self.config.soft_edge)
+        coverage = coverage_of(positions, infrared_size, self.config.feather)
         return Warp.from_positions(positions, infrared_size, coverage)
 
     def _camera_map(self, rig: CameraRig, infrared_size: Size, visible_size: Size) -> FloatArray:
@@ -126,8 +139,8 @@ class Registration:
         return _interpolate_grid(coarse, visible_size)
 
 
-def coverage_of(positions: FloatArray, infrared_size: Size, soft_edge: float) -> UInt8Array | None:
-    """How far infrared may be trusted at each visible pixel, fading over ``soft_edge`` pixels.
+def coverage_of(positions: FloatArray, infrared_size: Size, feather: float) -> UInt8Array | None:
+    """How far infrared may be trusted at each visible pixel, fading over ``feather`` pixels.
 
     positions: ``(H, W, 2) float32`` as `homography_map` gives. Returns ``(H, W) uint8``, or None
     if infrared sees the whole visible image. The fade lies inside the infrared view.
@@ -140,10 +153,10 @@ def coverage_of(positions: FloatArray, infrared_size: Size, soft_edge: float) ->
     if inside.all():
         return None
     mask = inside.astype(np.uint8)
-    if soft_edge <= 0:
+    if feather <= 0:
         return mask * np.uint8(255)
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
-    ramp = np.clip(distance / np.float32(soft_edge), 0, 1)
+    ramp = np.clip(distance / np.float32(feather), 0, 1)
     smooth = ramp * ramp * (3 - 2 * ramp)
     return np.rint(smooth * 255).astype(np.uint8)
 

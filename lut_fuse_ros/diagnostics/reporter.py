@@ -81,11 +81,11 @@ class Diagnostics:
         if pipeline is None:
             return
         seen = pipeline.status
-        if parameters.sync_estimate_offset:
+        if parameters.sync.estimate_offset:
             found = "unknown"
             if seen.clock_offset is not None:
                 # On top of what is taken off the stamps before the pipeline sees them.
-                ahead = parameters.sync_infrared_offset + seen.clock_offset.seconds
+                ahead = parameters.sync.infrared_offset + seen.clock_offset.seconds
                 found = f"{ahead:.3f}"
             status.add("infrared clock ahead, estimated (s)", found)
         status.add("visible image covered by infrared (%)", f"{100 * seen.covered:.0f}")
@@ -103,12 +103,12 @@ class Diagnostics:
             visible_silence=statistics.silence("visible", now),
             visible_period=statistics.period("visible"),
             infrared_silence=statistics.silence("infrared", now),
-            fallback=parameters.fallback_policy if fallen_back else "",
-            fallback_timeout=parameters.fallback_timeout,
+            fallback=parameters.fallback.policy if fallen_back else "",
+            fallback_timeout=parameters.fallback.timeout,
             infrared_offset=self._infrared_offset(),
             registered=node.worker is None or node.worker.registered,
             latency_p99=1e-3 * age.p99,
-            max_latency=parameters.diagnostics_max_latency,
+            max_latency=parameters.diagnostics.max_latency,
             output_rate=statistics.rate("published", now),
             watched=output is not None and output.wanted,
             last_error=statistics.last_error,
@@ -124,7 +124,7 @@ class Diagnostics:
         measured = None if pairing is None else pairing.offset.seconds()
         if measured is None:
             return None
-        return measured + self._node.parameters.sync_infrared_offset
+        return measured + self._node.parameters.sync.infrared_offset
 
     def _recent(self, statistics: Statistics) -> dict[str, int]:
         if statistics is not self._measured:

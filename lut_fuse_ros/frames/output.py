@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from copy import copy
-from typing import Any, Literal, cast
+from typing import Any
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
@@ -29,7 +29,7 @@ class Output:
         self._node = node
         self._data = array("B")
         self._bytes: UInt8Array = np.empty(0, np.uint8)
-        qos = profile(parameters.output_qos, parameters.output_queue_size)
+        qos = profile(parameters.output.qos, parameters.output.queue_size)
         compressed = topics.compressed(node, topics.FUSED)
         self._image = node.create_lifecycle_publisher(Image, topics.FUSED, qos)
         self._compressed = node.create_lifecycle_publisher(CompressedImage, compressed, qos)
@@ -60,13 +60,13 @@ class Output:
         """Send an image, ``(H, W, 3) uint8`` RGB, to those who want it, and the camera_info."""
         parameters = self.parameters
         if self._compressed.get_subscription_count() > 0:
-            codec = cast(Literal["jpeg", "png"], parameters.output_compression)
-            fields = compressed_fields(image, codec, parameters.output_jpeg_quality)
+            codec = parameters.output.compression
+            fields = compressed_fields(image, codec, parameters.output.jpeg_quality)
             data = array("B")
             data.frombytes(fields.pop("data").data)
             self._compressed.publish(CompressedImage(header=header, data=data, **fields))
         if self._image.get_subscription_count() > 0:
-            encoding = cast(Literal["rgb8", "bgr8"], parameters.output_encoding)
+            encoding = parameters.output.encoding
             fields = image_fields(image, encoding)
             samples = fields.pop("data")
             canvas = self.canvas(samples.shape)

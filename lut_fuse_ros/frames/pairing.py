@@ -22,7 +22,7 @@ from lut_fuse_ros.frames.job import NANOSECONDS, Job, stamp_of
 from lut_fuse_ros.frames.stamps import OffsetMeter, PairWatch, StampWatch, Waiting
 from lut_fuse_ros.middleware import topics
 from lut_fuse_ros.middleware.qos import profile
-from lut_fuse_ros.parameters.node_parameters import NodeParameters
+from lut_fuse_ros.parameters.node_parameters import InputParameters, NodeParameters
 
 INCLUSIVE = 1.5e-9
 """message_filters compares with '<' and truncates to nanoseconds; with this much more (s), a
@@ -64,7 +64,7 @@ class Pairing:
         self._statistics = statistics
         self._on_job, self._on_jump = on_job, on_jump
         self._stamps = {side: StampWatch() for side in topics.INPUTS}
-        self._waiting = {side: Waiting(parameters.sync_queue_size) for side in topics.INPUTS}
+        self._waiting = {side: Waiting(parameters.sync.queue_size) for side in topics.INPUTS}
         self.offset = OffsetMeter()
         self._watch = PairWatch()
         self._latest_infrared: Any = None
@@ -73,8 +73,8 @@ class Pairing:
         self._newest_job = -1
         self._resynchronize()
         self.subscriptions = [
-            self._subscribe("visible", parameters.visible_transport, self._visible_arrived),
-            self._subscribe("infrared", parameters.infrared_transport, self._infrared_arrived),
+            self._subscribe("visible", self._visible_arrived),
+            self._subscribe("infrared", self._infrared_arrived),
         ]
 
     @property
@@ -90,10 +90,10 @@ class Pairing:
     def update(self, parameters: NodeParameters) -> None:
         """Take over changed parameters."""
         before, self.parameters = self.parameters, parameters
-        if parameters.sync_infrared_offset != before.sync_infrared_offset:
+        if parameters.sync.infrared_offset != before.sync.infrared_offset:
             self.offset, self._stamps["infrared"] = OffsetMeter(), StampWatch()
             self._resynchronize()
-        elif parameters.sync_tolerance != before.sync_tolerance:
+        elif parameters.sync.tolerance != before.sync.tolerance:
             self._resynchronize()
 
     def _resynchronize(self) -> None:
@@ -104,10 +104,10 @@ class Pairing:
         self._latest_infrared = None
         for waiting in self._waiting.values():
             waiting.clear()
-        if self.parameters.sync_method != "stamps":
+        if self.parameters.sync.method != "stamps":
             return
-        filters, depth = list(self._filters.values()), self.parameters.sync_queue_size
-        tolerance = self.parameters.sync_tolerance
+        filters, depth = list(self._filters.values()), self.parameters.sync.queue_size
+        tolerance = self.parameters.sync.tolerance
         if tolerance > 0:
             synchronizer = ApproximateTimeSynchronizer(filters, depth, tolerance + INCLUSIVE)
         else:
@@ -115,16 +115,14 @@ class Pairing:
         synchronizer.registerCallback(self._paired)
         self._synchronizer = synchronizer
 
-    def _subscribe(self, side: str, transport: str, callback: Callable[[Any], None]) -> Any:
-        compressed, topic = transport == "compressed", topics.INPUTS[side]
+    def _subscribe(self, side: str, callback: Callable[[Any], None]) -> Any:
+        settings: InputParameters = getattr(self.parameters, side)
+        compressed, topic = settings.transport == "compressed", topics.INPUTS[side]
         return self._node.create_subscription(
             CompressedImage if compressed else Image,
             topics.compressed(self._node, topic) if compressed else topic,
             callback,
-            profile(
-                getattr(self.parameters, f"{side}_qos"),
-                getattr(self.parameters, f"{side}_queue_size"),
-            ),
+            profile(settings.qos, settings.queue_size),
         )
 
     def _visible_arrived(self, message: Any) -> None:
@@ -132,17 +130,17 @@ class Pairing:
         if not self._admit("visible", message, now):
             return
         self._watch.arrived(now)
-        if self.parameters.sync_method == "latest":
+        if self.parameters.sync.method == "latest":
             self._fuse_with_latest(message, now)
             return
         self._filters["visible"].signalMessage(message)
-        if self._watch.overdue(now, self.parameters.fallback_timeout):
+        if self._watch.overdue(now, self.parameters.fallback.timeout):
             self._alone(message, now)
 
     def _infrared_arrived(self, message: Any) -> None:
         if not self._admit("infrared", message, time.monotonic()):
             return
-        if self.parameters.sync_method == "latest":
+        if self.parameters.sync.method == "latest":
             unused = self._latest_infrared is not None and not self._latest_used
             self._statistics.count("unpaired_infrared", unused)
             self._latest_infrared, self._latest_used = message, False
@@ -159,7 +157,7 @@ class Pairing:
             self._statistics.count("zero_stamps")
         stamp = stamp_of(message)
         if side == "infrared":
-            stamp -= int(self.parameters.sync_infrared_offset * NANOSECONDS)
+            stamp -= int(self.parameters.sync.infrared_offset * NANOSECONDS)
         if not 0 <= stamp < LAST_STAMP:
             self._statistics.error("malformed", f"a {side} image has the stamp {stamp} ns")
             return False
@@ -169,7 +167,7 @@ class Pairing:
         if self._stamps[side].jumped(stamp, now):
             self._jumped(side, stamp)
         self.offset.arrived(side, stamp)
-        if self.parameters.sync_method == "stamps":
+        if self.parameters.sync.method == "stamps":
             if self._first_jump is not None and self._first_jump.side == side:
                 self._first_jump.since.append(message)
             given_up = self._waiting[side].arrived(stamp)
@@ -187,7 +185,7 @@ class Pairing:
         ):
             self._statistics.count("clock_jumps")
             self._resynchronize()
-            self._first_jump = _Jump(side, deque(maxlen=self.parameters.sync_queue_size))
+            self._first_jump = _Jump(side, deque(maxlen=self.parameters.sync.queue_size))
             self._on_jump()
             return
         newest, latest = self._newest_job, self._latest_infrared
@@ -215,13 +213,13 @@ class Pairing:
         if infrared is not None and not self._latest_used:
             self._latest_used = True
             self._statistics.tick("pairs", now)
-        if self._watch.overdue(now, self.parameters.fallback_timeout):
+        if self._watch.overdue(now, self.parameters.fallback.timeout):
             self._alone(visible, now)
         else:
             self._hand_over(Job(visible, infrared, hold=True, arrived=now))
 
     def _alone(self, visible: Any, now: float) -> None:
-        policy = self.parameters.fallback_policy
+        policy = self.parameters.fallback.policy
         if policy != "nothing":
             self._hand_over(Job(visible, None, hold=policy == "last_infrared", arrived=now))
 

@@ -130,7 +130,7 @@ class Worker:
         if infrared is not None:
             self._taken = job.infrared
         alone = self._pipeline.status.source == "visible"
-        if alone and self.parameters.fallback_policy == "nothing":
+        if alone and self.parameters.fallback.policy == "nothing":
             self._statistics.count("withheld")
             return
         self._output.publish(job.visible.header, fused)
@@ -153,7 +153,7 @@ class Worker:
         """Count an infrared image that cannot be used. Returns whether an earlier one may serve."""
         self._taken = job.infrared
         self._failed("malformed", error)
-        return self.parameters.fallback_policy == "last_infrared"
+        return self.parameters.fallback.policy == "last_infrared"
 
     def _infrared(self, job: Job) -> tuple[RawInfrared | None, bool]:
         """The infrared image of a job, if it is usable, and whether an earlier one may serve."""

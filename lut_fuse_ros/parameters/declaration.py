@@ -16,8 +16,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_ros.parameters.node_parameters import NodeParameters, specs
-from lut_fuse_ros.parameters.spec import Spec, Value
+from lut_fuse_core.settings import Setting, settings_of
+from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 
 def declare_parameters(node: Node) -> NodeParameters:
@@ -26,30 +26,32 @@ def declare_parameters(node: Node) -> NodeParameters:
     Raises InputError, saying which value is wrong and what would be right.
     """
     try:
-        for spec, default in specs():
-            node.declare_parameter(spec.name, default, descriptor(spec, default))
+        for each in settings_of(NodeParameters):
+            node.declare_parameter(each.name, each.default, descriptor(each))
     except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        given = node._parameter_overrides[spec.name].value
-        spec.check(given, type(default))  # our own sentence, if the value is one we refuse
+        given = node._parameter_overrides[each.name].value
+        NodeParameters.from_dict({each.name: given})  # our own sentence, if it is one we refuse
         raise InputError(str(error)) from None
-    values = {spec.name: node.get_parameter(spec.name).value for spec, _ in specs()}
-    return NodeParameters.from_dict(values)
+    names = [each.name for each in settings_of(NodeParameters)]
+    return NodeParameters.from_dict({name: node.get_parameter(name).value for name in names})
 
 
-def descriptor(spec: Spec, default: Value) -> ParameterDescriptor:
+def descriptor(setting: Setting) -> ParameterDescriptor:
     """What `ros2 param describe` shows and ROS enforces."""
-    result = ParameterDescriptor(description=spec.description, read_only=not spec.dynamic)
-    if spec.choices:
-        result.additional_constraints = "one of " + ", ".join(spec.choices)
-    if spec.minimum is not None and spec.maximum is not None:
-        if isinstance(default, float):
-            result.floating_point_range = [
-                FloatingPointRange(from_value=float(spec.minimum), to_value=float(spec.maximum))
-            ]
-        else:
-            result.integer_range = [
-                IntegerRange(from_value=int(spec.minimum), to_value=int(spec.maximum), step=1)
-            ]
+    result = ParameterDescriptor(description=setting.description, read_only=not setting.live)
+    if setting.choices:
+        result.additional_constraints = "one of " + ", ".join(setting.choices)
+    elif setting.unit:
+        result.additional_constraints = f"unit: {setting.unit}"
+    low, high = setting.minimum, setting.maximum
+    if low is None or high is None:
+        return result
+    if setting.kind is int:
+        result.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
+    else:
+        result.floating_point_range = [
+            FloatingPointRange(from_value=float(low), to_value=float(high))
+        ]
     return result
 
 
@@ -57,7 +59,7 @@ def on_change(
     node: Node, current: Callable[[], NodeParameters], accept: Callable[[NodeParameters], None]
 ) -> None:
     """Check every later change; ``accept`` gets the new whole, a bad value is turned down."""
-    ours = {spec.name for spec, _ in specs()}
+    ours = {each.name for each in settings_of(NodeParameters)}
 
     def check(changes: Sequence[Parameter[Any]]) -> SetParametersResult:
         values = {change.name: change.value for change in changes if change.name in ours}

@@ -1,16 +1,25 @@
-"""Topics, parameters and counters as documentation: `python -m lut_fuse_ros.parameters.docs`.
+"""Topics, parameters and counters as documentation.
 
-Tests hold `docs/ros.md` and `config/lut_fuse.yaml` (argument ``yaml``) against what this prints.
+`python -m lut_fuse_ros.parameters.docs --write`, in the repository, writes `config/lut_fuse.yaml`
+and the tables of `docs/ros.md`; without ``--write`` it prints them.
 """
 
 from __future__ import annotations
 
 import sys
 import textwrap
+from pathlib import Path
 
+from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.settings import Setting, Value, settings_of
 from lut_fuse_ros.diagnostics.meters import Statistics
-from lut_fuse_ros.parameters.node_parameters import specs
-from lut_fuse_ros.parameters.spec import KINDS, Spec, Value
+from lut_fuse_ros.parameters.node_parameters import NodeParameters
+
+TYPES = {str: "string", bool: "bool", int: "int", float: "double"}
+"""What ROS calls the types of parameters."""
+
+REPOSITORY = Path(__file__).parents[2]
 
 SUBSCRIBED = {
     "visible/image_raw": ("sensor_msgs/msg/Image", "Images of the visible camera."),
@@ -58,12 +67,16 @@ def counter_table() -> str:
 
 def markdown_table() -> str:
     """The parameters as the table in `docs/ros.md`."""
-    rows = ["| Parameter | Default | Allowed | Changes | Meaning |", "|---|---|---|---|---|"]
-    for spec, default in specs():
-        changes = "while running" if spec.dynamic else "at start"
+    rows = [
+        "| Parameter | Type | Default | Allowed | Changes | Meaning |",
+        "|---|---|---|---|---|---|",
+    ]
+    for each in settings_of(NodeParameters):
+        choices = ", ".join(f"`{choice}`" for choice in each.choices)
+        changes = "while running" if each.live else "at start"
         rows.append(
-            f"| `{spec.name}` | `{_yaml(default)}` | {_allowed(spec, default)} | {changes} "
-            f"| {spec.description} |"
+            f"| `{each.name}` | {TYPES[each.kind]} | `{_yaml(each.default)}` "
+            f"| {choices or each.range or 'any'} | {changes} | {each.description} |"
         )
     return "\n".join(rows)
 
@@ -73,35 +86,58 @@ def yaml_text() -> str:
     lines = ["# Parameters of fusion_node. Those marked * may also change while it runs:"]
     lines += ["#   ros2 param set /fusion_node strength 0.7", "/**:", "  ros__parameters:"]
     group = ""
-    for spec, default in specs():
-        prefix, _, name = spec.name.rpartition(".")
+    for each in settings_of(NodeParameters):
+        prefix, _, name = each.name.rpartition(".")
         if prefix != group:
             lines += [f"    {prefix}:"] if prefix else []
             group = prefix
         indent = " " * (6 if prefix else 4)
-        mark = "* " if spec.dynamic else ""
-        text = f"{mark}{spec.description} ({_allowed(spec, default).replace('`', '')})"
         lines += textwrap.wrap(
-            text, 96, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
+            _comment(each), 96, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
         )
-        lines.append(f"{indent}{name}: {_yaml(default)}")
+        lines.append(f"{indent}{name}: {_yaml(each.default)}")
     return "\n".join(lines) + "\n"
 
 
-def _allowed(spec: Spec, default: Value) -> str:
-    if spec.choices:
-        return ", ".join(f"`{choice}`" for choice in spec.choices)
-    if spec.minimum is not None and spec.maximum is not None:
-        return f"{spec.minimum:g} to {spec.maximum:g}"
-    return KINDS[type(default)]
+def page(text: str) -> str:
+    """The text of `docs/ros.md` with its tables as they should be, between their marks."""
+    for name, table in (
+        ("topics", topic_table()),
+        ("parameters", markdown_table()),
+        ("counters", counter_table()),
+    ):
+        before, begin, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"<!-- end of {name} -->\n")
+        if not begin or not end:
+            raise InputError(f"the page lacks the marks around the table of {name}")
+        text = f"{before}{begin}{table}\n{end}{after}"
+    return text
 
 
-def _yaml(value: Value) -> str:
+def write(repository: Path) -> None:
+    """Write both files of a repository."""
+    yaml, markdown = repository / "config" / "lut_fuse.yaml", repository / "docs" / "ros.md"
+    for path, text in (
+        (yaml, yaml_text()),
+        (markdown, page(markdown.read_text(encoding="utf-8"))),
+    ):
+        with atomic_write(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _comment(each: Setting) -> str:
+    allowed = ", ".join(each.choices) or each.range or TYPES[each.kind]
+    return f"{'* ' if each.live else ''}{each.description} ({allowed})"
+
+
+def _yaml(value: Value | None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if value != "" else "''"
 
 
 if __name__ == "__main__":
-    tables = (topic_table(), markdown_table(), counter_table())
-    print(yaml_text() if sys.argv[1:] == ["yaml"] else "\n\n".join(tables), end="")
+    if sys.argv[1:] == ["--write"]:
+        write(REPOSITORY)
+    else:
+        print(yaml_text(), topic_table(), markdown_table(), counter_table(), sep="\n\n")

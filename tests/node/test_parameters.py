@@ -1,4 +1,4 @@
-"""One dataclass says what every parameter is; nothing else may disagree."""
+"""Parameters come from the settings; nothing else may disagree."""
 
 import re
 from pathlib import Path
@@ -7,19 +7,22 @@ import pytest
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
-from lut_fuse_ros.parameters.docs import counter_table, markdown_table, topic_table, yaml_text
-from lut_fuse_ros.parameters.node_parameters import NodeParameters, specs
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.registration.registration import RegistrationConfig
+from lut_fuse_core.settings import Setting, settings_of, values_of
+from lut_fuse_ros.parameters.docs import page, write, yaml_text
+from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def test_defaults_are_valid_and_survive_the_way_through_ros_names():
     parameters = NodeParameters()
-    assert NodeParameters.from_dict(parameters.to_dict()) == parameters
+    assert NodeParameters.from_dict(values_of(parameters)) == parameters
 
 
 def test_the_default_normalization_is_that_of_the_library():
-    assert NodeParameters().normalization() == NormalizationConfig()
+    assert NodeParameters().normalization == NormalizationConfig()
 
 
 @pytest.mark.parametrize(
@@ -52,15 +55,80 @@ def test_an_update_leaves_the_original_alone():
 
 
 def test_every_parameter_has_a_sentence_that_explains_it():
-    for spec, _ in specs():
-        assert len(spec.description) > 20
-        assert spec.description.endswith(".")
+    for each in settings_of(NodeParameters):
+        assert len(each.description) > 20
+        assert each.description.endswith(".")
+
+
+def shared() -> list[tuple[Setting, Setting]]:
+    """Parameters that are settings of the core, with these."""
+    of_core = {each.name: each for each in settings_of(PipelineConfig)}
+    renamed = {
+        "sync.reuse_alignment": "reuse_alignment",
+        "fallback.max_infrared_age": "max_infrared_age",
+    }
+    names = {each.name: renamed.get(each.name, each.name) for each in settings_of(NodeParameters)}
+    own = {"threads"}  # 0 leaves a core to the middleware
+    return [
+        (each, of_core[names[each.name]])
+        for each in settings_of(NodeParameters)
+        if names[each.name] in of_core and each.name not in own
+    ]
+
+
+def test_a_parameter_that_is_a_setting_of_the_core_has_its_range_and_choices():
+    pairs = shared()
+    groups = settings_of(NormalizationConfig), settings_of(RegistrationConfig)
+    assert len(pairs) == sum(map(len, groups)) + len(("model", "backend", "strength")) + 3
+    for parameter, setting in pairs:
+        for fact in ("kind", "minimum", "maximum", "choices", "unit", "live"):
+            assert getattr(parameter, fact) == getattr(setting, fact), parameter.name
+
+
+@pytest.mark.parametrize(
+    "each",
+    [each for each in settings_of(NodeParameters) if each.kind in (int, float)],
+    ids=lambda each: each.name,
+)
+def test_a_value_beyond_a_range_is_refused(each: Setting):
+    for end, beyond in ((each.minimum, -1), (each.maximum, 1)):
+        if abs(end) == float("inf"):
+            continue
+        wrong = each.kind(end) + beyond * each.kind(max(1, abs(end) * 1e-6))
+        with pytest.raises(InputError, match=re.escape(f"'{each.name}' is {wrong}; it must")):
+            NodeParameters().updated({each.name: wrong})
+
+
+def test_the_ends_of_every_range_are_accepted():
+    numbers = [each for each in settings_of(NodeParameters) if each.kind in (int, float)]
+    for end, other in (("minimum", "high"), ("maximum", "low")):
+        NodeParameters().updated(
+            {
+                each.name: each.kind(getattr(each, end))
+                for each in numbers
+                if not each.name.startswith(f"normalization.{other}")
+            }
+        )
 
 
 def test_the_page_shows_every_topic_parameter_and_counter_as_it_is():
-    page = (REPOSITORY / "docs" / "ros.md").read_text(encoding="utf-8")
-    for table in (topic_table(), markdown_table(), counter_table()):
-        assert table in page
+    text = (REPOSITORY / "docs" / "ros.md").read_text(encoding="utf-8")
+    assert text == page(text)
+
+
+def test_a_page_without_marks_is_refused():
+    with pytest.raises(InputError, match="lacks the marks around the table of topics"):
+        page("# ROS\n")
+
+
+def test_both_files_are_written_as_they_should_be(tmp_path: Path):
+    for name in ("config/lut_fuse.yaml", "docs/ros.md"):
+        (tmp_path / name).parent.mkdir()
+    text = (REPOSITORY / "docs" / "ros.md").read_text(encoding="utf-8")
+    (tmp_path / "docs/ros.md").write_text(text.replace("| `strength` |", "| `strengths` |"))
+    write(tmp_path)
+    assert (tmp_path / "docs/ros.md").read_text(encoding="utf-8") == text
+    assert (tmp_path / "config/lut_fuse.yaml").read_text(encoding="utf-8") == yaml_text()
 
 
 def test_the_parameter_file_shows_every_parameter_as_it_is():

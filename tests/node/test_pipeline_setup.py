@@ -31,7 +31,7 @@ def test_how_slowly_the_light_is_followed_may_change_while_the_node_runs():
     slow, slower = (CPU.updated({"ambient_seconds": seconds}) for seconds in (1.0, 5.0))
     pipeline, _ = make_pipeline(slow)
     assert pipeline.config.ambient_seconds == 1.0
-    apply_changes(pipeline, slow, slower)
+    apply_changes(pipeline, slower)
     assert pipeline.config.ambient_seconds == 5.0
     assert make_pipeline(CPU)[0].config.ambient_seconds == PipelineConfig.ambient_seconds
 

@@ -8,8 +8,9 @@ pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rig import NodeTest, description, half_warm, image_message, node_process, pixels_of, stamp_ns
 
+from lut_fuse_core.settings import settings_of
 from lut_fuse_ros.parameters.docs import PUBLISHED, SUBSCRIBED
-from lut_fuse_ros.parameters.node_parameters import specs
+from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 
 @pytest.mark.launch_test
@@ -86,19 +87,22 @@ class TestReconfiguration(NodeTest):
         self.rig.fuse()
 
     def test_every_parameter_is_described_with_its_range(self):
-        names = [spec.name for spec, _ in specs()]
+        settings = settings_of(NodeParameters)
+        names = [each.name for each in settings]
         answer = self.rig.call(
             DescribeParameters,
             "/fusion_node/describe_parameters",
             DescribeParameters.Request(names=names),
         )
-        for (spec, _), found in zip(specs(), answer.descriptors, strict=True):
-            assert found.description == spec.description
-            assert found.read_only != spec.dynamic
-            if spec.maximum is not None:
+        for each, found in zip(settings, answer.descriptors, strict=True):
+            assert found.description == each.description
+            assert found.read_only != each.live
+            if each.maximum is not None:
                 ranges = [*found.floating_point_range, *found.integer_range]
-                assert [r.to_value for r in ranges] == [spec.maximum]
-            for choice in spec.choices:
+                assert [(r.from_value, r.to_value) for r in ranges] == [
+                    (each.minimum, each.maximum)
+                ]
+            for choice in each.choices:
                 assert choice in found.additional_constraints
 
     def test_the_topics_are_those_that_are_documented(self):
@@ -127,5 +131,5 @@ class TestReconfiguration(NodeTest):
         )
         of_ros = {"use_sim_time", "start_type_description_service"}
         of_the_updater = {"diagnostic_updater.period", "diagnostic_updater.use_fqn"}
-        documented = {spec.name for spec, _ in specs()}
+        documented = {each.name for each in settings_of(NodeParameters)}
         assert set(answer.result.names) - of_ros - of_the_updater == documented

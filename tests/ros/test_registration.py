@@ -46,7 +46,7 @@ def generate_test_description():
         node_process(
             "autostart:=true",
             "registration.source:=tf",
-            "registration.soft_edge:=0.0",
+            "registration.feather:=0.0",
             remap=("__ns:=/by_tf",),
         ),
         node_process(
@@ -59,7 +59,7 @@ def generate_test_description():
             "autostart:=true",
             "registration.source:=file",
             f"registration.file:={WIDE}",
-            "registration.soft_edge:=0.0",
+            "registration.feather:=0.0",
             remap=("__ns:=/by_file",),
         ),
     )

@@ -110,9 +110,9 @@ def test_strength_scales_the_infrared_contribution_at_run_time() -> None:
     assert levels == pytest.approx([50, 87.5, 125, 200], abs=1.5)
 
 
-def test_pixels_beyond_the_infrared_view_stay_visible_with_a_soft_edge() -> None:
+def test_pixels_beyond_the_infrared_view_stay_visible_with_a_feather() -> None:
     centered = Homography(((0.5, 0, 20), (0, 0.5, 16), (0, 0, 1)))
-    fused = pipeline(registration=RegistrationConfig(centered, soft_edge=8)).process(VISIBLE, WARM)
+    fused = pipeline(registration=RegistrationConfig(centered, feather=8)).process(VISIBLE, WARM)
     assert (fused[:10] == 50).all()
     assert fused[32, 40, 0] >= 199
     row = fused[32, :, 0].astype(int)
@@ -295,7 +295,7 @@ def test_a_held_frame_can_follow_the_motion_of_the_visible_image() -> None:
     before, warm = textured_pair()
 
     def peak(mode: str) -> float:
-        rig = pipeline(held=mode)
+        rig = pipeline(reuse_alignment=mode)
         rig.process(before, warm, visible_time=0.0, infrared_time=0.0)
         return block_center(rig.process(np.roll(before, 5, axis=1), None, visible_time=0.1))
 
@@ -306,7 +306,7 @@ def test_a_held_frame_can_follow_the_motion_of_the_visible_image() -> None:
 def test_a_held_frame_moves_from_the_visible_image_nearest_to_it_in_time() -> None:
     """Infrared that is newer than the first image it serves belongs to the next one."""
     image, warm = textured_pair()
-    rig = pipeline(held="warp")
+    rig = pipeline(reuse_alignment="warp")
     rig.process(np.roll(image, -4, axis=1), warm, visible_time=0.0, infrared_time=0.04)
     assert block_center(rig.process(image, None, visible_time=0.04)) == pytest.approx(39.5, abs=1)
     late = rig.process(np.roll(image, 4, axis=1), None, visible_time=0.08)
@@ -315,7 +315,7 @@ def test_a_held_frame_moves_from_the_visible_image_nearest_to_it_in_time() -> No
 
 def test_the_picture_of_a_camera_whose_shutter_is_closed_moves_along() -> None:
     image, warm = textured_pair()
-    rig = pipeline(held="warp")
+    rig = pipeline(reuse_alignment="warp")
     for number in range(6):
         moved = np.roll(image, number, axis=1)
         shown = rig.process(moved, warm, visible_time=number / 30, infrared_time=number / 30)
@@ -325,7 +325,7 @@ def test_the_picture_of_a_camera_whose_shutter_is_closed_moves_along() -> None:
 @pytest.mark.parametrize("size", [(120, 1280), (24, 96), (17, 90), (640, 17)])
 def test_held_frames_move_in_images_of_any_shape(size: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
-    rig = pipeline(held="warp")
+    rig = pipeline(reuse_alignment="warp")
     for number in range(4):
         visible = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
         infrared = rng.integers(0, 256, size, dtype=np.uint8) if number % 2 == 0 else None

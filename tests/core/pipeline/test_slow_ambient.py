@@ -168,7 +168,7 @@ def test_the_time_may_change_while_a_stream_runs(evening: np.ndarray, infrared: 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
 def test_a_time_that_makes_no_sense_is_refused(seconds: float) -> None:
-    with pytest.raises(InputError, match="ambient level"):
+    with pytest.raises(InputError, match="ambient seconds"):
         PipelineConfig(ambient_seconds=seconds)
 
 

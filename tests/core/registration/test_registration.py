@@ -149,9 +149,9 @@ def test_a_registration_follows_images_of_another_size() -> None:
         matrix.between((320, 200), (640, 512))
 
 
-def test_what_infrared_does_not_see_fades_out_within_the_soft_edge() -> None:
+def test_what_infrared_does_not_see_fades_out_within_the_feather() -> None:
     shifted = Homography(((1, 0, 100), (0, 1, 0), (0, 0, 1)))
-    warp = Registration(RegistrationConfig(shifted, soft_edge=20)).warp((400, 300), (400, 300))
+    warp = Registration(RegistrationConfig(shifted, feather=20)).warp((400, 300), (400, 300))
     assert warp.coverage is not None
     row = warp.coverage[150].astype(int)
     assert row[:99].max() == 0
@@ -242,7 +242,7 @@ def test_the_command_line_takes_a_registration_or_two_cameras(tmp_path: Path) ->
     save_camera_info(tmp_path / "i.yaml", INFRARED, "infrared")
     cameras = ["--camera-info", str(tmp_path / "v.yaml"), str(tmp_path / "i.yaml")]
     expected = RegistrationConfig(rig, 5.0, 10.0)
-    more = ["--distance", "5", "--soft-edge", "10"]
+    more = ["--distance", "5", "--feather", "10"]
     assert registration_of(["--registration", str(tmp_path / "rig.json"), *more]) == expected
     assert registration_of([*cameras, *more]) == expected
     assert registration_of([]).transform is None

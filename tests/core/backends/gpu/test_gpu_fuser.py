@@ -285,7 +285,7 @@ TURNED = Homography(((0.5, -0.05, 4.0), (0.05, 0.5, 1.0), (0.0, 0.0, 1.0)))
     [
         {},
         {"registration": RegistrationConfig(TURNED)},
-        {"registration": RegistrationConfig(TURNED, soft_edge=0), "held": "warp"},
+        {"registration": RegistrationConfig(TURNED, feather=0), "reuse_alignment": "warp"},
         {"normalization": NormalizationConfig(local_contrast=2.0)},
         {"registration": RegistrationConfig(TURNED), "strength": 0.4, "clock": "report"},
     ],

@@ -1,0 +1,143 @@
+"""Options of `lut-fuse` made from settings, and settings made from parsed options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from lut_fuse_core.settings import Setting, Value, settings_of
+from lut_fuse_core.settings.declaration import number
+
+Config = TypeVar("Config")
+
+METAVARS = {"s": "S", "m": "M", "%": "PERCENT", "pixels": "PX", "visible pixels": "PX"}
+
+
+@dataclass(frozen=True)
+class SettingOptions(Generic[Config]):
+    """The options for the settings of one dataclass, groups in it apart.
+
+    A setting ``local_contrast`` becomes ``--local-contrast``; one that is true by default becomes
+    ``--no-...``. A new field of the dataclass thus is an option without further ado.
+
+    Attributes:
+        owner: the dataclass.
+        flags: field and flag, where the flag is called otherwise.
+        pairs: flag and the two fields (of numbers) that it takes together.
+        left_out: fields that are no options.
+        metavars: field and what stands for its value, where unit or kind does not say it.
+        remarks: field and what its help adds, in the words of the command line.
+    """
+
+    owner: type[Config]
+    flags: Mapping[str, str] = field(default_factory=dict)
+    pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+    metavars: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, str] = field(default_factory=dict)
+
+    def add(self, parser: argparse._ActionsContainer) -> None:
+        """Add the options, each with its sentence, unit, range and default, in order."""
+        paired = {names[0]: flag for flag, names in self.pairs.items()}
+        seconds = {names[1] for names in self.pairs.values()}
+        for each in self._settings():
+            if each.name in paired:
+                self._add_pair(parser, paired[each.name])
+            elif each.name not in seconds:
+                self._add_one(parser, each)
+
+    def values(self, options: argparse.Namespace) -> dict[str, Value | None]:
+        """Fields and values as parsed. Raises InputError, naming the option, for a bad one."""
+        paired = {name: flag for flag, names in self.pairs.items() for name in names}
+        found: dict[str, Value | None] = {}
+        for each in self._settings():
+            flag = paired.get(each.name) or self._flag(each)
+            value = getattr(options, self._destination(flag))
+            if each.name in paired:
+                value = value[self.pairs[flag].index(each.name)]
+            each.check(value, flag)
+            found[each.name] = value
+        return found
+
+    def read(self, options: argparse.Namespace, **others: Any) -> Config:
+        """The dataclass as parsed. Raises InputError for values that cannot be used.
+
+        Args:
+            options: what the parser returned.
+            **others: the fields that are no options.
+        """
+        return self.owner(**self.values(options), **others)
+
+    def _settings(self) -> list[Setting]:
+        return [
+            each
+            for each in settings_of(self.owner)
+            if "." not in each.name and each.name not in self.left_out
+        ]
+
+    def _flag(self, each: Setting) -> str:
+        prefix = "no-" if each.default is True else ""
+        return self.flags.get(each.name, f"--{prefix}{each.name.replace('_', '-')}")
+
+    def _destination(self, flag: str) -> str:
+        return f"{self.owner.__name__}.{flag.lstrip('-')}"
+
+    def _add_one(self, parser: argparse._ActionsContainer, each: Setting) -> None:
+        flag = self._flag(each)
+        remark = f" {self.remarks[each.name]}" if each.name in self.remarks else ""
+        arguments: dict[str, Any] = {
+            "dest": self._destination(flag),
+            "help": f"{sentence(each)}{remark}",
+        }
+        if each.kind is bool:
+            arguments["action"] = "store_false" if each.default else "store_true"
+            if each.default:
+                arguments["help"] = f"switch off: {sentence(each)}{remark}"
+        else:
+            arguments.update(default=each.default, type=each.kind)
+            arguments["help"] += facts(each)
+            if each.choices:
+                arguments["choices"] = each.choices
+            else:
+                arguments["metavar"] = self.metavars.get(each.name, metavar(each))
+        parser.add_argument(flag, **arguments)
+
+    def _add_pair(self, parser: argparse._ActionsContainer, flag: str) -> None:
+        pair = [each for each in self._settings() if each.name in self.pairs[flag]]
+        names = tuple(each.name.split("_")[0].upper() for each in pair)
+        parser.add_argument(
+            flag,
+            dest=self._destination(flag),
+            type=float,
+            nargs=2,
+            default=tuple(each.default for each in pair),
+            metavar=names,
+            help="; ".join(
+                f"{name}: {sentence(each)}{facts(each)}"
+                for name, each in zip(names, pair, strict=True)
+            ),
+        )
+
+
+def sentence(each: Setting) -> str:
+    """The description of a setting as the beginning of a line of help."""
+    text = each.description.rstrip(".").replace("%", "%%")
+    is_word = text[1:2].islower() or text[1:2] == " "
+    return text[0].lower() + text[1:] if is_word else text
+
+
+def facts(each: Setting) -> str:
+    """Range, unit and default of a setting as the end of a line of help."""
+    said = [each.range] if each.range else []
+    if each.default is not None:
+        default = number(each.default) if isinstance(each.default, float) else each.default
+        said.append(f"default: {default}")
+    return f" ({', '.join(said)})".replace("%", "%%") if said else ""
+
+
+def metavar(each: Setting) -> str:
+    """What stands for the value of a setting: its unit, or its kind."""
+    kinds = {str: "TEXT", int: "N", float: "X"}
+    return METAVARS.get(each.unit, kinds.get(each.kind, "X"))

@@ -1,0 +1,62 @@
+"""Values of settings: checked, and as a flat table of names and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_type_hints
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.settings.declaration import Value, settings_of
+
+Config = TypeVar("Config")
+
+
+def check_settings(config: Any) -> None:
+    """Raise InputError for the first setting of a dataclass, groups apart, with a bad value."""
+    for each in settings_of(type(config)):
+        if "." not in each.name:
+            each.check(getattr(config, each.name))
+
+
+def values_of(config: Any) -> dict[str, Value]:
+    """Names (with dots) and values of all settings, in the order of declaration."""
+    found: dict[str, Value] = {}
+    for each in settings_of(type(config)):
+        value = config
+        for part in each.name.split("."):
+            value = getattr(value, part)
+        found[each.name] = value
+    return found
+
+
+def from_values(owner: type[Config], values: Mapping[str, Value]) -> Config:
+    """A dataclass of settings from names (with dots) and values.
+
+    Args:
+        owner: the dataclass.
+        values: what is missing keeps its default.
+
+    Raises:
+        InputError: for a name that does not exist or values that cannot be used.
+    """
+    known = {each.name for each in settings_of(owner)}
+    for name in values:
+        if name not in known:
+            raise InputError(f"there is no setting '{name}'")
+    return _from_values(owner, values, "")
+
+
+def _from_values(owner: type[Config], values: Mapping[str, Value], prefix: str) -> Config:
+    hints = get_type_hints(owner)
+    arguments: dict[str, Any] = {}
+    for each in dataclasses.fields(owner):  # type: ignore[arg-type]
+        name = prefix + each.name
+        if "setting" in each.metadata:
+            if name in values:
+                arguments[each.name] = values[name]
+        elif dataclasses.is_dataclass(hints[each.name]):
+            inner = {key: value for key, value in values.items() if key.startswith(f"{name}.")}
+            if inner:
+                arguments[each.name] = _from_values(hints[each.name], inner, f"{name}.")
+    return owner(**arguments)
