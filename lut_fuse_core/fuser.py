@@ -9,6 +9,7 @@ from typing import TypeVar
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends import create_backend, fastest_without_gpu
 from lut_fuse_core.backends.base import RegisteringBackend
+from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model.file import load_model
@@ -82,26 +83,19 @@ class Fuser:
         self.replaced = f"'{name}' failed while running ({error}); '{self.backend.name}' fuses"
 
     def fuse(
-        self,
-        visible: UInt8Array,
-        infrared: UInt8Array,
-        *,
-        strength: float = 1.0,
-        coverage: UInt8Array | None = None,
-        ambient: float | None = None,
-        out: UInt8Array | None = None,
+        self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
         """Fuse one pair.
 
-        visible: ``(H, W, 3) uint8``, RGB, at least 16x16. infrared: ``(H, W) uint8``.
-        strength: 0 (visible image only) to 1 (full fusion).
-        coverage: ``(H, W) uint8``, 255 where infrared is valid, 0 where it is not; None for all.
-        ambient: gray levels to take for how bright the scene is, from 0 on; None measures it
-            (`lut_fuse_core.model.features.ambient`). Matters to models with `DarkScenes` only.
-        out: where to write, ``(H, W, 3) uint8`` C-contiguous; None allocates.
+        Args:
+            visible: ``(H, W, 3) uint8``, RGB, at least 16x16.
+            infrared: ``(H, W) uint8``.
+            options: Strength, mask, ambient level and where to write.
 
-        Returns ``(H, W, 3) uint8``, RGB. Raises InputError for unsuitable arrays.
+        Returns:
+            ``(H, W, 3) uint8``, RGB.
+
+        Raises:
+            InputError: For unsuitable arrays.
         """
-        return self.backend.fuse(
-            visible, infrared, strength=strength, coverage=coverage, ambient=ambient, out=out
-        )
+        return self.backend.fuse(visible, infrared, options)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.errors import BackendUnavailableError, InputError, kind_of
 
 if TYPE_CHECKING:
@@ -31,27 +31,20 @@ class Backend(Protocol):
     name: str
 
     def fuse(
-        self,
-        visible: UInt8Array,
-        infrared: UInt8Array,
-        *,
-        strength: float = 1.0,
-        coverage: UInt8Array | None = None,
-        ambient: float | None = None,
-        out: UInt8Array | None = None,
+        self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
         """Fuse one registered pair.
 
-        visible: ``(H, W, 3) uint8``, RGB, at least 16x16, contiguous or not.
-        infrared: ``(H, W) uint8``.
-        strength: 0 (the visible image unchanged) to 1 (the model's fusion), linear in between.
-        coverage: ``(H, W) uint8``: how much of the change to apply per pixel, 255 for all of it
-            and 0 where infrared sees nothing; None for all of it everywhere.
-        ambient: what to take for the ambient level of the scene, for models that fuse dark scenes
-            in another way: gray levels from 0 on; None for this frame's own (`features.ambient`).
-        out: ``(H, W, 3) uint8``, C-contiguous, written and returned if given.
+        Args:
+            visible: ``(H, W, 3) uint8``, RGB, at least 16x16, contiguous or not.
+            infrared: ``(H, W) uint8``.
+            options: Strength, mask, ambient level and where to write.
 
-        Returns ``(H, W, 3) uint8``, RGB. Raises InputError for unsuitable arrays.
+        Returns:
+            ``(H, W, 3) uint8``, RGB: `FuseOptions.out`, or a new array.
+
+        Raises:
+            InputError: For unsuitable arrays.
         """
         ...
 
@@ -64,25 +57,26 @@ class RegisteringBackend(Protocol):
         """Take a copy of a raw frame, to fuse with until the next one.
 
         raw: ``(h, w) uint8 or uint16``. levels: ``(256,)`` or ``(65536,) uint8``, gray level of
-        every raw count. warp: one with `Warp.one_pass`; its coverage is used too. The array of
+        every raw count. warp: one with `Warp.one_pass`; its mask is used too. The array of
         levels and the warp must not be changed afterwards.
 
         Raises InputError for arrays that do not belong together.
         """
         ...
 
-    def fuse_held(
-        self,
-        visible: UInt8Array,
-        *,
-        strength: float = 1.0,
-        ambient: float | None = None,
-        out: UInt8Array | None = None,
-    ) -> UInt8Array:
+    def fuse_held(self, visible: UInt8Array, options: FuseOptions = FULL) -> UInt8Array:
         """Fuse a visible image with the held frame, as `Backend.fuse` does with what
         `Warp.sample` gives.
 
-        Raises InputError for unsuitable arrays, or if no frame of this size is held.
+        Args:
+            visible: As in `Backend.fuse`.
+            options: Those, without a mask: it is that of the held frame's warp.
+
+        Returns:
+            As `Backend.fuse`.
+
+        Raises:
+            InputError: For unsuitable arrays, or if no frame of this size is held.
         """
         ...
 
@@ -100,14 +94,7 @@ class StagedBackend(Protocol):
         ...
 
 
-def check_pair(
-    visible: UInt8Array,
-    infrared: UInt8Array,
-    strength: float = 1.0,
-    coverage: UInt8Array | None = None,
-    ambient: float | None = None,
-    out: UInt8Array | None = None,
-) -> None:
+def check_pair(visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL) -> None:
     """Raise InputError, naming shapes and types, unless these arguments suit `Backend.fuse`."""
     _check_image("visible", visible, 3)
     _check_image("infrared", infrared, 2)
@@ -117,10 +104,11 @@ def check_pair(
             f"the visible image is {visible.shape[1]}x{visible.shape[0]} with {visible.shape[2]} "
             f"channels, the infrared {width}x{height}; they must have the same size, RGB and gray"
         )
-    check_visible(visible, strength, ambient, out)
-    if coverage is not None and (coverage.dtype != np.uint8 or coverage.shape != (height, width)):
+    check_visible(visible, options.out)
+    mask = options.mask
+    if mask is not None and (mask.dtype != np.uint8 or mask.shape != (height, width)):
         raise InputError(
-            f"coverage must be ({height}, {width}) uint8, not {coverage.shape} {coverage.dtype}"
+            f"the mask must be ({height}, {width}) uint8, not {mask.shape} {mask.dtype}"
         )
 
 
@@ -136,25 +124,17 @@ def check_process(name: str, process: int) -> None:
         )
 
 
-def check_visible(
-    visible: UInt8Array,
-    strength: float = 1.0,
-    ambient: float | None = None,
-    out: UInt8Array | None = None,
-) -> None:
-    """Raise InputError unless these suit `RegisteringBackend.fuse_held`."""
+def check_visible(visible: UInt8Array, out: UInt8Array | None = None) -> None:
+    """Raise InputError unless this is a visible image that can be fused, into ``out`` if given."""
     _check_image("visible", visible, 3)
     height, width, channels = visible.shape
     if channels != 3:
         raise InputError(f"the visible image has {channels} channels; it must be RGB")
     if min(height, width) < MINIMUM_SIDE:
         raise InputError(
-            f"images of {width}x{height} are too small; {MINIMUM_SIDE}x{MINIMUM_SIDE} is the least"
+            f"images of {width}x{height} are too small; the minimum is "
+            f"{MINIMUM_SIDE}x{MINIMUM_SIDE}"
         )
-    if not 0.0 <= strength <= 1.0:
-        raise InputError(f"strength is {strength}; it must be between 0 and 1")
-    if ambient is not None and not 0.0 <= ambient < math.inf:
-        raise InputError(f"the ambient level is {ambient}; it must be gray levels, from 0 on")
     if out is not None and not (
         out.dtype == np.uint8
         and out.shape == visible.shape
@@ -162,6 +142,13 @@ def check_visible(
         and out.flags.writeable
     ):
         raise InputError(f"out must be a C-contiguous, writable {visible.shape} uint8 array")
+
+
+def check_held(visible: UInt8Array, options: FuseOptions) -> None:
+    """Raise InputError unless these suit `RegisteringBackend.fuse_held`."""
+    check_visible(visible, options.out)
+    if options.mask is not None:
+        raise InputError("a held frame has the mask of its warp; pass no other")
 
 
 def _check_image(name: str, array: UInt8Array, dimensions: int) -> None:

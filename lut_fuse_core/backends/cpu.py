@@ -14,6 +14,7 @@ import numpy as np
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.backends import cpu_kernel
 from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair, check_process
+from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.model import features
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
@@ -50,38 +51,32 @@ class CpuBackend:
         self.fuse(np.zeros((side, side, 3), np.uint8), np.zeros((side, side), np.uint8))
 
     def fuse(
-        self,
-        visible: UInt8Array,
-        infrared: UInt8Array,
-        *,
-        strength: float = 1.0,
-        coverage: UInt8Array | None = None,
-        ambient: float | None = None,
-        out: UInt8Array | None = None,
+        self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`."""
-        check_pair(visible, infrared, strength, coverage, ambient, out)
+        check_pair(visible, infrared, options)
         check_process(self.name, self._process)
         visible, infrared = np.ascontiguousarray(visible), np.ascontiguousarray(infrared)
-        if coverage is None:
-            coverage = np.broadcast_to(np.uint8(255), infrared.shape)
+        out, mask = options.out, options.mask
+        if mask is None:
+            mask = np.broadcast_to(np.uint8(255), infrared.shape)
         started = time.perf_counter()
         planes = self._encoder_input(visible, infrared)
         pooled = time.perf_counter()
         coarse = self._session.run(None, {"planes": planes[None]})[0][0, 0]
         encoded = time.perf_counter()
         # A band must not overwrite rows that its neighbor's gradient still needs.
-        inputs = (visible, infrared, coverage)
+        inputs = (visible, infrared, mask)
         in_place = out is not None and any(np.may_share_memory(out, image) for image in inputs)
         result = np.empty_like(visible) if out is None or in_place else out
         gradient = self.model.gradient
         scale, offset = self._gradient_scaling(visible)
-        self._enter(features.place(visible, self.model, ambient))
+        self._enter(features.place(visible, self.model, options.ambient))
         arguments = (
-            *(visible, infrared, coarse, np.ascontiguousarray(coverage)),
+            *(visible, infrared, coarse, np.ascontiguousarray(mask)),
             *(self.model.encoder.stride, self._lattice.reshape(-1), *self._axes),
             *(gradient.norm == "l1", gradient.border == "replicate", scale, offset),
-            np.float32(strength / 255),
+            np.float32(options.strength / 255),
         )
         self._bands.run(
             lambda first, last: cpu_kernel.fuse_rows(*arguments, first, last, result),

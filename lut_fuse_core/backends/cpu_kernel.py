@@ -138,10 +138,10 @@ def _look_up_row(lattice, corners, strides, fractions, fused):
 
 
 @_compiled
-def _color_row(source, luma, fused, coverage, strength, out):
-    """Add the change of luma to each channel, as far as coverage and strength allow."""
+def _color_row(source, luma, fused, mask, strength, out):
+    """Add the change of luma to each channel, as far as mask and strength allow."""
     for x in range(fused.size):
-        change = (fused[x] * f32(255) - luma[x]) * (f32(coverage[x]) * strength)
+        change = (fused[x] * f32(255) - luma[x]) * (f32(mask[x]) * strength)
         for channel in range(3):
             level = min(max(f32(source[x, channel]) + change, f32(0)), f32(255))
             out[x, channel] = np.uint8(level + f32(0.5))
@@ -154,12 +154,12 @@ def _color_row(source, luma, fused, coverage, strength, out):
     *(numba.intp, numba.intp, numba.uint8[:, :, ::1]),
 )
 def fuse_rows(
-    visible, infrared, coarse, coverage, stride, lattice, lows, per_steps, nodes, strides,
+    visible, infrared, coarse, mask, stride, lattice, lows, per_steps, nodes, strides,
     l1, replicate, gradient_scale, gradient_offset, strength, first, last, out,
 ):  # fmt: skip
     """Fuse rows ``first`` to ``last``.
 
-    visible, infrared, coverage, out: as in `Backend.fuse`; coverage is always given.
+    visible, infrared, mask, out: as in `Backend.fuse`; mask is always given.
     coarse: ``(h, w) float32`` context, one value per ``stride`` x ``stride`` square.
     lattice: flat, float32; lows, per_steps ``(4,) float32``, nodes, strides ``(4,) int32``: axes.
     l1, replicate: kind of gradient; its value is response * gradient_scale + gradient_offset.
@@ -191,7 +191,7 @@ def fuse_rows(
         _context_row(coarse, y, stride, columns, column_fractions, mixed, feature)
         _cells_row(feature, lows[3], per_steps[3], nodes[3], strides[3], fractions[3], corners)
         _look_up_row(lattice, corners, strides, fractions, fused)
-        _color_row(visible[y], luma, fused, coverage[y], strength, out[y])
+        _color_row(visible[y], luma, fused, mask[y], strength, out[y])
 
 
 @_compiled_for(_Color, numba.boolean, numba.boolean, numba.intp, numba.intp)

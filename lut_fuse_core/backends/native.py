@@ -12,6 +12,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.backends.base import MOST_THREADS, OWN_AMBIENT, check_pair
+from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.native.bindings import Axis, Block, Frame, Model, load_library
@@ -49,26 +50,20 @@ class NativeBackend:
             self._library.lut_fuse_destroy(self._handle)
 
     def fuse(
-        self,
-        visible: UInt8Array,
-        infrared: UInt8Array,
-        *,
-        strength: float = 1.0,
-        coverage: UInt8Array | None = None,
-        ambient: float | None = None,
-        out: UInt8Array | None = None,
+        self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`."""
-        check_pair(visible, infrared, strength, coverage, ambient, out)
+        check_pair(visible, infrared, options)
+        out, mask = options.out, options.mask
         visible = self._adjacent("visible", visible)
         infrared = self._adjacent("infrared", infrared)
-        if coverage is not None:
-            coverage = self._adjacent("coverage", coverage)
+        if mask is not None:
+            mask = self._adjacent("mask", mask)
         target = np.empty(visible.shape, np.uint8) if out is None else out
         # A row of the result must not be there before its neighbors' inputs have been read.
         if out is not None and any(
             np.may_share_memory(out, array)
-            for array in (visible, infrared, coverage)
+            for array in (visible, infrared, mask)
             if array is not None
         ):
             target = self._buffer("out", visible.shape)
@@ -76,16 +71,16 @@ class NativeBackend:
         frame = Frame(
             visible.ctypes.data,
             infrared.ctypes.data,
-            None if coverage is None else coverage.ctypes.data,
+            None if mask is None else mask.ctypes.data,
             target.ctypes.data,
             visible.strides[0],
             infrared.strides[0],
-            0 if coverage is None else coverage.strides[0],
+            0 if mask is None else mask.strides[0],
             target.strides[0],
             height,
             width,
-            strength,
-            OWN_AMBIENT if ambient is None else ambient,
+            options.strength,
+            OWN_AMBIENT if options.ambient is None else options.ambient,
         )
         if self._library.lut_fuse_run(self._handle, ctypes.byref(frame)):
             raise MemoryError(f"no memory for frames of {width}x{height}")

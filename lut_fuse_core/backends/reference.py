@@ -6,6 +6,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.backends.base import check_pair
+from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.model import context, features, lattice
 from lut_fuse_core.model.fusion_model import FusionModel
 
@@ -20,35 +21,20 @@ class ReferenceBackend:
         self.model = model
 
     def fuse(
-        self,
-        visible: UInt8Array,
-        infrared: UInt8Array,
-        *,
-        strength: float = 1.0,
-        coverage: UInt8Array | None = None,
-        ambient: float | None = None,
-        out: UInt8Array | None = None,
+        self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`."""
-        check_pair(visible, infrared, strength, coverage, ambient, out)
-        fused = fuse_float(
-            self.model, visible, infrared, strength=strength, coverage=coverage, ambient=ambient
-        )
+        check_pair(visible, infrared, options)
+        fused = fuse_float(self.model, visible, infrared, options)
         rounded = np.clip(np.rint(fused), 0, 255).astype(np.uint8)
-        if out is None:
+        if options.out is None:
             return rounded
-        out[...] = rounded
-        return out
+        options.out[...] = rounded
+        return options.out
 
 
 def fuse_float(
-    model: FusionModel,
-    visible: UInt8Array,
-    infrared: UInt8Array,
-    *,
-    strength: float = 1.0,
-    coverage: UInt8Array | None = None,
-    ambient: float | None = None,
+    model: FusionModel, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
 ) -> FloatArray:
     """The fused image before rounding and clipping: ``(H, W, 3) float32``, RGB gray levels."""
     luma = features.luma(visible)
@@ -58,9 +44,9 @@ def fuse_float(
         infrared.astype(np.float32),
         features.gradient(luma, model.gradient),
         context.encode(model.encoder, visible, infrared),
-        features.place(visible, model, ambient),
+        features.place(visible, model, options.ambient),
     )
-    change = (fused_luma - luma) * np.float32(strength)
-    if coverage is not None:
-        change *= coverage * np.float32(1 / 255)
+    change = (fused_luma - luma) * np.float32(options.strength)
+    if options.mask is not None:
+        change *= options.mask * np.float32(1 / 255)
     return features.replace_luma(visible, luma, luma + change)

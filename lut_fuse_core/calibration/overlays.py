@@ -26,15 +26,15 @@ def overlay(visible: UInt8Array, infrared: UInt8Array, homography: Homography) -
     registration = Registration(RegistrationConfig(homography, feather=0))
     warp = registration.warp((infrared.shape[1], infrared.shape[0]), (width, height))
     warped = warp(infrared)
-    coverage = np.full((height, width), 255, np.uint8) if warp.coverage is None else warp.coverage
+    mask = np.full((height, width), 255, np.uint8) if warp.mask is None else warp.mask
     gray = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY) if visible.ndim == 3 else visible
     base = np.repeat(np.asarray(gray, np.uint8)[..., None], 3, axis=2)
     blur = max(0.8, width / 800)
     edges = cv2.Canny(cv2.GaussianBlur(warped, (0, 0), blur), 20, 50)
-    inner = cv2.erode(coverage, np.ones((7, 7), np.uint8))
+    inner = cv2.erode(mask, np.ones((7, 7), np.uint8))
     drawn = base.copy()
     drawn[(np.asarray(edges) > 0) & (np.asarray(inner) > 0)] = PREDICTED
-    return np.concatenate([drawn, _squares(base, warped, coverage)]).astype(np.uint8)
+    return np.concatenate([drawn, _squares(base, warped, mask)]).astype(np.uint8)
 
 
 def board_picture(board: Board, calibration: BoardCalibration, visible: UInt8Array) -> UInt8Array:
@@ -60,11 +60,11 @@ def board_picture(board: Board, calibration: BoardCalibration, visible: UInt8Arr
     return np.asarray(picture, np.uint8)
 
 
-def _squares(base: UInt8Array, warped: UInt8Array, coverage: UInt8Array) -> UInt8Array:
+def _squares(base: UInt8Array, warped: UInt8Array, mask: UInt8Array) -> UInt8Array:
     height, width = warped.shape
     side = max(16, width // 12)
     rows, columns = np.mgrid[:height, :width] // side
-    shown = ((rows + columns) % 2 == 0) & (coverage > 0)
+    shown = ((rows + columns) % 2 == 0) & (mask > 0)
     level = warped.astype(np.float32)[..., None] / 255
     tinted = np.rint(level * (0.5 * TINT + 0.5 * 255)).astype(np.uint8)
     return np.where(shown[..., None], tinted, base)

@@ -53,16 +53,16 @@ class Model(ctypes.Structure):
 
 
 class Frame(ctypes.Structure):
-    """A pair, its coverage and where its fusion goes."""
+    """A pair, its mask and where its fusion goes."""
 
     _fields_ = (
         ("visible", ctypes.c_void_p),
         ("infrared", ctypes.c_void_p),
-        ("coverage", ctypes.c_void_p),
+        ("mask", ctypes.c_void_p),
         ("out", ctypes.c_void_p),
         ("visible_stride", ctypes.c_ssize_t),
         ("infrared_stride", ctypes.c_ssize_t),
-        ("coverage_stride", ctypes.c_ssize_t),
+        ("mask_stride", ctypes.c_ssize_t),
         ("out_stride", ctypes.c_ssize_t),
         ("height", ctypes.c_int32),
         ("width", ctypes.c_int32),

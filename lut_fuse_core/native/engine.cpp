@@ -307,7 +307,7 @@ void Engine::look_up(int quad, const FeatureRows& rows) const {
         const LookUpRow row{
             frame_->visible + y * frame_->visible_stride,
             frame_->infrared + y * frame_->infrared_stride,
-            frame_->coverage ? frame_->coverage + y * frame_->coverage_stride : nullptr,
+            frame_->mask ? frame_->mask + y * frame_->mask_stride : nullptr,
             frame_->out + y * frame_->out_stride,
             width_,
             &rows,

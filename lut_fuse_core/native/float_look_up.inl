@@ -58,7 +58,7 @@ void float_look_up_row(const LookUp& look_up, const LookUpRow& row) {
         };
         float change = (255.0f * float_interpolate(look_up, features) - here[x]);
         change *= look_up.strength;
-        if (row.coverage) change *= row.coverage[x] * (1.0f / 255.0f);
+        if (row.mask) change *= row.mask[x] * (1.0f / 255.0f);
         for (int c = 0; c < 3; ++c) {
             float value = row.visible[3 * x + c] + change;
             value = value > 0.0f ? value : 0.0f;

@@ -94,7 +94,7 @@ inline void place_columns(const LookUp& look_up, const LookUpConstants& constant
     store(rows.cell + x, cell);
 }
 
-// Partial: scaled by strength and coverage.
+// Partial: scaled by strength and mask.
 template <bool kPartial>
 inline void fuse_columns(const LookUp& look_up, const LookUpConstants& constants,
                          const LookUpRow& row, int x) {
@@ -113,8 +113,8 @@ inline void fuse_columns(const LookUp& look_up, const LookUpConstants& constants
     Words change = sub_signed(fused, luma);
     if (kPartial) {
         change = mulhrs(change, constants.strength);
-        if (row.coverage) {
-            const Words upper = load_upper(row.coverage + x);
+        if (row.mask) {
+            const Words upper = load_upper(row.mask + x);
             // 255 becomes 32767
             change = mulhrs(change, bit_or(shift_right(upper, 1), shift_right(upper, 9)));
         }
@@ -127,7 +127,7 @@ inline void fuse_columns(const LookUp& look_up, const LookUpConstants& constants
 void look_up_row(const LookUp& look_up, const LookUpRow& row) {
     const LookUpConstants constants(look_up);
     for_lanes(row.width, [&](int x) { place_columns(look_up, constants, row, x); });
-    if (row.coverage || look_up.strength_q15 != 32767) {
+    if (row.mask || look_up.strength_q15 != 32767) {
         for_lanes(row.width, [&](int x) { fuse_columns<true>(look_up, constants, row, x); });
     } else {
         for_lanes(row.width, [&](int x) { fuse_columns<false>(look_up, constants, row, x); });

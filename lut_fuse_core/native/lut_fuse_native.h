@@ -38,12 +38,12 @@ typedef struct {
 } LutFuseModel;
 
 /* One pair and where its fusion goes. Pixels of a row are adjacent; rows are `_stride` bytes
-   apart (any sign). coverage may be NULL. out must not overlap the inputs. ambient: level of the
+   apart (any sign). mask may be NULL. out must not overlap the inputs. ambient: level of the
    scene in gray levels, below 0 for the frame's own. */
 typedef struct {
-    const uint8_t *visible, *infrared, *coverage;
+    const uint8_t *visible, *infrared, *mask;
     uint8_t *out;
-    ptrdiff_t visible_stride, infrared_stride, coverage_stride, out_stride;
+    ptrdiff_t visible_stride, infrared_stride, mask_stride, out_stride;
     int32_t height, width;
     float strength, ambient;
 } LutFuseFrame;

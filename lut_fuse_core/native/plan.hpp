@@ -86,7 +86,7 @@ struct FeatureRows {
 
 // Arguments of one row of the look-up.
 struct LookUpRow {
-    const uint8_t *visible, *infrared, *coverage;
+    const uint8_t *visible, *infrared, *mask;
     uint8_t* out;
     int width;
     const FeatureRows* rows;

@@ -7,12 +7,13 @@ from typing import Literal
 
 from lut_fuse_core.backends import BACKEND_NAMES
 from lut_fuse_core.backends.base import MOST_THREADS
+from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.infrared.shutter import ShutterCounts
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.registration.registration import RegistrationConfig
-from lut_fuse_core.settings import check_settings, setting
+from lut_fuse_core.settings import check_settings, inherited, setting
 from lut_fuse_core.sync.clock_offset import ClockOffset
 
 Source = Literal["fused", "held", "visible"]
@@ -45,13 +46,7 @@ class PipelineConfig:
         None, "CPU threads; by default all usable cores.", minimum=1, maximum=MOST_THREADS
     )
     gpu: GpuOptions = DEFAULT_OPTIONS
-    strength: float = setting(
-        1.0,
-        "Contribution of infrared: 0 shows the visible image, 1 the full fusion.",
-        minimum=0.0,
-        maximum=1.0,
-        live=True,
-    )
+    strength: float = inherited(FuseOptions, "strength")
     ambient_seconds: float = setting(
         2.0,
         "Time constant with which changes of the scene's brightness are followed in videos, bags "

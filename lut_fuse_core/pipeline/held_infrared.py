@@ -20,12 +20,12 @@ class Serving:
 
     Attributes:
         image: ``(H, W) uint8``; None if the backend holds the frame.
-        coverage: ``(H, W) uint8``, 255 where infrared is valid, 0 where it is not; None for all.
+        mask: ``(H, W) uint8``, 255 where infrared is valid, 0 where it is not; None for all.
         age: Seconds by which the visible image is newer; None if a time is unknown.
     """
 
     image: UInt8Array | None
-    coverage: UInt8Array | None
+    mask: UInt8Array | None
     age: float | None
 
 
@@ -126,7 +126,7 @@ class HeldInfrared:
         image = frame.image
         if image is not None and not nearest and self._motion is not None:
             image = self._motion.carry(image, visible)
-        return Serving(image, frame.coverage, age)
+        return Serving(image, frame.mask, age)
 
     def _is_nearest(self, age: float | None, new_picture: bool) -> bool:
         """Whether no visible image so far was nearer in time to the infrared picture."""

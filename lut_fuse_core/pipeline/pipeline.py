@@ -8,6 +8,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import RegisteringBackend, check_visible
+from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.pipeline.config import PipelineConfig, PipelineStatus, Source
@@ -194,19 +195,13 @@ class FusionPipeline:
     def _fuse(
         self, visible: UInt8Array, time: float | None, serving: Serving, out: UInt8Array | None
     ) -> UInt8Array:
-        strength, backend = self.config.strength, self.fuser.backend
         ambient = None if self._ambient is None else self._ambient.follow(visible, time)
-        if serving.image is None:
-            assert isinstance(backend, RegisteringBackend)
-            return backend.fuse_held(visible, strength=strength, ambient=ambient, out=out)
-        return self.fuser.fuse(
-            visible,
-            serving.image,
-            strength=strength,
-            coverage=serving.coverage,
-            ambient=ambient,
-            out=out,
-        )
+        options = FuseOptions(self.config.strength, serving.mask, ambient, out)
+        if serving.image is not None:
+            return self.fuser.fuse(visible, serving.image, options)
+        backend = self.fuser.backend
+        assert isinstance(backend, RegisteringBackend)
+        return backend.fuse_held(visible, options)
 
     def _visible_only(self, visible: UInt8Array, out: UInt8Array | None) -> UInt8Array:
         self._count("visible", None)

@@ -18,14 +18,14 @@ from lut_fuse_core.registration.warp import Warp
 class RegisteredInfrared:
     """An infrared frame on the visible grid of ``shape`` (H, W).
 
-    image, coverage: ``(H, W) uint8``; both None if the backend holds the frame and registers it.
+    image, mask: ``(H, W) uint8``; both None if the backend holds the frame and registers it.
     taken: time in seconds when its picture was taken; None if unknown. time: of the latest frame
     that stands for it, which during a shutter event is later.
     """
 
     shape: tuple[int, ...]
     image: UInt8Array | None = None
-    coverage: UInt8Array | None = None
+    mask: UInt8Array | None = None
     taken: float | None = None
     time: float | None = None
 
@@ -120,7 +120,7 @@ class InfraredRegistrar:
             warp.sample(infrared, self.normalizer.levels(infrared), buffer, self._threads)
         else:
             warp(self.normalizer.normalize(infrared), buffer)
-        return RegisteredInfrared(shape, buffer, warp.coverage)
+        return RegisteredInfrared(shape, buffer, warp.mask)
 
     def _warp(self, infrared: RawInfrared, visible: UInt8Array) -> Warp:
         height, width = visible.shape[:2]

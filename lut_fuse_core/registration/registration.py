@@ -99,8 +99,8 @@ class Registration:
         warp = self._compute(infrared_size, visible_size)
         self._warp, self._made_for = warp, self.config
         self.recomputed += 1
-        coverage = warp.coverage
-        self.covered = 1.0 if coverage is None else np.count_nonzero(coverage) / coverage.size
+        mask = warp.mask
+        self.covered = 1.0 if mask is None else np.count_nonzero(mask) / mask.size
         if not self.covered:
             _log.warning(
                 "with this registration infrared sees no pixel of the visible image; is its matrix "
@@ -117,8 +117,8 @@ class Registration:
             positions = homography_map(matrix, infrared_size, visible_size)
         else:
             positions = self._camera_map(transform, infrared_size, visible_size)
-        coverage = coverage_of(positions, infrared_size, self.config.feather)
-        return Warp.from_positions(positions, infrared_size, coverage)
+        mask = mask_of(positions, infrared_size, self.config.feather)
+        return Warp.from_positions(positions, infrared_size, mask)
 
     def _camera_map(self, rig: CameraRig, infrared_size: Size, visible_size: Size) -> FloatArray:
         visible = rig.visible.scaled_to(*visible_size)
@@ -139,7 +139,7 @@ class Registration:
         return _interpolate_grid(coarse, visible_size)
 
 
-def coverage_of(positions: FloatArray, infrared_size: Size, feather: float) -> UInt8Array | None:
+def mask_of(positions: FloatArray, infrared_size: Size, feather: float) -> UInt8Array | None:
     """How far infrared may be trusted at each visible pixel, fading over ``feather`` pixels.
 
     positions: ``(H, W, 2) float32`` as `homography_map` gives. Returns ``(H, W) uint8``, or None

@@ -54,23 +54,23 @@ class Warp:
     """How infrared of one size gets onto the visible grid.
 
     remap: None where resizing is all there is to do.
-    coverage: ``(H, W) uint8``: 255 where infrared is valid, 0 where it sees nothing; None where
+    mask: ``(H, W) uint8``: 255 where infrared is valid, 0 where it sees nothing; None where
         it covers the whole visible image.
     """
 
     visible_size: Size
     infrared_size: Size
     remap: Remap | None = field(repr=False, default=None)
-    coverage: UInt8Array | None = field(repr=False, default=None)
+    mask: UInt8Array | None = field(repr=False, default=None)
 
     @classmethod
     def from_positions(
-        cls, positions: FloatArray, infrared_size: Size, coverage: UInt8Array | None
+        cls, positions: FloatArray, infrared_size: Size, mask: UInt8Array | None
     ) -> Warp:
         """From the infrared position of each visible pixel, ``(H, W, 2) float32``, x and y."""
         height, width = positions.shape[:2]
         remap = Remap.from_positions(positions, infrared_size)
-        return cls((width, height), infrared_size, remap, coverage)
+        return cls((width, height), infrared_size, remap, mask)
 
     def __call__(self, infrared: UInt8Array, out: UInt8Array | None = None) -> UInt8Array:
         """Infrared on the visible grid: ``(h, w) uint8`` to ``(H, W) uint8``.

@@ -124,8 +124,8 @@ def raw_frame(
     place = (column + 1j * row) * turn - (9 - 4j)
     positions = np.stack([place.real, place.imag], axis=-1).astype(np.float32)
     far = np.minimum(positions, (639, 511) - positions).min(axis=-1)  # from the frame's border
-    coverage = np.clip(far * 16, 0, 255).astype(np.uint8)
-    return raw, levels, Warp.from_positions(positions, (640, 512), coverage)
+    mask = np.clip(far * 16, 0, 255).astype(np.uint8)
+    return raw, levels, Warp.from_positions(positions, (640, 512), mask)
 
 
 def real_pairs(count: int = 5) -> list[tuple[UInt8Array, UInt8Array]]:

@@ -13,6 +13,7 @@ import numpy as np
 from card_models import SHARED, fitting, models, raw_frame, smooth_pair
 
 from lut_fuse_core.backends import create_backend
+from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.cuda import CudaBackend
 from lut_fuse_core.backends.gpu.device import GpuDevice
 from lut_fuse_core.backends.gpu.frame import Work
@@ -170,7 +171,7 @@ def _gpu_time(
     graph = fuser.graph(frame, Work(copies=False))
     resident = _event_median(device, fuser.stream, lambda: graph.launch(stream=fuser.stream))
     arrays = frame.host["visible"], frame.host["infrared"], frame.host["out"]
-    host = _host_median(lambda: fuser.fuse(arrays[0], arrays[1], out=arrays[2]))
+    host = _host_median(lambda: fuser.fuse(arrays[0], arrays[1], FuseOptions(out=arrays[2])))
     return CardTime(variant, width, height, resident, host)
 
 
@@ -183,13 +184,13 @@ def _raw_time(
     frame = fuser.frame(height, width)
     np.copyto(frame.host["visible"], smooth_pair(height, width)[0])
     visible, out = frame.host["visible"], frame.host["out"]
-    fuser.fuse_held(visible, out=out)
-    graph = fuser.graph(frame, Work("raw", held[2].coverage is not None, copies=False))
+    fuser.fuse_held(visible, FuseOptions(out=out))
+    graph = fuser.graph(frame, Work("raw", held[2].mask is not None, copies=False))
     resident = _event_median(device, fuser.stream, lambda: graph.launch(stream=fuser.stream))
 
     def from_the_host() -> None:
         fuser.hold(*held)
-        fuser.fuse_held(visible, out=out)
+        fuser.fuse_held(visible, FuseOptions(out=out))
 
     host = _host_median(from_the_host)
     return CardTime(f"{variant}, raw infrared", width, height, resident, host)

@@ -13,6 +13,7 @@ import pytest
 from card_models import fitting, models, random_pair, raw_frame, real_pairs, rough, smooth_pair
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.cuda import CudaBackend
 from lut_fuse_core.backends.gpu.device import open_device
 from lut_fuse_core.backends.gpu.frame import Work
@@ -73,8 +74,8 @@ def default(request: pytest.FixtureRequest) -> GpuBackend:
 
 
 def require(backend: GpuBackend, pair: tuple[UInt8Array, UInt8Array], **options: Any) -> None:
-    truth = ReferenceBackend(backend.model).fuse(*pair, **options)
-    found = agreement(backend.fuse(*pair, **options), truth, backend.precision)
+    truth = ReferenceBackend(backend.model).fuse(*pair, FuseOptions(**options))
+    found = agreement(backend.fuse(*pair, FuseOptions(**options)), truth, backend.precision)
     assert found.good, found
 
 
@@ -128,9 +129,9 @@ def test_a_given_ambient_level(default: GpuBackend, ambient: float) -> None:
     require(default, random_pair(123, 211))
 
 
-def test_strength_and_coverage(default: GpuBackend) -> None:
-    coverage = random_pair(123, 211, seed=7)[1]
-    require(default, random_pair(123, 211), strength=0.37, coverage=coverage)
+def test_strength_and_mask(default: GpuBackend) -> None:
+    mask = random_pair(123, 211, seed=7)[1]
+    require(default, random_pair(123, 211), strength=0.37, mask=mask)
     require(default, random_pair(123, 211), strength=0.0)
 
 
@@ -142,7 +143,7 @@ def test_arrays_that_are_not_contiguous(default: GpuBackend) -> None:
 def test_the_result_may_replace_the_visible_image(default: GpuBackend) -> None:
     visible, infrared = random_pair(90, 160)
     expected = default.fuse(visible, infrared)
-    assert default.fuse(visible, infrared, out=visible) is visible
+    assert default.fuse(visible, infrared, FuseOptions(out=visible)) is visible
     np.testing.assert_array_equal(visible, expected)
 
 
@@ -169,9 +170,11 @@ def test_raw_infrared_is_normalized_and_registered(
     for seed, ambient in enumerate((None, 50.0, None)):
         visible = random_pair(*size, seed)[0]
         truth = ReferenceBackend(default.model).fuse(
-            visible, infrared, coverage=warp.coverage, ambient=ambient
+            visible, infrared, FuseOptions(mask=warp.mask, ambient=ambient)
         )
-        found = agreement(default.fuse_held(visible, ambient=ambient), truth, default.precision)
+        found = agreement(
+            default.fuse_held(visible, FuseOptions(ambient=ambient)), truth, default.precision
+        )
         assert found.good, found
     held = default.fuser._held
     assert held is not None
@@ -214,7 +217,7 @@ def test_sizes_and_options_in_turn(default: GpuBackend) -> None:
     pairs = [random_pair(*size) for size in ((64, 64), (65, 129), (64, 64), (240, 320))]
     first = [default.fuse(*pair) for pair in pairs]
     for strength in np.linspace(0, 1, 12):
-        default.fuse(*pairs[0], strength=float(strength))
+        default.fuse(*pairs[0], FuseOptions(strength=float(strength)))
     for pair, expected in zip(pairs, first, strict=True):
         np.testing.assert_array_equal(default.fuse(*pair), expected)
 

@@ -9,6 +9,7 @@ import numpy as np
 from host_cupy import HostModule, HostStream, host_cupy
 
 from lut_fuse_core.arrays import FloatArray, RawInfrared, UInt8Array
+from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.backends.gpu.device import (
     GpuDevice,
     Launch,
@@ -62,24 +63,26 @@ class HostKernels:
         return held.registered.values.copy(), result
 
     def fuse(
-        self,
-        visible: UInt8Array,
-        infrared: UInt8Array,
-        strength: float = 1.0,
-        coverage: UInt8Array | None = None,
+        self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
         """Both kernels of a frame; see `Backend.fuse`."""
         context = self.context(visible, infrared)
         out = self._cupy.empty(visible.shape, np.uint8)
         launch = fuse_launch(self.model, self.plan, self.device.processors, *infrared.shape)
         grid = map(np.int32, context.shape)
-        covered = None if coverage is None else self._cupy.asarray(coverage)
+        covered = None if options.mask is None else self._cupy.asarray(options.mask)
         image = self._image(visible)
         self._lattice.enter(image, self._stream)
         self._lattice.wait(self._stream)
         self._run(
             *("fuse_pixels", launch, *image, self._cupy.asarray(infrared), covered),
-            *(self._cupy.asarray(context), *grid, self._lattice.array, np.float32(strength), out),
+            *(
+                self._cupy.asarray(context),
+                *grid,
+                self._lattice.array,
+                np.float32(options.strength),
+                out,
+            ),
         )
         return out.values.copy()
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends.base import check_pair
+from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.errors import InputError, ModelError
 from lut_fuse_core.model.encoder import ContextEncoder, ConvBlock
 from lut_fuse_core.model.fusion_model import Axis, FusionModel, GradientSpec
@@ -169,31 +170,24 @@ class PublishedBackend:
         self.threads = threads
 
     def fuse(
-        self,
-        visible: UInt8Array,
-        infrared: UInt8Array,
-        *,
-        strength: float = 1.0,
-        coverage: UInt8Array | None = None,
-        ambient: float | None = None,
-        out: UInt8Array | None = None,
+        self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
-        """Fuse one pair; see `Backend.fuse`. Raises InputError for a strength or a coverage; it has
+        """Fuse one pair; see `Backend.fuse`. Raises InputError for a strength or a mask; it has
         no use for an ambient level.
         """
-        check_pair(visible, infrared, strength, coverage, ambient, out)
-        if strength != 1.0 or coverage is not None:
-            raise InputError("the published method knows neither strength nor coverage")
+        check_pair(visible, infrared, options)
+        if options.strength != 1.0 or options.mask is not None:
+            raise InputError("the published method knows neither strength nor a mask")
         torch.set_num_threads(self.threads)
         fused = self.method(
             torch.from_numpy(np.ascontiguousarray(visible)).permute(2, 0, 1)[None].float(),
             torch.from_numpy(np.ascontiguousarray(infrared))[None, None].float(),
         )
         levels = fused[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
-        if out is None:
+        if options.out is None:
             return levels.contiguous().numpy()
-        out[...] = levels.numpy()
-        return out
+        options.out[...] = levels.numpy()
+        return options.out
 
 
 class _Encoder(nn.Module):

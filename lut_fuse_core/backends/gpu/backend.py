@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import check_process
+from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.backends.gpu.device import GpuDevice
 from lut_fuse_core.backends.gpu.fuser import DEFAULT_SIZE, GpuFuser
 from lut_fuse_core.backends.gpu.options import Precision
@@ -44,14 +45,7 @@ class GpuBackend:
         self._checked = self.fuser.stage.generation
 
     def fuse(
-        self,
-        visible: UInt8Array,
-        infrared: UInt8Array,
-        *,
-        strength: float = 1.0,
-        coverage: UInt8Array | None = None,
-        ambient: float | None = None,
-        out: UInt8Array | None = None,
+        self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`.
 
@@ -59,26 +53,17 @@ class GpuBackend:
         the GPU fails.
         """
         with self._failing():
-            return self.fuser.fuse(
-                visible, infrared, strength=strength, coverage=coverage, ambient=ambient, out=out
-            )
+            return self.fuser.fuse(visible, infrared, options)
 
     def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
         """Take a copy of a raw frame; see `RegisteringBackend.hold`. Raises as `fuse` does."""
         with self._failing():
             self.fuser.hold(raw, levels, warp)
 
-    def fuse_held(
-        self,
-        visible: UInt8Array,
-        *,
-        strength: float = 1.0,
-        ambient: float | None = None,
-        out: UInt8Array | None = None,
-    ) -> UInt8Array:
+    def fuse_held(self, visible: UInt8Array, options: FuseOptions = FULL) -> UInt8Array:
         """Fuse with the held frame; see `RegisteringBackend.fuse_held`. Raises as `fuse` does."""
         with self._failing():
-            return self.fuser.fuse_held(visible, strength=strength, ambient=ambient, out=out)
+            return self.fuser.fuse_held(visible, options)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:

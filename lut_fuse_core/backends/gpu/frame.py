@@ -15,12 +15,12 @@ class Work:
     """What one graph does.
 
     infrared: ``given`` registered, in 8 bits; the held ``raw`` frame; or ``kept``, what became of
-    the held frame. covered: whether coverage is given. copies: with the transfers from and to the
+    the held frame. masked: whether a mask is given. copies: with the transfers from and to the
     host.
     """
 
     infrared: Literal["given", "raw", "kept"] = "given"
-    covered: bool = False
+    masked: bool = False
     strength: float = 1.0
     copies: bool = True
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
-from lut_fuse_core.backends.base import check_pair, check_visible
+from lut_fuse_core.backends.base import check_held, check_pair
+from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.backends.gpu.device import GpuDevice, GpuKernels, fuse_launch
 from lut_fuse_core.backends.gpu.frame import ContextStage, GpuFrame, InfraredSource, Work
 from lut_fuse_core.backends.gpu.lattice import GpuLattice
@@ -50,21 +51,15 @@ class GpuFuser:
         self._frame = self._held = None
 
     def fuse(
-        self,
-        visible: UInt8Array,
-        infrared: UInt8Array,
-        *,
-        strength: float = 1.0,
-        coverage: UInt8Array | None = None,
-        ambient: float | None = None,
-        out: UInt8Array | None = None,
+        self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`. Arrays from `frame` are not copied on the host."""
-        check_pair(visible, infrared, strength, coverage, ambient, out)
+        check_pair(visible, infrared, options)
         frame = self.frame(*infrared.shape)
-        _fill(frame, {"visible": visible, "infrared": infrared, "coverage": coverage})
-        self._lattice.take(ambient)
-        return self._run(frame, Work("given", coverage is not None, strength), out)
+        _fill(frame, {"visible": visible, "infrared": infrared, "mask": options.mask})
+        self._lattice.take(options.ambient)
+        work = Work("given", options.mask is not None, options.strength)
+        return self._run(frame, work, options.out)
 
     def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
         """Take a copy of a raw frame; see `RegisteringBackend.hold`."""
@@ -76,25 +71,19 @@ class GpuFuser:
             self._frame.graphs.clear()  # they know the buffers of the frame before
         self._held = HeldSensor(self.device, self.stream, raw, levels, warp, in_place=self.in_place)
 
-    def fuse_held(
-        self,
-        visible: UInt8Array,
-        *,
-        strength: float = 1.0,
-        ambient: float | None = None,
-        out: UInt8Array | None = None,
-    ) -> UInt8Array:
+    def fuse_held(self, visible: UInt8Array, options: FuseOptions = FULL) -> UInt8Array:
         """Fuse with the held frame; see `RegisteringBackend.fuse_held`. It is registered once."""
-        check_visible(visible, strength, ambient, out)
+        check_held(visible, options)
         held = self._held
         height, width = visible.shape[:2]
         if held is None or held.visible_size != (width, height):
             raise InputError(f"no infrared frame for visible images of {width}x{height} is held")
         frame = self.frame(height, width)
         _fill(frame, {"visible": visible})
-        self._lattice.take(ambient)
+        self._lattice.take(options.ambient)
         kind: Literal["raw", "kept"] = "raw" if held.pending else "kept"
-        fused = self._run(frame, Work(kind, held.coverage is not None, strength), out)
+        work = Work(kind, held.mask is not None, options.strength)
+        fused = self._run(frame, work, options.out)
         held.pending = False
         return fused
 
@@ -156,7 +145,7 @@ class GpuFuser:
     def _upload(self, frame: GpuFrame, work: Work) -> None:
         names = ["visible"]
         if work.infrared == "given":
-            names += ["infrared", "coverage"] if work.covered else ["infrared"]
+            names += ["infrared", "mask"] if work.masked else ["infrared"]
         for name in names:
             self.device.upload(frame.host[name], frame.device[name], self.stream)
         if work.infrared == "raw":
@@ -176,11 +165,11 @@ class GpuFuser:
         assert self._held is not None
         return self._held.registered
 
-    def _coverage(self, frame: GpuFrame, work: Work) -> Any:
+    def _mask(self, frame: GpuFrame, work: Work) -> Any:
         if work.infrared != "given":
             assert self._held is not None
-            return self._held.coverage
-        return frame.device["coverage"] if work.covered else None
+            return self._held.mask
+        return frame.device["mask"] if work.masked else None
 
     def _look_up(self, frame: GpuFrame, work: Work) -> None:
         plan = self._kernels.plan
@@ -190,7 +179,7 @@ class GpuFuser:
             launch.block,
             (
                 *(*frame.image_arguments, self._registered(frame, work)),
-                *(self._coverage(frame, work), frame.context, *frame.grid_arguments),
+                *(self._mask(frame, work), frame.context, *frame.grid_arguments),
                 *(self._lattice.array, np.float32(work.strength), frame.device["out"]),
             ),
             shared_mem=launch.shared,
@@ -200,7 +189,7 @@ class GpuFuser:
         cupy, stride = self.device.cupy, self.model.encoder.stride
         rows, columns = -(-height // stride), -(-width // stride)
         image, plane = (height, width, 3), (height, width)
-        shapes = {"visible": image, "infrared": plane, "coverage": plane, "out": image}
+        shapes = {"visible": image, "infrared": plane, "mask": plane, "out": image}
         host = {name: self.device.pinned(shape) for name, shape in shapes.items()}
         device = {
             name: self.device.beside(array, in_place=self.in_place) for name, array in host.items()

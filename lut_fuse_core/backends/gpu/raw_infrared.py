@@ -17,11 +17,11 @@ class HeldSensor:
     """Buffers for raw frames of one size and type that go onto one visible grid.
 
     Frames pass through pinned memory, as all that changes with every frame, and are read there
-    ``in_place`` or copied by the caller. Levels, maps and coverage always lie on the device: they
+    ``in_place`` or copied by the caller. Levels, maps and mask always lie on the device: they
     are read all over the place, and uploaded only when they change.
 
     registered: ``(H, W) uint8`` on the device, what the latest frame became. pending: whether the
-    frame that was taken last has not been registered yet. coverage: on the device, or None.
+    frame that was taken last has not been registered yet. mask: on the device, or None.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class HeldSensor:
         self._levels = cupy.empty(levels.shape, cupy.uint8)
         maps = () if warp.remap is None else (cupy.uint32, cupy.uint16)
         self._maps: tuple[Any, ...] = tuple(cupy.empty(shape, kind) for kind in maps)
-        self.coverage = None if warp.coverage is None else cupy.empty(shape, cupy.uint8)
+        self.mask = None if warp.mask is None else cupy.empty(shape, cupy.uint8)
         self._uploaded: tuple[UInt8Array | None, Warp | None] = (None, None)
         self.visible_size = warp.visible_size
         self.take(raw, levels, warp)
@@ -54,7 +54,7 @@ class HeldSensor:
             (raw.shape, raw.dtype) == (self.host.shape, self.host.dtype)
             and warp.visible_size == self.visible_size
             and (warp.remap is None) == (not self._maps)
-            and (warp.coverage is None) == (self.coverage is None)
+            and (warp.mask is None) == (self.mask is None)
         )
 
     def take(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
@@ -66,8 +66,8 @@ class HeldSensor:
             self._upload([(levels, self._levels)])
         if warp is not old_warp:
             pairs = [*zip(_maps(warp), self._maps, strict=True)]
-            if warp.coverage is not None:
-                pairs.append((warp.coverage, self.coverage))
+            if warp.mask is not None:
+                pairs.append((warp.mask, self.mask))
             self._upload(pairs)
         self._uploaded = (levels, warp)
         self.pending = True

@@ -9,6 +9,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import RegisteringBackend
+from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.backends.gpu.options import Precision
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
@@ -76,7 +77,7 @@ def agreement(result: UInt8Array, truth: UInt8Array, precision: Precision) -> Ag
 
 
 def check_pair_of_images(seed: int = 0) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
-    """A pair with smooth parts, noise and hard edges, and a coverage."""
+    """A pair with smooth parts, noise and hard edges, and a mask."""
     rng = np.random.default_rng(seed)
     rows, columns = CHECK_SIZE
     y, x = np.mgrid[:rows, :columns]
@@ -91,22 +92,22 @@ def check_pair_of_images(seed: int = 0) -> tuple[UInt8Array, UInt8Array, UInt8Ar
 def require_agreement(
     fuse: Callable[..., UInt8Array], model: FusionModel, precision: Precision, device: str
 ) -> None:
-    """Fuse a pair, with coverage and another ambient level, and a darker one, and compare with the
+    """Fuse a pair, with mask and another ambient level, and a darker one, and compare with the
     reference.
 
     fuse: as `Backend.fuse`. device: for the message.
     Raises BackendUnavailableError with the numbers if the bound of this precision does not hold.
     """
-    visible, infrared, coverage = check_pair_of_images()
+    visible, infrared, mask = check_pair_of_images()
     reference = ReferenceBackend(model)
     for scene, options in (
-        (visible, {}),
-        (visible, {"strength": 0.75, "coverage": coverage, "ambient": 20.0}),
-        (visible // 2, {}),
+        (visible, FULL),
+        (visible, FuseOptions(strength=0.75, mask=mask, ambient=20.0)),
+        (visible // 2, FULL),
     ):
         _require(
-            fuse(scene, infrared, **options),
-            reference.fuse(scene, infrared, **options),  # type: ignore[arg-type]
+            fuse(scene, infrared, options),
+            reference.fuse(scene, infrared, options),
             *(precision, device),
         )
 
@@ -115,29 +116,29 @@ def require_registration(
     backend: RegisteringBackend, model: FusionModel, precision: Precision, device: str
 ) -> None:
     """Fuse a raw frame, twice, and compare with the reference. Arguments, errors: as above."""
-    visible, _, coverage = check_pair_of_images()
-    raw, levels, warp = check_raw_frame(coverage)
+    visible, _, mask = check_pair_of_images()
+    raw, levels, warp = check_raw_frame(mask)
     infrared = np.empty(visible.shape[:2], np.uint8)
     warp.sample(raw, levels, infrared)
     backend.hold(raw, levels, warp)
     for ambient in (50.0, None):  # registered on the way, registered before
         truth = ReferenceBackend(model).fuse(
-            visible, infrared, coverage=warp.coverage, ambient=ambient
+            visible, infrared, FuseOptions(mask=warp.mask, ambient=ambient)
         )
-        _require(backend.fuse_held(visible, ambient=ambient), truth, precision, device)
+        _require(backend.fuse_held(visible, FuseOptions(ambient=ambient)), truth, precision, device)
 
 
-def check_raw_frame(coverage: UInt8Array) -> tuple[RawInfrared, UInt8Array, Warp]:
+def check_raw_frame(mask: UInt8Array) -> tuple[RawInfrared, UInt8Array, Warp]:
     """A raw 16-bit frame with the gray level of each count, and a turned view of it.
 
-    coverage: ``(H, W) uint8`` of the visible image.
+    mask: ``(H, W) uint8`` of the visible image.
     """
     rng = np.random.default_rng(2)
-    rows, columns = coverage.shape
+    rows, columns = mask.shape
     raw = rng.integers(0, 65536, (61, 83), dtype=np.uint16)
     y, x = np.mgrid[:rows, :columns]
     positions = np.stack([0.8 * x - 0.1 * y - 3, 0.1 * x + 0.8 * y - 2], axis=-1)
-    warp = Warp.from_positions(positions.astype(np.float32), (83, 61), coverage)
+    warp = Warp.from_positions(positions.astype(np.float32), (83, 61), mask)
     return raw, (np.arange(65536) >> 8).astype(np.uint8), warp
 
 

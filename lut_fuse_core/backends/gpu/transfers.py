@@ -11,6 +11,7 @@ import math
 import statistics
 import time
 
+from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.fuser import DEFAULT_SIZE, GpuFuser
 
 WARM_UP, CALLS = 10, 50
@@ -45,7 +46,7 @@ def seconds_per_frame(fuser: GpuFuser, size: tuple[int, int] = DEFAULT_SIZE) -> 
     times = []
     for call in range(WARM_UP + CALLS):
         start = time.perf_counter()
-        fuser.fuse(host["visible"], host["infrared"], out=host["out"])
+        fuser.fuse(host["visible"], host["infrared"], FuseOptions(out=host["out"]))
         if call >= WARM_UP:
             times.append(time.perf_counter() - start)
     return statistics.median(times)

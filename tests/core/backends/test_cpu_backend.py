@@ -19,6 +19,7 @@ from random_models import random_model
 
 from lut_fuse_core import InputError, load_model
 from lut_fuse_core.backends.cpu import CpuBackend
+from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.backends.registry import create_backend
 from lut_fuse_core.errors import BackendUnavailableError
@@ -71,22 +72,26 @@ def test_it_agrees_on_images_without_any_structure(value: int) -> None:
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
-def test_it_agrees_on_strength_and_coverage(strength: float, rng: np.random.Generator) -> None:
+def test_it_agrees_on_strength_and_mask(strength: float, rng: np.random.Generator) -> None:
     images = pair(40, 50)
-    coverage = rng.integers(0, 256, (40, 50), dtype=np.uint8)
-    coverage[:10], coverage[-10:] = 0, 255
+    mask = rng.integers(0, 256, (40, 50), dtype=np.uint8)
+    mask[:10], mask[-10:] = 0, 255
     for name, model in MODELS.items():
-        expected = ReferenceBackend(model).fuse(*images, strength=strength, coverage=coverage)
-        fused = BACKENDS[name].fuse(*images, strength=strength, coverage=coverage)
+        expected = ReferenceBackend(model).fuse(*images, FuseOptions(strength=strength, mask=mask))
+        fused = BACKENDS[name].fuse(*images, FuseOptions(strength=strength, mask=mask))
         assert difference(fused, expected) <= 1, name
 
 
 def test_strength_zero_and_uncovered_pixels_leave_the_visible_image() -> None:
     visible, infrared = pair(40, 50)
     backend = BACKENDS["stride 1"]
-    np.testing.assert_array_equal(backend.fuse(visible, infrared, strength=0.0), visible)
+    np.testing.assert_array_equal(
+        backend.fuse(visible, infrared, FuseOptions(strength=0.0)), visible
+    )
     nothing = np.zeros((40, 50), np.uint8)
-    np.testing.assert_array_equal(backend.fuse(visible, infrared, coverage=nothing), visible)
+    np.testing.assert_array_equal(
+        backend.fuse(visible, infrared, FuseOptions(mask=nothing)), visible
+    )
 
 
 def test_arrays_may_be_strided_or_read_only() -> None:
@@ -104,24 +109,24 @@ def test_the_result_can_be_written_in_place_whatever_the_bands() -> None:
     backend = CpuBackend(MODELS["stride 1"], 4)
     expected = backend.fuse(visible, infrared)
     out = np.empty_like(visible)
-    assert backend.fuse(visible, infrared, out=out) is out
+    assert backend.fuse(visible, infrared, FuseOptions(out=out)) is out
     np.testing.assert_array_equal(out, expected)
-    assert backend.fuse(visible, infrared, out=visible) is visible
+    assert backend.fuse(visible, infrared, FuseOptions(out=visible)) is visible
     np.testing.assert_array_equal(visible, expected)
 
 
-@pytest.mark.parametrize("shared", ["infrared", "coverage"])
+@pytest.mark.parametrize("shared", ["infrared", "mask"])
 @pytest.mark.parametrize("name", ["cpu", "native", "reference"])
 def test_the_result_may_lie_where_the_inputs_do(name: str, shared: str) -> None:
     visible, infrared = pair(64, 48)
-    coverage = np.random.default_rng(1).integers(0, 256, infrared.shape, dtype=np.uint8)
+    mask = np.random.default_rng(1).integers(0, 256, infrared.shape, dtype=np.uint8)
     backend = create_backend(name, MODELS["stride 1"], 2)
-    expected = backend.fuse(visible, infrared, coverage=coverage)
+    expected = backend.fuse(visible, infrared, FuseOptions(mask=mask))
     out = np.empty_like(visible)
-    planes = {"infrared": infrared, "coverage": coverage}
+    planes = {"infrared": infrared, "mask": mask}
     planes[shared] = out.reshape(-1)[: infrared.size].reshape(infrared.shape)
-    planes[shared][:] = {"infrared": infrared, "coverage": coverage}[shared]
-    backend.fuse(visible, planes["infrared"], coverage=planes["coverage"], out=out)
+    planes[shared][:] = {"infrared": infrared, "mask": mask}[shared]
+    backend.fuse(visible, planes["infrared"], FuseOptions(mask=planes["mask"], out=out))
     np.testing.assert_array_equal(out, expected)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.native import NativeBackend
 from lut_fuse_core.backends.reference import ReferenceBackend, fuse_float
 from lut_fuse_core.errors import BackendUnavailableError, InputError
@@ -196,15 +197,15 @@ def test_other_lattices_take_the_float_look_up(name: str) -> None:
 @pytest.mark.parametrize("name", ["stride 8", "rough lattice"])
 def test_strength_and_coverage_scale_the_change(name: str) -> None:
     model, pair = {**MODELS, **FLOAT_MODELS}[name], smooth_pair(45, 75)
-    coverage = np.random.default_rng(5).integers(0, 256, (45, 75), dtype=np.uint8)
+    mask = np.random.default_rng(5).integers(0, 256, (45, 75), dtype=np.uint8)
     for settings in (
         {"strength": 0.3},
-        {"coverage": coverage},
-        {"strength": 0.7, "coverage": coverage},
+        {"mask": mask},
+        {"strength": 0.7, "mask": mask},
     ):
-        expected = ReferenceBackend(model).fuse(*pair, **settings)  # type: ignore[arg-type]
+        expected = ReferenceBackend(model).fuse(*pair, FuseOptions(**settings))  # type: ignore[arg-type]
         for instructions in SETS:
-            fused = NativeBackend(model, 2, instructions).fuse(*pair, **settings)  # type: ignore[arg-type]
+            fused = NativeBackend(model, 2, instructions).fuse(*pair, FuseOptions(**settings))  # type: ignore[arg-type]
             assert difference(fused, expected) <= 1
 
 
@@ -212,9 +213,9 @@ def test_no_strength_or_no_coverage_leaves_the_visible_image(model: FusionModel)
     visible, infrared = noise_pair(45, 75)
     for instructions in SETS:
         backend = NativeBackend(model, 2, instructions)
-        assert np.array_equal(backend.fuse(visible, infrared, strength=0.0), visible)
+        assert np.array_equal(backend.fuse(visible, infrared, FuseOptions(strength=0.0)), visible)
         nothing = np.zeros_like(infrared)
-        assert np.array_equal(backend.fuse(visible, infrared, coverage=nothing), visible)
+        assert np.array_equal(backend.fuse(visible, infrared, FuseOptions(mask=nothing)), visible)
 
 
 def test_views_are_fused_like_their_copies(model: FusionModel) -> None:
@@ -239,7 +240,7 @@ def test_nothing_is_written_outside_the_output(model: FusionModel) -> None:
         poisoned = np.full(37 * 61 * 3 + 512, 171, np.uint8)
         out = poisoned[256:-256].reshape(37, 61, 3)
         backend = NativeBackend(model, 3, instructions)
-        assert backend.fuse(*pair, out=out) is out
+        assert backend.fuse(*pair, FuseOptions(out=out)) is out
         assert np.array_equal(out, backend.fuse(*pair))
         assert (poisoned[:256] == 171).all()
         assert (poisoned[-256:] == 171).all()
@@ -249,7 +250,7 @@ def test_the_output_may_be_the_visible_image(model: FusionModel) -> None:
     visible, infrared = noise_pair(120, 100)
     backend = NativeBackend(model, 2)
     expected = backend.fuse(visible, infrared)
-    assert backend.fuse(visible, infrared, out=visible) is visible
+    assert backend.fuse(visible, infrared, FuseOptions(out=visible)) is visible
     assert np.array_equal(visible, expected)
 
 
@@ -315,10 +316,10 @@ def test_a_warm_backend_allocates_nothing_of_image_size(model: FusionModel) -> N
     visible, infrared = noise_pair(240, 320)
     backend, out = NativeBackend(model, 2), np.empty_like(visible)
     mirrored = visible[:, ::-1]
-    backend.fuse(mirrored, infrared, out=out)
+    backend.fuse(mirrored, infrared, FuseOptions(out=out))
     tracemalloc.start()
     try:
-        backend.fuse(mirrored, infrared, out=out)
+        backend.fuse(mirrored, infrared, FuseOptions(out=out))
         assert tracemalloc.get_traced_memory()[1] < 20_000
     finally:
         tracemalloc.stop()
@@ -401,4 +402,4 @@ def test_an_output_that_must_not_be_written_is_refused(model: FusionModel) -> No
     out = np.zeros_like(visible)
     out.flags.writeable = False
     with pytest.raises(InputError, match="writable"):
-        NativeBackend(model).fuse(visible, infrared, out=out)
+        NativeBackend(model).fuse(visible, infrared, FuseOptions(out=out))

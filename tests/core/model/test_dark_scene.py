@@ -12,6 +12,7 @@ from model_files import rewrite
 from random_models import DARK_LEVELS, random_model
 
 from lut_fuse_core import Fuser, InputError, ModelError, load_model, save_model
+from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.source import plan_kernels
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model.dark_scenes import DarkScenes
@@ -93,7 +94,7 @@ def test_a_given_ambient_level_counts_instead_of_the_frames_own(
     for level in (0.0, 47.5, 61.0, 255.0):
         lattice = dark.lattice_at(dark.place(level))
         alone = Fuser(replace(dark, lattice=lattice, dark=None), "reference")
-        given = fuser.fuse(visible, infrared, ambient=level)
+        given = fuser.fuse(visible, infrared, FuseOptions(ambient=level))
         assert np.abs(given.astype(int) - alone.fuse(visible, infrared)).max() <= 1
         assert np.abs(given.astype(int) - own).max() > 2
     np.testing.assert_array_equal(fuser.fuse(visible, infrared), own)
@@ -104,8 +105,8 @@ def test_a_given_ambient_level_counts_instead_of_the_frames_own(
 def test_a_level_that_makes_no_sense_is_refused(
     dark: FusionModel, backend: str, level: float
 ) -> None:
-    with pytest.raises(InputError, match="ambient level"):
-        Fuser(dark, backend).fuse(*a_scene(120), ambient=level)
+    with pytest.raises(InputError, match="ambient is"):
+        Fuser(dark, backend).fuse(*a_scene(120), FuseOptions(ambient=level))
 
 
 @pytest.mark.parametrize("backend", ["cpu", "native"])

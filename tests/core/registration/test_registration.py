@@ -93,10 +93,10 @@ def test_a_part_of_the_sensor_sees_what_it_saw_as_a_part() -> None:
 def test_rays_far_outside_the_lens_are_not_folded_into_the_image() -> None:
     wide = CameraModel(400, 300, ((120.0, 0, 200.0), (0, 120.0, 150.0), (0, 0, 1)))
     warp = Registration(RegistrationConfig(CameraRig(wide, INFRARED))).warp((320, 256), (400, 300))
-    assert warp.coverage is not None
+    assert warp.mask is not None
     # The plain polynomial would bend the outermost rays back inside; the view is one rectangle.
-    rows = np.flatnonzero(warp.coverage.any(axis=1))
-    columns = np.flatnonzero(warp.coverage.any(axis=0))
+    rows = np.flatnonzero(warp.mask.any(axis=1))
+    columns = np.flatnonzero(warp.mask.any(axis=0))
     assert rows.min() > 70
     assert rows.max() < 230
     assert columns.min() > 110
@@ -127,7 +127,7 @@ def test_a_camera_that_looks_aside_of_a_wide_one_is_seen(yaw: float) -> None:
     turn = cv2.Rodrigues(np.array([0, np.radians(yaw), 0]))[0]
     matrix = intrinsics(110) @ turn @ np.linalg.inv(intrinsics(40))
     warp = Registration(RegistrationConfig(Homography.from_array(matrix))).warp(size, size)
-    seen = warp.coverage > 0
+    seen = warp.mask > 0
     center = matrix @ [159.5, 119.5, 1]
     x, y = np.rint(center[:2] / center[2]).astype(int)
     assert seen[y, x]
@@ -152,8 +152,8 @@ def test_a_registration_follows_images_of_another_size() -> None:
 def test_what_infrared_does_not_see_fades_out_within_the_feather() -> None:
     shifted = Homography(((1, 0, 100), (0, 1, 0), (0, 0, 1)))
     warp = Registration(RegistrationConfig(shifted, feather=20)).warp((400, 300), (400, 300))
-    assert warp.coverage is not None
-    row = warp.coverage[150].astype(int)
+    assert warp.mask is not None
+    row = warp.mask[150].astype(int)
     assert row[:99].max() == 0
     assert row[125:].min() == 255
     assert 0 < row[110] < 255
@@ -163,7 +163,7 @@ def test_what_infrared_does_not_see_fades_out_within_the_feather() -> None:
 
 def test_full_coverage_needs_no_mask() -> None:
     larger = Homography(((2, 0, -50), (0, 2, -50), (0, 0, 1)))
-    assert Registration(RegistrationConfig(larger)).warp((400, 300), (400, 300)).coverage is None
+    assert Registration(RegistrationConfig(larger)).warp((400, 300), (400, 300)).mask is None
 
 
 def test_without_registration_infrared_is_resized() -> None:
@@ -271,7 +271,7 @@ def test_the_same_view_at_another_resolution_is_covered_to_its_edges() -> None:
     same = Homography(IDENTITY, (640, 480), (640, 480))
     for size in ((320, 240), (640, 480), (1280, 960)):
         warp = Registration(RegistrationConfig(same)).warp(size, (640, 480))
-        assert warp.coverage is None, size
+        assert warp.mask is None, size
 
 
 def test_a_registration_that_shows_nothing_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

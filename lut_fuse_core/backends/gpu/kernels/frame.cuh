@@ -33,7 +33,7 @@ LUT_FUSE_BOTH int pixel_tiles(int height, int width) {
 // Fuses one tile of pixels. lumas: LUMAS floats of shared memory, for the tile and a pixel around.
 LUT_FUSE_DEVICE void fuse_tile(const Frame& frame, const Registered& infrared, int tile,
                                float* lumas, Lattice lattice, const Context& context,
-                               const unsigned char* coverage, float strength,
+                               const unsigned char* mask, float strength,
                                unsigned char* out) {
     const int across = (frame.width + PIXELS_WIDTH - 1) / PIXELS_WIDTH;
     const int top = tile / across * PIXELS_HEIGHT, left = tile % across * PIXELS_WIDTH;
@@ -49,7 +49,7 @@ LUT_FUSE_DEVICE void fuse_tile(const Frame& frame, const Registered& infrared, i
         const float fused =
             look_up(lattice, *center, infrared.levels[pixel], gradient(center, LUMA_PITCH),
                     context_at(context.levels, context.rows, context.columns, y, x));
-        const float share = coverage ? strength * (coverage[pixel] * (1.0f / 255.0f)) : strength;
+        const float share = mask ? strength * (mask[pixel] * (1.0f / 255.0f)) : strength;
         recolor(frame.visible + pixel * 3, *center, fused, share, out + pixel * 3);
     }
 }

@@ -76,10 +76,10 @@ sensor_encode_tiles(const unsigned char* __restrict__ visible, int height, int w
 }
 
 // Everything after the encoder: gradient, context of each pixel, look-up, color.
-// coverage may be null: then the change of luma applies everywhere.
+// mask may be null: then the change of luma applies everywhere.
 extern "C" __global__ void __launch_bounds__(PIXELS_WIDTH * PIXELS_HEIGHT)
 fuse_pixels(const unsigned char* __restrict__ visible, int height, int width,
-            const unsigned char* __restrict__ infrared, const unsigned char* __restrict__ coverage,
+            const unsigned char* __restrict__ infrared, const unsigned char* __restrict__ mask,
             const float* __restrict__ context, int rows, int columns,
             Lattice lattice, float strength,
             unsigned char* __restrict__ out) {
@@ -95,6 +95,6 @@ fuse_pixels(const unsigned char* __restrict__ visible, int height, int width,
     for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         wait_for_block();  // the lumas of the tile before may still be needed
         fuse_tile({visible, height, width}, {infrared}, tile, lumas, nodes,
-                  {context, rows, columns}, coverage, strength, out);
+                  {context, rows, columns}, mask, strength, out);
     }
 }

@@ -163,7 +163,7 @@ LUT_FUSE_DEVICE float look_up(Lattice lattice, float luma, float infrared, float
 
 #endif
 
-// The pixel's color with its luma changed as far as `share` (strength times coverage) says.
+// The pixel's color with its luma changed as far as `share` (strength times mask) says.
 LUT_FUSE_BOTH void recolor(const unsigned char* rgb, float luma, float fused, float share,
                             unsigned char* out) {
     const float change = (fused - luma) * share;

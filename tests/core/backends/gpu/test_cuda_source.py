@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
+from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.options import Precision
 from lut_fuse_core.backends.gpu.self_check import agreement, check_pair_of_images
 from lut_fuse_core.backends.gpu.source import LatticePlace, plan_kernels
@@ -272,16 +273,17 @@ def test_sizes_around_those_of_the_tiles(
     seed=st.integers(0, 1000),
 )
 @settings(max_examples=25, deadline=None)
-def test_any_strength_and_coverage_in_single_precision(
+def test_any_strength_and_mask_in_single_precision(
     host: Host, height: int, width: int, strength: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    visible, infrared, coverage = (
+    visible, infrared, mask = (
         rng.integers(0, 256, shape, dtype=np.uint8)
         for shape in ((height, width, 3), (height, width), (height, width))
     )
-    truth = ReferenceBackend(DEFAULT).fuse(visible, infrared, strength=strength, coverage=coverage)
-    result = host(DEFAULT, "fp32").fuse(visible, infrared, strength, coverage)
+    options = FuseOptions(strength, mask)
+    truth = ReferenceBackend(DEFAULT).fuse(visible, infrared, options)
+    result = host(DEFAULT, "fp32").fuse(visible, infrared, options)
     assert np.abs(result.astype(int) - truth).max() <= 1
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -18,6 +17,7 @@ import pytest
 from lut_fuse_core import load_model
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends import backend_statuses, create_backend
+from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.device import (
     GpuDevice,
     encode_launch,
@@ -108,8 +108,8 @@ def test_the_self_check_stops_a_wrong_gpu_with_the_numbers(
 ) -> None:
     reference = ReferenceBackend(model)
 
-    def wrong(visible: UInt8Array, infrared: UInt8Array, **options: object) -> UInt8Array:
-        fused = reference.fuse(visible, infrared, **options)  # type: ignore[arg-type]
+    def wrong(visible: UInt8Array, infrared: UInt8Array, options: FuseOptions) -> UInt8Array:
+        fused = reference.fuse(visible, infrared, options)
         some = np.random.default_rng(0).random(fused.shape) < share
         return np.where(some, np.where(fused > 127, fused - levels, fused + levels), fused)
 
@@ -120,13 +120,11 @@ def test_the_self_check_stops_a_wrong_gpu_with_the_numbers(
         require_agreement(wrong, model, precision, "a card")
 
 
-def test_the_self_check_notices_a_gpu_that_ignores_coverage(model: FusionModel) -> None:
+def test_the_self_check_notices_a_gpu_that_ignores_the_mask(model: FusionModel) -> None:
     reference = ReferenceBackend(model)
     with pytest.raises(BackendUnavailableError, match="self-check"):
         require_agreement(
-            lambda v, i, strength=1.0, coverage=None, **scene: reference.fuse(
-                v, i, strength=strength, **scene
-            ),
+            lambda v, i, options: reference.fuse(v, i, replace(options, mask=None)),
             *(model, "fp16", "a card"),
         )
 
@@ -135,10 +133,8 @@ def test_the_self_check_notices_a_gpu_that_ignores_a_given_ambient_level() -> No
     model = load_model("default")
     reference = ReferenceBackend(model)
 
-    def fuse(
-        visible: UInt8Array, infrared: UInt8Array, ambient: float | None = None, **options: Any
-    ) -> UInt8Array:
-        return reference.fuse(visible, infrared, **options)
+    def fuse(visible: UInt8Array, infrared: UInt8Array, options: FuseOptions) -> UInt8Array:
+        return reference.fuse(visible, infrared, replace(options, ambient=None))
 
     with pytest.raises(BackendUnavailableError, match="self-check"):
         require_agreement(fuse, model, "fp16", "a card")

@@ -13,6 +13,7 @@ from host_cupy import COMPILER, HostArray, HostStream, host_cupy
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import RegisteringBackend
+from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu import transfers
 from lut_fuse_core.backends.gpu.cuda import CudaBackend
 from lut_fuse_core.backends.gpu.frame import Work
@@ -82,8 +83,7 @@ def expected(
     infrared = np.empty(warp.visible_size[::-1], np.uint8)
     warp.sample(raw, levels, infrared)
     reference = ReferenceBackend(model)
-    options = {"strength": strength, "ambient": ambient}
-    return reference.fuse(visible, infrared, coverage=warp.coverage, **options)
+    return reference.fuse(visible, infrared, FuseOptions(strength, warp.mask, ambient))
 
 
 def near(result: UInt8Array, truth: UInt8Array) -> bool:
@@ -94,24 +94,24 @@ def test_pairs_are_fused_whatever_came_before(backend: CudaBackend) -> None:
     reference = ReferenceBackend(backend.model)
     for seed, size in enumerate([SIZE, SIZE, (16, 16), (20, 90), SIZE]):
         pair = a_pair(seed, size)
-        coverage = a_pair(seed + 50, size)[1]
+        mask = a_pair(seed + 50, size)[1]
         assert near(backend.fuse(*pair), reference.fuse(*pair))
-        truth = reference.fuse(*pair, strength=0.3, coverage=coverage)
-        assert near(backend.fuse(*pair, strength=0.3, coverage=coverage), truth)
+        truth = reference.fuse(*pair, FuseOptions(strength=0.3, mask=mask))
+        assert near(backend.fuse(*pair, FuseOptions(strength=0.3, mask=mask)), truth)
 
 
 def test_an_ambient_level_may_be_given_for_any_frame(backend: CudaBackend) -> None:
     reference, held = ReferenceBackend(backend.model), a_raw_frame()
     visible, infrared = a_pair()
     for ambient in (15.0, None, 100.0, 15.0, None):
-        truth = reference.fuse(visible, infrared, ambient=ambient)
-        assert near(backend.fuse(visible, infrared, ambient=ambient), truth)
+        truth = reference.fuse(visible, infrared, FuseOptions(ambient=ambient))
+        assert near(backend.fuse(visible, infrared, FuseOptions(ambient=ambient)), truth)
         backend.hold(*held)
         truth = expected(backend.model, visible, held, ambient=ambient)
         for _ in ("registered on the way", "registered before"):
-            assert near(backend.fuse_held(visible, ambient=ambient), truth)
-    with pytest.raises(InputError, match="ambient level"):
-        backend.fuse_held(visible, ambient=-1.0)
+            assert near(backend.fuse_held(visible, FuseOptions(ambient=ambient)), truth)
+    with pytest.raises(InputError, match="ambient is"):
+        backend.fuse_held(visible, FuseOptions(ambient=-1.0))
 
 
 @pytest.mark.parametrize("lattice", ["shared", "texture"])
@@ -169,7 +169,7 @@ def test_a_held_frame_serves_for_many_visible_images(backend: CudaBackend) -> No
     backend.hold(*held)
     for seed in range(3):
         visible = a_pair(seed)[0]
-        result = backend.fuse_held(visible, strength=0.5)
+        result = backend.fuse_held(visible, FuseOptions(strength=0.5))
         assert near(result, expected(backend.model, visible, held, 0.5))
         backend.fuse(*a_pair(seed + 10))  # another pair in between changes nothing
 
@@ -235,7 +235,7 @@ def test_what_cannot_be_held_or_fused_is_refused_with_a_sentence(backend: CudaBa
 def test_graphs_are_kept_for_the_options_used_last(backend: CudaBackend) -> None:
     pair = a_pair()
     for strength in np.linspace(0, 1, 2 * KEPT_GRAPHS):
-        backend.fuse(*pair, strength=float(strength))
+        backend.fuse(*pair, FuseOptions(strength=float(strength)))
     frame = backend.fuser.frame(*SIZE)
     assert len(frame.graphs) == KEPT_GRAPHS
     assert backend.fuser.graph(frame, Work(strength=1.0)) is frame.graphs[Work(strength=1.0)]
@@ -254,9 +254,9 @@ def test_a_capture_that_fails_ends_and_the_next_one_works(
     with monkeypatch.context() as patch:
         patch.setattr(encoder, "launch", refused)
         with pytest.raises(BackendUnavailableError, match="not in a capture"):
-            backend.fuse(*pair, strength=0.8)
-    truth = ReferenceBackend(backend.model).fuse(*pair, strength=0.8)
-    assert near(backend.fuse(*pair, strength=0.8), truth)
+            backend.fuse(*pair, FuseOptions(strength=0.8))
+    truth = ReferenceBackend(backend.model).fuse(*pair, FuseOptions(strength=0.8))
+    assert near(backend.fuse(*pair, FuseOptions(strength=0.8)), truth)
 
 
 def sixteen_bit(seed: int) -> RawInfrared:
