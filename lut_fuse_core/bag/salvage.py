@@ -10,7 +10,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from mcap.records import Channel, Footer, Schema
 from mcap.records import Message as McapMessage
@@ -50,12 +49,7 @@ class SalvagedMcap:
     def __enter__(self) -> SalvagedMcap:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         pass
 
     def messages(self) -> Iterator[tuple[Connection, int, bytes]]:
@@ -125,12 +119,7 @@ class SalvagedSqlite:
     def __enter__(self) -> SalvagedSqlite:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._database.close()
 
     def messages(self) -> Iterator[tuple[Connection, int, bytes]]:

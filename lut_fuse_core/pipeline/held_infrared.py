@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends.base import Backend
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.held_motion import HeldMotion
-from lut_fuse_core.pipeline.registered_infrared import InfraredRegistrar, RegisteredInfrared
+from lut_fuse_core.pipeline.registered_infrared import (
+    InfraredFrame,
+    InfraredRegistrar,
+    RegisteredInfrared,
+)
 from lut_fuse_core.registration.registration import RegistrationConfig
 
 
@@ -33,8 +37,8 @@ class HeldInfrared:
     """The latest infrared frame of a stream on the visible grid, until the next one comes.
 
     Args:
-        config: Of the pipeline; `normalization`, `registration`, `held`, `threads` and `resize`
-            are looked at.
+        config: Of the pipeline; `normalization`, `registration`, `reuse_alignment`, `threads` and
+            `resize` are looked at.
     """
 
     def __init__(self, config: PipelineConfig) -> None:
@@ -74,27 +78,18 @@ class HeldInfrared:
         if self._frame is not None and self._frame.image is None:
             self.forget()
 
-    def take(
-        self,
-        infrared: RawInfrared,
-        new_picture: bool,
-        visible: UInt8Array,
-        time: float | None,
-        backend: Backend,
-    ) -> None:
+    def take(self, frame: InfraredFrame, visible: UInt8Array, backend: Backend) -> None:
         """Hold a frame from now on.
 
         Args:
-            infrared: ``(h, w) uint8 or uint16``, as `InfraredRegistrar.look` saw it.
-            new_picture: What that returned.
+            frame: The frame.
             visible: ``(H, W, 3) uint8``, the image it is to be fused with.
-            time: Capture time in seconds of the visible clock; None if unknown.
             backend: That will fuse it.
 
         Raises:
             InputError: If it cannot be registered.
         """
-        self._frame = self.registrar.register(infrared, new_picture, visible, time, backend)
+        self._frame = self.registrar.register(frame, visible, backend)
 
     def serve(
         self,

@@ -13,6 +13,7 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.pipeline.config import PipelineConfig, PipelineStatus, Source
 from lut_fuse_core.pipeline.held_infrared import HeldInfrared, Serving
+from lut_fuse_core.pipeline.registered_infrared import InfraredFrame
 from lut_fuse_core.pipeline.slow_ambient import SlowAmbient
 from lut_fuse_core.settings import settings_of
 from lut_fuse_core.sync.clock_offset import ClockOffsetEstimator
@@ -155,9 +156,8 @@ class FusionPipeline:
 
         def fuse() -> UInt8Array:
             if infrared is not None:
-                self._infrared.take(
-                    infrared, new_picture, visible, infrared_time, self.fuser.backend
-                )
+                frame = InfraredFrame(infrared, new_picture, infrared_time)
+                self._infrared.take(frame, visible, self.fuser.backend)
             serving = self._infrared.serve(
                 visible,
                 visible_time,

@@ -14,6 +14,21 @@ from lut_fuse_core.registration.registration import Registration, RegistrationCo
 from lut_fuse_core.registration.warp import Warp
 
 
+@dataclass(frozen=True, eq=False)
+class InfraredFrame:
+    """The next frame of an infrared camera.
+
+    Attributes:
+        raw: ``(h, w) uint8 or uint16``, as `InfraredRegistrar.look` saw it.
+        new_picture: What that returned.
+        time: Capture time in seconds of the visible clock; None if unknown.
+    """
+
+    raw: RawInfrared
+    new_picture: bool
+    time: float | None
+
+
 @dataclass(frozen=True)
 class RegisteredInfrared:
     """An infrared frame on the visible grid of ``shape`` (H, W).
@@ -78,26 +93,21 @@ class InfraredRegistrar:
         return self.normalizer.take(infrared)
 
     def register(
-        self,
-        infrared: RawInfrared,
-        new_picture: bool,
-        visible: UInt8Array,
-        time: float | None,
-        backend: Backend,
+        self, frame: InfraredFrame, visible: UInt8Array, backend: Backend
     ) -> RegisteredInfrared:
         """The frame that was looked at, for a visible image ``(H, W, 3)``.
 
         Without a new picture the last one, with the time of this frame. Raises InputError.
         """
         last = self._last
-        if new_picture:
-            self._taken = time
-        if new_picture or last is None or last.shape != visible.shape[:2]:
+        if frame.new_picture:
+            self._taken = frame.time
+        if frame.new_picture or last is None or last.shape != visible.shape[:2]:
             self.forget()  # until it has worked
-            picture = infrared if new_picture else self.normalizer.picture
+            picture = frame.raw if frame.new_picture else self.normalizer.picture
             buffer = None if last is None else last.image
             last = self._register(picture, self._warp(picture, visible), backend, buffer)
-        self._last = replace(last, taken=self._taken, time=time)
+        self._last = replace(last, taken=self._taken, time=frame.time)
         return self._last
 
     def _register(

@@ -1,0 +1,5 @@
+"""Work beside work: an ordered map over threads, a prefetcher, the cores there are."""
+
+from lut_fuse_core.parallel.ordered import ordered_map, prefetch, usable_cores
+
+__all__ = ["ordered_map", "prefetch", "usable_cores"]
