@@ -1,8 +1,8 @@
 # `make demo` and `make test` set up what they need in .venv; the second time they start at once.
 # The first Python that fits is used; PYTHON=python3.12 names another.
 
-PYTHON ?= $(firstword $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
-	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p; done; true))
+PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p; done; true))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -34,14 +34,14 @@ clean: ## remove what the other targets made
 	rm -rf $(VENV) demo build *.egg-info
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 to 3.13 found; install one or name it: make PYTHON=..." >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 or newer found; install one or name it: make PYTHON=..." >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "make: $(PYTHON) cannot make virtual environments; run 'sudo apt install python3-venv' (or python3.X-venv) and try again" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	@-$(PIP) uninstall --quiet --yes setuptools # only older Pythons bring it, nothing needs it
 
 $(VENV)/.runtime: $(BIN)/python $(BUILD_INPUTS)
 	@echo "Installing into $(VENV); this takes a minute or two the first time ..."
-	$(PIP) install --quiet --no-compile --editable .
+	$(PIP) install --quiet --no-compile --editable '.[tools]'
 	@ls lut_fuse_core/native/_native*.so >/dev/null 2>&1 || echo "No C++ compiler, so without the fastest backend. For it: sudo apt install g++ && rm $@, and this again." >&2
 	@touch $@
 

@@ -61,6 +61,39 @@ nodes = [
 ]
 built_by_pip = "setuptools.build_meta" in sys.modules
 
+# What only some of the offline tools need is imported where it is used.
+EXTRAS = {
+    "bags": [
+        "rosbags>=0.11",
+        "ruamel.yaml>=0.17",
+        "zstandard>=0.20",
+        "mcap>=1.1",  # reads what is left of damaged recordings
+    ],
+    "models": ["safetensors>=0.4"],  # to write model files; reading them needs nothing
+    "detection": ["pycocotools>=2.0.7", "onnxruntime>=1.17"],
+    "gpu": ["cupy-cuda12x>=12.3"],  # TensorRT comes with JetPack, or from pip as tensorrt
+}
+EXTRAS["training"] = [
+    *EXTRAS["models"],
+    "torch==2.13.0",
+    "tensorboard>=2.14",
+    "onnxruntime>=1.17",
+]
+EXTRAS["tools"] = [*EXTRAS["bags"], *EXTRAS["models"]]
+EXTRAS["test"] = [
+    *EXTRAS["tools"],
+    *EXTRAS["detection"],
+    "pytest>=8",
+    "hypothesis>=6.100",
+    "ruff>=0.9",
+    "mypy>=1.11",
+    "onnx>=1.16",
+    "types-PyYAML>=6",
+    "mcap-ros2-support>=0.5",
+    "lark>=1.1",  # launch's, where ROS 2 is sourced
+    "tensorboard>=2.14",
+]
+
 setup(
     name=PACKAGE,
     version=version(),
@@ -71,7 +104,7 @@ setup(
     maintainer="LUT-Fuse maintainers",
     maintainer_email="maintainers@lut-fuse.invalid",
     license="Apache-2.0",
-    python_requires=">=3.10,<3.14",
+    python_requires=">=3.10",
     packages=[
         *find_packages(include=["lut_fuse_core*", "lut_fuse_ros*"]),
         *(f"lut_fuse_{name}" for name in find_packages(include=["training*"])),
@@ -86,36 +119,13 @@ setup(
         *share("config"),
     ],
     install_requires=[
-        "numpy>=1.26",
-        "opencv-python-headless>=4.8",
-        "numba>=0.59,<0.62",  # later ones bring an LLVM that is 50 MB larger
-        "onnxruntime>=1.17",
-        "protobuf>=3.20",
-        "pyyaml>=6",
-        "safetensors>=0.4",
-        "rosbags>=0.11",
-        "ruamel.yaml>=0.17",
-        "zstandard>=0.20",
-        "mcap>=1.1",  # reads what is left of damaged recordings
-        "tqdm>=4.60",
+        "numpy>=1.21",
+        "opencv-python-headless>=4.5.4",
+        "protobuf>=3.12",
+        "pyyaml>=5.4",
+        "tqdm>=4.57",
     ],
-    extras_require={
-        "gpu": ["cupy-cuda12x>=12.3"],  # TensorRT comes with JetPack, or from pip as tensorrt
-        "detection": ["pycocotools>=2.0.7", "onnxruntime>=1.17"],
-        "training": ["torch==2.13.0", "tensorboard>=2.14"],
-        "test": [
-            "pytest>=8",
-            "hypothesis>=6.100",
-            "ruff>=0.9",
-            "mypy>=1.11",
-            "onnx>=1.16",
-            "pycocotools>=2.0.7",
-            "types-PyYAML>=6",
-            "mcap-ros2-support>=0.5",
-            "lark>=1.1",  # launch's, where ROS 2 is sourced
-            "tensorboard>=2.14",
-        ],
-    },
+    extras_require=EXTRAS,
     entry_points={
         "console_scripts": [
             "lut-fuse = lut_fuse_core.cli:main",

@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.arrays import FloatArray, UInt8Array
+from lut_fuse_core.arrays import Float64Array, FloatArray, UInt8Array
 from lut_fuse_core.calibration.blocks import Blocks, Surface, collect
 from lut_fuse_core.calibration.views import View, Views
-from lut_fuse_core.jit import compiled
 
 LEVELS = 12
 """Gray levels that are told apart, equally many pixels in each."""
@@ -64,7 +63,6 @@ def _ranked(image: FloatArray, sample: FloatArray) -> UInt8Array:
     return np.searchsorted(limits, image).astype(np.uint8)
 
 
-@compiled
 def _shared(
     here: UInt8Array,
     seen: npt.NDArray[np.bool_],
@@ -76,33 +74,31 @@ def _shared(
     """Normalized mutual information for every displacement of a block within its window.
 
     here, seen: ``(b, b)``, levels of the block and whether it has a pixel. there: levels around it;
-    top, left: where the block lies in it.
+    top, left: where the block lies in it. Returns ``(2 radius + 1, 2 radius + 1) float32``.
     """
-    edge = 2 * radius + 1
-    out = np.zeros((edge, edge), np.float32)
-    joint = np.empty((LEVELS, LEVELS), np.float64)
-    for i in range(edge):
-        for j in range(edge):
-            y, x = top + i - radius, left + j - radius
-            joint[:] = 0
-            count = 0
-            for row in range(max(0, -y), min(here.shape[0], there.shape[0] - y)):
-                for column in range(max(0, -x), min(here.shape[1], there.shape[1] - x)):
-                    if seen[row, column]:
-                        joint[here[row, column], there[y + row, x + column]] += 1
-                        count += 1
-            if count < LEAST_PIXELS:
-                continue
-            both = _entropy(joint.ravel(), count)
-            one, other = _entropy(joint.sum(axis=1), count), _entropy(joint.sum(axis=0), count)
-            out[i, j] = (one + other - both) / np.sqrt(max(one * other, 0.25))
-    return out
+    # How often two levels meet at a displacement is a correlation of the masks of both: by
+    # Fourier transform, for all displacements at once. The shape takes both without wrapping.
+    levels = np.arange(LEVELS)[:, None, None]
+    shape = [a + b for a, b in zip(here.shape, there.shape, strict=True)]
+    ours = np.fft.rfft2((here == levels) & seen, shape)
+    theirs = np.fft.rfft2(there == levels, shape)
+    displaced = [
+        np.arange(first - radius, first + radius + 1) % side
+        for first, side in zip((top, left), shape, strict=True)
+    ]
+    joint = np.empty((LEVELS, LEVELS, 2 * radius + 1, 2 * radius + 1))
+    for level in range(LEVELS):
+        met = np.fft.irfft2(ours[level].conj() * theirs, shape)
+        joint[level] = np.rint(met[(slice(None), *np.ix_(*displaced))])
+    count = joint.sum(axis=(0, 1))
+    both = _entropy(joint.reshape(-1, *count.shape), count)
+    one, other = _entropy(joint.sum(axis=1), count), _entropy(joint.sum(axis=0), count)
+    shared = (one + other - both) / np.sqrt(np.maximum(one * other, 0.25))
+    return np.where(count < LEAST_PIXELS, 0, shared).astype(np.float32)
 
 
-@compiled
-def _entropy(counts: FloatArray, total: int) -> float:
-    sum_of_logs = 0.0
-    for count in counts:
-        if count > 0:
-            sum_of_logs += count * np.log(count)
-    return np.log(total) - sum_of_logs / total
+def _entropy(counts: Float64Array, total: Float64Array) -> Float64Array:
+    """Entropy in nats of counts ``(n, h, w)`` that sum up to ``total (h, w)``; 0 for none."""
+    logs = (counts * np.log(np.maximum(counts, 1))).sum(axis=0)
+    total = np.maximum(total, 1)
+    return np.asarray(np.log(total) - logs / total)

@@ -6,7 +6,6 @@ import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.infrared.gray_range import GrayRange
-from lut_fuse_core.jit import compiled
 
 FOOT, SHOULDER = 16.0, 208.0
 """Gray levels of the ends of the range; the soft ends beyond them take what lies outside it."""
@@ -18,9 +17,13 @@ def tone_table(gray_range: GrayRange, entries: int) -> UInt8Array:
     Beyond both ends of the range the levels approach 0 and 255 as x / (1 + x), with the slope of
     the linear part at the joint: nothing ever saturates fully, whatever its temperature.
     """
-    table = np.empty(entries, np.uint8)
-    _fill_soft(table, gray_range.low, gray_range.high)
-    return table
+    slope = (SHOULDER - FOOT) / gray_range.width
+    levels = FOOT + (np.arange(entries, dtype=np.float64) - gray_range.low) * slope
+    above, below = np.maximum(levels - SHOULDER, 0), np.maximum(FOOT - levels, 0)
+    top, bottom = 255.0 - SHOULDER, FOOT
+    soft = np.clip(levels, FOOT, SHOULDER)
+    soft += top * above / (top + above) - bottom * below / (bottom + below)
+    return (soft + 0.5).astype(np.uint8)
 
 
 def linear_table(gray_range: GrayRange, entries: int) -> UInt8Array:
@@ -30,24 +33,7 @@ def linear_table(gray_range: GrayRange, entries: int) -> UInt8Array:
     return np.rint(np.clip(levels, 0, 255)).astype(np.uint8)
 
 
-@compiled
-def _fill_soft(table: UInt8Array, low: float, high: float) -> None:
-    slope = (SHOULDER - FOOT) / (high - low)
-    top, bottom = 255.0 - SHOULDER, FOOT
-    for count in range(table.size):
-        level = FOOT + (count - low) * slope
-        if level > SHOULDER:
-            excess = level - SHOULDER
-            level = SHOULDER + top * excess / (top + excess)
-        elif level < FOOT:
-            excess = FOOT - level
-            level = FOOT - bottom * excess / (bottom + excess)
-        table[count] = np.uint8(level + 0.5)
-
-
-@compiled
 def apply_table(raw: RawInfrared, table: UInt8Array, out: UInt8Array) -> None:
-    """Look every pixel up: ``(H, W) uint8 or uint16`` to ``(H, W) uint8``, one pass."""
-    for row in range(raw.shape[0]):
-        for column in range(raw.shape[1]):
-            out[row, column] = table[raw[row, column]]
+    """Look every pixel up: ``(H, W) uint8 or uint16`` to ``(H, W) uint8``."""
+    # A table has an entry for every count; clipping is the mode that needs no copy of `out`.
+    np.take(table, raw, out=out, mode="clip")

@@ -89,6 +89,11 @@ def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:
         magnitude = np.abs(horizontal) + np.abs(vertical)
     else:
         magnitude = np.sqrt(horizontal**2 + vertical**2)
+    return scaled_gradient(magnitude, spec)
+
+
+def scaled_gradient(magnitude: FloatArray, spec: GradientSpec) -> FloatArray:
+    """The Sobel response ``(H, W) float32`` in gray levels of the gradient axis."""
     if spec.scaling == "fixed":
         return magnitude * np.float32(spec.scale)
     low, high = magnitude.min(), magnitude.max()

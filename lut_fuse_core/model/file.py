@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as serialize
 
 from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.atomic import atomic_write
@@ -18,6 +16,7 @@ from lut_fuse_core.errors import ModelError
 from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.encoder import ContextEncoder, ConvBlock
 from lut_fuse_core.model.fusion_model import Axis, FusionModel, GradientSpec
+from lut_fuse_core.model.safetensors_reader import read_safetensors
 
 FORMAT_VERSION = 4
 """The newest that is read. 4: other lattices for dark scenes; models without are written as 1."""
@@ -36,8 +35,15 @@ MODELS_FOLDER = Path(__file__).parents[1] / "models"
 def save_model(model: FusionModel, path: str | Path) -> None:
     """Write a model file; an existing file is replaced only once the new one is complete.
 
-    Raises OSError if the folder does not exist or the disk is full.
+    Raises OSError if the folder does not exist or the disk is full, ModelError without the
+    safetensors package.
     """
+    try:
+        from safetensors.numpy import save as serialize
+    except ImportError as error:
+        raise ModelError(
+            f"writing model files needs safetensors ({error}); run 'pip install safetensors'"
+        ) from None
     tensors = {name: np.ascontiguousarray(array) for name, array in model.tensors().items()}
     encoder = {k: v for k, v in asdict(model.encoder).items() if k != "blocks"}
     header: dict[str, Any] = {
@@ -100,13 +106,11 @@ def tensor_hash(tensors: dict[str, FloatArray]) -> str:
 
 def _read(path: Path) -> tuple[dict[str, FloatArray], dict[str, Any]]:
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            header = json.loads(metadata.get(HEADER_KEY, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors, metadata = read_safetensors(path)
+        header = json.loads(metadata.get(HEADER_KEY, "null"))
     except (TypeError, AttributeError):
         raise ModelError(f"{path} holds numbers of a kind that no LUT-Fuse model has") from None
-    except (SafetensorError, OSError, json.JSONDecodeError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{path} cannot be read as a model file ({error}); it may be truncated, copy it again"
         ) from None

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from lut_fuse_core.arrays import FloatArray, RawInfrared, Size, UInt8Array
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.infrared.tone import apply_table
-from lut_fuse_core.jit import compiled
 from lut_fuse_core.native.bindings import Infrared, load_library
 
 BAND = 32
@@ -166,7 +165,6 @@ class Warp:
             raise MemoryError(f"no memory to register infrared of {raw.shape[1]}x{raw.shape[0]}")
 
 
-@compiled
 def _sample(
     raw: RawInfrared,
     levels: UInt8Array,
@@ -175,14 +173,14 @@ def _sample(
     out: UInt8Array,
 ) -> None:
     """Bilinear interpolation of gray levels in steps of 1/32 pixel, rounded half up."""
-    last_row, last_column = raw.shape[0] - 1, raw.shape[1] - 1
-    for y in range(out.shape[0]):
-        for x in range(out.shape[1]):
-            column, row = int(offsets[y, x, 0]), int(offsets[y, x, 1])
-            left, right = max(column, 0), min(column + 1, last_column)
-            top, bottom = max(row, 0), min(row + 1, last_row)
-            across, down = int(fractions[y, x] & 31), int(fractions[y, x] >> 5)
-            a, b = int(levels[raw[top, left]]), int(levels[raw[top, right]])
-            c, d = int(levels[raw[bottom, left]]), int(levels[raw[bottom, right]])
-            upper, lower = a * (32 - across) + b * across, c * (32 - across) + d * across
-            out[y, x] = np.uint8((upper * (32 - down) + lower * down + 512) >> 10)
+    height, width = raw.shape
+    left, top = (offsets[..., axis].astype(np.int32) for axis in range(2))
+    columns = np.maximum(left, 0), np.minimum(left + 1, width - 1)
+    rows = np.maximum(top, 0) * width, np.minimum(top + 1, height - 1) * width
+    gray = levels[raw].astype(np.int32).reshape(-1)
+    across, down = (fractions & 31).astype(np.int32), (fractions >> 5).astype(np.int32)
+    upper, lower = (
+        gray.take(row + columns[0]) * (32 - across) + gray.take(row + columns[1]) * across
+        for row in rows
+    )
+    np.copyto(out, (upper * (32 - down) + lower * down + 512) >> 10, casting="unsafe")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +172,15 @@ def test_a_model_file_fuses_crops_as_parts_of_the_scene_they_are_cut_from(tmp_pa
     assert (taught - expected).abs().mean() < 1.0 / 255
     alone = teacher(crops[:, :3], crops[:, 3:])  # whole images as dark as these
     assert (alone[1] - expected[1]).abs().mean() > 5.0 / 255
+
+
+def test_onnx_runtime_is_kept_from_reporting_to_its_maker() -> None:
+    program = (
+        "import os; from lut_fuse_core.model.onnx_runtime import onnxruntime;"
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    clean = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "1"

@@ -9,12 +9,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba.core import caching
 from random_models import random_model
 
 from lut_fuse_core import InputError, load_model
@@ -23,7 +21,6 @@ from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.backends.registry import create_backend
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.jit import compiled
 from lut_fuse_core.model.fusion_model import GradientSpec
 
 MODELS = {
@@ -184,25 +181,6 @@ def test_the_default_model_agrees_with_the_reference_on_a_video_frame() -> None:
     assert difference(CpuBackend(model).fuse(*images), expected) <= 1
 
 
-def test_kernels_compile_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
-
-    def triple(number: int) -> int:
-        return 3 * number
-
-    with pytest.raises(RuntimeError, match="cannot cache"):
-        numba.njit(triple, cache=True)
-    assert compiled(triple)(14) == 42
-    source = (
-        "from numba.core import caching; caching.CacheImpl._locator_classes = [];"
-        "from lut_fuse_core.cli import main; main(['backends'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_process_is_told_instead_of_waiting_for_ever() -> None:
@@ -221,15 +199,14 @@ def test_a_forked_process_is_told_instead_of_waiting_for_ever() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_no_robot_reports_to_the_maker_of_onnx_runtime() -> None:
+def test_it_needs_nothing_but_numpy_and_opencv() -> None:
     program = (
-        "import os; from lut_fuse_core import load_model;"
+        "import sys; from lut_fuse_core import load_model;"
         "from lut_fuse_core.backends import create_backend;"
         "create_backend('cpu', load_model('default'), 1);"
-        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+        "print(*({'numba', 'onnxruntime', 'safetensors', 'torch', 'scipy'} & set(sys.modules)))"
     )
-    clean = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
-    found = subprocess.run(
-        [sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == "1"
+    assert done.stdout.strip() == ""
