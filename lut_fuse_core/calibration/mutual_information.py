@@ -54,7 +54,8 @@ def _informed(views: Views, view: View, radius: int) -> Iterator[Surface]:
         surface = _shared(
             here, seen[inner], there, row - rows.start, column - columns.start, radius
         )
-        yield (row, column), GAIN * np.maximum(surface - np.median(surface), 0)
+        distinct = np.maximum(surface - np.median(surface), np.float32(0))
+        yield (row, column), np.float32(GAIN) * distinct
 
 
 def _ranked(image: FloatArray, sample: FloatArray) -> UInt8Array:
@@ -82,14 +83,14 @@ def _shared(
     shape = [a + b for a, b in zip(here.shape, there.shape, strict=True)]
     ours = np.fft.rfft2((here == levels) & seen, shape)
     theirs = np.fft.rfft2(there == levels, shape)
-    displaced = [
+    rows, columns = (
         np.arange(first - radius, first + radius + 1) % side
         for first, side in zip((top, left), shape, strict=True)
-    ]
+    )
     joint = np.empty((LEVELS, LEVELS, 2 * radius + 1, 2 * radius + 1))
     for level in range(LEVELS):
         met = np.fft.irfft2(ours[level].conj() * theirs, shape)
-        joint[level] = np.rint(met[(slice(None), *np.ix_(*displaced))])
+        joint[level] = np.rint(met[:, rows[:, None], columns])
     count = joint.sum(axis=(0, 1))
     both = _entropy(joint.reshape(-1, *count.shape), count)
     one, other = _entropy(joint.sum(axis=1), count), _entropy(joint.sum(axis=0), count)

@@ -1,7 +1,7 @@
 """Stand-ins for what a bare machine with a card may lack: imported first, before `lut_fuse_core`.
 
 On such a machine nothing can be installed. What the tests and measurements on the card need of
-Numba, OpenCV and safetensors is little, and here it is, slow and in plain Python. A module that can
+OpenCV is little, and here it is, slow and in plain Python. A module that can
 be imported is left alone; one that cannot, be it for its version, is replaced. Backends that need
 more of it (`cpu`) are then reported as missing.
 """
@@ -9,10 +9,7 @@ more of it (`cpu`) are then reported as missing.
 from __future__ import annotations
 
 import importlib
-import json
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -43,10 +40,6 @@ REPLACED: list[str] = []
 """Names of the modules that were replaced."""
 
 
-def _not_compiled(*_: Any, **__: Any) -> Callable[[Any], Any]:
-    return lambda function: function
-
-
 def _fixed_point(across: Any, down: Any, *_: Any, **__: Any) -> tuple[Any, Any]:
     """`cv2.convertMaps` to CV_16SC2: whole pixels, and 32nds of them."""
     x, y = (np.rint(values * np.float32(32)).astype(np.int32) for values in (across, down))
@@ -54,35 +47,4 @@ def _fixed_point(across: Any, down: Any, *_: Any, **__: Any) -> tuple[Any, Any]:
     return offsets, ((y & 31) * 32 + (x & 31)).astype(np.uint16)
 
 
-class _Tensors:
-    """`safetensors.safe_open`: a length, a header in JSON, the arrays one after the other."""
-
-    def __init__(self, path: str | Path, framework: str) -> None:
-        content = Path(path).read_bytes()
-        start = 8 + int.from_bytes(content[:8], "little")
-        self._header = json.loads(content[8:start])
-        self._metadata = self._header.pop("__metadata__", {})
-        self._data = content[start:]
-
-    def __enter__(self) -> _Tensors:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def metadata(self) -> dict[str, str]:
-        return self._metadata
-
-    def keys(self) -> list[str]:
-        return list(self._header)
-
-    def get_tensor(self, name: str) -> Any:
-        entry = self._header[name]
-        assert entry["dtype"] == "F32", entry
-        first, last = entry["data_offsets"]
-        return np.frombuffer(self._data[first:last], "<f4").reshape(entry["shape"])
-
-
-stand_in("numba", njit=_not_compiled)
 stand_in("cv2", convertMaps=_fixed_point, CV_16SC2=11)
-stand_in("safetensors", safe_open=_Tensors, SafetensorError=ValueError)
-stand_in("safetensors.numpy", save=None)

@@ -45,7 +45,7 @@ SANITIZER_TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
 SANITIZER_SECONDS = 90
 SANITIZER_FOUND = 86
 TRAINING_SECONDS = 120
-TRAINING_MODULES = ("torch", "cv2", "numba", "onnxruntime", "safetensors", "tqdm", "yaml")
+TRAINING_MODULES = ("torch", "cv2", "onnxruntime", "safetensors", "tqdm", "yaml")
 LEAST_SECONDS = 5
 TESTS_SECONDS = 360
 SECONDS = 570
@@ -180,9 +180,7 @@ def host_step(name: str, left: float) -> Step:
     """The same sources through a C++ compiler, against the reference."""
     if shutil.which("g++") is None and shutil.which("c++") is None:
         return Step(name, "skipped", 0.0, "there is no C++ compiler")
-    if missing := missing_module(
-        "hypothesis", "onnx", "onnxruntime", "cv2", "numba", "safetensors"
-    ):
+    if missing := missing_module("hypothesis", "onnx", "onnxruntime", "cv2"):
         return Step(name, "skipped", 0.0, missing)
     names = ("cuda_source", "gpu_backends", "gpu_choice", "gpu_fuser", "gpu_tensorrt")
     return pytest_step(
