@@ -22,6 +22,9 @@ Side = Literal["visible", "infrared"]
 
 SIDES: tuple[Side, Side] = ("visible", "infrared")
 
+Jump = Literal["none", "first", "second"]
+"""Whether a camera's clock was set, and whether the other camera's was before."""
+
 
 def jumped_back(stamp: int, newest: int | None) -> bool:
     """Whether time was set back between the newest stamp (ns; None before the first) and this."""
@@ -48,9 +51,7 @@ class JumpWatch:
         self._arrivals: dict[Side, int] = {}
         self._first: Side | None = None
 
-    def note(
-        self, side: Side, stamp: int, arrival: int | None = None
-    ) -> Literal["none", "first", "second"]:
+    def note(self, side: Side, stamp: int, arrival: int | None = None) -> Jump:
         """Take the stamp of a frame.
 
         Args:

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from lut_fuse_core.sync.jumps import SIDES, JumpWatch, Side
+from lut_fuse_core.sync.jumps import SIDES, Jump, JumpWatch, Side
 from lut_fuse_core.sync.periods import PeriodMeter, tolerance_for
 from lut_fuse_core.sync.stamps import NANOSECONDS
 
@@ -81,8 +81,8 @@ class StampPairer(Generic[V, I]):
         """Smallest distance of a visible item that found no partner, in nanoseconds."""
         self.missed = False
         """Whether a partner came after its item was given up, since too many waited."""
-        self.jumps = 0
-        """How often time was set, both cameras together counted once."""
+        self.jump: Jump = "none"
+        """Whether the clock was set between the latest item and the one before of its stream."""
         self._disorder, self._reuse = disorder, reuse_infrared
         self._periods: dict[Side, PeriodMeter] = {side: PeriodMeter() for side in SIDES}
         self._watch = JumpWatch()
@@ -164,12 +164,11 @@ class StampPairer(Generic[V, I]):
 
     def _note(self, side: Side, stamp: int, arrival: int | None) -> list[Pair[V, I]]:
         """Take in a stamp. Returns the pairs that a jump decides."""
-        jump, pairs = self._watch.note(side, stamp, arrival), list[Pair[V, I]]()
-        if jump == "first":
-            self.jumps += 1
+        self.jump, pairs = self._watch.note(side, stamp, arrival), list[Pair[V, I]]()
+        if self.jump == "first":
             pairs = self.flush()
             self._restart()
-        elif jump == "second":
+        elif self.jump == "second":
             self._forget_before_jump(side)
         self._periods[side].note(stamp)
         self._newest[side] = max(stamp, self._newest.get(side, stamp))

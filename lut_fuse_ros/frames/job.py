@@ -1,30 +1,39 @@
-"""What the callbacks hand to the worker."""
+"""What passes from the subscriptions to the worker."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-NANOSECONDS = 1_000_000_000
 
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """An image message as it came in.
 
-@dataclass(frozen=True)
-class Job:
-    """One visible message and what it is to be fused with.
-
-    visible, infrared: `sensor_msgs` Image or CompressedImage; infrared None where there is none.
-    One infrared message may be in several jobs, of which the first that is fused takes it. hold:
-    whether the last infrared frame may serve instead. arrived: monotonic seconds at which the later
-    of the two came in.
+    Attributes:
+        message: `sensor_msgs` Image or CompressedImage.
+        time: When it was captured as far as is known, nanoseconds of its own camera's clock.
     """
 
-    visible: Any
-    infrared: Any
+    message: Any
+    time: int
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A visible frame and what it is to be fused with.
+
+    Attributes:
+        visible: The visible frame.
+        infrared: Its partner; None where there is none. One infrared frame may be in several jobs.
+        hold: Whether the last infrared frame may serve instead.
+        arrived: Monotonic seconds at which the later of the two came in.
+        heard: Of a visible frame that goes out without partner, the newest infrared frame: for the
+            estimate of the clock offset only.
+    """
+
+    visible: Frame
+    infrared: Frame | None
     hold: bool
     arrived: float
-
-
-def stamp_of(message: Any) -> int:
-    """The stamp of a message in nanoseconds."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+    heard: Frame | None = None

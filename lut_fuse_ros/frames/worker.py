@@ -5,33 +5,46 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
-from typing import Any
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.ros_messages import (
-    decode_compressed_infrared,
-    decode_compressed_visible,
-    decode_infrared,
-    decode_visible,
-)
+from lut_fuse_core.pipeline.fallback import Fallback
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
+from lut_fuse_core.pipeline.served import ServedInfrared
+from lut_fuse_core.sync.stamps import NANOSECONDS, stamp_of
 from lut_fuse_ros.diagnostics.meters import Statistics
-from lut_fuse_ros.frames.job import NANOSECONDS, Job, stamp_of
+from lut_fuse_ros.frames.decoding import Decoder
+from lut_fuse_ros.frames.job import Frame, Job
 from lut_fuse_ros.frames.mailbox import Mailbox
 from lut_fuse_ros.frames.output import Output
+from lut_fuse_ros.frames.requests import Change, Requests
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.registration.live_calibration import LiveCalibration
 
 STOPPING = 10.0
 """Seconds to wait for the frame under way when stopping."""
 
+OTHER_CLOCK = 10.0
+"""Seconds that a visible stamp may be behind the node's clock and be of the same clock, ..."""
+
+AHEAD = 0.5
+"""... and that it may be ahead of it."""
+
 
 class Worker:
     """Fuses in a thread of its own, from `start` to `stop`.
 
-    now: the node's clock, nanoseconds. log: takes a warning for the user; may throttle.
+    Args:
+        pipeline: What fuses; used by this thread alone from `start` to `stop`.
+        output: Where to publish.
+        statistics: Where to count.
+        parameters: Of the node; may be replaced.
+        now: The node's clock, nanoseconds.
+        log: Takes a warning for the user; may throttle.
+
+    Attributes:
+        registered: Whether it is known where infrared lands; until then it is not shown.
+        calibration: That is under way; takes pairs from here.
     """
 
     def __init__(
@@ -49,10 +62,9 @@ class Worker:
         self.calibration: LiveCalibration | None = None
         self._pipeline, self._output, self._statistics = pipeline, output, statistics
         self._now, self._log = now, log
-        self._mailbox = Mailbox[Job]()
-        self._requests: SimpleQueue[Callable[[FusionPipeline], None]] = SimpleQueue()
-        self._infrared_format: tuple[Any, ...] | None = None
-        self._taken: Any = None
+        self._mailbox, self._requests = Mailbox[Job](), Requests()
+        self._decoder = Decoder(parameters, statistics)
+        self._served = ServedInfrared[Frame]()
         self._thread = threading.Thread(target=self._run, name="fusion", daemon=True)
 
     def start(self) -> None:
@@ -74,9 +86,9 @@ class Worker:
         self._statistics.count("handed_over")
         self._statistics.count("dropped", self._mailbox.put(job, job.arrived))
 
-    def request(self, change: Callable[[FusionPipeline], None]) -> None:
-        """Have a change made to the pipeline before the next frame."""
-        self._requests.put(change)
+    def request(self, kind: str, change: Change) -> None:
+        """Have a change made to the pipeline before the next frame, instead of one of its kind."""
+        self._requests.put(kind, change)
 
     def _run(self) -> None:
         while not self._mailbox.closed:
@@ -88,7 +100,7 @@ class Worker:
                 if self._output.wanted or self._calibrating:
                     self._handle(job)
                 else:
-                    self._output.publish_info(job.visible.header)
+                    self._output.publish_info(job.visible.message)
             except InputError as error:
                 self._failed("failed", error)
             except Exception as error:
@@ -101,11 +113,7 @@ class Worker:
         return self.calibration is not None and self.calibration.wants_pairs
 
     def _make_changes(self) -> None:
-        while True:
-            try:
-                change = self._requests.get_nowait()
-            except Empty:
-                return
+        for change in self._requests.take():
             try:
                 change(self._pipeline)
             except InputError as error:
@@ -113,10 +121,11 @@ class Worker:
 
     def _handle(self, job: Job) -> None:
         try:
-            visible = _visible(job.visible)
+            visible = self._decoder.visible(job.visible.message)
         except InputError as error:
             self._failed("malformed", error)
             return
+        self._listen(job, visible)
         infrared, hold = self._infrared(job)
         try:
             if self._calibrating and infrared is not None:
@@ -126,74 +135,68 @@ class Worker:
             if infrared is None:
                 raise
             # One that does not fit the registration, say; as with one that cannot be decoded.
-            fused = self._fuse(job, visible, None, self._without(job, error))
-        if infrared is not None:
-            self._taken = job.infrared
-        alone = self._pipeline.status.source == "visible"
-        if alone and self.parameters.fallback.policy == "nothing":
+            fused = self._fuse(job, visible, None, self._without(error))
+        source = self._pipeline.status.source
+        if Fallback(self.parameters.fallback.policy).withholds(source):
             self._statistics.count("withheld")
             return
-        self._output.publish(job.visible.header, fused)
-        self._account(job)
+        self._output.publish(job.visible.message, fused)
+        self._account(job, str(source))
 
     def _fuse(
         self, job: Job, visible: UInt8Array, infrared: RawInfrared | None, hold: bool
     ) -> UInt8Array:
-        # Only frames whose time the pipeline knows are held and reused.
-        timed = hold or infrared is not None
+        time_of = None if job.infrared is None else job.infrared.time / NANOSECONDS
         return self._pipeline.process(
             visible,
             infrared,
-            visible_time=stamp_of(job.visible) / NANOSECONDS if timed else None,
-            infrared_time=stamp_of(job.infrared) / NANOSECONDS if infrared is not None else None,
+            visible_time=job.visible.time / NANOSECONDS,
+            infrared_time=time_of if infrared is not None else None,
+            hold=hold,
             out=self._output.canvas(visible.shape),
         )
 
-    def _without(self, job: Job, error: InputError) -> bool:
-        """Count an infrared image that cannot be used. Returns whether an earlier one may serve."""
-        self._taken = job.infrared
-        self._failed("malformed", error)
-        return self.parameters.fallback.policy == "last_infrared"
+    def _listen(self, job: Job, visible: UInt8Array) -> None:
+        """Have the clocks compared where nothing pairs since they disagree."""
+        if job.heard is None:
+            return
+        times = job.visible.time / NANOSECONDS, job.heard.time / NANOSECONDS
+        try:
+            heard = self._decoder.infrared(job.heard.message)
+            self._pipeline.listen(visible, heard, *times)
+        except InputError as error:
+            self._failed("malformed", error)
 
     def _infrared(self, job: Job) -> tuple[RawInfrared | None, bool]:
         """The infrared image of a job, if it is usable, and whether an earlier one may serve."""
         if job.infrared is None or not self.registered:
             return None, job.hold and self.registered
-        if job.infrared is self._taken:
-            return None, True
         try:
-            infrared = _infrared(job.infrared)
+            infrared = self._served.pixels(
+                job.infrared, lambda frame: self._decoder.infrared(frame.message)
+            )
         except InputError as error:
-            return None, self._without(job, error)
-        layout = (infrared.dtype, infrared.shape)
-        self._statistics.count("format_changes", self._infrared_format not in (None, layout))
-        self._infrared_format = layout
-        return infrared, job.hold
+            return None, self._without(error)
+        return infrared, job.hold or infrared is None
 
-    def _account(self, job: Job) -> None:
-        source = self._pipeline.status.source
-        self._statistics.count("visible_only" if source == "visible" else str(source))
+    def _without(self, error: InputError) -> bool:
+        """Count an infrared image that cannot be used. Returns whether an earlier one may serve."""
+        self._failed("malformed", error)
+        return Fallback(self.parameters.fallback.policy).reuses
+
+    def _account(self, job: Job, source: str) -> None:
+        self._statistics.count("visible_only" if source == "visible" else source)
         done = time.monotonic()
         self._statistics.tick("published", done)
-        age = (self._now() - stamp_of(job.visible)) / NANOSECONDS
-        self._statistics.latency(done, done - job.arrived, age)
+        age = (self._now() - stamp_of(job.visible.message)) / NANOSECONDS
+        same_clock = -AHEAD <= age <= OTHER_CLOCK
+        self._statistics.latency(done, done - job.arrived, age if same_clock else None)
+        if not same_clock:
+            self._statistics.other_clock(age)
 
     def _failed(self, counter: str, error: Exception) -> None:
         known = isinstance(error, InputError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
+        text = shortened(text)
         self._statistics.error(counter, text)
         self._log(f"frame skipped: {text}")
-
-
-def _visible(message: Any) -> UInt8Array:
-    return decode_compressed_visible(message) if _compressed(message) else decode_visible(message)
-
-
-def _infrared(message: Any) -> RawInfrared:
-    if _compressed(message):
-        return decode_compressed_infrared(message)
-    return decode_infrared(message)
-
-
-def _compressed(message: Any) -> bool:
-    return hasattr(message, "format")

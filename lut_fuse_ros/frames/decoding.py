@@ -1,0 +1,78 @@
+"""From messages to pixels; every refusal says which camera it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.image_header import encoded_size
+from lut_fuse_core.io.library_lines import library_lines
+from lut_fuse_core.io.ros_messages import infrared_pixels, is_compressed, visible_pixels
+from lut_fuse_core.io.stream_bound import StreamBound
+from lut_fuse_core.sync.jumps import SIDES, Side
+from lut_fuse_ros.diagnostics.meters import Statistics
+from lut_fuse_ros.parameters.node_parameters import NodeParameters
+
+T = TypeVar("T", bound=np.ndarray[Any, Any])
+
+MEGA = 1_000_000
+
+
+class Decoder:
+    """Decodes the images of both cameras.
+
+    Args:
+        parameters: Of the node; how large images may be is fixed from here on.
+        statistics: Where to count what could be decoded but is not as it should be.
+    """
+
+    def __init__(self, parameters: NodeParameters, statistics: Statistics) -> None:
+        self._statistics = statistics
+        self._bounds = {
+            side: StreamBound(round(getattr(parameters, side).max_megapixels * MEGA))
+            for side in SIDES
+        }
+        self._layout: tuple[Any, ...] | None = None
+
+    def visible(self, message: Any) -> UInt8Array:
+        """The color image, ``(H, W, 3) uint8``, RGB. Raises InputError."""
+        return self._decode("visible", message, visible_pixels)
+
+    def infrared(self, message: Any) -> RawInfrared:
+        """The raw infrared image, ``(h, w) uint8 or uint16``. Raises InputError."""
+        if is_compressed(message) and _is_lossy_16_bit(message.format):
+            self._statistics.count("lossy_16_bit")
+        image = self._decode("infrared", message, infrared_pixels)
+        layout = (image.dtype, image.shape)
+        self._statistics.count("format_changes", self._layout not in (None, layout))
+        self._layout = layout
+        return image
+
+    def _decode(self, side: Side, message: Any, decode: Callable[[Any], T]) -> T:
+        try:
+            if is_compressed(message):
+                return self._decompress(side, message, decode)
+            self._bounds[side].check(int(message.width), int(message.height))
+            return decode(message)
+        except InputError as error:
+            raise InputError(f"{side} camera: {error}") from None
+
+    def _decompress(self, side: Side, message: Any, decode: Callable[[Any], T]) -> T:
+        size = encoded_size(np.frombuffer(message.data, np.uint8)) if len(message.data) else None
+        if size is not None:
+            self._bounds[side].check(*size)
+        with library_lines() as lines:
+            image = decode(message)
+        if lines:
+            self._statistics.damaged(side, lines[-1])
+        self._bounds[side].showed(image.shape[1], image.shape[0])
+        return image
+
+
+def _is_lossy_16_bit(format_: str) -> bool:
+    original, _, codec = format_.partition(";")
+    return original.strip() in ("mono16", "16UC1") and "jpeg" in codec.lower()
