@@ -20,6 +20,8 @@ from lut_fuse_core.registration.file import load_registration
 from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.rig import CameraRig
+from lut_fuse_core.sync.periods import MAX_TOLERANCE
+from lut_fuse_core.sync.stamps import NANOSECONDS
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 WARM_UP_SIZE = (640, 480)
@@ -47,6 +49,7 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
         ),
         max_infrared_age=_infrared_age(parameters),
         ambient_seconds=parameters.ambient_seconds,
+        clock_offset=parameters.sync.infrared_offset,
         reuse_alignment=parameters.sync.reuse_alignment,
         gpu=_gpu_options(parameters),
         clock="report" if parameters.sync.estimate_offset else "fixed",
@@ -111,6 +114,7 @@ def apply_changes(pipeline: FusionPipeline, parameters: NodeParameters) -> None:
             ambient_seconds=parameters.ambient_seconds,
             normalization=parameters.normalization,
             registration=registration,
+            clock_offset=parameters.sync.infrared_offset,
             max_infrared_age=_infrared_age(parameters),
         )
     )
@@ -118,4 +122,7 @@ def apply_changes(pipeline: FusionPipeline, parameters: NodeParameters) -> None:
 
 def _infrared_age(parameters: NodeParameters) -> float:
     """A pair within the tolerance must never count as too old."""
-    return max(parameters.fallback.max_infrared_age, parameters.sync.tolerance)
+    tolerance = parameters.sync.tolerance
+    if tolerance < 0:
+        tolerance = MAX_TOLERANCE / NANOSECONDS
+    return max(parameters.fallback.max_infrared_age, tolerance)

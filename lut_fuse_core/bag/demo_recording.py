@@ -14,7 +14,7 @@ from lut_fuse_core.bag.writer import STORE, Storage, check_target, write_bag
 from lut_fuse_core.io.ros_messages import image_fields
 from lut_fuse_core.sync.stamps import NANOSECONDS
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
-from lut_fuse_core.synthetic.camera_view import View
+from lut_fuse_core.synthetic.camera_info import camera_info_fields
 
 VISIBLE_TOPIC = "/camera/visible/image_raw"
 INFRARED_TOPIC = "/camera/infrared/image_raw"
@@ -87,20 +87,11 @@ def _header(stamp: int, frame_id: str) -> Any:
 
 def _camera_info(header: Any, width: int, height: int) -> Any:
     """The pinhole of the synthetic camera, without distortion."""
-    view = View(width, height)
-    focal, (across, down) = view.focal, view.center
-    intrinsics = np.array([focal, 0, across, 0, focal, down, 0, 0, 1], np.float64)
-    projection = np.array([focal, 0, across, 0, 0, focal, down, 0, 0, 0, 1, 0], np.float64)
+    fields = camera_info_fields(width, height)
     region = STORE.types["sensor_msgs/msg/RegionOfInterest"]
     return STORE.types[CAMERA_INFO](
         header=header,
-        height=height,
-        width=width,
-        distortion_model="plumb_bob",
-        d=np.zeros(5),
-        k=intrinsics,
-        r=np.eye(3).reshape(-1),
-        p=projection,
+        **fields | {name: np.array(fields[name], np.float64) for name in "dkrp"},
         binning_x=0,
         binning_y=0,
         roi=region(x_offset=0, y_offset=0, height=0, width=0, do_rectify=False),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.backends.base import Backend
+from lut_fuse_core.backends.base import Backend, RegisteringBackend
+from lut_fuse_core.backends.fuse_options import FuseOptions
+from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.pipeline.config import PipelineConfig
@@ -31,6 +33,14 @@ class Serving:
     image: UInt8Array | None
     mask: UInt8Array | None
     age: float | None
+
+    def fuse(self, fuser: Fuser, visible: UInt8Array, options: FuseOptions) -> UInt8Array:
+        """Fuse it with that image, ``(H, W, 3) uint8``; the options with the mask of this frame."""
+        options = replace(options, mask=self.mask)
+        if self.image is not None:
+            return fuser.fuse(visible, self.image, options)
+        assert isinstance(fuser.backend, RegisteringBackend)
+        return fuser.backend.fuse_held(visible, options)
 
 
 class HeldInfrared:

@@ -7,17 +7,16 @@ from collections import Counter
 import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
-from lut_fuse_core.backends.base import RegisteringBackend, check_visible
+from lut_fuse_core.backends.base import check_visible
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.pipeline.config import PipelineConfig, PipelineStatus, Source
-from lut_fuse_core.pipeline.held_infrared import HeldInfrared, Serving
+from lut_fuse_core.pipeline.held_infrared import HeldInfrared
 from lut_fuse_core.pipeline.registered_infrared import InfraredFrame
 from lut_fuse_core.pipeline.slow_ambient import SlowAmbient
+from lut_fuse_core.pipeline.stream_clock import StreamClock, check_times
 from lut_fuse_core.settings import settings_of
-from lut_fuse_core.sync.clock_offset import ClockOffsetEstimator
-from lut_fuse_core.sync.jumps import jumped_back_seconds
 
 FIXED = (
     "gpu",
@@ -37,6 +36,7 @@ class FusionPipeline:
     Attributes:
         config: Settings in use; `reconfigure` changes them.
         fuser: What fuses registered 8-bit pairs.
+        clock: Compares the clocks of both cameras; also takes frames that do not pair.
 
     Raises:
         ModelError: For a model that cannot be used.
@@ -50,9 +50,8 @@ class FusionPipeline:
         )
         scenes, seconds = self.fuser.model.dark, self.config.ambient_seconds
         self._ambient = None if scenes is None else SlowAmbient(scenes, seconds)
-        self._clock = ClockOffsetEstimator() if self.config.clock != "fixed" else None
+        self.clock = StreamClock(self.config)
         self._infrared = HeldInfrared(self.config)
-        self._visible_time: float | None = None
         self._outputs: Counter[Source] = Counter()
         self._source: Source | None = None
         self._age: float | None = None
@@ -74,26 +73,24 @@ class FusionPipeline:
             shutter=registrar.normalizer.shutter_counts,
             stopped=registrar.normalizer.stopped,
             dead_pixels=registrar.normalizer.dead_pixel_count,
-            clock_offset=None if self._clock is None else self._clock.estimate,
+            clock_offset=self.clock.estimate,
             replaced=self.fuser.replaced,
         )
 
     @property
     def clock_offset(self) -> float:
         """Seconds that are being taken off the infrared stamps."""
-        estimate = None if self._clock is None else self._clock.estimate
-        if self.config.clock == "correct" and estimate is not None:
-            return estimate.seconds
-        return self.config.clock_offset
+        return self.clock.offset(self.config)
 
     def reset(self) -> None:
         """Forget what was learned from the stream so far (a jump in time, another recording)."""
+        self.clock.reset()
+        self._forget_images()
+
+    def _forget_images(self) -> None:
         self._infrared.reset()
         if self._ambient is not None:
             self._ambient.reset()
-        if self._clock is not None:
-            self._clock.reset()
-        self._visible_time = None
 
     def reconfigure(self, config: PipelineConfig) -> None:
         """Change settings from the next frame on, keeping what the others learned from the stream.
@@ -147,10 +144,12 @@ class FusionPipeline:
             InputError: For unusable images or times.
         """
         check_visible(visible, out=out)
-        _check_times(visible_time, infrared_time)
-        self._notice_jump(visible_time)
+        check_times(visible_time, infrared_time)
+        if self.clock.jumped(visible_time):
+            self._forget_images()
+            self._resets += 1
         new_picture = infrared is not None and self._infrared.registrar.look(infrared)
-        self.listen(visible, infrared, visible_time, infrared_time)
+        self.clock.listen(visible, infrared, visible_time, infrared_time)
         if infrared_time is not None:
             infrared_time -= self.clock_offset
 
@@ -167,41 +166,14 @@ class FusionPipeline:
             )
             if serving is None or (infrared is None and not hold):
                 return self._visible_only(visible, out)
-            fused = self._fuse(visible, visible_time, serving, out)
+            scene = self._ambient
+            ambient = None if scene is None else scene.follow(visible, visible_time)
+            options = FuseOptions(self.config.strength, ambient=ambient, out=out)
+            fused = serving.fuse(self.fuser, visible, options)
             self._count("fused" if infrared is not None else "held", serving.age)
             return fused
 
         return self.fuser.attempt(fuse, lost=self._infrared.backend_lost)
-
-    def listen(
-        self,
-        visible: UInt8Array,
-        infrared: RawInfrared | None,
-        visible_time: float | None,
-        infrared_time: float | None,
-    ) -> None:
-        """Have the offset between the clocks estimated from frames, also such as do not pair.
-
-        Does nothing where `PipelineConfig.clock` is ``fixed``. See `process` for the arguments.
-        """
-        if self._clock is None:
-            return
-        if visible_time is not None:
-            self._clock.add_visible(visible, visible_time)
-        if infrared is not None and infrared_time is not None:
-            self._clock.add_infrared(infrared, infrared_time)
-        self._clock.latest()
-
-    def _fuse(
-        self, visible: UInt8Array, time: float | None, serving: Serving, out: UInt8Array | None
-    ) -> UInt8Array:
-        ambient = None if self._ambient is None else self._ambient.follow(visible, time)
-        options = FuseOptions(self.config.strength, serving.mask, ambient, out)
-        if serving.image is not None:
-            return self.fuser.fuse(visible, serving.image, options)
-        backend = self.fuser.backend
-        assert isinstance(backend, RegisteringBackend)
-        return backend.fuse_held(visible, options)
 
     def _visible_only(self, visible: UInt8Array, out: UInt8Array | None) -> UInt8Array:
         self._count("visible", None)
@@ -210,20 +182,6 @@ class FusionPipeline:
         np.copyto(out, visible)
         return out
 
-    def _notice_jump(self, visible_time: float | None) -> None:
-        if visible_time is None:
-            return
-        if jumped_back_seconds(visible_time, self._visible_time):
-            self.reset()
-            self._resets += 1
-        self._visible_time = visible_time
-
     def _count(self, source: Source, age: float | None) -> None:
         self._outputs[source] += 1
         self._source, self._age = source, age
-
-
-def _check_times(*times: float | None) -> None:
-    for time in times:
-        if time is not None and not np.isfinite(time):
-            raise InputError(f"a capture time is {time}; give finite seconds, or None if unknown")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from lut_fuse_ros.parameters.node_parameters import LARGEST_OFFSET
+from lut_fuse_core.sync.offsets import explain_offset
 
 DROPPED_SHARE = 0.05
 """Share of pairs given up above which the node is too slow for its cameras."""
@@ -26,6 +26,9 @@ REPEATED_SHARE = 0.05
 STANDING_SHARE = 0.9
 """The same, above which its time stands still."""
 
+LATE_SHARE = 0.5
+"""Share of pairs that come after a later image went out above which the user should know."""
+
 ALONE_SHARE = 0.2
 """Share of published images without infrared above which the user should know."""
 
@@ -42,14 +45,32 @@ class Level(IntEnum):
 class Situation:
     """What is known about a node at the time of a report.
 
-    state: of the life cycle. problem: why it could not be configured. visible_silence,
-    infrared_silence: seconds since the last image. visible_period: from one to the next. fallback:
-    the policy, if it applies. infrared_offset: seconds by which infrared stamps are ahead, as they
-    come from the camera. registered: False while it is not known where infrared lands. latency_p99,
-    max_latency: seconds.
-    watched: whether somebody subscribes. notes: standing warnings (backend replaced, quality of
-    service). lost_datagrams: in front of a full receive buffer, and recent: counters, both since
-    the last report.
+    Attributes:
+        state: Of the life cycle.
+        problem: Why it could not be configured; empty if it could.
+        visible_silence: Seconds since the last visible image.
+        visible_period: Seconds from one visible image to the next.
+        infrared_silence: Seconds since the last infrared image.
+        why_silent: What in the graph explains a silence, by camera; empty where nothing does.
+        fallback: The policy, if it applies.
+        fallback_timeout: Seconds without a pair after which it does.
+        infrared_offset: Seconds by which infrared stamps are ahead, as they come from the camera;
+            None if unknown.
+        slip: Seconds in which the phase of free-running cameras drifts by a frame; None if they
+            keep step or it is not known.
+        registered: False while it is not known where infrared lands.
+        latency_p99: Seconds from stamp to publication; from arrival if the stamps are of another
+            clock.
+        max_latency: Seconds of it above which to warn.
+        clock_apart: Seconds by which visible stamps are behind the node's clock, if they are of
+            another one; else None.
+        output_rate: Images published per second.
+        watched: Whether somebody subscribes.
+        last_error: The latest failure.
+        last_damage: What a decoder said last.
+        notes: Standing warnings (backend replaced, quality of service, two of one kind).
+        lost_datagrams: In front of a full receive buffer since the last report.
+        recent: Counters since the last report.
     """
 
     state: str
@@ -57,15 +78,19 @@ class Situation:
     visible_silence: float = 0.0
     visible_period: float = 0.0
     infrared_silence: float = 0.0
+    why_silent: Mapping[str, str] = field(default_factory=dict)
     fallback: str = ""
     fallback_timeout: float = 0.5
     infrared_offset: float | None = None
+    slip: float | None = None
     registered: bool = True
     latency_p99: float = 0.0
     max_latency: float = 0.1
+    clock_apart: float | None = None
     output_rate: float = 0.0
     watched: bool = True
     last_error: str = ""
+    last_damage: str = ""
     notes: tuple[str, ...] = ()
     lost_datagrams: int = 0
     recent: Mapping[str, int] = field(default_factory=dict)
@@ -94,12 +119,40 @@ def assess(situation: Situation) -> tuple[Level, str]:
         return Level.WARN, "; ".join(warnings)
     if not situation.watched:
         return Level.OK, "ready; nobody subscribes to the fused image"
-    return Level.OK, f"fusing at {situation.output_rate:.1f} Hz"
+    return Level.OK, "; ".join([f"fusing at {situation.output_rate:.1f} Hz", *_remarks(situation)])
+
+
+def _remarks(situation: Situation) -> Iterator[str]:
+    """What is worth knowing and no fault."""
+    if situation.slip is not None:
+        yield (
+            "the cameras are free-running: their phase drifts by one frame in "
+            f"{situation.slip:.0f} s"
+        )
+    if situation.clock_apart is not None:
+        yield _other_clock(situation.clock_apart)
+
+
+def _other_clock(apart: float) -> str:
+    side = "behind" if apart > 0 else "ahead of"
+    reason = explain_offset(apart)
+    return (
+        f"visible stamps are {_duration(abs(apart))} {side} this node's clock"
+        f"{f' ({reason})' if reason else ''}, so latency counts from arrival; for a bag, play it "
+        "with --clock and set use_sim_time"
+    )
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("years", 365.25 * 86400), ("days", 86400), ("hours", 3600)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def _errors(situation: Situation) -> Iterator[str]:
     if situation.visible_stopped:
-        yield f"no visible images for {situation.visible_silence:.1f} s: nothing to publish"
+        yield f"{_silent(situation, 'visible', situation.visible_silence)}: nothing to publish"
     elif (
         situation.watched
         and not situation.lately("published")
@@ -156,31 +209,60 @@ def _warnings(situation: Situation) -> Iterator[str]:
     if alone > ALONE_SHARE and not situation.fallback and situation.registered:
         hint = "" if situation.lately("malformed") else _hint(situation)
         yield f"{100 * alone:.0f} % of the images are without infrared{hint}"
+    late = _share(situation, "late", "pairs")
+    if late > LATE_SHARE and not situation.lately("repeated_stamps"):
+        yield (
+            f"{100 * late:.0f} % of the pairs come after a later image went out without infrared: "
+            f"raise fallback.timeout ({situation.fallback_timeout:g} s) above how late infrared "
+            "comes, and sync.queue_size to the frames that pass meanwhile"
+        )
     if situation.latency_p99 > situation.max_latency:
-        yield f"latency is {1e3 * situation.latency_p99:.0f} ms (99th percentile, since the stamp)"
+        start = "stamp" if situation.clock_apart is None else "arrival"
+        yield (
+            f"latency is {1e3 * situation.latency_p99:.0f} ms (99th percentile, since the {start})"
+        )
+    if situation.lately("lossy_16_bit"):
+        yield (
+            "16-bit infrared comes as JPEG, which keeps 8 bits of it, in steps of 256 counts: have "
+            "the driver send PNG (its parameter <topic>.format: png) or raw images"
+        )
+    if situation.lately("damaged"):
+        yield f"{situation.lately('damaged')} damaged images ({situation.last_damage})"
     if situation.lately("zero_stamps"):
         yield "a camera does not stamp its images: the time of arrival is used"
     if situation.lately("clock_jumps"):
         yield "the cameras' clock was set: started anew"
 
 
+def _silent(situation: Situation, side: str, seconds: float) -> str:
+    why = situation.why_silent.get(side, "")
+    return f"no {side} images for {seconds:.1f} s{f' ({why})' if why else ''}"
+
+
 def _why_no_pairs(situation: Situation) -> str:
     if situation.infrared_silence > situation.fallback_timeout:
-        return f"no infrared images for {situation.infrared_silence:.1f} s"
+        return _silent(situation, "infrared", situation.infrared_silence)
     return f"visible and infrared images come but do not pair{_hint(situation)}"
 
 
 def _hint(situation: Situation) -> str:
     if situation.infrared_offset is None:
         return ""
-    ahead = f"infrared stamps are {situation.infrared_offset:+.3f} s ahead of what comes with them"
-    if abs(situation.infrared_offset) > LARGEST_OFFSET:
-        return f" ({ahead}: set both cameras to one clock, or sync.method to latest)"
+    offset = situation.infrared_offset
+    reason = explain_offset(offset)
+    ahead = f"infrared stamps are {offset:+.3f} s ahead of what comes with them"
+    if reason:
+        return (
+            f" ({ahead}; {reason}: set sync.infrared_offset to {offset:.3f}, or sync.stamps to "
+            "arrival)"
+        )
     return (
-        f" ({ahead}: if the clocks disagree set sync.infrared_offset, if images come late raise "
-        "sync.queue_size, for mere jitter sync.tolerance)"
+        f" ({ahead}: if the clocks disagree set sync.infrared_offset to {offset:.3f}, or "
+        "sync.stamps to arrival where they drift; if images come late raise sync.queue_size, for "
+        "mere jitter sync.tolerance)"
     )
 
 
 def _share(situation: Situation, part: str, whole: str) -> float:
-    return situation.lately(part) / max(situation.lately(whole), 1)
+    """At most 1: what a part counts may have begun before the last report."""
+    return min(situation.lately(part) / max(situation.lately(whole), 1), 1.0)

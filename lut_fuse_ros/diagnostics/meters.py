@@ -68,6 +68,11 @@ class Statistics:
     """What happened since activation.
 
     Meters are created on first use, counters start at zero; `COUNTERS` says what they count.
+
+    Attributes:
+        last_error: The latest failure, a sentence.
+        last_damage: What a decoder said last of an image that it could bridge.
+        clock_apart: Seconds by which the latest stamp of another clock was behind the node's.
     """
 
     COUNTERS: ClassVar[dict[str, str]] = {
@@ -86,8 +91,11 @@ class Statistics:
         "late": "pairs that came after a later image was published",
         "repeated_stamps": "visible images with the stamp of the one before",
         "malformed": "messages that could not be decoded",
+        "damaged": "compressed images with errors that the decoder could bridge",
+        "lossy_16_bit": "16-bit infrared images that came as JPEG, reduced to 8 bits",
         "failed": "pairs that could not be fused",
         "clock_jumps": "times the cameras' clock was set",
+        "other_clock": "images stamped by another clock than the node's",
         "zero_stamps": "messages without a stamp",
         "format_changes": "times the infrared camera changed size or depth",
     }
@@ -97,8 +105,10 @@ class Statistics:
         self._start = now
         self._counts: Counter[str] = Counter()
         self._meters: dict[str, RateMeter] = {}
-        self._latencies: deque[tuple[float, float, float]] = deque(maxlen=2048)
+        self._latencies: deque[tuple[float, float, float | None]] = deque(maxlen=2048)
         self.last_error = ""
+        self.last_damage = ""
+        self.clock_apart = 0.0
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter."""
@@ -117,10 +127,26 @@ class Statistics:
             self._counts[name] += 1
             self.last_error = message
 
-    def latency(self, now: float, processing: float, age: float) -> None:
-        """Note one frame: seconds from its arrival, and from its stamp, to its publication."""
+    def damaged(self, side: str, line: str) -> None:
+        """Count a compressed image that could be decoded in part; line: what the decoder says."""
         with self._lock:
-            self._latencies.append((now, 1e3 * processing, 1e3 * age))
+            self._counts["damaged"] += 1
+            self.last_damage = f"{side} camera: {line}"
+
+    def other_clock(self, apart: float) -> None:
+        """Count an image stamped by another clock than the node's, so many seconds behind it."""
+        with self._lock:
+            self._counts["other_clock"] += 1
+            self.clock_apart = apart
+
+    def latency(self, now: float, processing: float, age: float | None) -> None:
+        """Note one frame: seconds from its arrival, and from its stamp, to its publication.
+
+        age: None where the stamp is of another clock.
+        """
+        with self._lock:
+            milliseconds = None if age is None else 1e3 * age
+            self._latencies.append((now, 1e3 * processing, milliseconds))
 
     def total(self, name: str) -> int:
         """A counter."""
@@ -153,7 +179,9 @@ class Statistics:
             while self._latencies and now - self._latencies[0][0] > LATENCIES:
                 self._latencies.popleft()
             kept = list(self._latencies)
-        return summarize([entry[1] for entry in kept]), summarize([entry[2] for entry in kept])
+        return summarize([entry[1] for entry in kept]), summarize(
+            [entry[2] for entry in kept if entry[2] is not None]
+        )
 
     def _meter(self, name: str) -> RateMeter:
         return self._meters.setdefault(name, RateMeter(self._start))

@@ -4,63 +4,62 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from diagnostic_updater import Updater
-from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.node import Node
 
-from lut_fuse_core.errors import InputError
 from lut_fuse_core.pipeline.config import PipelineStatus
+from lut_fuse_core.sync.jumps import SIDES
 from lut_fuse_ros.diagnostics.health import Level, Situation, assess
 from lut_fuse_ros.diagnostics.meters import LatencySummary, Statistics
 from lut_fuse_ros.diagnostics.receive_buffers import lost_datagrams
+from lut_fuse_ros.middleware.graph import doubts, why_silent
 from lut_fuse_ros.middleware.qos import mismatches
+from lut_fuse_ros.parameters.declaration import UPDATER_FULL_NAME
+from lut_fuse_ros.session import Active, Configured, Session
 
-if TYPE_CHECKING:
-    from lut_fuse_ros.fusion_node import FusionNode
-
-PERIOD, FULL_NAME = "diagnostic_updater.period", "diagnostic_updater.use_fqn"
-"""What diagnostic_updater declares."""
-
-SHORTEST_PERIOD, LONGEST_PERIOD = 0.01, 3600.0
-"""Seconds between two reports."""
+QUIET = 0.4
+"""Seconds without an image after which the graph is asked why."""
 
 LEVELS = {level: bytes([level]) for level in Level}
 
 
 class Diagnostics:
-    """Reports once a second what the node does, in every state."""
+    """Reports once a second what the node does, in every state.
 
-    def __init__(self, node: FusionNode) -> None:
-        self._node = node
+    Args:
+        node: That publishes the reports.
+        session: What it holds.
+    """
+
+    def __init__(self, node: Node, session: Session) -> None:
+        self._node, self._session = node, session
         self._before: dict[str, int] = {}
         self._measured: Statistics | None = None
         self._lost = self._lost_before = lost_datagrams()
-        _check_period(node)
         # With the whole name, two nodes in two namespaces can be told apart.
-        try:
-            if not node.has_parameter(FULL_NAME):
-                node.declare_parameter(FULL_NAME, True)
-            updater = Updater(node)
-        except InvalidParameterTypeException as error:
-            raise InputError(f"{error}; {PERIOD} takes seconds as 1.0, {FULL_NAME} true") from None
-        if node.get_parameter(FULL_NAME).value:
+        if not node.has_parameter(UPDATER_FULL_NAME):
+            node.declare_parameter(UPDATER_FULL_NAME, True)
+        updater = Updater(node)
+        if node.get_parameter(UPDATER_FULL_NAME).value:
             updater.node_name = node.get_fully_qualified_name()  # its own begins with two slashes
         updater.setHardwareID("none")
         updater.add("fusion", self._report)
         self._updater = updater
 
     def _report(self, status: Any) -> Any:
-        node, statistics, now = self._node, self._node.statistics, time.monotonic()
+        session, now = self._session, time.monotonic()
+        statistics = session.statistics
         processing, age = statistics.latencies(now)
         self._lost_before, self._lost = self._lost, lost_datagrams()
-        situation = self._situation(now, age)
+        situation = self._situation(now, processing, age)
         level, message = assess(situation)
         status.summary(LEVELS[level], message)
         status.add("state", situation.state)
-        if node.pipeline is not None:
-            status.add("backend", node.pipeline.fuser.backend.name)
-        status.add("model", node.parameters.model)
+        if session.configured is not None:
+            status.add("backend", session.configured.pipeline.fuser.backend.name)
+        status.add("model", session.parameters.model)
         for name in ("visible", "infrared", "pairs", "published"):
             status.add(f"{name} rate (Hz)", f"{statistics.rate(name, now):.1f}")
         for name, summary in (("arrival", processing), ("stamp", age)):
@@ -68,63 +67,63 @@ class Diagnostics:
             status.add(f"latency since {name} p99 (ms)", f"{summary.p99:.1f}")
         if situation.infrared_offset is not None:
             status.add("infrared stamps ahead (s)", f"{situation.infrared_offset:.4f}")
-        self._add_pipeline(status)
+        if session.active is not None and session.active.pairing.tolerance is not None:
+            status.add("tolerance (s)", f"{session.active.pairing.tolerance:.4f}")
+        if session.configured is not None:
+            self._add_pipeline(status, session.configured.pipeline.status)
         for name, total in statistics.totals().items():
             status.add(name, str(total))
         status.add("datagrams lost", str(self._lost))
         status.add("last error", statistics.last_error)
         return status
 
-    def _add_pipeline(self, status: Any) -> None:
+    def _add_pipeline(self, status: Any, seen: PipelineStatus) -> None:
         """What only the pipeline sees."""
-        pipeline, parameters = self._node.pipeline, self._node.parameters
-        if pipeline is None:
-            return
-        seen = pipeline.status
-        if parameters.sync.estimate_offset:
-            found = "unknown"
-            if seen.clock_offset is not None:
-                # On top of what is taken off the stamps before the pipeline sees them.
-                ahead = parameters.sync.infrared_offset + seen.clock_offset.seconds
-                found = f"{ahead:.3f}"
+        if self._session.parameters.sync.estimate_offset:
+            found = "unknown" if seen.clock_offset is None else f"{seen.clock_offset.seconds:.3f}"
             status.add("infrared clock ahead, estimated (s)", found)
         status.add("visible image covered by infrared (%)", f"{100 * seen.covered:.0f}")
         shutter = seen.shutter
         status.add("shutter events", str(shutter.frozen + shutter.blank + shutter.jump))
         status.add("dead pixels repaired", str(seen.dead_pixels))
 
-    def _situation(self, now: float, age: LatencySummary) -> Situation:
-        node, statistics = self._node, self._node.statistics
-        parameters, pairing, output = node.parameters, node.pairing, node.output
-        fallen_back = pairing is not None and pairing.fallen_back
+    def _situation(self, now: float, processing: LatencySummary, age: LatencySummary) -> Situation:
+        session, statistics = self._session, self._session.statistics
+        parameters, active, configured = session.parameters, session.active, session.configured
+        fallen_back = active is not None and active.pairing.fallen_back
+        recent = self._recent(statistics)
+        apart = statistics.clock_apart if recent.get("other_clock") else None
         return Situation(
-            state=node._state_machine.current_state[1],
-            problem=node.problem,
+            state=session.state,
+            problem=session.problem,
             visible_silence=statistics.silence("visible", now),
             visible_period=statistics.period("visible"),
             infrared_silence=statistics.silence("infrared", now),
+            why_silent={} if active is None else self._why_silent(statistics, now),
             fallback=parameters.fallback.policy if fallen_back else "",
             fallback_timeout=parameters.fallback.timeout,
-            infrared_offset=self._infrared_offset(),
-            registered=node.worker is None or node.worker.registered,
-            latency_p99=1e-3 * age.p99,
+            infrared_offset=None if active is None else active.pairing.offset.seconds(),
+            slip=None if active is None else active.pairing.drift.slip,
+            registered=active is None or active.worker.registered,
+            latency_p99=1e-3 * (age.p99 if apart is None else processing.p99),
             max_latency=parameters.diagnostics.max_latency,
+            clock_apart=apart,
             output_rate=statistics.rate("published", now),
-            watched=output is not None and output.wanted,
+            watched=configured is not None and configured.output.wanted,
             last_error=statistics.last_error,
-            notes=tuple(self._notes()),
+            last_damage=statistics.last_damage,
+            notes=tuple(self._notes(configured, active)),
             # A socket that is closed takes its count with it.
             lost_datagrams=max(self._lost - self._lost_before, 0),
-            recent=self._recent(statistics),
+            recent=recent,
         )
 
-    def _infrared_offset(self) -> float | None:
-        """By how much infrared stamps are ahead before sync.infrared_offset is taken off."""
-        pairing = self._node.pairing
-        measured = None if pairing is None else pairing.offset.seconds()
-        if measured is None:
-            return None
-        return measured + self._node.parameters.sync.infrared_offset
+    def _why_silent(self, statistics: Statistics, now: float) -> dict[str, str]:
+        return {
+            side: why_silent(self._node, side, getattr(self._session.parameters, side).transport)
+            for side in SIDES
+            if statistics.silence(side, now) > QUIET
+        }
 
     def _recent(self, statistics: Statistics) -> dict[str, int]:
         if statistics is not self._measured:
@@ -134,20 +133,31 @@ class Diagnostics:
         self._before = totals
         return recent
 
-    def _notes(self) -> list[str]:
-        node = self._node
-        notes = [node.backend_note] if node.backend_note else []
-        if node.pipeline is not None:
-            notes += _pipeline_notes(node.pipeline.status)
-        if node.registration is not None and node.registration.missing:
-            known = node.worker is not None and node.worker.registered
-            consequence = "as registered before" if known else "not registered, so without infrared"
-            notes.append(f"{consequence}: {node.registration.missing}")
-        endpoints = [] if node.output is None else list(node.output.publishers)
-        endpoints += [] if node.pairing is None else node.pairing.subscriptions
+    def _notes(self, configured: Configured | None, active: Active | None) -> list[str]:
+        notes: list[str] = []
+        if configured is not None:
+            notes += _configured_notes(configured, active is not None and active.worker.registered)
+        endpoints = [] if configured is None else list(configured.output.publishers)
+        if active is not None:
+            notes += doubts(self._node, self._session.parameters)
+            endpoints += active.inputs.subscriptions
         topics = [endpoint.topic_name for endpoint in endpoints]
-        notes += sorted(set(mismatches(node, topics)))
+        notes += sorted(set(mismatches(self._node, topics)))
         return notes
+
+
+def _configured_notes(configured: Configured, registered: bool) -> Iterator[str]:
+    if configured.backend_note:
+        yield configured.backend_note
+    yield from _pipeline_notes(configured.pipeline.status)
+    missing = "" if configured.registration is None else configured.registration.missing
+    if missing:
+        consequence = (
+            "as registered before" if registered else "not registered, so without infrared"
+        )
+        yield f"{consequence}: {missing}"
+    if configured.output.misfit:
+        yield configured.output.misfit
 
 
 def _pipeline_notes(seen: PipelineStatus) -> Iterator[str]:
@@ -162,14 +172,4 @@ def _pipeline_notes(seen: PipelineStatus) -> Iterator[str]:
         yield (
             "as registered, infrared sees no pixel of the visible image; its matrix or pose may be "
             "the wrong way round"
-        )
-
-
-def _check_period(node: FusionNode) -> None:
-    """Raise InputError for a period that the updater would fail on, in words of its own."""
-    override = node._parameter_overrides.get(PERIOD)
-    period = None if override is None else override.value
-    if isinstance(period, float) and not SHORTEST_PERIOD <= period <= LONGEST_PERIOD:
-        raise InputError(
-            f"'{PERIOD}' is {period}; it must be {SHORTEST_PERIOD} to {LONGEST_PERIOD:.0f} s"
         )

@@ -11,7 +11,9 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.io.ros_messages import compressed_fields, image_fields
+from lut_fuse_core.io.image_header import encoded_size
+from lut_fuse_core.io.ros_messages import compressed_fields, image_fields, is_compressed
+from lut_fuse_ros.frames.camera_info import fitted, misfit
 from lut_fuse_ros.middleware import topics
 from lut_fuse_ros.middleware.qos import profile
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
@@ -22,6 +24,10 @@ class Output:
 
     The fused image is written straight into the data of the message that is sent: `canvas` gives
     an array over it. (An ndarray assigned to ``data`` would be copied element by element.)
+
+    Attributes:
+        camera_info: Of the visible camera, as last received.
+        misfit: Why it is not published; empty if it is.
     """
 
     def __init__(self, node: LifecycleNode, parameters: NodeParameters) -> None:
@@ -36,6 +42,7 @@ class Output:
         self._info = node.create_lifecycle_publisher(CameraInfo, topics.FUSED_INFO, qos)
         self.publishers = (self._image, self._compressed, self._info)
         self.camera_info: CameraInfo | None = None
+        self.misfit = ""
 
     def close(self) -> None:
         """Take the topics down."""
@@ -56,9 +63,14 @@ class Output:
             self._bytes = np.frombuffer(self._data, np.uint8)
         return self._bytes.reshape(shape)
 
-    def publish(self, header: Any, image: UInt8Array) -> None:
-        """Send an image, ``(H, W, 3) uint8`` RGB, to those who want it, and the camera_info."""
-        parameters = self.parameters
+    def publish(self, message: Any, image: UInt8Array) -> None:
+        """Send a fused image to those who want it, and the camera_info.
+
+        Args:
+            message: The visible one that it stems from; its header is taken over.
+            image: ``(H, W, 3) uint8``, RGB.
+        """
+        parameters, header = self.parameters, message.header
         if self._compressed.get_subscription_count() > 0:
             codec = parameters.output.compression
             fields = compressed_fields(image, codec, parameters.output.jpeg_quality)
@@ -73,12 +85,24 @@ class Output:
             if not np.may_share_memory(canvas, samples):
                 np.copyto(canvas, samples)
             self._image.publish(Image(header=header, data=self._data, **fields))
-        self.publish_info(header)
+        self._publish_info(header, image.shape[1], image.shape[0])
 
-    def publish_info(self, header: Any) -> None:
+    def publish_info(self, message: Any) -> None:
         """Send the camera_info alone, as a camera does whether or not its images are wanted."""
-        if self.camera_info is not None:
+        if not is_compressed(message):
+            self._publish_info(message.header, message.width, message.height)
+            return
+        size = encoded_size(np.frombuffer(message.data, np.uint8)) if len(message.data) else None
+        if size is not None:
+            self._publish_info(message.header, *size)
+
+    def _publish_info(self, header: Any, width: int, height: int) -> None:
+        if self.camera_info is None:
+            return
+        self.misfit = misfit(self.camera_info, width, height)
+        fitting = fitted(self.camera_info, width, height)
+        if fitting is not None:
             # A copy: the message as it came in also tells the registration the camera's frame.
-            info = copy(self.camera_info)
+            info = copy(fitting)
             info.header = header
             self._info.publish(info)

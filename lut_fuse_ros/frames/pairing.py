@@ -20,6 +20,7 @@ from lut_fuse_ros.frames.job import Frame, Job
 from lut_fuse_ros.frames.pair_watch import PairWatch
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
+
 class Pairing:
     """Takes the messages of both cameras and hands over jobs, all in the executor's thread.
 

@@ -20,6 +20,7 @@ from lut_fuse_ros.frames.output import Output
 from lut_fuse_ros.frames.requests import Change, Requests
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.registration.live_calibration import LiveCalibration
+from lut_fuse_ros.text import shortened
 
 STOPPING = 10.0
 """Seconds to wait for the frame under way when stopping."""
@@ -163,7 +164,7 @@ class Worker:
         times = job.visible.time / NANOSECONDS, job.heard.time / NANOSECONDS
         try:
             heard = self._decoder.infrared(job.heard.message)
-            self._pipeline.listen(visible, heard, *times)
+            self._pipeline.clock.listen(visible, heard, *times)
         except InputError as error:
             self._failed("malformed", error)
 

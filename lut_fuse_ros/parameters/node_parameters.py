@@ -26,9 +26,6 @@ from lut_fuse_core.settings import (
     values_of,
 )
 
-LARGEST_OFFSET = 10.0
-"""Seconds that sync.infrared_offset can make up for."""
-
 
 @dataclass(frozen=True)
 class GpuParameters:
@@ -68,6 +65,12 @@ class InputParameters(SideParameters):
         "raw",
         "'raw' subscribes to the image topic, 'compressed' to <topic>/compressed (JPEG, PNG).",
     )
+    max_megapixels: float = setting(
+        64.0,
+        "Largest image that is believed; a damaged or malicious one can claim any size.",
+        minimum=0.001,
+        maximum=134.0,
+    )
 
 
 @dataclass(frozen=True)
@@ -90,21 +93,24 @@ class SyncParameters:
         "'stamps' pairs frames by their stamps and fuses at the slower camera's rate; 'latest' "
         "fuses every visible frame with the newest infrared frame (9 Hz cameras).",
     )
+    stamps: Literal["header", "arrival"] = setting(
+        "header",
+        "Capture time of a frame: its stamp ('header'), or when it arrives ('arrival', for cameras "
+        "whose clocks drift or jump).",
+    )
     tolerance: float = setting(
-        0.015,
-        "Largest difference between the stamps of a pair; less than half a frame period, so that "
-        "neighbors cannot be mistaken. 0: stamps must be equal.",
+        -1.0,
+        "Largest difference between the stamps of a pair; negative: half of the shorter frame "
+        "period as measured, at most 0.1 s. 0: stamps must be equal.",
         unit="s",
-        minimum=0.0,
+        minimum=-1.0,
         maximum=10.0,
         live=True,
     )
     queue_size: int = setting(
         10, "Frames per camera that wait for their partner.", minimum=1, maximum=1000
     )
-    infrared_offset: float = inherited(
-        PipelineConfig, "clock_offset", minimum=-LARGEST_OFFSET, maximum=LARGEST_OFFSET
-    )
+    infrared_offset: float = inherited(PipelineConfig, "clock_offset")
     estimate_offset: bool = setting(
         False,
         "Estimate from motion in both streams by how much the infrared clock is ahead, and report "

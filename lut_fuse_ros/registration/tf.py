@@ -36,6 +36,10 @@ class TfRegistration:
             if info is None:
                 self.missing = f"no {name} camera_info yet"
                 return None
+            if not info.header.frame_id:
+                # tf2 takes two empty names for one place.
+                self.missing = f"the {name} camera_info has an empty frame_id"
+                return None
         try:
             cameras = [self._camera(info) for info in infos.values()]
             transform = self._buffer.lookup_transform(

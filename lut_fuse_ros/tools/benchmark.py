@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.parallel import usable_cores
+from lut_fuse_core.sync.stamps import NANOSECONDS, stamp_of
 from lut_fuse_ros.diagnostics.meters import summarize
-from lut_fuse_ros.frames.job import NANOSECONDS, stamp_of
 from lut_fuse_ros.middleware.cyclonedds import room_for_images
 from lut_fuse_ros.middleware.qos import profile
 

@@ -1,4 +1,4 @@
-"""Two cameras that see a made-up street: `ros2 run lut_fuse_ros synthetic_cameras`.
+"""Two cameras that see a synthetic street: `ros2 run lut_fuse_ros synthetic_cameras`.
 
 For the demo and the benchmark: any ROS machine can show the node at work without a camera.
 """
@@ -22,11 +22,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from tqdm import tqdm
 
 from lut_fuse_core.synthetic import SceneConfig, SceneFrame, StreetScene
+from lut_fuse_core.synthetic.camera_info import camera_info_fields
 from lut_fuse_ros.middleware.cyclonedds import room_for_images
 from lut_fuse_ros.middleware.qos import profile
-
-FIELD_OF_VIEW = 1.1
-"""Focal length in image widths, about 49 degrees; for camera_info only."""
 
 
 class SyntheticCameras(Node):  # type: ignore[misc]
@@ -58,7 +56,7 @@ class SyntheticCameras(Node):  # type: ignore[misc]
             )
             for side in ("visible", "infrared")
         }
-        self._info = _camera_info(width, height)
+        self._info = CameraInfo(**camera_info_fields(width, height))
         self.create_timer(1 / rate, self._publish)
         self.get_logger().info(f"playing {count} frames of {width}x{height} at {rate:g} Hz")
 
@@ -103,19 +101,6 @@ def _image(pixels: Any, encoding: str) -> Image:
         is_bigendian=int(sys.byteorder == "big"),
         step=pixels.strides[0],
         data=data,
-    )
-
-
-def _camera_info(width: int, height: int) -> CameraInfo:
-    f, cx, cy = FIELD_OF_VIEW * width, (width - 1) / 2, (height - 1) / 2
-    return CameraInfo(
-        width=width,
-        height=height,
-        distortion_model="plumb_bob",
-        d=[0.0] * 5,
-        k=[f, 0.0, cx, 0.0, f, cy, 0.0, 0.0, 1.0],
-        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-        p=[f, 0.0, cx, 0.0, 0.0, f, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
     )
 
 

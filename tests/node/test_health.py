@@ -87,7 +87,7 @@ def test_nobody_listening_is_no_fault():
         (
             {"recent": changed_counts(visible_only=30), "infrared_offset": -1.8e9},
             Level.WARN,
-            "set both cameras to one clock",
+            "switched on, not from 1970: set sync.infrared_offset to -1800000000.000",
         ),
         (
             {"recent": changed_counts(published=0, repeated_stamps=29, late=29)},
@@ -107,6 +107,29 @@ def test_nobody_listening_is_no_fault():
             {"recent": changed_counts(published=15, repeated_stamps=15, late=15)},
             Level.WARN,
             "50 % of the visible images repeat the stamp",
+        ),
+        (
+            {"visible_silence": 2.0, "why_silent": {"visible": "nobody publishes /a"}},
+            Level.ERROR,
+            "no visible images for 2.0 s (nobody publishes /a): nothing to publish",
+        ),
+        (
+            {"fallback": "visible", "infrared_offset": 37.004},
+            Level.WARN,
+            "TAI (PTP), 37 s ahead of UTC: set sync.infrared_offset to 37.004, or sync.stamps",
+        ),
+        ({"recent": changed_counts(late=30)}, Level.WARN, "100 % of the pairs come after a later"),
+        ({"recent": changed_counts(late=90)}, Level.WARN, "100 % of the pairs come after a later"),
+        (
+            {"latency_p99": 0.25, "clock_apart": 1e8},
+            Level.WARN,
+            "latency is 250 ms (99th percentile, since the arrival)",
+        ),
+        ({"recent": changed_counts(lossy_16_bit=9)}, Level.WARN, "as JPEG, which keeps 8 bits"),
+        (
+            {"recent": changed_counts(damaged=2), "last_damage": "visible camera: Corrupt JPEG"},
+            Level.WARN,
+            "2 damaged images (visible camera: Corrupt JPEG)",
         ),
         ({"lost_datagrams": 7}, Level.WARN, "7 datagrams found the receive buffer full"),
         ({"latency_p99": 0.25}, Level.WARN, "latency is 250 ms"),
@@ -153,3 +176,16 @@ def test_the_share_of_dropped_pairs_never_exceeds_all():
 def test_before_the_registration_is_known_visible_only_is_no_second_complaint():
     waiting = replace(GOOD, registered=False, recent=changed_counts(visible_only=30))
     assert assess(waiting)[0] == Level.OK
+
+
+def test_free_running_cameras_are_named_and_no_fault():
+    level, message = assess(replace(GOOD, slip=33.3))
+    assert level == Level.OK
+    assert "free-running: their phase drifts by one frame in 33 s" in message
+
+
+def test_stamps_of_another_clock_are_no_latency_of_years():
+    level, message = assess(replace(GOOD, clock_apart=3.2 * 365.25 * 86400))
+    assert level == Level.OK
+    assert "3.2 years behind this node's clock" in message
+    assert "use_sim_time" in message

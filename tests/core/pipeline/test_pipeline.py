@@ -362,3 +362,33 @@ def test_the_clock_offset_is_reported_and_corrected_when_told_to() -> None:
 def test_what_is_no_image_is_refused(visible) -> None:
     with pytest.raises(InputError):
         FusionPipeline(PipelineConfig(backend="reference")).process(visible)
+
+
+def test_every_jump_back_is_noticed_also_one_right_after_another() -> None:
+    rig = pipeline()
+    for time in (100.0, 50.0, 10.0):
+        rig.process(VISIBLE, WARM, visible_time=time, infrared_time=time)
+    assert rig.status.resets == 2
+
+
+def test_without_hold_an_earlier_infrared_frame_does_not_serve() -> None:
+    rig = pipeline()
+    rig.process(VISIBLE, WARM, visible_time=0.0, infrared_time=0.0)
+    assert np.array_equal(rig.process(VISIBLE, visible_time=0.1, hold=False), VISIBLE)
+    assert rig.process(VISIBLE, visible_time=0.2).min() > 190
+
+
+def test_what_is_fixed_when_a_pipeline_is_made_cannot_be_changed() -> None:
+    rig = pipeline()
+    with pytest.raises(InputError, match="backend is fixed"):
+        rig.reconfigure(replace(rig.config, backend="auto"))
+    assert rig.config.backend == "reference"
+
+
+def test_settings_of_a_pipeline_can_change_all_at_once() -> None:
+    raw = np.full((64, 80), 1500, np.uint16)
+    rig = pipeline(normalization=NormalizationConfig(mode="range", low=1000, high=2000))
+    rig.process(VISIBLE, raw)
+    fixed = NormalizationConfig(mode="range", low=1000, high=1500)
+    rig.reconfigure(replace(rig.config, strength=0.5, normalization=fixed))
+    assert rig.process(VISIBLE, raw).mean() == pytest.approx((50 + 255) / 2, abs=2)
