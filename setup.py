@@ -70,6 +70,7 @@ EXTRAS = {
         "mcap>=1.1",  # reads what is left of damaged recordings
     ],
     "models": ["safetensors>=0.4"],  # to write model files; reading them needs nothing
+    "video": ["av>=14"],  # with FFmpeg's libraries
     "detection": ["pycocotools>=2.0.7", "onnxruntime>=1.17"],
     "gpu": ["cupy-cuda12x>=12.3"],  # TensorRT comes with JetPack, or from pip as tensorrt
 }
@@ -79,7 +80,7 @@ EXTRAS["training"] = [
     "tensorboard>=2.14",
     "onnxruntime>=1.17",
 ]
-EXTRAS["tools"] = [*EXTRAS["bags"], *EXTRAS["models"]]
+EXTRAS["tools"] = [*EXTRAS["bags"], *EXTRAS["models"], *EXTRAS["video"]]
 EXTRAS["test"] = [
     *EXTRAS["tools"],
     *EXTRAS["detection"],

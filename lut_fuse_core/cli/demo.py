@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 
@@ -21,7 +23,8 @@ from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer
 from lut_fuse_core.io.image_files import write_image
-from lut_fuse_core.io.video import write_video
+from lut_fuse_core.io.pyav import MISSING, has_pyav
+from lut_fuse_core.io.video_writer import write_video
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.synthetic import SceneConfig
@@ -104,13 +107,17 @@ def run(options: argparse.Namespace) -> int:
             report = fuse_bag(street, fused, pipeline, BagOptions(overwrite=True), show)
         (fused / DEMO_MARK).touch()
         codec = _show(street, fused, config, options.frames, sheet, video)
+    if codec is None:
+        print(f"lut-fuse: no video is made: {MISSING}", file=sys.stderr)
     if options.json:
-        shown = {"contact_sheet": str(sheet), "video": str(video), "video_codec": codec}
+        made = None if codec is None else str(video)
+        shown = {"contact_sheet": str(sheet), "video": made, "video_codec": codec}
         print(json.dumps({**report.as_json(), "input": str(street), **shown}, indent=2))
     else:
         print(
             f"{report.pairs} pairs fused at {report.rate:.1f} per second: bags {street} and "
-            f"{fused}, contact sheet {sheet}, video {video} ({codec})"
+            f"{fused}, contact sheet {sheet}"
+            + (f", video {video} ({codec})" if codec is not None else "")
         )
     return 0
 
@@ -129,8 +136,8 @@ def _check_ours(bags: tuple[Path, Path], files: tuple[Path, Path]) -> None:
 
 def _show(
     street: Path, fused: Path, config: PipelineConfig, frames: int, sheet: Path, video: Path
-) -> str:
-    """Write the contact sheet and the video; returns the video's codec."""
+) -> str | None:
+    """Write the contact sheet and the video; returns the video's codec, None without PyAV."""
     step = max(1, frames // MOMENTS)
     rows: list[tuple[str, tuple[UInt8Array, ...]]] = []
     moments = _moments(street, fused, config)
@@ -139,16 +146,17 @@ def _show(
     size = (strip.shape[1], strip.shape[0])
     with (
         progress_bar("showing", "frames") as show,
-        write_video(video, size, RATE) as writer,
+        write_video(video, size, RATE) if has_pyav() else nullcontext() as writer,
     ):
         for number, images in enumerate(chain([first], moments)):
-            writer.write(side_by_side(images, HEADINGS))
+            if writer is not None:
+                writer.write(side_by_side(images, HEADINGS), number / RATE)
             if number % step == step // 2 and len(rows) < MOMENTS:
                 # The normalizer writes every frame into the same array.
                 rows.append((f"{number / RATE:.1f} s", tuple(image.copy() for image in images)))
             show(number + 1, frames)
     write_image(sheet, contact_sheet(rows, HEADINGS))
-    return writer.codec
+    return None if writer is None else writer.codec
 
 
 def _moments(

@@ -13,9 +13,10 @@ from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.files.fusing import FilesReport, fuse_files
+from lut_fuse_core.files.fusing import fuse_files
+from lut_fuse_core.files.report import FilesReport
 from lut_fuse_core.files.video_pairs import find_video_offset
-from lut_fuse_core.io.video import VIDEO_SUFFIXES
+from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.sync.clock_offset import ClockOffset
@@ -25,8 +26,9 @@ Fuse a visible and an infrared (thermal) image, two folders of them, or two vide
 
 The images of a pair show the same scene; infrared is 8 or 16 bits deep (PNG, TIFF, JPEG, ...).
 In folders, images with the same name belong together, whatever their suffix; those that cannot be
-used are reported and the others fused. Videos are matched by the times of their frames; one that is
-cut short is fused as far as it goes, and the exit status is 1.
+used are reported and the others fused. Videos may be of any container and codec that FFmpeg reads;
+they are matched by the times of their frames, and a truncated one is fused as far as it goes, with
+exit status 1.
 """
 
 EXAMPLES = """\
@@ -114,12 +116,12 @@ def run(options: argparse.Namespace) -> int:
     say_clock_offset(pipeline)
     for name, reason in report.failed.items():
         print(f"lut-fuse: {name}: {reason}", file=sys.stderr)
-    for damage in report.damaged:
-        print(f"lut-fuse: {damage}", file=sys.stderr)
+    for sentence in (*report.damaged, *report.notes):
+        print(f"lut-fuse: {sentence}", file=sys.stderr)
     if report.rate is not None:
         print(
             "lut-fuse: the visible video's frames are not evenly spaced in time; the fused ones "
-            f"are, at {report.rate:.3g} per second",
+            f"are, at {report.rate:.3g} per second, as AVI knows no times; .mp4 and .mkv keep them",
             file=sys.stderr,
         )
     if options.json:

@@ -2,48 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.files.video_pairs import pairs_by_time
+from lut_fuse_core.files.report import FilesReport, Progress
+from lut_fuse_core.files.videos import fuse_videos
 from lut_fuse_core.io.image_files import image_files, read_infrared, read_visible, write_image
-from lut_fuse_core.io.video import VIDEO_SUFFIXES, VideoReader, check_video_name, write_video
+from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class FilesReport:
-    """What became of some files.
-
-    kind: ``image``, ``folder`` or ``video``. pairs: fused and written. output: file or folder.
-    failed: name and reason of each pair that could not be fused. unmatched_*: stems (folders)
-    without a partner. Of videos: visible_only: frames written without infrared, since none was near
-    enough in time; left: visible frames after the infrared video ended, not written; codec;
-    damaged: what cannot be read of an input; rate: frames per second that unevenly spaced ones are
-    written at, None if they are even.
-    """
-
-    kind: Literal["image", "folder", "video"]
-    output: str
-    pairs: int
-    failed: dict[str, str] = field(default_factory=dict)
-    unmatched_visible: tuple[str, ...] = ()
-    unmatched_infrared: tuple[str, ...] = ()
-    visible_only: int = 0
-    left: int = 0
-    codec: str | None = None
-    damaged: tuple[str, ...] = ()
-    rate: float | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """All fields, for `json.dump`."""
-        return asdict(self)
 
 
 def fuse_files(
@@ -76,7 +42,9 @@ def fuse_files(
     if any(videos) and not all(videos):
         raise InputError(f"{visible} and {infrared} must be two images or two videos")
     if all(videos):
-        return _fuse_videos(visible, infrared, output, pipeline, progress)
+        target = output / f"{visible.stem}.mp4" if output.is_dir() else output
+        _keep_apart(target, visible, infrared)
+        return fuse_videos(visible, infrared, target, pipeline, progress)
     target = output / f"{visible.stem}{suffix}" if output.is_dir() else output
     _keep_apart(target, visible, infrared)
     write_image(target, pipeline.process(read_visible(visible), read_infrared(infrared)))
@@ -133,50 +101,3 @@ def _only(paths: list[Path]) -> Path:
         names = " and ".join(path.name for path in paths)
         raise InputError(f"{names} in {paths[0].parent} have the same name but for the suffix")
     return paths[0]
-
-
-def _fuse_videos(
-    visible: Path,
-    infrared: Path,
-    output: Path,
-    pipeline: FusionPipeline,
-    progress: Progress | None,
-) -> FilesReport:
-    target = output / f"{visible.stem}.mp4" if output.is_dir() else output
-    _keep_apart(target, visible, infrared)
-    check_video_name(target)
-    color, thermal = VideoReader(visible), VideoReader(infrared)
-    pairs = pairs_by_time(color, thermal, lambda: pipeline.clock_offset)
-    first = next(pairs, None)
-    if first is None:
-        raise InputError(f"{visible} or {infrared} holds no frames of one time that can be read")
-    height, width = first.visible.shape[:2]
-    count, alone = 0, pipeline.status.visible_only
-    with write_video(target, (width, height), color.rate) as writer:
-        for pair in itertools.chain([first], pairs):
-            fused = pipeline.process(
-                pair.visible,
-                pair.infrared,
-                visible_time=pair.visible_time,
-                infrared_time=pair.infrared_time,
-            )
-            writer.write(fused)
-            count += 1
-            if progress is not None:
-                progress(count, max(count, color.frame_count))
-    alone = pipeline.status.visible_only - alone
-    for _ in color:
-        pass
-    damaged = [color.damage]
-    if color.frames_read > count:  # so the infrared video was read to its end
-        damaged.append(thermal.damage)
-    return FilesReport(
-        "video",
-        str(target),
-        count - alone,
-        visible_only=alone,
-        left=color.frames_read - count,
-        codec=writer.codec,
-        damaged=tuple(filter(None, damaged)),
-        rate=color.rate if color.uneven else None,
-    )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-
-import cv2
-import numpy as np
+from typing import Any
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.video import VideoFrame, VideoReader
+from lut_fuse_core.io.video_pixels import InfraredPixels, VisiblePixels
+from lut_fuse_core.io.video_reader import VideoFrame, VideoReader
+from lut_fuse_core.parallel import prefetch
 from lut_fuse_core.pipeline.served import ServedInfrared
 from lut_fuse_core.sync.clock_offset import ClockOffset, ClockOffsetEstimator
 
@@ -26,7 +26,7 @@ class VideoPair:
 
     Attributes:
         visible: ``(H, W, 3) uint8``, RGB.
-        infrared: ``(h, w) uint8``; None where it is the frame of the pair before.
+        infrared: ``(h, w) uint8 or uint16``, raw; None where it is the frame of the pair before.
         visible_time: Seconds since the visible video's start.
         infrared_time: Seconds since the infrared video's start.
     """
@@ -38,51 +38,56 @@ class VideoPair:
 
 
 def pairs_by_time(
-    visible: VideoReader, infrared: VideoReader, clock_offset: Callable[[], float]
+    visible: Iterable[VideoFrame[UInt8Array]],
+    infrared: Iterable[VideoFrame[RawInfrared]],
+    infrared_rate: float,
+    clock_offset: Callable[[], float],
 ) -> Iterator[VideoPair]:
     """Each visible frame with the infrared frame nearest in time.
 
-    clock_offset: seconds that the infrared video's time is ahead, asked for every frame. Ends half
-    a frame after the infrared video does.
+    Args:
+        visible: Frames in the order of their times.
+        infrared: The same; read to the end before the visible ones are only if it ends before.
+        infrared_rate: Its frames per second: it ends half a frame after its last one.
+        clock_offset: Seconds that the infrared video's time is ahead, asked for every frame.
+
+    Yields:
+        The pairs, until either video ends.
     """
     frames = iter(infrared)
     current, following = next(frames, None), next(frames, None)
-    served = ServedInfrared[VideoFrame]()
+    served = ServedInfrared[VideoFrame[RawInfrared]]()
     if current is None:
         return
     for frame in visible:
         wanted = frame.time + clock_offset()
         while following is not None and following.time - wanted <= wanted - current.time:
             current, following = following, next(frames, None)
-        if following is None and wanted >= current.time + 0.5 / infrared.rate:
+        if following is None and wanted >= current.time + 0.5 / infrared_rate:
             return
-        fresh = served.pixels(current, lambda shown: _gray(shown.image))
+        fresh = served.pixels(current, lambda shown: shown.image)
         yield VideoPair(frame.image, fresh, frame.time, current.time)
 
 
 def find_video_offset(visible: Path, infrared: Path) -> ClockOffset:
     """Estimate from what moves in the first minute how far the infrared video's time is ahead.
 
-    Raises InputError if nothing moves that both cameras see, or the videos are too short.
+    Raises:
+        InputError: If nothing moves that both cameras see, or the videos are too short.
     """
     estimator = ClockOffsetEstimator(window=LONGEST, interleaved=False)
-    color, thermal = VideoReader(visible), VideoReader(infrared)
-    for frame in itertools.takewhile(_early, thermal):
-        estimator.add_infrared(_gray(frame.image), frame.time)
-    for frame in itertools.takewhile(_early, color):
+    for shown in prefetch(takewhile(_early, VideoReader(infrared, InfraredPixels()))):
+        estimator.add_infrared(shown.image, shown.time)
+    for frame in prefetch(takewhile(_early, VideoReader(visible, VisiblePixels()))):
         estimator.add_visible(frame.image, frame.time)
     offset = estimator.latest()
     if offset is None:
         raise InputError(
-            "the offset between the videos cannot be told from them: too little moves, they are "
+            "the offset between the videos cannot be estimated: too little moves, they are "
             "shorter than 7 s, or more than a second apart; give it as --clock-offset SECONDS"
         )
     return offset
 
 
-def _early(frame: VideoFrame) -> bool:
+def _early(frame: VideoFrame[Any]) -> bool:
     return frame.time < LONGEST
-
-
-def _gray(frame: UInt8Array) -> UInt8Array:
-    return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)

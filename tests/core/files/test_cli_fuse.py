@@ -1,11 +1,9 @@
-"""`lut-fuse fuse`, end to end: images, folders and videos."""
+"""`lut-fuse fuse`, end to end: images and folders."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import re
 import signal
 import struct
 import subprocess
@@ -17,13 +15,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from videos import save_video
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.cli import main
 from lut_fuse_core.io.image_files import image_files, read_infrared
 from lut_fuse_core.io.opencv_log import quiet
-from lut_fuse_core.io.video import VideoReader, write_video
-from lut_fuse_core.io.video_container import is_cut_short
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 HEIGHT, WIDTH = 48, 64
@@ -158,128 +155,6 @@ def test_pairs_of_a_folder_stand_alone_unless_they_are_a_sequence(lut_fuse, tmp_
     assert np.abs(together[0].astype(int) - together[1]).mean() > 3
 
 
-def save_video(path: Path, images: list[np.ndarray], rate: float) -> Path:
-    writer = cv2.VideoWriter(
-        str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, (images[0].shape[1], images[0].shape[0])
-    )
-    for image in images:
-        writer.write(image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
-    writer.release()
-    return path
-
-
-def frames_of(path: Path) -> list[np.ndarray]:
-    capture = cv2.VideoCapture(str(path))
-    found = []
-    while True:
-        there, frame = capture.read()
-        if not there:
-            return found
-        found.append(frame)
-
-
-def flat(*levels: int) -> list[np.ndarray]:
-    return [np.full((HEIGHT, WIDTH), level, np.uint8) for level in levels]
-
-
-@pytest.mark.parametrize("name", ["fused.mp4", "fused.avi"])
-def test_two_videos_become_one(lut_fuse, tmp_path, name):
-    visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
-    infrared = save_video(tmp_path / "i.avi", GRAY, 10)
-    status, out, _ = lut_fuse(visible, infrared, "-o", tmp_path / name, "--json")
-    report = json.loads(out)
-    assert (status, report["pairs"]) == (0, 5)
-    assert report["codec"]
-    assert [frame.shape for frame in frames_of(tmp_path / name)] == [(HEIGHT, WIDTH, 3)] * 5
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
-def test_a_video_of_odd_size_loses_nothing(tmp_path, suffix):
-    frame = np.zeros((47, 61, 3), np.uint8)
-    frame[-1], frame[:, -1] = 255, 255
-    with write_video(tmp_path / f"odd{suffix}", (61, 47), 10) as writer:
-        for _ in range(3):
-            writer.write(frame)
-    last = frames_of(tmp_path / f"odd{suffix}")[-1].astype(int)
-    assert last.shape == (48, 62, 3)
-    assert last[46:, 5:].mean() > 240
-    assert last[5:, 60:].mean() > 240
-
-
-def retime(video: Path, *runs: tuple[int, float]) -> None:
-    """Give the frames of an MP4, so far 10 per second, other times: (how many, seconds each)."""
-    data = video.read_bytes()
-
-    def grown(start: int, end: int) -> bytes:
-        content, at = b"", start
-        while at < end:
-            size, kind = struct.unpack_from(">I4s", data, at)
-            body = data[at + 8 : at + size]
-            if kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
-                body = grown(at + 8, at + size)
-            elif kind == b"stts":
-                _, entries, count, tenth = struct.unpack(">IIII", body)
-                assert entries == 1
-                assert count == sum(frames for frames, _ in runs)
-                body = struct.pack(">II", 0, len(runs))
-                for frames, seconds in runs:
-                    body += struct.pack(">II", frames, round(10 * seconds * tenth))
-            elif kind == b"edts":
-                kind = b"free"  # it would end the video when it ended before
-            content += struct.pack(">I4s", len(body) + 8, kind) + body
-            at += size
-        return content
-
-    video.write_bytes(grown(0, len(data)))
-
-
-def written(path: Path, images: list[np.ndarray]) -> Path:
-    with write_video(path, (WIDTH, HEIGHT), 10) as writer:
-        for image in images:
-            writer.write(image if image.ndim == 3 else np.repeat(image[..., None], 3, 2))
-    return path
-
-
-@pytest.mark.parametrize("paused", ["visible", "infrared"])
-def test_frames_that_are_not_evenly_spaced_are_matched_by_their_own_times(
-    lut_fuse, tmp_path, paused
-):
-    """Either camera stands still for two seconds, during which infrared goes from dark to hot."""
-    hot = flat(*[40] * 20, *[220] * 20)
-    infrared = hot if paused == "visible" else [*hot[:10], *hot[30:]]
-    visible = flat(*[60] * (20 if paused == "visible" else 40))
-    videos = written(tmp_path / "v.mp4", visible), written(tmp_path / "i.mp4", infrared)
-    retime(videos[0 if paused == "visible" else 1], (9, 0.1), (1, 2.1), (10, 0.1))
-    status, _, errors = lut_fuse(*videos, "-o", tmp_path / "f.avi")
-    assert status == 0, errors
-    levels = [float(frame.mean()) for frame in frames_of(tmp_path / "f.avi")]
-    late = levels[10:] if paused == "visible" else levels[30:]
-    assert np.ptp(levels[:10]) < 1
-    assert np.ptp(late) < 1
-    assert abs(levels[0] - late[0]) > 5, "hot looks like cold"
-    assert ("not evenly spaced" in errors) == (paused == "visible")
-    if paused == "infrared":
-        assert levels[20] == pytest.approx(60, abs=8), "infrared is a second old here"
-
-
-def test_a_video_that_slows_down_is_not_even(tmp_path):
-    """Every interval is near the average, but those in the middle are half a second early."""
-    video = written(tmp_path / "v.mp4", flat(*[60] * 40))
-    retime(video, (20, 0.05), (20, 0.1))
-    reader = VideoReader(video)
-    assert sum(1 for _ in reader) == 40
-    assert reader.uneven
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".mov"])
-@pytest.mark.parametrize("share", [0.3, 0.9, 1.0])
-def test_what_a_video_file_lacks_is_told_from_its_headers(tmp_path, suffix, share):
-    video = written(tmp_path / f"v{suffix}", GRAY * 10)
-    content = video.read_bytes()
-    video.write_bytes(content[: round(share * len(content))])
-    assert is_cut_short(video) == (share < 1)
-
-
 def test_threads_leave_opencvs_reports_as_they_were():
     logging = getattr(cv2.utils, "logging", cv2)
     before = logging.getLogLevel()
@@ -292,126 +167,6 @@ def test_threads_leave_opencvs_reports_as_they_were():
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(in_and_out, range(4)))
     assert logging.getLogLevel() == before
-
-
-@pytest.mark.parametrize("side", ["v", "i"])
-def test_a_video_that_is_cut_short_is_named_and_no_success(lut_fuse, tmp_path, side):
-    videos = [save_video(tmp_path / f"{name}.avi", GRAY * 20, 10) for name in ("v", "i")]
-    cut = tmp_path / f"{side}.avi"
-    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    status, output, errors = lut_fuse(*videos, "-o", tmp_path / "f.avi", "--json")
-    assert status == 1
-    assert re.search(rf"{side}\.avi is cut short: it can be read for \d\.\d s", errors)
-    assert len(json.loads(output)["damaged"]) == 1
-
-
-@pytest.mark.parametrize("suffix", [".mkv", ".avi", ".mp4"])
-def test_a_video_that_the_disk_has_no_room_for_is_not_left_in_part(tmp_path, suffix):
-    target = tmp_path / f"f{suffix}"
-    program = (
-        "import resource, signal, sys; import numpy as np; from pathlib import Path;"
-        "from lut_fuse_core.io.video import write_video;"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000));"
-        "noise = np.random.default_rng(0).integers(0, 256, (9, 240, 320, 3), dtype=np.uint8)\n"
-        "with write_video(Path(sys.argv[1]), (320, 240), 10) as writer:\n"
-        "    for frame in [*noise] * 4: writer.write(frame)"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", program, str(target)], capture_output=True, text=True, check=False
-    )
-    assert "is the disk full?" in process.stderr
-    assert not list(tmp_path.iterdir())
-
-
-def test_videos_of_different_rates_are_matched_by_time(lut_fuse, tmp_path):
-    dark = flat(*[40] * 9)
-    visible = save_video(tmp_path / "v.avi", dark, 30)
-    infrared = save_video(tmp_path / "i.avi", flat(0, 128, 255), 10)
-    target = tmp_path / "f.avi"
-    lut_fuse(visible, infrared, "-o", target)
-    levels = [float(frame.mean()) for frame in frames_of(target)]
-    groups = [levels[0:2], levels[2:5], levels[5:8]]  # nearest in time changes half-way
-    assert all(max(group) - min(group) < 0.5 for group in groups)
-    means = [np.mean(group) for group in groups]
-    assert min(abs(a - b) for a, b in itertools.combinations(means, 2)) > 1
-
-
-def test_a_known_offset_between_videos_is_taken_off(lut_fuse, tmp_path):
-    visible = save_video(tmp_path / "v.avi", flat(*[40] * 6), 10)
-    infrared = save_video(tmp_path / "i.avi", flat(0, 0, 255, 255, 255, 255, 255, 255), 10)
-    target = tmp_path / "f.avi"
-    lut_fuse(visible, infrared, "-o", target, "--clock-offset", "0.2")
-    levels = [float(frame.mean()) for frame in frames_of(target)]
-    assert len(levels) == 6
-    assert max(levels) - min(levels) < 0.5
-
-
-def moving_videos(tmp_path: Path, late: float) -> tuple[Path, Path]:
-    """13 s seen by two cameras, the infrared one started so many seconds before the visible one."""
-    rng = np.random.default_rng(1)
-    steps = np.cumsum(rng.uniform(-6, 6, 400) * np.repeat(rng.uniform(0, 1, 40), 10))
-    steps = np.interp(np.arange(400), np.arange(400), steps - steps.min())
-    scene = rng.integers(0, 255, (HEIGHT, 1000)).astype(np.uint8)
-    scene = cv2.GaussianBlur(scene, (0, 0), 3)
-    scene = cv2.normalize(scene, None, 0, 255, cv2.NORM_MINMAX)
-    views = [scene[:, 300 + int(step) :][:, :WIDTH] for step in steps]
-    first = round(late * 20)
-    return (
-        save_video(tmp_path / "v.avi", views[first : first + 260], 20),
-        save_video(tmp_path / "i.avi", [255 - view for view in views[:280]], 20),
-    )
-
-
-def test_the_offset_between_videos_is_found(lut_fuse, tmp_path):
-    videos = moving_videos(tmp_path, 0.4)
-    target = tmp_path / "f.avi"
-    status, _, errors = lut_fuse(*videos, "-o", target, "--clock-offset", "auto")
-    found = re.search(r"infrared clock is (\S+) s ahead", errors)
-    assert status == 0
-    assert float(found[1]) == pytest.approx(0.4, abs=0.03)
-
-
-def test_the_offset_between_videos_is_followed_and_said(lut_fuse, tmp_path):
-    videos = moving_videos(tmp_path, 0.4)
-    errors = lut_fuse(*videos, "-o", tmp_path / "f.avi", "--clock", "correct")[2]
-    found = re.search(r"infrared clock is (\S+) s ahead", errors)
-    assert float(found[1]) == pytest.approx(0.4, abs=0.03)
-
-
-def test_infrared_that_is_too_old_for_a_video_frame_is_left_out(lut_fuse, tmp_path):
-    visible = save_video(tmp_path / "v.avi", flat(*[40] * 8), 10)
-    infrared = save_video(tmp_path / "i.avi", flat(255, 255), 2)
-    shown = {}
-    for age in ("0", "0.05", "1"):
-        lut_fuse(visible, infrared, "-o", tmp_path / "f.avi", "--max-infrared-age", age)
-        shown[age] = [float(frame.mean()) for frame in frames_of(tmp_path / "f.avi")]
-    alone, fused = shown["0"][2], shown["1"][2]
-    assert abs(alone - fused) > 1
-    assert shown["0.05"] == pytest.approx([fused] + [alone] * 4 + [fused] + [alone] * 2, abs=0.5)
-
-
-def test_an_infrared_video_of_a_lower_rate_can_move_along(lut_fuse, tmp_path):
-    visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
-    infrared = save_video(tmp_path / "i.avi", [GRAY[0], GRAY[4]], 2.5)
-    fused = {}
-    for held in ("hold", "warp"):
-        lut_fuse(visible, infrared, "-o", tmp_path / "f.avi", "--reuse-alignment", held)
-        fused[held] = frames_of(tmp_path / "f.avi")
-    same = [np.array_equal(a, b) for a, b in zip(*fused.values(), strict=True)]
-    assert same[0]
-    assert not all(same)
-
-
-def test_frames_beyond_the_shorter_video_are_reported(lut_fuse, tmp_path):
-    visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
-    infrared = save_video(tmp_path / "i.avi", GRAY[:3], 10)
-    report = json.loads(lut_fuse(visible, infrared, "-o", tmp_path / "f.mp4", "--json")[1])
-    assert report["pairs"] == 3
-    assert report["left"] == len(FRAMES) - 3
-
-
-# What cannot work, and what is said about it.
 
 
 def refused(lut_fuse, target: Path, *arguments: object) -> str:
@@ -598,24 +353,6 @@ def test_an_input_in_the_output_folder_is_not_overwritten(lut_fuse, tmp_path, na
     status, _, errors = lut_fuse(visible, infrared, "-o", visible.parent)
     assert (status, visible.read_bytes()) == (2, before)
     assert "is an input" in errors
-
-
-def test_frames_without_infrared_near_enough_do_not_count_as_fused(lut_fuse, tmp_path):
-    visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
-    infrared = save_video(tmp_path / "i.avi", GRAY, 10)
-    options = ("-o", tmp_path / "f.mp4", "--clock-offset", "-5", "--json")
-    report = json.loads(lut_fuse(visible, infrared, *options)[1])
-    assert (report["pairs"], report["visible_only"]) == (0, len(FRAMES))
-    assert "5 frames shown without infrared" in lut_fuse(visible, infrared, *options[:-1])[1]
-
-
-@pytest.mark.parametrize("rate", [10, 5])
-def test_every_visible_frame_of_a_video_is_accounted_for(lut_fuse, tmp_path, rate):
-    visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
-    infrared = save_video(tmp_path / "i.avi", GRAY[:2], rate)
-    report = json.loads(lut_fuse(visible, infrared, "-o", tmp_path / "f.avi", "--json")[1])
-    assert report["pairs"] == len(frames_of(tmp_path / "f.avi"))
-    assert report["pairs"] + report["left"] == len(FRAMES)
 
 
 def test_a_file_that_must_not_be_read_is_reported_and_the_others_fused(

@@ -1,0 +1,108 @@
+"""Fuses two videos: decoding, fusing and encoding overlap, and a few frames are in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.files.report import FilesReport, Progress
+from lut_fuse_core.files.video_pairs import VideoPair, pairs_by_time
+from lut_fuse_core.io.video_pixels import InfraredPixels, VisiblePixels
+from lut_fuse_core.io.video_reader import VideoReader, average_rate
+from lut_fuse_core.io.video_writer import EVENLY_SPACED, check_video_name, write_video
+from lut_fuse_core.parallel import ordered_map, prefetch
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
+
+
+def fuse_videos(
+    visible: Path,
+    infrared: Path,
+    target: Path,
+    pipeline: FusionPipeline,
+    progress: Progress | None = None,
+) -> FilesReport:
+    """Fuse two videos, whose frames are matched by their times.
+
+    Args:
+        visible: A video in color.
+        infrared: The infrared one.
+        target: Video to write; its suffix says the format.
+        pipeline: Fuses.
+        progress: Told how far it is.
+
+    Returns:
+        The report. A damaged input is fused as far as it can be read.
+
+    Raises:
+        InputError: For videos that cannot be read, or fused with each other.
+        LutFuseError: If the output cannot be written, or PyAV is not installed.
+    """
+    check_video_name(target)
+    color = VideoReader(visible, VisiblePixels())
+    thermal = VideoReader(infrared, InfraredPixels())
+    frames = prefetch(color)
+    pairs = pairs_by_time(frames, prefetch(thermal), thermal.rate, lambda: pipeline.clock_offset)
+    first = next(pairs, None)
+    if first is None:
+        raise InputError(_why_nothing(color, thermal))
+    height, width = first.visible.shape[:2]
+    is_even = target.suffix.lower() in EVENLY_SPACED
+    rate = average_rate(visible) if is_even else color.rate
+    alone, count = pipeline.status.visible_only, 0
+    with write_video(target, (width, height), rate) as writer:
+        fused = _fused(chain([first], pairs), pipeline)
+        for _ in ordered_map(lambda frame: writer.write(*frame), fused, workers=1):
+            count += 1
+            if progress is not None:
+                progress(count, max(count, color.frame_count))
+    alone = pipeline.status.visible_only - alone
+    for _ in frames:
+        pass
+    return FilesReport(
+        "video",
+        str(target),
+        count - alone,
+        visible_only=alone,
+        left=color.frames_read - count,
+        codec=writer.codec,
+        damaged=tuple(filter(None, (color.damage, thermal.damage))),
+        notes=(*_notes(color), *_notes(thermal)),
+        rate=rate if is_even and color.uneven else None,
+    )
+
+
+def _fused(
+    pairs: Iterator[VideoPair] | chain[VideoPair], pipeline: FusionPipeline
+) -> Iterator[tuple[UInt8Array, float]]:
+    for pair in pairs:
+        image = pipeline.process(
+            pair.visible,
+            pair.infrared,
+            visible_time=pair.visible_time,
+            infrared_time=pair.infrared_time,
+        )
+        yield image, pair.visible_time
+
+
+def _why_nothing(color: VideoReader[Any], thermal: VideoReader[Any]) -> str:
+    for reader in (color, thermal):
+        if not reader.frames_read:
+            return f"{reader.path} holds no frames that can be read; it is truncated or damaged"
+    return f"no frame of {thermal.path} is of a time that {color.path} shows; check --clock-offset"
+
+
+def _notes(reader: VideoReader[Any]) -> Iterator[str]:
+    if reader.rotation:
+        yield (
+            f"{reader.path} asks players to rotate it by {reader.rotation % 360} degrees; its "
+            "frames are used as the sensor saw them, so that the fused video is not rotated"
+        )
+    if reader.interlaced:
+        yield (
+            f"{reader.path} is interlaced: what moves is fused with combed edges; deinterlace it "
+            "first (ffmpeg -i IN -vf bwdif -crf 12 OUT)"
+        )

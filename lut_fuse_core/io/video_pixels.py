@@ -1,0 +1,102 @@
+"""Decoded video frames to arrays, at their full depth.
+
+swscale, FFmpeg's converter, is asked for 8-bit images only: to 16 bits it would scale the counts of
+10, 12 and 14-bit formats up, and dither where it scales down. Deep planes are taken as they are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.errors import InputError
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.video.reformatter import VideoReformatter
+
+
+class VisiblePixels:
+    """Frames as RGB: converted with the matrix and range that the video is tagged with.
+
+    Untagged ones are BT.601 of limited range, as FFmpeg and OpenCV take them. Transparency is
+    ignored.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = _reformatter()
+
+    def __call__(self, frame: VideoFrame) -> UInt8Array:
+        """``(H, W, 3) uint8``, RGB; deeper ones keep their upper 8 bits."""
+        return _eight_bits(self._reformatter, frame, "rgb24")
+
+
+class InfraredPixels:
+    """Frames as raw infrared: counts as they are stored, of color the luma.
+
+    Gray formats of more than 8 bits give their counts, whatever range they are tagged with; color
+    formats of more than 8 bits their luma plane or, of RGB, the BT.601 luma of the counts. Formats
+    of 8 bits with luma and chroma give luma of full range: limited range (16 to 235) is expanded.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = _reformatter()
+
+    def __call__(self, frame: VideoFrame) -> RawInfrared:
+        """``(H, W) uint8``, or ``uint16`` where the video has more than 8 bits.
+
+        Raises:
+            InputError: For pixels that are floating-point numbers.
+        """
+        layout = frame.format
+        bits = max(component.bits for component in layout.components)
+        if bits > 16:
+            raise InputError(
+                f"the video's pixels are {layout.name}, of {bits} bits; convert it to gray16le"
+            )
+        colors = [component for component in layout.components if not component.is_alpha]
+        is_gray = len(colors) == 1 and not layout.has_palette
+        if bits == 8 and is_gray:
+            return _samples(frame, 0, len(layout.components), np.dtype(np.uint8))
+        if bits <= 8 or layout.is_bayer:
+            if layout.is_rgb or layout.has_palette:
+                return _luma(_eight_bits(self._reformatter, frame, "rgb24"))
+            return _eight_bits(self._reformatter, frame, "gray")
+        kind = np.dtype(">u2" if layout.is_big_endian else "<u2")
+        if is_gray:
+            return _samples(frame, 0, len(layout.components), kind)
+        if not layout.is_rgb:
+            return _samples(frame, colors[0].plane, 1, kind)
+        if layout.is_planar:
+            channels = [_samples(frame, color.plane, 1, kind) for color in colors]
+        else:
+            packed: Any = frame.to_ndarray()
+            channels = [packed[..., index] for index in range(3)]
+        return _luma(np.stack(channels, axis=2))
+
+
+def _reformatter() -> VideoReformatter:
+    from av.video.reformatter import VideoReformatter
+
+    return VideoReformatter()
+
+
+def _eight_bits(reformatter: VideoReformatter, frame: VideoFrame, form: str) -> UInt8Array:
+    return reformatter.reformat(frame, format=form).to_ndarray().astype(np.uint8, copy=False)
+
+
+def _samples(frame: VideoFrame, plane: int, step: int, kind: np.dtype[Any]) -> RawInfrared:
+    """The first of every ``step`` samples in a plane, in the byte order of this machine."""
+    height, width = frame.height, frame.width
+    stored: Any = frame.planes[plane]
+    rows = np.frombuffer(stored, np.uint8)[: height * stored.line_size]
+    rows = rows.reshape(height, stored.line_size)[:, : width * step * kind.itemsize]
+    samples = rows.view(kind) if rows.flags.c_contiguous else np.ascontiguousarray(rows).view(kind)
+    return np.array(samples[:, ::step], kind.newbyteorder("="))
+
+
+def _luma(rgb: Any) -> RawInfrared:
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)

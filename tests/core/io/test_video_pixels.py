@@ -1,0 +1,159 @@
+"""Decoded frames to arrays: full depth, the right range, the right colors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from videos import encode
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.video_pixels import InfraredPixels, VisiblePixels
+from lut_fuse_core.io.video_reader import VideoReader
+
+HEIGHT, WIDTH = 48, 70
+RAMP = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
+
+
+def counts(bits: int) -> np.ndarray:
+    """A ramp over the whole range of so many bits."""
+    return (RAMP * ((1 << bits) - 1) // RAMP.max()).astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def infrared(path: Path) -> np.ndarray:
+    return next(iter(VideoReader(path, InfraredPixels()))).image
+
+
+def visible(path: Path) -> np.ndarray:
+    return next(iter(VideoReader(path, VisiblePixels()))).image
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels", "bits"),
+    [
+        *(("v.mkv", "ffv1", f"gray{bits}le", bits) for bits in (9, 10, 12, 14, 16)),
+        *(("v.nut", "rawvideo", f"gray{bits}be", bits) for bits in (10, 12, 14, 16)),
+        ("v.avi", "ffv1", "gray16le", 16),
+        ("v.mov", "png", "gray16be", 16),
+        ("v.avi", "png", "gray16be", 16),
+        ("v.mkv", "ffv1", "gray", 8),
+        ("v.avi", "png", "gray", 8),
+    ],
+)
+def test_gray_counts_come_as_they_were_recorded(tmp_path, name, codec, pixels, bits):
+    path = encode(tmp_path / name, [counts(bits)], codec, pixels)
+    found = infrared(path)
+    assert found.dtype == (np.uint8 if bits == 8 else np.uint16)
+    np.testing.assert_array_equal(found, counts(bits))
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_lossless_hevc_keeps_gray_counts_whatever_range_it_is_tagged_with(tmp_path, bits):
+    options = {"x265-params": "lossless=1:log-level=none"}
+    path = encode(tmp_path / "v.mp4", [counts(bits)], "libx265", f"gray{bits}le", options=options)
+    np.testing.assert_array_equal(infrared(path), counts(bits))
+
+
+def luma_only(frame: av.VideoFrame, image: np.ndarray) -> None:
+    kind = image.dtype
+    for index, plane in enumerate(frame.planes):
+        rows = np.frombuffer(plane, kind).reshape(plane.height, -1)
+        rows[:] = {8: 128, 10: 512, 12: 2048}[int(image.max()).bit_length()] if index else 0
+        if not index:
+            rows[:, : image.shape[1]] = image
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_deep_color_formats_give_their_luma(tmp_path, bits):
+    path = encode(tmp_path / "v.mkv", [counts(bits)], "ffv1", f"yuv420p{bits}le", fill=luma_only)
+    np.testing.assert_array_equal(infrared(path), counts(bits))
+
+
+def gray_channels(frame: av.VideoFrame, image: np.ndarray) -> None:
+    for plane in frame.planes:
+        np.frombuffer(plane, np.uint16).reshape(plane.height, -1)[:, : image.shape[1]] = image
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_gray_stored_as_deep_rgb_is_its_counts(tmp_path, bits):
+    path = encode(tmp_path / "v.mkv", [counts(bits)], "ffv1", f"gbrp{bits}le", fill=gray_channels)
+    np.testing.assert_array_equal(infrared(path), counts(bits))
+
+
+def test_gray_stored_as_packed_16_bit_rgb_is_its_counts(tmp_path):
+    packed = np.repeat(counts(16)[..., None], 3, axis=2)
+    path = encode(tmp_path / "v.avi", [packed], "png", "rgb48be")
+    np.testing.assert_array_equal(infrared(path), counts(16))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "codec", "name"), [("yuv420p", "ffv1", "v.mkv"), ("yuvj420p", "mjpeg", "v.avi")]
+)
+def test_8_bit_luma_spans_black_to_white_in_limited_and_in_full_range(
+    tmp_path, pixels, codec, name
+):
+    dark_to_bright = np.repeat(np.repeat(np.arange(0, 256, 8, np.uint8)[None], 48, 0), 8, 1)
+    path = encode(tmp_path / name, [dark_to_bright], codec, pixels, layout="gray",
+                  options={"qmin": "1", "qmax": "1"} if codec == "mjpeg" else None)  # fmt: skip
+    assert np.abs(infrared(path).astype(int) - dark_to_bright).max() <= 3
+    assert np.abs(visible(path).astype(int) - dark_to_bright[..., None]).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels", "layout"),
+    [
+        ("v.nut", "png", "rgba", "rgb24"),
+        ("v.mkv", "ffv1", "bgra", "rgb24"),
+        ("v.mkv", "ffv1", "gbrp10le", "rgb24"),
+        ("v.mkv", "ffv1", "gbrp16le", "rgb24"),
+        ("v.mkv", "ffv1", "yuv444p", "rgb24"),
+        ("v.mkv", "ffv1", "yuv444p10le", "rgb24"),
+        ("v.mkv", "ffv1", "yuv444p16le", "rgb24"),
+    ],
+)
+def test_colors_of_any_format_are_right(tmp_path, name, codec, pixels, layout):
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[:, : WIDTH // 2], image[:, WIDTH // 2 :] = (219, 36, 85), (36, 182, 170)
+    path = encode(tmp_path / name, [image], codec, pixels, layout=layout)
+    assert np.abs(visible(path).astype(int) - image).max() <= 3
+
+
+def test_the_palette_of_a_gif_is_looked_up(tmp_path):
+    indices = np.zeros((HEIGHT, WIDTH), np.uint8)  # three bits of red, three of green, two of blue
+    indices[:, : WIDTH // 2], indices[:, WIDTH // 2 :] = 0b110_001_01, 0b001_101_10
+    path = encode(tmp_path / "v.gif", [indices], "gif", "rgb8")
+    assert np.abs(visible(path)[0, 0].astype(int) - (219, 36, 85)).max() <= 3
+    assert np.abs(visible(path)[0, -1].astype(int) - (36, 182, 170)).max() <= 3
+    luma = np.array([219, 36, 85]) @ [0.299, 0.587, 0.114]
+    assert infrared(path)[0, 0] == pytest.approx(luma, abs=3)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_visible_video_of_more_than_8_bits_keeps_its_upper_8(tmp_path, bits):
+    path = encode(tmp_path / "v.mkv", [counts(bits)], "ffv1", f"gray{bits}le")
+    expected = counts(bits).astype(float) / ((1 << bits) - 1) * 255
+    assert np.abs(visible(path)[..., 1] - expected).max() <= 1.5
+
+
+@pytest.mark.parametrize(("matrix", "number"), [("BT.709", 1), ("BT.601", 6)])
+def test_colors_follow_the_matrix_that_a_video_is_tagged_with(tmp_path, matrix, number):
+    color = np.full((HEIGHT, 64, 3), (200, 50, 30), np.uint8)
+    frame = av.VideoFrame.from_ndarray(color, format="rgb24").reformat(
+        format="yuv420p", dst_colorspace=number, dst_color_range=1
+    )
+    with av.open(str(tmp_path / "v.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, HEIGHT, "yuv420p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = number, 1
+        frame.pts = 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert np.abs(visible(tmp_path / "v.mp4").astype(int) - color).max() <= 2, matrix
+
+
+def test_floating_point_pixels_are_refused():
+    frame = av.VideoFrame(64, 48, "grayf32le")
+    with pytest.raises(InputError, match="gray16le"):
+        InfraredPixels()(frame)
