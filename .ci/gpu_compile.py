@@ -8,14 +8,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from lut_fuse_core.backends.gpu.source import cuda_source, plan_kernels
 from lut_fuse_core.model.file import load_model
 
-VARIANTS = (("fp16", "cache"), ("fp16", "shared"), ("fp16", "texture"), ("fp32", "cache"))
-"""Precision, and where the lattice is read."""
+PRECISIONS = ("fp16", "fp32")
 CARDS = (87, 90, 110)
 """Orin, Hopper, Thor; compilers of CUDA 12 do not know the last."""
 
@@ -29,9 +27,9 @@ def main():
     if not compilers:
         sys.exit("gpu-compile: neither nvcc nor CuPy is there; install the CUDA toolkit")
     compiled = set()
-    model = replace(load_model("default"), dark=None)  # which changes no source
-    for precision, lattice in VARIANTS:
-        source = cuda_source(model, plan_kernels(model, precision, lattice=lattice))
+    model = load_model("default")
+    for precision in PRECISIONS:
+        source = cuda_source(model, plan_kernels(model, precision))
         if "nvcc" in compilers:
             compiled |= compile_with_nvcc(source)
         if nvrtc:

@@ -6,7 +6,6 @@ import os
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import bare_machine  # noqa: F401
 import numpy as np
@@ -62,11 +61,6 @@ def rough(model: FusionModel) -> FusionModel:
     """With a lattice of noise."""
     lattice = np.random.default_rng(9).uniform(-0.1, 1.1, model.lattice.shape)
     return replace(model, lattice=lattice.astype(np.float32))
-
-
-def fitting(model: FusionModel, options: dict[str, Any]) -> FusionModel:
-    """The model itself, or, for a texture, without what a texture cannot do: dark scenes."""
-    return replace(model, dark=None) if options.get("lattice") == "texture" else model
 
 
 def models() -> dict[str, FusionModel]:

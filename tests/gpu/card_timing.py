@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from card_models import SHARED, fitting, models, raw_frame, smooth_pair
+from card_models import SHARED, models, raw_frame, smooth_pair
 
 from lut_fuse_core.backends import create_backend
 from lut_fuse_core.backends.fuse_options import FuseOptions
@@ -31,16 +31,6 @@ COPY_BYTES = 1 << 29
 
 VARIANTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "cuda fp16": (CudaBackend, {"options": GpuOptions("fp16")}),
-    **{
-        f"cuda fp16, lattice in {place}": (
-            CudaBackend,
-            {"options": GpuOptions("fp16"), "lattice": lattice},
-        )
-        for lattice, place in (
-            ("shared", "shared memory"),
-            ("texture", "a texture, no dark scenes"),
-        )
-    },
     **{
         f"cuda fp16, tile {w}x{h}": (CudaBackend, {"options": GpuOptions("fp16"), "tile": (w, h)})
         for w, h in ((32, 16), (32, 8), (16, 16), (16, 8))
@@ -99,7 +89,7 @@ def measure(
             skipped[variant] = "no time was left"
             continue
         try:
-            backend = kind(fitting(model, options), **options)
+            backend = kind(model, **options)
             for height, width in SIZES:
                 yield _gpu_time(device, backend.fuser, variant, height, width)
                 yield _raw_time(device, backend.fuser, variant, height, width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from card_models import fitting, models, random_pair, raw_frame
+from card_models import models, random_pair, raw_frame
 
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.cuda import CudaBackend
@@ -14,13 +14,11 @@ from lut_fuse_core.backends.gpu.options import GpuOptions
 OPTIONS: tuple[dict[str, Any], ...] = (
     {"options": GpuOptions("fp16")},
     {"options": GpuOptions("fp32")},
-    {"options": GpuOptions("fp16"), "lattice": "shared"},
-    {"options": GpuOptions("fp16"), "lattice": "texture"},
 )
 
 for name, model in models().items():
     for options in OPTIONS:
-        backend = CudaBackend(fitting(model, options), **options)
+        backend = CudaBackend(model, **options)
         for size in ((16, 16), (67, 101)):
             visible, infrared = random_pair(*size)
             backend.fuse(visible, infrared, FuseOptions(mask=infrared))

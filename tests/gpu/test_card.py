@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from card_models import fitting, models, random_pair, raw_frame, real_pairs, rough, smooth_pair
+from card_models import models, random_pair, raw_frame, real_pairs, rough, smooth_pair
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.fuse_options import FuseOptions
@@ -37,8 +37,6 @@ GpuBackend = CudaBackend | TensorRtBackend
 VARIANTS: dict[str, dict[str, Any]] = {
     "cuda fp16": {"options": GpuOptions("fp16")},
     "cuda fp32": {"options": GpuOptions("fp32")},
-    "cuda fp16, lattice in shared memory": {"options": GpuOptions("fp16"), "lattice": "shared"},
-    "cuda fp16, lattice in a texture": {"options": GpuOptions("fp16"), "lattice": "texture"},
     "cuda fp16, small tiles": {"options": GpuOptions("fp16"), "tile": (8, 8)},
     "tensorrt fp16": {"options": GpuOptions("fp16")},
     "tensorrt fp32": {"options": GpuOptions("fp32")},
@@ -64,7 +62,7 @@ def create(variant: str, model: FusionModel) -> GpuBackend:
                 pytest.skip(str(unavailable))
             _created[key] = TensorRtBackend(model, **VARIANTS[variant])
         else:
-            _created[key] = CudaBackend(fitting(model, VARIANTS[variant]), **VARIANTS[variant])
+            _created[key] = CudaBackend(model, **VARIANTS[variant])
     return _created[key]
 
 

@@ -68,7 +68,7 @@ class HostKernels:
         """Both kernels of a frame; see `Backend.fuse`."""
         context = self.context(visible, infrared)
         out = self._cupy.empty(visible.shape, np.uint8)
-        launch = fuse_launch(self.model, self.plan, self.device.processors, *infrared.shape)
+        launch = fuse_launch(*infrared.shape)
         grid = map(np.int32, context.shape)
         covered = None if options.mask is None else self._cupy.asarray(options.mask)
         image = self._image(visible)
@@ -121,7 +121,5 @@ class HostKernels:
 
     def _run(self, kernel: str, launch: Launch, *arguments: Any) -> None:
         with self._stream:
-            self._kernels.functions[kernel](
-                launch.grid, launch.block, arguments, shared_mem=launch.shared
-            )
+            self._kernels.functions[kernel](launch.grid, launch.block, arguments)
         self._stream.synchronize()

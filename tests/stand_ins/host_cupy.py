@@ -56,33 +56,6 @@ class HostArray:
 _never_freed: list[Any] = []
 
 
-class HostTextureArray:
-    """CuPy's CUDAarray, of two halves."""
-
-    def __init__(self, bits: tuple[int, ...], width: int, height: int, depth: int) -> None:
-        assert bits == (16, 16, 0, 0, 2), "a float array of two times 16 bits"
-        self.shape = (depth, height, width)
-
-    def copy_from(self, values: np.ndarray) -> None:
-        """As CuPy's, but at once."""
-        depth, height, width = self.shape
-        assert values.shape == (depth, height, 2 * width)
-        assert values.dtype == np.float16
-        self.values = np.array(values, order="C")
-
-
-class HostTexture:
-    """CuPy's TextureObject, clamped and linear: what `HostTexture` in warp.cuh is."""
-
-    def __init__(self, array: HostTextureArray, modes: tuple[Any, ...]) -> None:
-        assert modes == ((1, 1, 1), 1, 0), "clamped, linear, elements as they are"
-        self.array = array
-        depth, height, width = array.shape
-        sizes = np.array([width, height, depth, 0], np.int32).tobytes()
-        address = np.array([array.values.ctypes.data], np.uint64).tobytes()
-        self.content = np.frombuffer(address + sizes, np.uint8).copy()
-
-
 class HostEvent:
     """A point on a stream that another can wait for."""
 
@@ -229,17 +202,7 @@ def host_cupy(folder: Path, *, integrated: bool = False) -> Any:
         getDevice=lambda: 0,
         getDeviceProperties=lambda _: properties,
     )
-    runtime.cudaChannelFormatKindFloat, runtime.cudaFilterModeLinear = 2, 1
-    runtime.cudaReadModeElementType = runtime.cudaResourceTypeArray = 0
-    runtime.cudaAddressModeClamp = 1
     cuda = SimpleNamespace(
-        texture=SimpleNamespace(
-            ChannelFormatDescriptor=lambda *bits: bits,
-            CUDAarray=HostTextureArray,
-            ResourceDescriptor=lambda kind, cuArr: {0: cuArr}[kind],  # noqa: N803
-            TextureDescriptor=lambda *modes: modes,
-            TextureObject=HostTexture,
-        ),
         Stream=HostStream,
         Event=HostEvent,
         get_current_stream=lambda: SimpleNamespace(
@@ -285,28 +248,23 @@ class HostKernel:
         signature = re.search(rf"__launch_bounds__\((.+)\)\s+{name}\(([^)]*)\)", code)
         assert signature is not None, name
         self._parameters = [" ".join(part.split()) for part in signature[2].split(",")]
-        self.max_dynamic_shared_size_bytes = 48 * 1024
 
     def __call__(
         self,
         grid: tuple[int, ...],
         block: tuple[int, ...],
         arguments: tuple[Any, ...],
-        shared_mem: int = 0,
     ) -> None:
         assert HostStream.current is not None, "the default stream is not captured"
         assert len(arguments) == len(self._parameters)
         assert all(type(side) is int and side > 0 for side in (*grid, *block)), (grid, block)
-        assert shared_mem <= self.max_dynamic_shared_size_bytes
         converted = [_converted(*each) for each in zip(self._parameters, arguments, strict=True)]
         across, down = (*grid, 1)[:2]
 
         def run() -> None:
-            dynamic = np.full(max(shared_mem, 1) + 16, 0xFF, np.uint8)
-            start = dynamic.ctypes.data + -dynamic.ctypes.data % 16
             for y in range(down):
                 for x in range(across):
-                    self._library.lut_fuse_block(x, y, across, ctypes.c_void_p(start))
+                    self._library.lut_fuse_block(x, y, across)
                     self._function(*converted)
 
         HostStream.current.put(run)
@@ -314,9 +272,6 @@ class HostKernel:
 
 def _converted(parameter: str, argument: Any) -> Any:
     """An argument for ctypes, if CuPy would pass the same bits as the kernel expects."""
-    if isinstance(argument, HostTexture):
-        assert parameter == "Lattice lattice"
-        return ctypes.c_void_p(argument.content.ctypes.data)
     kind = re.sub(r"const |\*| __restrict__|\w+$", "", parameter).strip()
     if kind == "Lattice":
         assert isinstance(argument, HostArray)

@@ -17,7 +17,7 @@ from lut_fuse_core.backends.gpu.frame import GpuFrame, InfraredSource
 from lut_fuse_core.backends.gpu.fuser import GpuFuser
 from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions, Precision, of_kernels
 from lut_fuse_core.backends.gpu.packing import pack_encoder
-from lut_fuse_core.backends.gpu.source import LatticePlace, plan_kernels
+from lut_fuse_core.backends.gpu.source import plan_kernels
 from lut_fuse_core.model.fusion_model import FusionModel
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 class CudaBackend(GpuBackend):
     """Encoder on tensor cores (fp16) or in single precision (fp32), look-up and color on the GPU.
 
-    tile: size of an encoder tile, lattice: where the look-up reads; see `KernelPlan`.
+    tile: size of an encoder tile; see `KernelPlan`.
 
     Every instance fuses pairs and compares them with `reference` before it is used. Raises
     BackendUnavailableError if CuPy, a driver or a GPU is missing, if the model does not fit, or if
@@ -42,13 +42,12 @@ class CudaBackend(GpuBackend):
         *,
         options: GpuOptions = DEFAULT_OPTIONS,
         tile: tuple[int, int] | None = None,
-        lattice: LatticePlace = "cache",
     ) -> None:
         """Threads is accepted for uniformity; the GPU has its own."""
 
         # What the model rules out is the better reason on a machine without a GPU, too.
         wanted = options.precision
-        plan_kernels(model, of_kernels(wanted or "fp16"), lattice=lattice)
+        plan_kernels(model, of_kernels(wanted or "fp16"))
         device = open_device()
         if wanted == "int8":
             _log.warning("'cuda' has no int8, only 'tensorrt' has; it takes fp16 instead")
@@ -59,7 +58,6 @@ class CudaBackend(GpuBackend):
                 model,
                 of_kernels(precision),
                 tile=tile,
-                lattice=lattice,
                 processors=device.processors,
             )
             kernels = compile_kernels(device, model, plan)

@@ -89,24 +89,6 @@ class GpuDevice:
             *(runtime.memcpyDeviceToHost, stream.ptr),
         )
 
-    def texture(self, texels: npt.NDArray[np.float16]) -> Any:
-        """A three-dimensional texture of two numbers, interpolated between texels.
-
-        texels: ``(depth, height, 2 * width) float16``.
-        """
-        texture, runtime = self.cupy.cuda.texture, self.cupy.cuda.runtime
-        depth, height, width = texels.shape
-        kind = texture.ChannelFormatDescriptor(16, 16, 0, 0, runtime.cudaChannelFormatKindFloat)
-        array = texture.CUDAarray(kind, width // 2, height, depth)
-        array.copy_from(texels)
-        resource = texture.ResourceDescriptor(runtime.cudaResourceTypeArray, cuArr=array)
-        reading = texture.TextureDescriptor(
-            (runtime.cudaAddressModeClamp,) * 3,
-            runtime.cudaFilterModeLinear,
-            runtime.cudaReadModeElementType,
-        )
-        return texture.TextureObject(resource, reading)
-
     def precisions(self, wanted: Precision | None) -> tuple[Precision, ...]:
         """The precisions to try, in order. Raises BackendUnavailableError for one it lacks."""
         if self.capability >= TENSOR_CORES:
@@ -163,7 +145,6 @@ class GpuKernels:
     """The compiled `KERNELS` for one model, by name."""
 
     plan: KernelPlan
-    processors: int
     functions: dict[str, Any]
 
 
@@ -185,28 +166,20 @@ def compile_kernels(device: GpuDevice, model: FusionModel, plan: KernelPlan) -> 
             _log.warning("compiled kernels cannot be kept (%s): they are compiled anew", error)
             os.environ["CUPY_CACHE_IN_MEMORY"] = "1"
             functions = compiled()
-        if plan.lattice == "shared":
-            functions["fuse_pixels"].max_dynamic_shared_size_bytes = lattice_bytes(model, plan)
-    except Exception as error:  # NVRTC missing, a compile error, too little shared memory
+    except Exception as error:  # NVRTC missing, a compile error
         first = next((line for line in str(error).splitlines() if "error" in line), str(error))
         raise BackendUnavailableError(
             f"its kernels do not compile for {device.name} ({first})"
         ) from error
-    return GpuKernels(plan, device.processors, functions)
-
-
-def lattice_bytes(model: FusionModel, plan: KernelPlan) -> int:
-    """Size of the lattice as the kernels read it."""
-    return int(model.lattice.size) * (4 if plan.precision == "fp16" else 8)
+    return GpuKernels(plan, functions)
 
 
 @dataclass(frozen=True)
 class Launch:
-    """Grid and block of a kernel, as CuPy takes them, and its dynamic shared memory in bytes."""
+    """Grid and block of a kernel, as CuPy takes them."""
 
     grid: tuple[int, ...]
     block: tuple[int, ...]
-    shared: int = 0
 
 
 def mix_launch(nodes: int) -> Launch:
@@ -225,15 +198,7 @@ def encode_launch(plan: KernelPlan, rows: int, columns: int) -> Launch:
     return Launch((-(-columns // width), -(-rows // height)), (ENCODER_THREADS,))
 
 
-def fuse_launch(
-    model: FusionModel, plan: KernelPlan, processors: int, height: int, width: int
-) -> Launch:
-    """For `fuse_pixels`: a block per tile; with the lattice in shared memory, a few per processor
-    that take several tiles, so that it is copied seldom.
-    """
+def fuse_launch(height: int, width: int) -> Launch:
+    """For `fuse_pixels`: a block per tile."""
     tiles = -(-height // PIXELS[1]) * -(-width // PIXELS[0])
-    block = (PIXELS[0] * PIXELS[1],)
-    if plan.lattice != "shared":
-        return Launch((tiles,), block)
-    size = lattice_bytes(model, plan)
-    return Launch((min(tiles, processors * max(1, 160 * 1024 // size)),), block, size)
+    return Launch((tiles,), (PIXELS[0] * PIXELS[1],))

@@ -172,8 +172,7 @@ class GpuFuser:
         return frame.device["mask"] if work.masked else None
 
     def _look_up(self, frame: GpuFrame, work: Work) -> None:
-        plan = self._kernels.plan
-        launch = fuse_launch(self.model, plan, self._kernels.processors, frame.height, frame.width)
+        launch = fuse_launch(frame.height, frame.width)
         self._kernels.functions["fuse_pixels"](
             launch.grid,
             launch.block,
@@ -182,7 +181,6 @@ class GpuFuser:
                 *(self._mask(frame, work), frame.context, *frame.grid_arguments),
                 *(self._lattice.array, np.float32(work.strength), frame.device["out"]),
             ),
-            shared_mem=launch.shared,
         )
 
     def _allocate(self, height: int, width: int) -> GpuFrame:

@@ -8,7 +8,7 @@ import numpy as np
 
 from lut_fuse_core.backends.base import OWN_AMBIENT
 from lut_fuse_core.backends.gpu.device import GpuDevice, GpuKernels, mix_launch
-from lut_fuse_core.backends.gpu.packing import pack_lattice, pack_texture
+from lut_fuse_core.backends.gpu.packing import pack_lattice
 from lut_fuse_core.model.fusion_model import FusionModel
 
 
@@ -24,10 +24,6 @@ class GpuLattice:
     def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
         self._device, self._kernels = device, kernels
         self._mixes = model.dark is not None
-        self.array: Any
-        if kernels.plan.lattice == "texture":
-            self.array = device.texture(pack_texture(model))
-            return
         self.array = device.cupy.asarray(pack_lattice(model, kernels.plan))
         if model.dark is not None:
             self._ambient = device.pinned((1,), np.float32)

@@ -24,18 +24,6 @@ def pack_lattice(model: FusionModel, plan: KernelPlan) -> Packed:
     return np.ascontiguousarray(pairs, np.float16 if plan.precision == "fp16" else np.float32)
 
 
-def pack_texture(model: FusionModel) -> npt.NDArray[np.float16]:
-    """Each node with the next one along the context axis, as texels of two numbers:
-    ``(context * gradient, infrared, 2 * luma) float16``.
-
-    The last node of the context axis begins no cell and is left out.
-    """
-    pairs = np.stack([model.lattice[..., :-1], model.lattice[..., 1:]], axis=-1)
-    luma, infrared, gradient, context, _ = pairs.shape
-    ordered = pairs.transpose(3, 2, 1, 0, 4).reshape(context * gradient, infrared, 2 * luma)
-    return np.ascontiguousarray(ordered, np.float16)
-
-
 def pack_encoder(model: FusionModel, plan: KernelPlan) -> tuple[Packed, FloatArray]:
     """Weights and biases of all convolutions, one after the other, channels filled up with zeros.
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from lut_fuse_core.backends.gpu.options import KernelPrecision
 from lut_fuse_core.errors import BackendUnavailableError
@@ -39,12 +38,6 @@ MIXED = 1024
 PIXELS = (32, 8)
 """Width and height of the tile of pixels that a block of `fuse_pixels` works on."""
 
-LatticePlace = Literal["cache", "shared", "texture"]
-LATTICE_PLACES: tuple[LatticePlace, ...] = get_args(LatticePlace)
-"""Where the look-up reads: memory through the L1 cache; a copy that each block makes in its shared
-memory; or a texture, whose hardware interpolates along three axes, with weights of 8 bits.
-"""
-
 
 @dataclass(frozen=True)
 class KernelPlan:
@@ -52,7 +45,6 @@ class KernelPlan:
 
     tile: width and height of an encoder tile. input_groups, hidden_groups: channels over 8, rounded
     up, of the encoder's input and of its widest hidden convolution. encoder_bytes: shared memory.
-    lattice: where the look-up reads; see `LatticePlace`.
     """
 
     precision: KernelPrecision
@@ -60,7 +52,6 @@ class KernelPlan:
     input_groups: int
     hidden_groups: int
     encoder_bytes: int
-    lattice: LatticePlace = "cache"
 
 
 def plan_kernels(
@@ -68,7 +59,6 @@ def plan_kernels(
     precision: KernelPrecision,
     *,
     tile: tuple[int, int] | None = None,
-    lattice: LatticePlace = "cache",
     processors: int = 1,
 ) -> KernelPlan:
     """The plan for a model on a GPU of so many multiprocessors.
@@ -76,15 +66,9 @@ def plan_kernels(
     tile: None for the one of `TILES` with the least margin that fits into shared memory and leaves
     no multiprocessor without work, see `MANY_PROCESSORS`.
 
-    Raises BackendUnavailableError if the model needs each frame's statistics, if its encoder is too
-    wide for the shared memory of a block, or for a texture in fp32 or that depends on the scene.
+    Raises BackendUnavailableError if the model needs each frame's statistics, or if its encoder is
+    too wide for the shared memory of a block.
     """
-    if lattice == "texture" and precision == "fp32":
-        raise BackendUnavailableError(
-            "a texture interpolates with weights of 8 bits, which is too coarse for fp32"
-        )
-    if lattice == "texture" and model.dark is not None:
-        raise BackendUnavailableError("a texture cannot be mixed anew for the scene of each frame")
     if not model.time_stable:
         raise BackendUnavailableError(
             "this model normalizes with each frame's own statistics; 'cpu' can do that"
@@ -96,7 +80,7 @@ def plan_kernels(
     for candidate in (tile,) if tile else TILES if few else TILES[1:]:
         size = encoder_bytes(len(blocks), input_groups, hidden_groups, candidate, precision)
         if size <= SHARED_MEMORY:
-            return KernelPlan(precision, candidate, input_groups, hidden_groups, size, lattice)
+            return KernelPlan(precision, candidate, input_groups, hidden_groups, size)
     raise BackendUnavailableError(
         f"the context encoder ({len(blocks)} convolutions of up to {hidden_groups * 8} channels) "
         f"does not fit into the GPU's shared memory in {precision}; use 'native' or 'cpu'"
@@ -159,8 +143,6 @@ def _constants(model: FusionModel, plan: KernelPlan) -> str:
         "PIXELS_WIDTH": PIXELS[0],
         "PIXELS_HEIGHT": PIXELS[1],
     }
-    if plan.lattice == "shared":
-        integers["LATTICE_NODES"] = model.lattice.size
     booleans = {
         "GRADIENT_L1": gradient.norm == "l1",
         "BORDER_REPLICATE": gradient.border == "replicate",
@@ -176,7 +158,6 @@ def _constants(model: FusionModel, plan: KernelPlan) -> str:
     }
     lines = [
         f"#define HALF_PRECISION {int(plan.precision == 'fp16')}",
-        *(f"#define LATTICE_IN_{p.upper()} {int(plan.lattice == p)}" for p in LATTICE_PLACES[1:]),
         *(f"constexpr int {name} = {value};" for name, value in integers.items()),
         *(f"constexpr bool {name} = {str(value).lower()};" for name, value in booleans.items()),
         *(f"constexpr float {name} = {_literal(value)};" for name, value in floats.items()),

@@ -13,8 +13,6 @@ from random_models import DARK_LEVELS, random_model
 
 from lut_fuse_core import Fuser, InputError, ModelError, load_model, save_model
 from lut_fuse_core.backends.fuse_options import FuseOptions
-from lut_fuse_core.backends.gpu.source import plan_kernels
-from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.export import export_model
 from lut_fuse_core.model.features import ambient
@@ -192,11 +190,6 @@ def test_the_parts_for_other_programs_have_all_lattices(dark: FusionModel, tmp_p
     assert (tuple(facts["levels"]), facts["rank"]) == (DARK_LEVELS, 1638)
     plain = export_model(replace(dark, dark=None), tmp_path / "plain")
     assert "dark_lattices.npy" not in {path.name for path in plain}
-
-
-def test_a_texture_is_refused(dark: FusionModel) -> None:
-    with pytest.raises(BackendUnavailableError, match="mixed anew"):
-        plan_kernels(dark, "fp16", lattice="texture")
 
 
 def test_levels_and_lattices_that_make_no_sense_are_refused(dark: FusionModel) -> None:

@@ -25,11 +25,6 @@ LUT_FUSE_DEVICE void prepare_run(const Frame& frame, const Infrared& infrared, i
     }
 }
 
-LUT_FUSE_BOTH int pixel_tiles(int height, int width) {
-    return ((height + PIXELS_HEIGHT - 1) / PIXELS_HEIGHT) *
-           ((width + PIXELS_WIDTH - 1) / PIXELS_WIDTH);
-}
-
 // Fuses one tile of pixels. lumas: LUMAS floats of shared memory, for the tile and a pixel around.
 LUT_FUSE_DEVICE void fuse_tile(const Frame& frame, const Registered& infrared, int tile,
                                float* lumas, Lattice lattice, const Context& context,

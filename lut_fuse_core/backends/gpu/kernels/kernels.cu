@@ -84,17 +84,6 @@ fuse_pixels(const unsigned char* __restrict__ visible, int height, int width,
             Lattice lattice, float strength,
             unsigned char* __restrict__ out) {
     LUT_FUSE_SHARED(float, lumas, LUMAS);
-    Lattice nodes = lattice;
-#if LATTICE_IN_SHARED
-    LUT_FUSE_SHARED_AT_LAUNCH(NodePair, copy);
-    for (int node = first_thread(); node < LATTICE_NODES; node += thread_count())
-        copy[node] = lattice[node];
-    nodes = copy;
-#endif
-    const int tiles = pixel_tiles(height, width);
-    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        wait_for_block();  // the lumas of the tile before may still be needed
-        fuse_tile({visible, height, width}, {infrared}, tile, lumas, nodes,
-                  {context, rows, columns}, mask, strength, out);
-    }
+    fuse_tile({visible, height, width}, {infrared}, blockIdx.x, lumas, lattice,
+              {context, rows, columns}, mask, strength, out);
 }

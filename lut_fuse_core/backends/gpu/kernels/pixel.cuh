@@ -115,25 +115,7 @@ LUT_FUSE_BOTH Cell cell_of(float feature) {
     return {index, position - index};
 }
 
-// Equation 5: fused luma in 0 to 255, not clipped.
-#if LATTICE_IN_TEXTURE
-
-// The hardware interpolates between nodes of luma, infrared and gradient; the nodes of the context
-// are slabs of the texture, which no coordinate leaves: at the last node of gradient the weight of
-// the next is zero.
-typedef Texture Lattice;
-LUT_FUSE_DEVICE float look_up(Lattice lattice, float luma, float infrared, float gradient,
-                              float context) {
-    const Cell c = cell_of<ContextAxis>(context);
-    const Texel pair = interpolated(
-        lattice, position_of<LumaAxis>(luma) + 0.5f, position_of<InfraredAxis>(infrared) + 0.5f,
-        c.index * GradientAxis::nodes + position_of<GradientAxis>(gradient) + 0.5f);
-    return 255.0f * (pair.low + (pair.high - pair.low) * c.fraction);
-}
-
-#else
-
-// Nested linear interpolation.
+// Equation 5, as nested linear interpolation: fused luma in 0 to 255, not clipped.
 typedef const NodePair* __restrict__ Lattice;
 LUT_FUSE_DEVICE float look_up(Lattice lattice, float luma, float infrared, float gradient,
                               float context) {
@@ -160,8 +142,6 @@ LUT_FUSE_DEVICE float look_up(Lattice lattice, float luma, float infrared, float
     }
     return 255.0f * (along_luma[0] + (along_luma[1] - along_luma[0]) * l.fraction);
 }
-
-#endif
 
 // The pixel's color with its luma changed as far as `share` (strength times mask) says.
 LUT_FUSE_BOTH void recolor(const unsigned char* rgb, float luma, float fused, float share,

@@ -10,9 +10,8 @@ typedef unsigned short Half;  // the bits of an IEEE binary16 number
 #define LUT_FUSE_BOTH __host__ __device__ __forceinline__
 #define LUT_FUSE_DEVICE __device__ __forceinline__
 #define LUT_FUSE_UNROLL _Pragma("unroll")
-// Arrays in the shared memory of a block: of a fixed size, and of the size given at the launch.
+// An array in the shared memory of a block.
 #define LUT_FUSE_SHARED(Type, name, count) __shared__ alignas(16) Type name[count]
-#define LUT_FUSE_SHARED_AT_LAUNCH(Type, name) extern __shared__ Type name[]
 // The statement that follows is executed by each lane, with its index.
 #define EACH_LANE(lane) if (const int lane = threadIdx.x % 32; true)
 
@@ -43,24 +42,6 @@ LUT_FUSE_DEVICE float from_half(Half bits) {
     return value;
 }
 
-// A texture object. Of a texel, two numbers; coordinates as the hardware counts them, where the
-// middle of the first texel is at 0.5.
-typedef unsigned long long Texture;
-struct Texel {
-    float low, high;
-};
-
-LUT_FUSE_DEVICE Texel interpolated(Texture texture, float x, float y, float z) {
-    Texel texel;
-    asm("{\n"
-        ".reg .f32 third, fourth;\n"
-        "tex.3d.v4.f32.f32 {%0, %1, third, fourth}, [%2, {%3, %4, %5, %5}];\n"
-        "}\n"
-        : "=f"(texel.low), "=f"(texel.high)
-        : "l"(texture), "f"(x), "f"(y), "f"(z));
-    return texel;
-}
-
 #else
 
 #include <cmath>
@@ -76,12 +57,10 @@ struct BlockIndex {
     int x, y;
 };
 inline BlockIndex blockIdx, gridDim;
-inline void* shared_at_launch;
 // What a GPU leaves undefined is filled with rubbish: not a number, in all precisions.
 #define LUT_FUSE_SHARED(Type, name, count) \
     alignas(16) static Type name[count];   \
     std::memset(name, 0xff, sizeof name)
-#define LUT_FUSE_SHARED_AT_LAUNCH(Type, name) Type* name = static_cast<Type*>(shared_at_launch)
 #define EACH_LANE(lane) for (int lane = 0; lane < 32; ++lane)
 
 template <class T>
@@ -127,44 +106,6 @@ inline float from_half(Half half) {
     if (exponent == 0) return float_of(sign | bits_of(float(mantissa) * 0x1p-24f));
     if (exponent == 31) return float_of(sign | 0x7f800000u | mantissa << 13);
     return float_of(sign | (exponent + 112u) << 23 | mantissa << 13);
-}
-
-struct HostTexture {
-    const Half* texels;  // (depth, height, width, 2)
-    int width, height, depth;
-};
-typedef const HostTexture* Texture;
-struct Texel {
-    float low, high;
-};
-
-// As the CUDA programming guide says of linear filtering: weights have 8 bits after the point, and
-// beyond the first and the last texel their values continue.
-inline Texel interpolated(Texture texture, float x, float y, float z) {
-    const int sizes[3] = {texture->width, texture->height, texture->depth};
-    const float places[3] = {x, y, z};
-    int first[3];
-    float weight[3];
-    for (int axis = 0; axis < 3; ++axis) {
-        const float place = places[axis] - 0.5f;
-        first[axis] = int(std::floor(place));
-        weight[axis] = std::nearbyint((place - first[axis]) * 256.0f) / 256.0f;
-    }
-    float sums[2] = {0.0f, 0.0f};
-    for (int corner = 0; corner < 8; ++corner) {
-        int at[3];
-        float share = 1.0f;
-        for (int axis = 0; axis < 3; ++axis) {
-            const int next = corner >> axis & 1, place = first[axis] + next;
-            at[axis] = place < 0 ? 0 : place < sizes[axis] ? place : sizes[axis] - 1;
-            share *= next ? weight[axis] : 1.0f - weight[axis];
-        }
-        const Half* texel =
-            texture->texels + ((at[2] * sizes[1] + at[1]) * sizes[0] + at[0]) * 2;
-        for (int i = 0; i < 2; ++i)
-            if (share > 0.0f) sums[i] += share * from_half(texel[i]);
-    }
-    return {sums[0], sums[1]};
 }
 
 #endif

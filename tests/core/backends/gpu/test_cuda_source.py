@@ -18,13 +18,12 @@ from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.options import Precision
 from lut_fuse_core.backends.gpu.self_check import agreement, check_pair_of_images
-from lut_fuse_core.backends.gpu.source import LatticePlace, plan_kernels
+from lut_fuse_core.backends.gpu.source import plan_kernels
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import context
 from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock
-from lut_fuse_core.model.file import load_model
 from lut_fuse_core.model.fusion_model import AXIS_NAMES, Axis, FusionModel, GradientSpec
 from lut_fuse_core.registration.warp import Warp
 
@@ -219,30 +218,6 @@ def test_raw_infrared_becomes_what_the_pass_on_the_cpu_makes_of_it(
         registered, result = case.registered(stage, visible, raw, levels, warp)
         np.testing.assert_array_equal(registered, truth)
         np.testing.assert_array_equal(result, getattr(case, stage)(visible, truth))
-
-
-@needs_compiler
-@pytest.mark.parametrize(
-    "model", [DEFAULT, roughened(DEFAULT), replace(load_model("default"), dark=None)]
-)
-@pytest.mark.parametrize("lattice", ["shared", "texture"])
-def test_the_lattice_may_be_read_from_elsewhere(
-    model: FusionModel,
-    lattice: LatticePlace,
-    tmp_path: Path,
-    pair: tuple[UInt8Array, UInt8Array],
-) -> None:
-    kernels = HostKernels(model, plan_kernels(model, "fp16", lattice=lattice), tmp_path)
-    found = agreement(kernels.fuse(*pair), ReferenceBackend(model).fuse(*pair), "fp16")
-    assert found.good, found
-    usual = HostKernels(model, plan_kernels(model, "fp16"), tmp_path).fuse(*pair)
-    difference = np.abs(kernels.fuse(*pair).astype(int) - usual)
-    assert difference.max() <= (1 if lattice == "texture" else 0)
-
-
-def test_a_texture_is_not_for_single_precision() -> None:
-    with pytest.raises(BackendUnavailableError, match="weights of 8 bits"):
-        plan_kernels(DEFAULT, "fp32", lattice="texture")
 
 
 @needs_compiler

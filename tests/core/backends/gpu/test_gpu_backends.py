@@ -20,6 +20,7 @@ from lut_fuse_core.backends import backend_statuses, create_backend
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.device import (
     GpuDevice,
+    Launch,
     encode_launch,
     fuse_launch,
     prepare_launch,
@@ -229,23 +230,19 @@ def test_a_gpu_without_the_tensor_core_instruction_computes_in_single_precision(
 
 
 @pytest.mark.parametrize("size", [(16, 16), (480, 640), (481, 643), (1024, 1280)])
-@pytest.mark.parametrize("in_shared", [False, True])
 def test_the_grids_cover_every_pixel_and_position(
-    size: tuple[int, int], in_shared: bool, make_model: MakeModel
+    size: tuple[int, int], make_model: MakeModel
 ) -> None:
     model = make_model(channels=8, unshuffle=2)
-    plan = plan_kernels(model, "fp16", lattice="shared" if in_shared else "cache")
+    plan = plan_kernels(model, "fp16")
     rows, columns = -(-size[0] // 2), -(-size[1] // 2)
     encode = encode_launch(plan, rows, columns)
     assert columns <= encode.grid[0] * plan.tile[0] < columns + plan.tile[0]
     assert rows <= encode.grid[1] * plan.tile[1] < rows + plan.tile[1]
     prepare = prepare_launch(rows, columns)
     assert prepare.grid[0] * prepare.block[0] >= rows * columns
-    fuse = fuse_launch(model, plan, 8, *size)
     tiles = -(-size[0] // PIXELS[1]) * -(-size[1] // PIXELS[0])
-    assert fuse.grid[0] <= tiles
-    assert (fuse.grid[0] == tiles) or in_shared
-    assert fuse.shared == (model.lattice.size * 4 if in_shared else 0)
+    assert fuse_launch(*size) == Launch((tiles,), (PIXELS[0] * PIXELS[1],))
 
 
 def test_every_node_is_packed_with_the_next_along_the_context(model: FusionModel) -> None:

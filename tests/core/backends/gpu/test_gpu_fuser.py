@@ -20,7 +20,6 @@ from lut_fuse_core.backends.gpu.frame import Work
 from lut_fuse_core.backends.gpu.fuser import KEPT_GRAPHS, GpuFuser
 from lut_fuse_core.backends.gpu.options import GpuOptions
 from lut_fuse_core.backends.gpu.self_check import check_raw_frame
-from lut_fuse_core.backends.gpu.source import LatticePlace
 from lut_fuse_core.backends.gpu.transfers import seconds_per_frame
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError, InputError
@@ -112,14 +111,6 @@ def test_an_ambient_level_may_be_given_for_any_frame(backend: CudaBackend) -> No
             assert near(backend.fuse_held(visible, FuseOptions(ambient=ambient)), truth)
     with pytest.raises(InputError, match="ambient is"):
         backend.fuse_held(visible, FuseOptions(ambient=-1.0))
-
-
-@pytest.mark.parametrize("lattice", ["shared", "texture"])
-def test_the_lattice_may_lie_elsewhere(backend: CudaBackend, lattice: LatticePlace) -> None:
-    model = replace(backend.model, dark=None)
-    other = CudaBackend(model, options=GpuOptions("fp16"), lattice=lattice)
-    truth = ReferenceBackend(model).fuse(*a_pair())
-    assert np.mean(np.abs(other.fuse(*a_pair()).astype(int) - truth) <= 2) > 0.999
 
 
 @pytest.mark.parametrize("slower", ["read in place", "copied"])
