@@ -3,54 +3,66 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
-from rosbags.interfaces import Connection
-
-from lut_fuse_core.bag.topics import CAMERA_INFO, camera_info_topic
-from lut_fuse_core.bag.writer import STORE, BagWriter, offered_qos
-from lut_fuse_core.sync.stamps import NANOSECONDS, stamp_of
+from lut_fuse_core.bag.channels import Message, Topic
+from lut_fuse_core.bag.definitions import STORE
+from lut_fuse_core.bag.image_messages import CAMERA_INFO, read_fields
+from lut_fuse_core.bag.quality import complete_text
+from lut_fuse_core.bag.topics import camera_info_topic
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.sync.stamps import NANOSECONDS
 
 CAMERA_INFOS_KEPT = 256
 
 
 class CameraInfos:
-    """Keeps the latest infos of the visible camera and writes the one of each fused image."""
+    """Keeps the latest infos of the visible camera and gives the one of each fused image.
 
-    def __init__(
-        self, connections: list[Connection], visible: str, fused: str, writer: BagWriter
-    ) -> None:
+    Attributes:
+        source: The topic with them; None where the bag has none.
+        target: The channel for those of the fused images; None without a source.
+    """
+
+    def __init__(self, topics: Sequence[Topic], visible: str, fused: str) -> None:
         name = camera_info_topic(visible)
-        sources = [
-            each for each in connections if (each.topic, each.msgtype) == (name, CAMERA_INFO)
+        found = [
+            each
+            for each in topics
+            if (each.name, each.kind, each.encoding) == (name, CAMERA_INFO, "cdr")
         ]
-        self.source_id = sources[0].id if sources else None
-        self._writer = writer
+        self.source: Topic | None = found[0] if found else None
+        self.target: tuple[str, str] | None = None
+        if found:
+            qos = complete_text(found[0].channels[0].qos)
+            self.target = camera_info_topic(fused), qos
         self._recent: deque[tuple[int, bytes]] = deque(maxlen=CAMERA_INFOS_KEPT)
-        self._early: list[tuple[Any, int]] = []
-        if sources:
-            qos = offered_qos(sources[0])
-            self._topic = writer.add_topic(camera_info_topic(fused), CAMERA_INFO, qos)
 
-    def take(self, message: Any, data: bytes) -> None:
-        """Keep an info, parsed and as it was recorded."""
-        self._recent.append((stamp_of(message), data))
-        early, self._early = self._early, []
-        for header, recorded in early:
-            self.write(header, recorded)
+    @property
+    def known(self) -> bool:
+        """Whether an info has come yet, or none ever will."""
+        return bool(self._recent) or self.source is None
 
-    def write(self, header: Any, recorded: int) -> None:
-        """Write the info of the image with this header; the latest one if none has its stamp, and
-        the first one for images before it."""
+    def take(self, message: Message) -> None:
+        """Keep an info. Raises InputError for a damaged one."""
+        fields = read_fields(message)
+        try:
+            stamp = fields.header.stamp
+            time = int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+        except AttributeError as error:
+            raise InputError(f"a message of {message.channel.topic} has no stamp") from error
+        self._recent.append((time, bytes(message.data)))
+
+    def of(self, header: Any) -> bytes | memoryview | None:
+        """The info of the image with this header; the latest one if none has its stamp, and the
+        first one for images before it. None if there is none."""
         if not self._recent:
-            if self.source_id is not None:
-                self._early.append((header, recorded))
-            return
+            return None
         stamp = header.stamp.sec * NANOSECONDS + header.stamp.nanosec
         same = next((data for time, data in reversed(self._recent) if time == stamp), None)
-        if same is None:
-            latest: Any = STORE.deserialize_cdr(self._recent[-1][1], CAMERA_INFO)
-            latest.header.stamp = header.stamp
-            self._writer.write(self._topic, recorded, STORE.serialize_cdr(latest, CAMERA_INFO))
-        else:
-            self._writer.write(self._topic, recorded, same)
+        if same is not None:
+            return same
+        latest: Any = STORE.deserialize_cdr(self._recent[-1][1], CAMERA_INFO)
+        latest.header.stamp = header.stamp
+        return STORE.serialize_cdr(latest, CAMERA_INFO)

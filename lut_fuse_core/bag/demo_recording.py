@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.bag.topics import CAMERA_INFO, RAW
-from lut_fuse_core.bag.writer import STORE, Storage, check_target, write_bag
+from lut_fuse_core.bag.definitions import STORE
+from lut_fuse_core.bag.image_messages import CAMERA_INFO, RAW
+from lut_fuse_core.bag.writer import Storage, check_target, write_bag
 from lut_fuse_core.io.ros_messages import image_fields
 from lut_fuse_core.sync.stamps import NANOSECONDS
 from lut_fuse_core.synthetic import SceneConfig, StreetScene

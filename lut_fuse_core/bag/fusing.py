@@ -1,71 +1,59 @@
-"""From a bag with visible and infrared images to a bag with fused ones, in one pass."""
+"""From a bag with visible and infrared images to a bag with fused ones, in one pass.
+
+Reading and pairing, decoding, fusing, encoding and writing overlap; what waits between them is
+bounded, and all is written in the order in which it came.
+"""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
-
-from rosbags.interfaces import Connection
+from typing import Literal
 
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.bag.camera_infos import CameraInfos
-from lut_fuse_core.bag.image_messages import look, parse_message
+from lut_fuse_core.bag.channels import Topic
+from lut_fuse_core.bag.image_messages import is_raw, look
+from lut_fuse_core.bag.output import Fused, Output
+from lut_fuse_core.bag.pairs import PairedReading, RecordedImage, Step
 from lut_fuse_core.bag.reader import BagReader
 from lut_fuse_core.bag.report import BagReport, require_pairs
-from lut_fuse_core.bag.topics import (
-    COMPRESSED,
-    RAW,
-    CameraTopics,
-    camera_info_topic,
-    choose_topics,
-)
-from lut_fuse_core.bag.writer import (
-    STORE,
-    BagWriter,
-    Storage,
-    check_target,
-    is_copied,
-    offered_qos,
-    write_bag,
-)
+from lut_fuse_core.bag.topics import CameraTopics, camera_info_topic, choose_topics
+from lut_fuse_core.bag.writer import Storage, check_target, write_bag
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.ros_messages import (
-    compressed_fields,
-    image_fields,
-    infrared_pixels,
-    visible_pixels,
-)
+from lut_fuse_core.parallel import ordered_map, prefetch
 from lut_fuse_core.pipeline.fallback import Fallback
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.pipeline.served import ServedInfrared
-from lut_fuse_core.sync.pairing import PATIENCE, Pair, StampPairer
-from lut_fuse_core.sync.stamps import NANOSECONDS, capture_time, stamp_of
-
-WAITING = 128 << 20
-"""Bytes of images that may wait for their partners on one side, ..."""
-
-MOST_WAITING = (32, 512)
-"""... but never fewer, nor more, than so many."""
+from lut_fuse_core.sync.stamps import NANOSECONDS, StampSource
 
 TOPIC_NAME = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
+
+AHEAD = 3
+"""Pairs that one stage may be ahead of the next."""
 
 
 @dataclass(frozen=True)
 class BagOptions:
     """How a bag is fused.
 
-    visible, infrared: image topics; None to recognize them. fused: raw image topic to write.
-    tolerance: seconds by which the stamps of a pair may differ.
-    reuse_infrared: one infrared image may serve several visible ones (different frame rates).
-    max_infrared_age: seconds by which an infrared image may then be older or newer than a visible
-        one; None for the tolerance.
-    copy: copy all other topics too. storage: of the output, None for the input's.
-    output: ``raw`` (sensor_msgs/Image in ``encoding``) or compressed to ``jpeg`` or ``png``.
-    overwrite: replace an existing bag.
+    Attributes:
+        visible, infrared: Image topics; None to recognize them.
+        fused: Raw image topic to write.
+        tolerance: Seconds by which the stamps of a pair may differ.
+        reuse_infrared: One infrared image may serve several visible ones (different frame rates).
+        max_infrared_age: Seconds by which an infrared image may then be older or newer than a
+            visible one; None for the tolerance.
+        stamps: What images are paired by: the stamps in their ``header``, or their ``arrival`` at
+            the recorder.
+        copy: Copy all other topics too.
+        storage: Of the output; None for the input's.
+        output: ``raw`` (sensor_msgs/Image in ``encoding``) or compressed to ``jpeg`` or ``png``.
+        encoding: Of raw fused images, ``rgb8`` or ``bgr8``.
+        overwrite: Replace an existing bag.
     """
 
     visible: str | None = None
@@ -74,6 +62,7 @@ class BagOptions:
     tolerance: float = 0.03
     reuse_infrared: bool = False
     max_infrared_age: float | None = None
+    stamps: StampSource = "header"
     copy: bool = True
     storage: Storage | None = None
     output: Literal["raw", "jpeg", "png"] = "raw"
@@ -111,14 +100,23 @@ def fuse_bag(
 ) -> BagReport:
     """Fuse the images of a rosbag2 into a new one.
 
-    source: folder, .mcap or .db3. target: folder of the new bag. progress: called with the
-    messages read so far and their number.
-
     Stamps and frame ids of the fused images are those of the visible ones, their camera_info and
     QoS too. A damaged input is fused as far as it can be read; the report says how far.
 
-    Raises InputError for an input without pairs, wrong topics or an existing target; nothing is
-    written then. LutFuseError, OSError when writing fails; an existing target stays as it was.
+    Args:
+        source: Folder, .mcap or .db3 of the bag.
+        target: Folder of the new bag.
+        pipeline: Fuses; starts again for the bag.
+        options: How; None for the defaults.
+        progress: Called with the messages read so far and their number.
+
+    Returns:
+        What became of the bag.
+
+    Raises:
+        InputError: The input has no pairs or other topics, or the target exists; nothing is written
+            then.
+        LutFuseError: Writing failed; an existing target stays as it was. So does OSError.
     """
     options = options or BagOptions()
     source, target = Path(source), Path(target)
@@ -131,16 +129,17 @@ def fuse_bag(
     start = time.perf_counter()
     with BagReader(source) as reader:
         topics = choose_topics(
-            reader.connections, options.visible, options.infrared, lambda each: look(reader, each)
+            reader.topics, options.visible, options.infrared, lambda each: look(reader, each)
         )
-        _check_free(reader.connections, options)
+        _check_free(reader.topics, options)
         storage: Storage = options.storage or ("mcap" if reader.storage == "mcap" else "sqlite3")
-        with write_bag(target, storage, reader.version) as writer:
-            fusing = _Fusing(reader, writer, topics, pipeline, options)
+        with write_bag(target, storage, reader.version, reader.custom_data) as writer:
+            fusing = _Fusing(
+                reader, Output(reader, writer, topics, options), topics, pipeline, options
+            )
             fusing.run(progress)
-            report = fusing.report(str(target), storage, start)
-            pairer = fusing.pairer
-            require_pairs(report, pairer.closest, options.reach, pairer.missed)
+            report = fusing.report(str(target), storage)
+            require_pairs(report, fusing.reading, options.reach)
     return replace(report, seconds=time.perf_counter() - start)
 
 
@@ -150,88 +149,80 @@ class _Fusing:
     def __init__(
         self,
         reader: BagReader,
-        writer: BagWriter,
+        output: Output,
         topics: CameraTopics,
         pipeline: FusionPipeline,
         options: BagOptions,
     ) -> None:
-        self.reader, self.writer, self.topics = reader, writer, topics
+        self.reader, self.topics, self.output = reader, topics, output
         self.pipeline, self.options = pipeline, options
-        self.pairer: StampPairer[_Recorded, _Recorded] = StampPairer(
+        self.reading = PairedReading(
+            reader,
+            topics,
+            output.needed,
             round(options.reach * NANOSECONDS),
-            disorder=PATIENCE,
             reuse_infrared=options.reuse_infrared,
+            stamps=options.stamps,
+            clock_offset=lambda: pipeline.clock_offset,
         )
-        self.pairs = self.unusable = self.unstamped = self.copied = self.read = 0
-        self.first_problem: str | None = None
-        self.served = ServedInfrared[_Recorded]()
+        self.pairs = self.read = 0
+        self.problems: list[str] = []
+        self.unusable = 0
+        self.served = ServedInfrared[RecordedImage]()
         self.fallback = Fallback("nothing")
-        suffix, kind = ("", RAW) if options.output == "raw" else ("/compressed", COMPRESSED)
-        qos = offered_qos(topics.visible)
-        self.fused = writer.add_topic(options.fused + suffix, kind, qos)
-        self.infos = CameraInfos(reader.connections, topics.visible.topic, options.fused, writer)
-        copied = [each for each in reader.connections if is_copied(each)] if options.copy else []
-        self.left_out = [each.topic for each in reader.connections if not is_copied(each)]
-        self.copies = {each.id: writer.copy_topic(each) for each in copied}
-        needed = {topics.visible.id, topics.infrared.id, self.infos.source_id, *self.copies}
-        self.needed = [each for each in reader.connections if each.id in needed]
 
     def run(self, progress: Callable[[int, int], None] | None) -> None:
-        """Read, pair, fuse and write all messages."""
-        total = sum(each.msgcount for each in self.needed)
-        for connection, recorded, data in self.reader.messages(self.needed):
-            self.read += 1
-            if connection.id in self.copies:
-                self.writer.write(self.copies[connection.id], recorded, data)
-                self.copied += 1
-            try:
-                self._take(connection, recorded, data)
-            except InputError as error:
-                self._note_problem(str(error))
-            if progress is not None:
-                progress(self.read, total)
-        self._fuse(self.pairer.flush())
+        """Read, pair, decode, fuse, encode and write all messages."""
+        total = sum(each.count for each in self.output.needed)
+        with ExitStack() as stages:
 
-    def _take(self, connection: Connection, recorded: int, data: bytes) -> None:
-        if connection.id == self.infos.source_id:
-            self.infos.take(parse_message(connection, data), data)
-        elif connection.id in (self.topics.visible.id, self.topics.infrared.id):
-            # Streams may be recorded seconds apart; what waits for a partner is not decoded.
-            room = WAITING // max(1, len(data))
-            self.pairer.capacity = max(MOST_WAITING[0], min(MOST_WAITING[1], room))
-            message = parse_message(connection, data)
-            self.unstamped += stamp_of(message) == 0
-            stamp = capture_time(stamp_of(message), recorded)
-            item = _Recorded(recorded, stamp, message)
-            if connection.id == self.topics.visible.id:
-                self._fuse(self.pairer.add_visible(stamp, item))
-            else:
-                offset = round(self.pipeline.clock_offset * NANOSECONDS)
-                self._fuse(self.pairer.add_infrared(stamp - offset, item))
+            def stage(iterator: Iterator[object]) -> Iterator[object]:
+                stages.callback(iterator.close)  # type: ignore[attr-defined]
+                return iterator
 
-    def _fuse(self, pairs: list[Pair[_Recorded, _Recorded]]) -> None:
-        for pair in pairs:
-            try:
-                fused = self._process(pair)
-            except InputError as error:
-                self._note_problem(str(error))
-                continue
-            visible = pair.visible.item
-            header = visible.message.header
-            self.writer.write(self.fused, visible.recorded, self._encode(fused, header))
-            self.infos.write(header, visible.recorded)
-            self.pairs += 1
+            written = self._stages(stage)  # type: ignore[arg-type]
+            for fused in written:
+                self.pairs += fused.image is not None
+                self.read = fused.step.read
+                if progress is not None:
+                    progress(self.read, total)
+        for problem in self.output.problems:
+            self._note(problem)
 
-    def _process(self, pair: Pair[_Recorded, _Recorded]) -> UInt8Array:
-        infrared = pair.infrared.item
+    def _stages(self, stage: Callable[[Iterator[object]], Iterator[object]]) -> Iterator[Fused]:
+        steps: Iterator[Step] = self.reading.steps()
+        # A clock that is corrected along the way tells which images pair: no looking ahead then.
+        if self.pipeline.config.clock != "correct":
+            steps = stage(prefetch(steps, AHEAD))  # type: ignore[arg-type, assignment]
+            if not (is_raw(self.topics.visible) and is_raw(self.topics.infrared)):
+                steps = stage(ordered_map(_decode, steps))  # type: ignore[arg-type, assignment]
+        fused = stage(self._fused(steps))
+        if self.options.output != "raw":
+            fused = stage(ordered_map(self.output.encode, fused))  # type: ignore[arg-type]
+        return stage(ordered_map(self.output.write, fused, workers=1, ahead=AHEAD))  # type: ignore[arg-type, return-value]
+
+    def _fused(self, steps: Iterator[Step]) -> Iterator[Fused]:
+        for step in steps:
+            for problem in step.problems:
+                self._note(problem)
+            image = None
+            if step.pair is not None:
+                try:
+                    image = self._process(step)
+                except InputError as error:
+                    self._note(str(error))
+            yield Fused(step, image)
+
+    def _process(self, step: Step) -> UInt8Array:
+        assert step.pair is not None
+        visible, infrared = step.pair.visible.item, step.pair.infrared.item
         try:
-            visible = visible_pixels(pair.visible.item.message)
-            fresh = self.served.pixels(infrared, lambda item: infrared_pixels(item.message))
+            fresh = self.served.pixels(infrared, lambda item: item.infrared())
             fused = self.pipeline.process(
-                visible,
+                visible.visible(),
                 fresh,
-                visible_time=pair.visible.stamp / NANOSECONDS,
-                infrared_time=infrared.stamp / NANOSECONDS,
+                visible_time=visible.time / NANOSECONDS,
+                infrared_time=infrared.time / NANOSECONDS,
             )
             if self.fallback.withholds(self.pipeline.status.source):
                 raise InputError("an infrared image does not fit the visible one it was held for")
@@ -240,39 +231,34 @@ class _Fusing:
             raise
         return fused
 
-    def _encode(self, fused: UInt8Array, header: Any) -> memoryview:
-        kind = self.fused.msgtype
-        if self.options.output == "raw":
-            fields = image_fields(fused, self.options.encoding)
-        else:
-            fields = compressed_fields(fused, self.options.output)
-        return STORE.serialize_cdr(STORE.types[kind](header=header, **fields), kind)
-
-    def _note_problem(self, problem: str) -> None:
+    def _note(self, problem: str) -> None:
         self.unusable += 1
-        self.first_problem = self.first_problem or problem
+        if not self.problems:
+            self.problems.append(problem)
 
-    def report(self, output: str, storage: str, start: float) -> BagReport:
-        """What has been done so far."""
+    def report(self, output: str, storage: str) -> BagReport:
+        """What has been done."""
+        pairer = self.reading.pairer
         return BagReport(
             output=output,
             storage=storage,
-            visible=self.topics.visible.topic,
-            infrared=self.topics.infrared.topic,
-            fused=self.fused.topic,
+            visible=self.topics.visible.name,
+            infrared=self.topics.infrared.name,
+            fused=self.output.fused.topic,
             pairs=self.pairs,
-            unpaired_visible=self.pairer.unpaired_visible,
-            unpaired_infrared=self.pairer.unpaired_infrared,
+            unpaired_visible=pairer.unpaired_visible,
+            unpaired_infrared=pairer.unpaired_infrared,
             unusable=self.unusable,
-            first_problem=self.first_problem,
-            unstamped=self.unstamped,
-            copied=self.copied,
-            left_out=tuple(self.left_out),
+            first_problem=self.problems[0] if self.problems else None,
+            unstamped=self.reading.unstamped,
+            copied=self.output.copied,
+            left_out=tuple(self.output.left_out),
+            notes=(*self.reader.notes, *self.reading.notes(self._clock_offset())),
             messages_read=self.read,
             messages_recorded=self._recorded(),
             damage=self.reader.damage,
             clock_offset=round(self._clock_offset(), 4),
-            seconds=time.perf_counter() - start,
+            seconds=0.0,
         )
 
     def _clock_offset(self) -> float:
@@ -280,25 +266,19 @@ class _Fusing:
         return self.pipeline.clock_offset if estimate is None else estimate.seconds
 
     def _recorded(self) -> int | None:
-        counts = [self.reader.recorded.get(each.topic) for each in self.needed]
+        names = {each.name for each in self.output.needed}
+        counts = [self.reader.recorded.get(name) for name in names]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
 
-@dataclass(frozen=True)
-class _Recorded:
-    """An image message as it lies in the bag; decoded only when it has a partner.
-
-    recorded: when. stamp: of its own camera's clock. Both in nanoseconds.
-    """
-
-    recorded: int
-    stamp: int
-    message: Any
+def _decode(step: Step) -> Step:
+    step.decode()
+    return step
 
 
-def _check_free(connections: list[Connection], options: BagOptions) -> None:
-    taken = {each.topic for each in connections}
+def _check_free(topics: list[Topic], options: BagOptions) -> None:
+    taken = {each.name for each in topics}
     names = (options.fused, f"{options.fused}/compressed", camera_info_topic(options.fused))
     for name in names:
         if options.copy and name in taken:

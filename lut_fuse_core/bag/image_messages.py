@@ -1,29 +1,288 @@
-"""Image messages of a bag: looked at, decoded."""
+"""Image messages of a bag, of every type and serialization that holds images: read, looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from rosbags.interfaces import Connection
+import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.bag.channels import Channel, Message, Topic
+from lut_fuse_core.bag.definitions import store_of
 from lut_fuse_core.bag.reader import BagReader
-from lut_fuse_core.bag.topics import RAW, ImageTopic
-from lut_fuse_core.bag.writer import STORE
+from lut_fuse_core.bag.video_messages import VideoDecoder, VideoFrame, VideoPacket
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.compressed_messages import RawImage
+from lut_fuse_core.io.image_encodings import ImageMessage
 from lut_fuse_core.io.image_header import encoded_size
-from lut_fuse_core.io.ros_messages import infrared_pixels, visible_pixels
+from lut_fuse_core.io.ros_messages import (
+    CompressedImageMessage,
+    infrared_pixels,
+    visible_pixels,
+)
+from lut_fuse_core.sync.stamps import NANOSECONDS
+
+RAW = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+Content = ImageMessage | CompressedImageMessage | VideoPacket | VideoFrame
 
 
-def parse_message(connection: Connection, data: bytes) -> Any:
-    """The fields of a message from its CDR bytes. Raises InputError for damaged ones."""
+@dataclass(frozen=True)
+class BagImage:
+    """An image message.
+
+    Attributes:
+        stamp: When it was captured, nanoseconds; 0 if it does not say.
+        frame_id: The frame of its camera.
+        content: The image as it was sent; of video the packet, or the frame once decoded.
+    """
+
+    stamp: int
+    frame_id: str
+    content: Content
+
+
+Reader = Callable[[Any], BagImage]
+
+
+def _ros(wrap: Callable[[Any], Content]) -> Reader:
+    def read(fields: Any) -> BagImage:
+        stamp = fields.header.stamp
+        nanoseconds = int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+        return BagImage(nanoseconds, fields.header.frame_id, wrap(fields))
+
+    return read
+
+
+def _foxglove(wrap: Callable[[Any], Content]) -> Reader:
+    def read(fields: Any) -> BagImage:
+        return BagImage(_time(fields.timestamp), str(fields.frame_id), wrap(fields))
+
+    return read
+
+
+def _time(stamp: Any) -> int:
+    """A point of time in CDR (sec, nanosec), protobuf (seconds, nanos) or JSON (sec, nsec)."""
+    whole = _first(stamp, "sec", "seconds")
+    return int(whole) * NANOSECONDS + int(_first(stamp, "nanosec", "nsec", "nanos"))
+
+
+def _first(fields: Any, *names: str) -> Any:
+    return next((getattr(fields, name) for name in names if hasattr(fields, name)), 0)
+
+
+def _raw(fields: Any) -> ImageMessage:
+    return RawImage(
+        fields.height, fields.width, fields.encoding, 0, fields.step, _bytes(fields.data)
+    )
+
+
+def _compressed(fields: Any) -> CompressedImageMessage:
+    return SimpleNamespace(format=str(fields.format), data=_bytes(fields.data))
+
+
+def _video(fields: Any) -> VideoPacket:
+    return VideoPacket(str(_first(fields, "encoding", "format")), _bytes(fields.data))
+
+
+def _bytes(data: Any) -> Any:
+    return base64.b64decode(data) if isinstance(data, str) else data
+
+
+def _as_it_is(fields: Any) -> Any:
+    return fields
+
+
+_FFMPEG = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
+_READERS: dict[tuple[str, str], Reader] = {
+    ("cdr", RAW): _ros(_as_it_is),
+    ("cdr", COMPRESSED): _ros(_as_it_is),
+    ("cdr", _FFMPEG): _ros(_video),
+    **{
+        (encoding, name.format(f"{kind}")): _foxglove(wrap)
+        for kind, wrap in (
+            ("RawImage", _raw),
+            ("CompressedImage", _compressed),
+            ("CompressedVideo", _video),
+        )
+        for encoding, name in (
+            ("cdr", "foxglove_msgs/msg/{}"),
+            ("protobuf", "foxglove.{}"),
+            ("json", "foxglove.{}"),
+        )
+    },
+}
+"""How the messages of a serialization and type become images."""
+
+_RAW_KINDS = (RAW, "foxglove_msgs/msg/RawImage", "foxglove.RawImage")
+
+
+def holds_images(topic: Topic) -> bool:
+    """Whether the messages of a topic are images that can be read."""
+    return (topic.encoding, topic.kind) in _READERS
+
+
+def is_raw(topic: Topic) -> bool:
+    """Whether the images of a topic are not compressed."""
+    return topic.kind in _RAW_KINDS
+
+
+def read_fields(message: Message) -> Any:
+    """The fields of a message. Raises InputError for a damaged one, or a serialization unknown."""
+    channel = message.channel
     try:
-        return STORE.deserialize_cdr(data, connection.msgtype)
-    # rosbags promises no particular error for bytes that are no such message.
+        return _parser(channel)(message.data)
+    except InputError:
+        raise
+    # No library promises a particular error for bytes that are no such message.
     except Exception as error:
-        raise InputError(f"a message of {connection.topic} is damaged: {error}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"a message of {channel.topic} is damaged: {reason[:200]}") from error
+
+
+def read_image(message: Message) -> BagImage:
+    """The image in a message of a topic that `holds_images`. Raises InputError."""
+    fields = read_fields(message)
+    try:
+        return _READERS[message.channel.encoding, message.channel.kind](fields)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"a message of {message.channel.topic} is no {message.channel.schema}: {error}"
+        ) from error
+
+
+@lru_cache(maxsize=64)
+def _parser(channel: Channel) -> Callable[[Any], Any]:
+    if channel.encoding == "cdr":
+        store, kind = store_of(channel), channel.kind
+        return lambda data: store.deserialize_cdr(data, kind)
+    if channel.encoding == "json":
+        return lambda data: json.loads(
+            bytes(data), object_hook=lambda fields: SimpleNamespace(**fields)
+        )
+    if channel.encoding == "protobuf":
+        return _protobuf_parser(channel)
+    raise InputError(f"{channel.topic} is serialized as '{channel.encoding}', which is not read")
+
+
+def _protobuf_parser(channel: Channel) -> Callable[[Any], Any]:
+    from mcap.records import Schema
+
+    try:
+        from mcap_protobuf.decoder import DecoderFactory
+    except ImportError as error:
+        raise InputError(
+            f"{channel.topic} is serialized as protobuf, which needs another package ({error}); "
+            "run 'pip install mcap-protobuf-support'"
+        ) from None
+    schema = Schema(
+        id=1, name=channel.schema, encoding=channel.definition_encoding, data=channel.definition
+    )
+    decode = DecoderFactory().decoder_for("protobuf", schema)
+    if decode is None:
+        raise InputError(f"{channel.topic} ({channel.schema}, protobuf) has no definition")
+    return lambda data: decode(bytes(data))
+
+
+def visible_of(content: Content) -> UInt8Array:
+    """The color image in a message. Raises InputError for an unusable one."""
+    return content.visible() if isinstance(content, VideoFrame) else visible_pixels(content)
+
+
+def infrared_of(content: Content) -> RawInfrared:
+    """The raw infrared image in a message. Raises InputError likewise."""
+    return content.infrared() if isinstance(content, VideoFrame) else infrared_pixels(content)
+
+
+class ImageStream:
+    """The images of one topic, in the order of recording; video is decoded on the way."""
+
+    def __init__(self, topic: Topic) -> None:
+        self._topic = topic
+        self._decoder: VideoDecoder[tuple[Message, BagImage]] | None = None
+
+    def take(self, message: Message) -> list[tuple[Message, BagImage]]:
+        """Take a message; returns the images that are there now, with their messages.
+
+        Raises InputError for a damaged one.
+        """
+        image = read_image(message)
+        if not isinstance(image.content, VideoPacket):
+            return [(message, image)]
+        if self._decoder is None:
+            self._decoder = VideoDecoder(self._topic.name, image.content.format)
+        frames = self._decoder.feed(image.content, (message, image))
+        return [self._decoded(*each) for each in frames]
+
+    def flush(self) -> list[tuple[Message, BagImage]]:
+        """The images that come only when the topic has ended."""
+        if self._decoder is None:
+            return []
+        return [self._decoded(*each) for each in self._decoder.flush()]
+
+    @property
+    def lost(self) -> int:
+        """Packets that gave no picture: those before the first key frame, above all."""
+        return self._decoder.lost if self._decoder is not None else 0
+
+    @staticmethod
+    def _decoded(item: tuple[Message, BagImage], frame: VideoFrame) -> tuple[Message, BagImage]:
+        message, image = item
+        return message, BagImage(image.stamp, image.frame_id, frame)
+
+
+@dataclass(frozen=True)
+class ImageTopic:
+    """A topic with images, and what its first one looks like.
+
+    Attributes:
+        topic: The topic.
+        encoding: Of the raw image, or the format of the compressed one; None if it cannot be read.
+        size: Width and height; None if only decoding would tell.
+    """
+
+    topic: Topic
+    encoding: str | None
+    size: tuple[int, int] | None
+
+    @property
+    def name(self) -> str:
+        """The topic's name."""
+        return self.topic.name
+
+    def __str__(self) -> str:
+        looks = [self.encoding or ("unreadable" if self.topic.count else "empty")]
+        if self.size is not None:
+            looks.append(f"{self.size[0]}x{self.size[1]}")
+        if self.topic.kind not in (RAW, COMPRESSED):
+            looks.append(f"{self.topic.channels[0].schema} as {self.topic.encoding}")
+        unit = "image" if self.topic.count == 1 else "images"
+        return f"{self.name} ({', '.join(looks)}, {self.topic.count} {unit})"
+
+
+def look(reader: BagReader, topic: Topic) -> ImageTopic:
+    """What the first image of a topic looks like."""
+    for message in reader.messages([topic]):
+        try:
+            content = read_image(message).content
+        except InputError:
+            break
+        if isinstance(content, VideoPacket):
+            return ImageTopic(topic, content.format, None)
+        if hasattr(content, "format"):
+            data = np.frombuffer(content.data, np.uint8)  # type: ignore[union-attr]
+            return ImageTopic(topic, content.format, encoded_size(data))  # type: ignore[union-attr]
+        return ImageTopic(topic, content.encoding, (content.width, content.height))  # type: ignore[union-attr]
+    return ImageTopic(topic, None, None)
 
 
 def visible_images(bag: Path, topic: str) -> Iterator[UInt8Array]:
@@ -31,33 +290,24 @@ def visible_images(bag: Path, topic: str) -> Iterator[UInt8Array]:
 
     Raises InputError for a topic that is not there or an image that cannot be decoded.
     """
-    for message in _messages(bag, topic):
-        yield visible_pixels(message)
+    for content in _contents(bag, topic):
+        yield visible_of(content)
 
 
 def infrared_images(bag: Path, topic: str) -> Iterator[RawInfrared]:
-    """Raw infrared images in the order of recording, ``(H, W) uint8 or uint16``. See above."""
-    for message in _messages(bag, topic):
-        yield infrared_pixels(message)
+    """Raw infrared images in the order of recording, ``(H, W)``. See above."""
+    for content in _contents(bag, topic):
+        yield infrared_of(content)
 
 
-def look(reader: BagReader, connection: Connection) -> ImageTopic:
-    """What the first image of a topic looks like."""
-    for _, _, data in reader.messages([connection]):
-        try:
-            message = parse_message(connection, data)
-        except InputError:
-            break
-        if connection.msgtype == RAW:
-            return ImageTopic(connection, message.encoding, (message.width, message.height))
-        return ImageTopic(connection, message.format, encoded_size(message.data))
-    return ImageTopic(connection, None, None)
-
-
-def _messages(bag: Path, topic: str) -> Iterator[Any]:
+def _contents(bag: Path, topic: str) -> Iterator[Content]:
     with BagReader(bag) as reader:
-        connections = [each for each in reader.connections if each.topic == topic]
-        if not connections:
-            raise InputError(f"topic {topic} is not in the bag {bag}")
-        for connection, _, data in reader.messages(connections):
-            yield parse_message(connection, data)
+        named = [each for each in reader.topics if each.name == topic and holds_images(each)]
+        if not named:
+            raise InputError(f"there are no images in topic {topic} of the bag {bag}")
+        stream = ImageStream(named[0])
+        for message in reader.messages(named[:1]):
+            for _, image in stream.take(message):
+                yield image.content
+        for _, image in stream.flush():
+            yield image.content

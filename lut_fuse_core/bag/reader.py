@@ -2,167 +2,196 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import shutil
-import sqlite3
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any
 
 import zstandard
-from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader
+from mcap.records import Attachment, Metadata
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lut_fuse_core.bag.salvage import SalvagedMcap, SalvagedSqlite
+from lut_fuse_core.bag.channels import Channel, Message, Topic, topics_of
+from lut_fuse_core.bag.mcap_file import McapFile
+from lut_fuse_core.bag.sqlite_file import SqliteFile
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.natural_order import natural
-
-Message = tuple[Connection, int, bytes]
-"""The connection a message belongs to, when it was recorded (nanoseconds), its CDR bytes."""
 
 STORAGES = {".mcap": "mcap", ".db3": "sqlite3"}
 STRING_QOS_VERSION = 9
 """First version of the bag's metadata that spells QoS out; readers of older ROS cannot read it."""
 
-
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-
-
-class _Storage(Protocol):
-    @property
-    def connections(self) -> list[Connection]: ...
-
-    def messages(self, connections: Collection[Connection] = ()) -> Iterator[Message]: ...
+LARGEST_MESSAGE = 1 << 30
+"""Bytes of a decompressed message that are believed."""
 
 
 class BagReader:
-    """A bag that is read from its beginning to its end, or to where it is damaged.
+    """A bag that is read in the order of recording, from its beginning to its end.
 
-    path: a rosbag2 folder or one of its files (.mcap, .db3). Use as a context manager.
+    Use as a context manager.
+
+    Args:
+        path: A rosbag2 folder or one of its files (.mcap, .db3).
+
+    Attributes:
+        topics: What was recorded, with the number of messages that can be read.
+        counts: The same by channel.
+        recorded: Messages by name of the topic that were recorded, as far as the bag says so.
+        version: Of the bag's metadata; None without it.
+        storage: ``mcap`` or ``sqlite3``.
+        custom_data: What ``ros2 bag record --custom-data`` noted.
+        damage: What is wrong with the bag, None if nothing is so far.
+        notes: What is unusual about it, but no damage.
+
     Raises InputError for what is no bag.
-
-    connections: the topics, with the number of messages that can be read.
-    recorded: messages per topic that were recorded, as far as the bag says so.
-    version: of the bag's metadata, None without it. storage: ``mcap`` or ``sqlite3``.
-    damage: what is wrong with the bag, None if nothing is so far.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.damage: str | None = None
         self._stack = ExitStack()
         files = _storage_files(self.path)
         self.storage = STORAGES[files[0].suffix]
         metadata = metadata_of(self.path)
-        self._listed = len(metadata.get("relative_file_paths") or files)
-        self.version: int | None = metadata.get("version")
-        self._reader = self._open(files)
-        # A topic may have several connections, of several publishers, and metadata.yaml may spell
-        # out another quality of service than the files: what counts is the topic and its type.
-        self._merged = _merged(self._reader.connections)
-        self.connections = list(self._merged.values())
-        counts = {each.topic: each.msgcount for each in self.connections}
-        self.recorded: dict[str, int] = _recorded(metadata) or ({} if self.damage else counts)
+        version = metadata.get("version")
+        self.version: int | None = version if isinstance(version, int) else None
+        self.custom_data = _custom_data(metadata)
+        self.notes: list[str] = []
+        self._damage: str | None = None
+        try:
+            self._files = self._open(files)
+        except BaseException:
+            self._stack.close()
+            raise
+        listed = len(metadata.get("relative_file_paths") or files)
+        if len(files) < listed:
+            self._damage = (
+                self._damage or f"{listed - len(files)} of its {listed} files are missing"
+            )
+        elif self.path.is_dir() and not metadata and self.storage == "sqlite3":
+            self.notes.append(
+                "there is no metadata.yaml, so the recording may not have been closed; all that is "
+                "in the database was read"
+            )
+        self.counts: dict[Channel, int] = {}
+        for file in self._files:
+            for channel, count in file.counts.items():
+                self.counts[channel] = self.counts.get(channel, 0) + count
+        self.topics: list[Topic] = topics_of(self.counts)
+        self.recorded: dict[str, int] = _recorded(metadata)
+        if not self.recorded and self.damage is None:
+            for topic in self.topics:
+                self.recorded[topic.name] = self.recorded.get(topic.name, 0) + topic.count
 
     def __enter__(self) -> BagReader:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stack.close()
 
-    def messages(self, connections: Collection[Connection] = ()) -> Iterator[Message]:
-        """All messages of some connections (none: of all); ends early where the bag is damaged."""
-        wanted = {_key(each) for each in connections or self.connections}
-        stored = [each for each in _stored(self._reader) if _key(each) in wanted]
-        iterator = iter(self._reader.messages(stored) if stored else ())
-        while True:
-            try:
-                message = next(iterator)
-            except StopIteration:
-                return
-            # Damaged files make the reader, its decompressor or the database fail in any way.
-            except Exception as error:
-                self.damage = self.damage or _one_line(error)
-                return
-            connection, recorded, data = message
-            yield self._merged[_key(connection)], recorded, data
+    @property
+    def damage(self) -> str | None:
+        """See above."""
+        return next(filter(None, (self._damage, *(file.damage for file in self._files))), None)
 
-    def _open(self, files: list[Path]) -> _Storage:
-        try:
-            logs = any(_has_log(file) for file in files)
-            logged = _salvage(_with_logs(files, self._stack), self._stack) if logs else None
-            if logged is not None:
-                self.damage = logged.damage
-                return logged
-            return self._stack.enter_context(Reader(self.path))
-        except Exception as error:  # as above
-            salvaged = _salvage(files, self._stack)
-            if salvaged is None:
-                raise InputError(f"nothing in the bag {self.path} can be read: {error}") from error
-            if (self.path / "metadata.yaml").exists() or self.path.is_file():
-                # What another reader refuses but is read here to its end is whole.
-                whole = salvaged.whole and len(files) >= self._listed
-                self.damage = None if whole else _one_line(error)
+    def messages(self, topics: Collection[Topic] = ()) -> Iterator[Message]:
+        """All messages of some topics (none: of all) in the order of recording."""
+        wanted = {channel for topic in topics or self.topics for channel in topic.channels}
+        for message in _merged(self._files, wanted):
+            # Compressed one by one, which only metadata.yaml says; no CDR begins like this.
+            if message.channel.encoding == "cdr" and message.data[:4] == ZSTD_MAGIC:
+                yield message._replace(data=_decompressed(bytes(message.data)))
             else:
-                self.damage = salvaged.damage or "the recording was not closed (no metadata.yaml)"
-            return salvaged
+                yield message
+
+    def attachments(self) -> Iterator[Attachment]:
+        """The files that were attached to the recording."""
+        for file in self._files:
+            if isinstance(file, McapFile):
+                yield from file.attachments()
+
+    def metadata_records(self) -> Iterator[Metadata]:
+        """The metadata records of the recording, without rosbag2's own."""
+        for file in self._files:
+            if isinstance(file, McapFile):
+                yield from (each for each in file.metadata() if each.name != "rosbag2")
+
+    def _open(self, files: list[Path]) -> list[McapFile | SqliteFile]:
+        """The files that can be read at all."""
+        if any(_has_log(file) for file in files):
+            files = _with_logs(files, self._stack)
+        found: list[McapFile | SqliteFile] = []
+        problems = []
+        for file in files:
+            kind: Any = McapFile if file.suffix == ".mcap" else SqliteFile
+            try:
+                opened = kind(self._plain(file))
+            except InputError as error:
+                problems.append(str(error))
+                continue
+            self._stack.callback(opened.close)
+            found.append(opened)
+        if not found or (problems and not any(sum(file.counts.values()) for file in found)):
+            raise InputError(f"nothing in the bag {self.path} can be read: {problems[0]}")
+        if problems:
+            self._damage = self._damage or problems[0]
+        return found
+
+    def _plain(self, file: Path) -> Path:
+        """A file of a bag, unpacked into a temporary folder if only the compressed one is there."""
+        compressed = file.with_name(f"{file.name}.zstd")
+        if file.exists() or not compressed.exists():
+            return file
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory())
+        plain = Path(folder) / file.name
+        try:
+            with compressed.open("rb") as source, plain.open("wb") as target:
+                zstandard.ZstdDecompressor().copy_stream(source, target)
+        except zstandard.ZstdError as error:  # a truncated file gives what it has
+            self._damage = self._damage or f"{compressed.name} is damaged ({error})"
+        except OSError as error:
+            raise InputError(
+                f"{compressed} cannot be unpacked into {plain.parent} ({error.strerror}); TMPDIR "
+                "names another place"
+            ) from None
+        return plain
 
 
-class _Salvage:
-    """Several damaged files of one bag, one after the other."""
+def _merged(
+    files: Collection[McapFile | SqliteFile], wanted: Collection[Channel]
+) -> Iterator[Message]:
+    """The messages of several files in the order of recording; most follow one another."""
+    order = sorted(
+        (file for file in files if any(file.counts.get(channel) for channel in wanted)),
+        key=lambda file: file.start,
+        reverse=True,
+    )
+    running: list[tuple[int, int, Message, Iterator[Message]]] = []
 
-    def __init__(self, parts: list[SalvagedMcap | SalvagedSqlite], whole: bool) -> None:
-        """whole: whether these are all files of the bag."""
-        self._parts = parts
-        self.message_count = sum(part.message_count for part in parts)
-        self.damage = next((part.damage for part in parts if part.damage), None)
-        self.whole = whole and all(part.whole for part in parts)
-        self.connections = [each for part in parts for each in part.connections]
+    def push(rank: int, source: Iterator[Message]) -> None:
+        message = next(source, None)
+        if message is not None:
+            heapq.heappush(running, (message.recorded, rank, message, source))
 
-    def messages(self, connections: Collection[Connection] = ()) -> Iterator[Message]:
-        wanted = {_key(connection) for connection in connections}
-        for part in self._parts:
-            for connection, time, data in part.messages():
-                if _key(connection) in wanted:
-                    # Compressed one by one, which only metadata.yaml says; no CDR begins like this.
-                    plain = _decompressed(data) if data.startswith(ZSTD_MAGIC) else data
-                    yield connection, time, plain
-
-
-def _salvage(files: list[Path], stack: ExitStack) -> _Salvage | None:
-    parts: list[SalvagedMcap | SalvagedSqlite] = []
-    for file in files:
-        kind: Any = SalvagedMcap if file.suffix == ".mcap" else SalvagedSqlite
-        plain = _plain(file, stack)
-        with suppress(InputError, OSError, sqlite3.Error):
-            parts.append(stack.enter_context(kind(plain)))
-    salvage = _Salvage(parts, whole=len(parts) == len(files))
-    return salvage if salvage.message_count else None
-
-
-def _plain(file: Path, stack: ExitStack) -> Path:
-    """A file of a bag, decompressed into a temporary folder if only the compressed one is there."""
-    compressed = file.with_name(f"{file.name}.zstd")
-    if file.exists() or not compressed.exists():
-        return file
-    plain = Path(stack.enter_context(tempfile.TemporaryDirectory())) / file.name
-    try:
-        with (
-            compressed.open("rb") as source,
-            plain.open("wb") as target,
-            suppress(zstandard.ZstdError),  # a cut file gives what it has
-        ):
-            zstandard.ZstdDecompressor().copy_stream(source, target)
-    except OSError as error:
-        raise InputError(
-            f"{compressed} cannot be unpacked into {plain.parent} ({error.strerror}); TMPDIR names "
-            "another place"
-        ) from None
-    return plain
+    while order or running:
+        while order and (not running or order[-1].start <= running[0][0]):
+            file = order.pop()
+            push(-len(order), file.messages(wanted))
+        if running:
+            _, rank, message, source = heapq.heappop(running)
+            yield message
+            push(rank, source)
 
 
 def _with_logs(files: list[Path], stack: ExitStack) -> list[Path]:
@@ -183,35 +212,17 @@ def _with_logs(files: list[Path], stack: ExitStack) -> list[Path]:
 
 def _decompressed(data: bytes) -> bytes:
     try:
-        return bytes(zstandard.ZstdDecompressor().decompressobj().decompress(data))
-    except zstandard.ZstdError:
+        reader = zstandard.ZstdDecompressor().stream_reader(data)
+        size = zstandard.get_frame_parameters(data).content_size
+        return reader.read(size if 0 < size < LARGEST_MESSAGE else LARGEST_MESSAGE)
+    except (zstandard.ZstdError, MemoryError):
         return data  # whoever decodes it says that it is damaged
 
 
 def _has_log(file: Path) -> bool:
-    """Whether sqlite keeps the newest messages of a file beside it; rosbags does not look there."""
+    """Whether sqlite keeps the newest messages of a file beside it."""
     log = file.with_name(f"{file.name}-wal")
     return file.suffix == ".db3" and log.exists() and log.stat().st_size > 0
-
-
-def _stored(reader: Any) -> list[Connection]:
-    """The connections as the files have them, not as metadata.yaml does."""
-    storage = getattr(reader, "storage", reader)
-    return [each for part in getattr(storage, "storages", [storage]) for each in part.connections]
-
-
-def _merged(connections: Iterable[Connection]) -> dict[tuple[str, str], Connection]:
-    """One connection per topic and type, with the messages of all."""
-    merged: dict[tuple[str, str], Connection] = {}
-    for connection in connections:
-        key = _key(connection)
-        known = merged.setdefault(key, connection._replace(id=len(merged) + 1, msgcount=0))
-        merged[key] = known._replace(msgcount=known.msgcount + connection.msgcount)
-    return merged
-
-
-def _key(connection: Connection) -> tuple[str, str]:
-    return connection.topic, connection.msgtype
 
 
 def _storage_files(path: Path) -> list[Path]:
@@ -237,19 +248,24 @@ def metadata_of(path: Path) -> dict[str, Any]:
     try:
         content = YAML(typ="safe").load((path / "metadata.yaml").read_text(errors="replace"))
         return dict(content["rosbag2_bagfile_information"])
-    except (OSError, YAMLError, KeyError, TypeError, ValueError):
+    except (OSError, YAMLError, KeyError, TypeError, ValueError, RecursionError):
         return {}
+
+
+def _custom_data(metadata: dict[str, Any]) -> dict[str, str]:
+    custom = metadata.get("custom_data")
+    if not isinstance(custom, dict):
+        return {}
+    return {str(key): str(value) for key, value in custom.items()}
 
 
 def _recorded(metadata: dict[str, Any]) -> dict[str, int]:
     """Messages per topic according to metadata.yaml."""
-    topics = metadata.get("topics_with_message_count") or []
+    found: dict[str, int] = {}
     try:
-        return {each["topic_metadata"]["name"]: int(each["message_count"]) for each in topics}
-    except (KeyError, TypeError, ValueError):
+        for each in metadata.get("topics_with_message_count") or []:
+            name = each["topic_metadata"]["name"]
+            found[name] = found.get(name, 0) + int(each["message_count"])
+    except (KeyError, TypeError, ValueError, AttributeError):
         return {}
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.rstrip(".")
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lut_fuse_core.bag.pairs import PairedReading
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.sync.stamps import NANOSECONDS
 
@@ -13,14 +14,23 @@ from lut_fuse_core.sync.stamps import NANOSECONDS
 class BagReport:
     """What became of a bag.
 
-    pairs: fused and written. unpaired_*: images without a partner within the tolerance.
-    unusable: messages that could not be decoded or fused; first_problem: why, for the first.
-    unstamped: images without a stamp of their own, paired by the time they were recorded.
-    copied: messages of other topics. left_out: topics that are not serialized as ROS 2 does, and so
-    are not copied. messages_read, messages_recorded: of the topics that were
-    needed; the latter None where the bag does not say. damage: what is wrong with the input.
-    clock_offset: seconds that the infrared clock was ahead at the end, as estimated or as given.
-    seconds: it took.
+    Attributes:
+        output: Folder of the new bag.
+        storage: Its format, ``mcap`` or ``sqlite3``.
+        visible, infrared, fused: Names of the topics.
+        pairs: Fused and written.
+        unpaired_visible, unpaired_infrared: Images without a partner within the tolerance.
+        unusable: Messages that could not be decoded or fused.
+        first_problem: Why, for the first of them; None without any.
+        unstamped: Images without a stamp of their own, paired by the time they were recorded.
+        copied: Messages of the input that were written again.
+        left_out: What the new bag does not hold of the old one, since its format cannot.
+        notes: What else the user should know.
+        messages_read, messages_recorded: Of the topics that were needed; the latter None where the
+            bag does not say.
+        damage: What is wrong with the input; None if nothing is.
+        clock_offset: Seconds that the infrared clock was ahead at the end, estimated or given.
+        seconds: It took.
     """
 
     output: str
@@ -36,6 +46,7 @@ class BagReport:
     unstamped: int
     copied: int
     left_out: tuple[str, ...]
+    notes: tuple[str, ...]
     messages_read: int
     messages_recorded: int | None
     damage: str | None
@@ -52,11 +63,10 @@ class BagReport:
         return {**asdict(self), "seconds": round(self.seconds, 3), "fps": round(self.rate, 2)}
 
 
-def require_pairs(report: BagReport, closest: int | None, tolerance: float, missed: bool) -> None:
+def require_pairs(report: BagReport, reading: PairedReading, tolerance: float) -> None:
     """Raise InputError, saying why, if nothing could be fused.
 
-    closest: smallest distance of stamps without a partner, nanoseconds. tolerance: seconds. missed:
-    whether a partner came after its image was given up, since too many waited.
+    reading: knows how far apart the images are. tolerance: seconds.
     """
     if report.pairs:
         return
@@ -65,15 +75,17 @@ def require_pairs(report: BagReport, closest: int | None, tolerance: float, miss
             f"none of the images of {report.visible} and {report.infrared} can be fused: "
             f"{report.first_problem}"
         )
+    damage = f"; the bag is damaged: {report.damage}" if report.damage else ""
+    offset = reading.offset(report.clock_offset)
+    what = f"no images of {report.visible} and {report.infrared} have stamps within {tolerance:g} s"
+    if offset is not None:
+        raise InputError(f"{what} of each other: {offset}{damage}")
+    closest = reading.pairer.closest
     hint, advice = "the two topics do not overlap in time", "try a larger --tolerance"
     if closest is not None:
         hint = f"the closest are {closest / NANOSECONDS:.3f} s apart"
-    if missed:
+        advice += ", or --clock-offset SECONDS|auto if the clocks of the cameras differ"
+    if reading.pairer.missed:
         hint = "those of one moment lie so far apart in the recording that they cannot wait"
         advice = "record both cameras on one machine, or at a lower rate"
-    if report.damage:
-        hint += f"; the bag is damaged: {report.damage}"
-    raise InputError(
-        f"no images of {report.visible} and {report.infrared} have stamps within "
-        f"{tolerance:g} s of each other ({hint}); {advice}"
-    )
+    raise InputError(f"{what} of each other ({hint}{damage}); {advice}")

@@ -6,13 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rosbags.interfaces import Connection
-
+from lut_fuse_core.bag.channels import Topic, describe_topics
+from lut_fuse_core.bag.image_messages import ImageTopic, holds_images, is_raw
 from lut_fuse_core.errors import InputError
-
-RAW = "sensor_msgs/msg/Image"
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
 _INFRARED_WORDS = {
     "infrared", "thermal", "ir", "lwir", "mwir", "swir", "flir", "boson", "lepton", "tau",
@@ -20,68 +16,60 @@ _INFRARED_WORDS = {
 }  # fmt: skip
 _VISIBLE_WORDS = {"visible", "rgb", "color", "colour", "vis", "eo"}
 _OTHER_WORDS = {"depth", "disparity", "mask", "fused", "fusion", "label", "labels", "segmentation"}
-_INFRARED_ENCODINGS = {"mono16", "16UC1"}
+_INFRARED_ENCODINGS = {"mono16", "16UC1", "16SC1"}
+_UNCLEAR_ENCODINGS = {"mono8", "8UC1", "32FC1", "64FC1", "32SC1"}
 
+_TRANSPORTS = ("compressed", "zstd", "ffmpeg", "foxglove", "compressedDepth")
+"""Last parts of the names of topics that image_transport adds, the better ones first."""
 
-@dataclass(frozen=True)
-class ImageTopic:
-    """A topic with images, and what its first one looks like.
-
-    encoding: of the raw image or the format of the compressed one; None if it cannot be read.
-    """
-
-    connection: Connection
-    encoding: str | None
-    size: tuple[int, int] | None
-
-    @property
-    def name(self) -> str:
-        """The topic's name."""
-        return self.connection.topic
-
-    def __str__(self) -> str:
-        looks = [self.encoding or ("unreadable" if self.connection.msgcount else "empty")]
-        if self.size is not None:
-            looks.append(f"{self.size[0]}x{self.size[1]}")
-        return f"{self.name} ({', '.join(looks)}, {self.connection.msgcount} images)"
+_ROS1 = (
+    "; ROS 1 messages are not read: convert the recording to ROS 2 first (rosbags-convert --src "
+    "RECORDING.bag --dst NEW)"
+)
 
 
 @dataclass(frozen=True)
 class CameraTopics:
     """The chosen pair of image topics."""
 
-    visible: Connection
-    infrared: Connection
+    visible: Topic
+    infrared: Topic
 
 
 def choose_topics(
-    connections: Sequence[Connection],
+    topics: Sequence[Topic],
     visible: str | None,
     infrared: str | None,
-    look: Callable[[Connection], ImageTopic],
+    look: Callable[[Topic], ImageTopic],
 ) -> CameraTopics:
     """The topics asked for by name; what is not asked for is recognized if it is unambiguous.
 
     look: reads the first image of a topic.
     Raises InputError, listing the bag's image topics, for a wrong name or an ambiguous bag.
     """
-    kinds = {connection.topic: connection for connection in connections}
-    images = [each for each in connections if each.msgtype in (RAW, COMPRESSED)]
+    images = [each for each in topics if holds_images(each)]
     if not images:
-        raise InputError(f"the bag holds no image topics, only {_enumerate(sorted(kinds))}")
+        raise InputError(
+            f"the bag holds no image topics that can be read, only {describe_topics(topics)}"
+            f"{_advice(topics)}"
+        )
 
     def listing() -> str:
-        return "; ".join(str(look(each)) for each in images)
+        listed = "; ".join(str(look(each)) for each in images)
+        others = [each for each in topics if _looks_like_images(each)]
+        if not others:
+            return listed
+        return f"{listed}; not read: {describe_topics(others)}{_advice(others)}"
 
     chosen = {}
     for role, name in (("visible", visible), ("infrared", infrared)):
         if name is not None:
-            chosen[role] = _named(name, kinds, listing)
+            chosen[role] = _named(name, topics, listing)
     if len(chosen) < 2:
         chosen |= _recognized([look(each) for each in images], chosen, listing)
-    if chosen["visible"].topic == chosen["infrared"].topic:
+    if chosen["visible"].name == chosen["infrared"].name:
         raise InputError(
-            f"{chosen['visible'].topic} cannot be both the visible and the infrared topic; "
+            f"{chosen['visible'].name} cannot be both the visible and the infrared topic; "
             f"the bag's image topics are {listing()}"
         )
     return CameraTopics(chosen["visible"], chosen["infrared"])
@@ -95,26 +83,37 @@ def camera_info_topic(image_topic: str) -> str:
 def image_base(image_topic: str) -> str:
     """The raw topic to which a compressed one belongs."""
     base, _, last = image_topic.rpartition("/")
-    return base if last == "compressed" else image_topic
+    return base if last in _TRANSPORTS else image_topic
 
 
-def _named(name: str, kinds: dict[str, Connection], listing: Callable[[], str]) -> Connection:
+def _looks_like_images(topic: Topic) -> bool:
+    """Whether a topic that is not read holds images all the same."""
+    words = re.findall(r"image|video|ffmpegpacket", topic.kind.rpartition("/")[2].lower())
+    return bool(words) and not holds_images(topic)
+
+
+def _advice(topics: Sequence[Topic]) -> str:
+    return _ROS1 if any(each.encoding == "ros1" for each in topics) else ""
+
+
+def _named(name: str, topics: Sequence[Topic], listing: Callable[[], str]) -> Topic:
     for candidate in (name, f"/{name}", f"{name}/compressed"):
-        if candidate in kinds:
-            connection = kinds[candidate]
-            if connection.msgtype in (RAW, COMPRESSED):
-                return connection
+        found = [each for each in topics if each.name == candidate]
+        images = [each for each in found if holds_images(each)]
+        if images:
+            return max(images, key=lambda each: each.count)
+        if found:
             raise InputError(
-                f"topic {candidate} holds {connection.msgtype}, not images; "
-                f"the bag's image topics are {listing()}"
+                f"topic {describe_topics(found)} holds no images that can be read"
+                f"{_advice(found)}; the bag's image topics are {listing()}"
             )
     raise InputError(f"topic {name} is not in the bag; its image topics are {listing()}")
 
 
 def _recognized(
-    images: list[ImageTopic], chosen: dict[str, Connection], listing: Callable[[], str]
-) -> dict[str, Connection]:
-    taken = {image_base(each.topic) for each in chosen.values()}
+    images: list[ImageTopic], chosen: dict[str, Topic], listing: Callable[[], str]
+) -> dict[str, Topic]:
+    taken = {image_base(each.name) for each in chosen.values()}
     free = [each for each in _preferred(images) if image_base(each.name) not in taken]
     roles: dict[str, list[ImageTopic]] = {"visible": [], "infrared": []}
     for image in free:
@@ -129,33 +128,37 @@ def _recognized(
             raise InputError(
                 f"{what} like the {role} camera; choose with --{role} TOPIC from {listing()}"
             )
-        found[role] = candidates[0].connection
+        found[role] = candidates[0].topic
     return found
 
 
 def _preferred(images: list[ImageTopic]) -> list[ImageTopic]:
-    """One topic per camera: raw images where there are any, else compressed ones."""
+    """One topic per camera: raw images where there are any, else the best compressed ones."""
     best: dict[str, ImageTopic] = {}
     for image in images:
-        if not image.connection.msgcount:
-            continue
         base = image_base(image.name)
-        if base not in best or image.connection.msgtype == RAW:
+        if image.topic.count and (base not in best or _rank(image) < _rank(best[base])):
             best[base] = image
     return list(best.values())
 
 
+def _rank(image: ImageTopic) -> int:
+    if is_raw(image.topic):
+        return -1
+    last = image.name.rpartition("/")[2]
+    return _TRANSPORTS.index(last) if last in _TRANSPORTS else len(_TRANSPORTS)
+
+
 def _role(image: ImageTopic) -> str | None:
     words = set(re.split(r"[^a-z]+", image.name.lower()))
-    encoding = (image.encoding or "").partition(";")[0]
-    if words & _OTHER_WORDS or "compressedDepth" in (image.encoding or ""):
-        return None
-    if words & _INFRARED_WORDS or encoding in _INFRARED_ENCODINGS:
+    form = image.encoding or ""
+    encoding = form.partition(";")[0]
+    if words & _INFRARED_WORDS:
         return "infrared"
-    if words & _VISIBLE_WORDS or encoding not in ("mono8", "8UC1", "32FC1"):
+    if words & _OTHER_WORDS or "compressedDepth" in form:
+        return None
+    if encoding in _INFRARED_ENCODINGS or re.search(r";gray1\d", form):
+        return "infrared"
+    if words & _VISIBLE_WORDS or encoding not in _UNCLEAR_ENCODINGS:
         return "visible"
     return None
-
-
-def _enumerate(names: list[str]) -> str:
-    return ", ".join(names) or "nothing"

@@ -3,79 +3,94 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinitionFormat, Qos
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from mcap.records import Attachment, Metadata
 
+from lut_fuse_core.bag.channels import QOS_KEY, Channel
+from lut_fuse_core.bag.definitions import ros_definition
+from lut_fuse_core.bag.mcap_writer import McapWriter, Part
+from lut_fuse_core.bag.metadata_file import NEWEST, OLDEST, Contents, write_metadata
 from lut_fuse_core.bag.reader import STORAGES, STRING_QOS_VERSION, metadata_of
-from lut_fuse_core.errors import InputError, LutFuseError
+from lut_fuse_core.bag.sqlite_writer import SqliteWriter
+from lut_fuse_core.errors import InputError
 
 Storage = Literal["mcap", "sqlite3"]
 
-STORE = get_typestore(Stores.ROS2_HUMBLE)
-"""Message types of ROS itself; those that matter here are the same in all versions of ROS 2."""
-
 DEMO_MARK = ".lut-fuse-demo"
-"""Empty file in bags that a demo made, and may make anew."""
-
-_UNKNOWN_HASH = "RIHS01_unknown"
-_IDL_SEPARATOR = "=" * 80 + "\n"
+"""Empty file in bags that a demo made, and may replace."""
 
 
 class BagWriter:
-    """Takes topics and messages; made by `write_bag`."""
+    """Takes channels and messages; made by `write_bag`.
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    Attributes:
+        left_out: What the storage cannot hold, and so was not written.
+    """
 
-    def add_topic(
-        self, name: str, kind: str, qos: list[Qos] | None = None, like: Connection | None = None
-    ) -> Connection:
-        """A topic to write to.
+    def __init__(self, storage: McapWriter | SqliteWriter, contents: Contents) -> None:
+        self._storage, self._contents = storage, contents
+        self._left_out: dict[str, int] = {}
 
-        kind: message type, as ``sensor_msgs/msg/Image``. like: an input topic of that type, whose
-        definition is taken over; without it the type is one of ROS's own.
-        """
-        definition, digest = _definition(kind, like)
-        connection = self._writer.add_connection(
-            name, kind, msgdef=definition, rihs01=digest, offered_qos_profiles=qos or []
+    @property
+    def left_out(self) -> list[str]:
+        """See above."""
+        counted = [f"{count} {what}" for what, count in self._left_out.items()]
+        simplified = self._storage.simplified if isinstance(self._storage, SqliteWriter) else []
+        return counted + simplified
+
+    def add_channel(self, channel: Channel) -> Channel:
+        """A channel to write to; the same one again is one."""
+        if channel not in self._contents.counts:
+            self._storage.add_channel(channel)
+            self._contents.counts[channel] = 0
+        return channel
+
+    def add_topic(self, name: str, kind: str, qos: str = "") -> Channel:
+        """A topic of one of ROS's own types, as ``sensor_msgs/msg/Image``."""
+        metadata = ((QOS_KEY, qos),)
+        return self.add_channel(
+            Channel(name, kind, "cdr", "ros2msg", ros_definition(kind), metadata)
         )
-        if digest == _UNKNOWN_HASH:
-            # rosbags insists on a hash; readers take an empty one for what it is.
-            honest = connection._replace(digest="")
-            self._writer.connections[-1] = honest
-            return honest
-        return connection
 
-    def copy_topic(self, topic: Connection) -> Connection:
-        """The same topic as one of the input's: type, definition and QoS."""
-        return self.add_topic(topic.topic, topic.msgtype, offered_qos(topic), like=topic)
+    def write(
+        self,
+        channel: Channel,
+        time: int,
+        *parts: Part,
+        published: int | None = None,
+        sequence: int = 0,
+    ) -> None:
+        """Write a message, recorded at ``time`` nanoseconds, whose content is these parts.
 
-    def write(self, topic: Connection, time: int, data: bytes | memoryview) -> None:
-        """Write a message, recorded at ``time`` nanoseconds, as CDR bytes."""
-        try:
-            self._writer.write(topic, time, data)
-        except sqlite3.Error as error:
-            raise LutFuseError(f"cannot write the bag: {error}") from error
+        The parts must not change any more. published: nanoseconds; None for ``time``.
+        """
+        sent = time if published is None else published
+        if sent != time and isinstance(self._storage, SqliteWriter):
+            self._leave_out("times of publication")
+        self._storage.write(channel, time, parts, sent, sequence)
+        self._contents.add(channel, time)
 
+    def attach(self, attachment: Attachment) -> None:
+        """Write an attached file."""
+        if isinstance(self._storage, McapWriter):
+            self._storage.attach(attachment)
+        else:
+            self._leave_out("attachments")
 
-def is_copied(topic: Connection) -> bool:
-    """Whether the topic can be written again: only what is serialized as CDR."""
-    assert isinstance(topic.ext, ConnectionExtRosbag2)
-    return topic.ext.serialization_format == "cdr"
+    def note(self, metadata: Metadata) -> None:
+        """Write a metadata record."""
+        if isinstance(self._storage, McapWriter):
+            self._storage.note(metadata)
+        else:
+            self._leave_out("metadata records")
 
-
-def offered_qos(connection: Connection) -> list[Qos]:
-    """The QoS profiles that the recorded publishers offered."""
-    assert isinstance(connection.ext, ConnectionExtRosbag2)
-    return connection.ext.offered_qos_profiles
+    def _leave_out(self, what: str) -> None:
+        self._left_out[what] = self._left_out.get(what, 0) + 1
 
 
 def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
@@ -111,7 +126,12 @@ def _names_in_a_bag(metadata: dict[str, Any]) -> set[str]:
 
 
 @contextmanager
-def write_bag(target: Path, storage: Storage, version: int | None) -> Iterator[BagWriter]:
+def write_bag(
+    target: Path,
+    storage: Storage,
+    version: int | None,
+    custom_data: dict[str, str] | None = None,
+) -> Iterator[BagWriter]:
     """Yield a writer whose bag appears at ``target`` when the block ends without an error.
 
     version: of the metadata of the bag it derives from. An existing bag at ``target`` stays as it
@@ -122,18 +142,21 @@ def write_bag(target: Path, storage: Storage, version: int | None) -> Iterator[B
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     new, old = aside / target.name, aside / "replaced"
     spelled = version is not None and version >= STRING_QOS_VERSION
-    writer = Writer(
-        new,
-        version=9 if spelled else 8,
-        storage_plugin=StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3,
-    )
+    suffix = next(end for end, name in STORAGES.items() if name == storage)
+    contents = Contents(storage, f"{target.name}{suffix}", NEWEST if spelled else OLDEST)
+    contents.custom_data.update(custom_data or {})
     try:
+        new.mkdir(parents=True)
+        kind = McapWriter if storage == "mcap" else SqliteWriter
+        opened: McapWriter | SqliteWriter = kind(new / contents.file, contents)
         try:
-            with writer:
-                yield BagWriter(writer)
-        except sqlite3.Error as error:
-            raise LutFuseError(f"cannot write the bag: {error}") from error
-        _forget_unknown_hashes(new)
+            yield BagWriter(opened, contents)
+            opened.close()
+        except BaseException:
+            with suppress(OSError):
+                opened.abort()
+            raise
+        write_metadata(new, contents)
         _swap(new, target, old)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -150,39 +173,3 @@ def _swap(new: Path, target: Path, old: Path) -> None:
     except BaseException:
         old.rename(target)
         raise
-
-
-def _forget_unknown_hashes(folder: Path) -> None:
-    for file in folder.glob("*.db3"):
-        with sqlite3.connect(file) as database:
-            for table in ("topics", "message_definitions"):
-                database.execute(
-                    f"UPDATE {table} SET type_description_hash = '' "
-                    "WHERE type_description_hash = ?",
-                    (_UNKNOWN_HASH,),
-                )
-        database.close()
-
-
-def _definition(kind: str, like: Connection | None) -> tuple[str, str]:
-    """Definition and hash of a message type; an empty definition where the input has none."""
-    if like is not None and like.msgdef.format is not MessageDefinitionFormat.NONE:
-        return like.msgdef.data, like.digest or _hash(kind, like)
-    if kind in STORE.fielddefs:
-        return STORE.generate_msgdef(kind, ros_version=2)[0], STORE.hash_rihs01(kind)
-    return "", (like.digest if like is not None else "") or _UNKNOWN_HASH
-
-
-def _hash(kind: str, like: Connection) -> str:
-    """Hash of a type from its definition, which older bags do not carry."""
-    store = get_typestore(Stores.EMPTY)
-    try:
-        if like.msgdef.format is MessageDefinitionFormat.MSG:
-            store.register(get_types_from_msg(like.msgdef.data, kind))
-        else:
-            for part in like.msgdef.data.split(_IDL_SEPARATOR)[1:]:
-                store.register(get_types_from_idl(part.split("\n", 1)[1]))
-        return store.hash_rihs01(kind)
-    # Definitions in the wild hold whatever the grammar does not know; the hash is dispensable.
-    except Exception:
-        return _UNKNOWN_HASH

@@ -72,6 +72,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="let one infrared image serve several visible ones (cameras of different rates)",
     )
     parser.add_argument(
+        "--stamps",
+        choices=("header", "arrival"),
+        default=defaults.stamps,
+        help="pair by the stamps in the images' headers, or by their arrival at the recorder, for "
+        "cameras whose stamps are of no use (default: %(default)s)",
+    )
+    parser.add_argument(
         "--no-copy", dest="copy", action="store_false", help="write the fused topics only"
     )
     parser.add_argument(
@@ -110,6 +117,7 @@ def run(options: argparse.Namespace) -> int:
         tolerance=options.tolerance,
         reuse_infrared=options.reuse_infrared,
         max_infrared_age=options.max_infrared_age,
+        stamps=options.stamps,
         copy=options.copy,
         storage=options.storage,
         output=options.output,
@@ -164,10 +172,12 @@ def warn(report: BagReport) -> None:
         )
     if report.left_out:
         print(
-            f"lut-fuse: not copied, since they are not serialized as ROS 2 does: "
+            f"lut-fuse: not copied, since a bag of {report.storage} cannot hold it: "
             f"{', '.join(report.left_out)}",
             file=sys.stderr,
         )
+    for note in report.notes:
+        print(f"lut-fuse: {note}", file=sys.stderr)
     if report.unusable:
         print(
             f"lut-fuse: {report.unusable} messages could not be used; the first: "

@@ -111,8 +111,8 @@ def say_clock_offset(pipeline: FusionPipeline) -> None:
 
 
 def _say(found: ClockOffset) -> None:
+    source = f"correlation {found.correlation:.2f}" if found.correlation else "by when both arrived"
     print(
-        f"lut-fuse: the infrared clock is {found.seconds:+.2f} s ahead "
-        f"(correlation {found.correlation:.2f})",
+        f"lut-fuse: the infrared clock is {found.seconds:+.2f} s ahead ({source})",
         file=sys.stderr,
     )

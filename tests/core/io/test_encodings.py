@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import gzip
+import struct
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -142,11 +144,95 @@ def test_what_needs_no_change_is_not_copied(decode, encoding, samples):
     assert np.shares_memory(decode(mutable), np.frombuffer(mutable.data, np.uint8))
 
 
-def test_every_encoding_decodes_in_its_role():
-    for encoding, layout in LAYOUTS.items():
-        shape = (HEIGHT, WIDTH, layout.channels) if layout.channels > 1 else (HEIGHT, WIDTH)
-        image = decode_visible(message(np.full(shape, 9, layout.dtype), encoding))
-        assert (image.shape, image.dtype) == ((HEIGHT, WIDTH, 3), np.uint8), encoding
+# In `sensor_msgs/image_encodings.hpp` of ROS 2, and nv12 of its newest.
+ROS_ENCODINGS = [
+    "rgb8", "rgba8", "rgb16", "rgba16", "bgr8", "bgra8", "bgr16", "bgra16", "mono8", "mono16",
+    "8UC1", "8UC2", "8UC3", "8UC4", "8SC1", "8SC2", "8SC3", "8SC4", "16UC1", "16UC2", "16UC3",
+    "16UC4", "16SC1", "16SC2", "16SC3", "16SC4", "32SC1", "32SC2", "32SC3", "32SC4", "32FC1",
+    "32FC2", "32FC3", "32FC4", "64FC1", "64FC2", "64FC3", "64FC4", "bayer_rggb8", "bayer_bggr8",
+    "bayer_gbrg8", "bayer_grbg8", "bayer_rggb16", "bayer_bggr16", "bayer_gbrg16", "bayer_grbg16",
+    "uyvy", "yuyv", "yuv422", "yuv422_yuy2", "nv12", "nv21", "nv24",
+]  # fmt: skip
+
+
+def blank(encoding: str, value: float = 0) -> Image:
+    """An image of one value, in rows with padding."""
+    layout = LAYOUTS[encoding]
+    rows = int(HEIGHT * layout.rows)
+    shape = (rows, WIDTH, layout.channels) if layout.channels > 1 else (rows, WIDTH)
+    return replace(message(np.full(shape, value, layout.dtype), encoding, 8), height=HEIGHT)
+
+
+@pytest.mark.parametrize("encoding", ROS_ENCODINGS)
+def test_every_encoding_of_ros_is_an_infrared_image_or_refused_with_a_reason(encoding):
+    if encoding.endswith("C2"):
+        with pytest.raises(InputError, match="one channel"):
+            decode_infrared(blank(encoding))
+        return
+    image = decode_infrared(blank(encoding, 1))
+    assert image.shape == (HEIGHT, WIDTH)
+    assert image.dtype in (np.uint8, np.uint16, np.int16, np.float32)
+    assert np.all(image == 1)
+
+
+@pytest.mark.parametrize("encoding", ROS_ENCODINGS)
+def test_every_encoding_of_ros_is_a_color_image_or_refused_with_a_reason(encoding):
+    if encoding.endswith("C2") or "SC" in encoding:
+        with pytest.raises(InputError, match="no color image"):
+            decode_visible(blank(encoding))
+        return
+    image = decode_visible(blank(encoding))
+    assert (image.shape, image.dtype) == ((HEIGHT, WIDTH, 3), np.uint8)
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(
+    ("encoding", "dtype", "decoded"),
+    [
+        ("32FC1", np.float32, np.float32),
+        ("64FC1", np.float64, np.float32),
+        ("16SC1", np.int16, np.int16),
+        ("32SC1", np.int32, np.float32),
+        ("8SC1", np.int8, np.int16),
+    ],
+)
+def test_infrared_measurements_keep_their_values(encoding, dtype, decoded, big):
+    values = RNG.integers(-100, 100, (HEIGHT, WIDTH)).astype(dtype)
+    image = decode_infrared(message(values, encoding, 8, big))
+    assert image.dtype == decoded
+    np.testing.assert_array_equal(image, values.astype(decoded))
+
+
+def test_colors_in_floating_point_go_from_0_to_1():
+    image = decode_visible(message(RGB[..., ::-1] / np.float32(255), "32FC3", 4))
+    np.testing.assert_array_equal(image, RGB)
+    with pytest.raises(InputError, match="swapped"):
+        decode_visible(message(np.full((6, 8, 3), 293.15, np.float32), "32FC3"))
+
+
+def yuv_image(encoding: str, y: int, u: int, v: int) -> Image:
+    """An image of one color in planes: Y, then U and V in turn, rows padded by 4 bytes."""
+    chroma_rows = HEIGHT if encoding == "nv24" else HEIGHT // 2
+    across = 2 * WIDTH if encoding == "nv24" else WIDTH
+    pair = (v, u) if encoding == "nv21" else (u, v)
+    luma = np.full((HEIGHT, WIDTH), y, np.uint8)
+    chroma = np.tile(np.array(pair, np.uint8), (chroma_rows, across // 2))
+    data = np.zeros((HEIGHT, WIDTH + 4), np.uint8), np.zeros((chroma_rows, across), np.uint8)
+    data[0][:, :WIDTH] = luma
+    padding = 8 if encoding == "nv24" else 4
+    chroma = np.pad(chroma, ((0, 0), (0, padding)))
+    content = data[0].tobytes() + chroma.tobytes()
+    return Image(HEIGHT, WIDTH, encoding, 0, WIDTH + 4, content)
+
+
+@pytest.mark.parametrize("encoding", ["nv12", "nv21", "nv24"])
+def test_yuv_in_planes_gives_color_for_visible_and_its_luma_for_infrared(encoding):
+    image = yuv_image(encoding, 81, 90, 240)  # BT.601 studio range: pure red
+    red = decode_visible(image).astype(int)
+    assert np.abs(red - (255, 0, 0)).max() <= 2
+    infrared = decode_infrared(image)
+    assert infrared.shape == (HEIGHT, WIDTH)
+    assert np.all(infrared == 81)
 
 
 @pytest.mark.parametrize("decode", [decode_visible, decode_infrared])
@@ -164,6 +250,8 @@ def test_every_encoding_decodes_in_its_role():
         ({"encoding": "32FC7"}, "'32FC7' is not one of"),
         ({"encoding": ""}, "'' is not one of"),
         ({"encoding": "yuv422", "width": 3}, "even width"),
+        ({"encoding": "nv12", "height": 5}, "even height"),
+        ({"encoding": "nv21"}, "9 rows of 8 bytes need 72"),
     ],
 )
 def test_a_malformed_message_is_refused_with_a_sentence(decode, change, words):
@@ -172,9 +260,9 @@ def test_a_malformed_message_is_refused_with_a_sentence(decode, change, words):
         decode(replace(good, **change))
 
 
-def test_a_mosaic_as_infrared_hints_at_swapped_topics():
-    with pytest.raises(InputError, match="swapped"):
-        decode_infrared(message(GRAY, "bayer_rggb8"))
+@pytest.mark.parametrize(("encoding", "samples"), [("bayer_rggb8", GRAY), ("bayer_gbrg16", RAW)])
+def test_a_mosaic_as_infrared_is_taken_as_gray(encoding, samples):
+    np.testing.assert_array_equal(decode_infrared(message(samples, encoding, 4, big=True)), samples)
 
 
 def test_missing_padding_of_the_last_row_is_no_error():
@@ -219,6 +307,122 @@ def test_compressed_mosaic_becomes_color():
     assert tuple(decode_compressed_visible(png)[4, 4]) == (200, 120, 40)
 
 
+def test_a_jpeg_of_16_bits_gives_16_bits_again_or_is_refused():
+    jpeg = encoded(".jpg", np.full((16, 16), 115, np.uint8))
+    counts = decode_compressed_infrared(Compressed("mono16; jpeg compressed mono8", jpeg))
+    assert counts.dtype == np.uint16
+    assert np.all(counts == 115 * 257)
+    for decode in (decode_compressed_infrared, decode_compressed_visible):
+        with pytest.raises(InputError, match="nothing above 255"):
+            decode(Compressed("mono16; jpeg compressed ", jpeg))
+
+
+def test_a_jpeg_that_was_made_gray_of_a_mosaic_is_gray():
+    jpeg = encoded(".jpg", np.full((16, 16), 115, np.uint8))
+    image = decode_compressed_visible(Compressed("bayer_rggb8; jpeg compressed mono8", jpeg))
+    assert np.all(image == 115)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "samples"), [("mono16", RAW), ("32FC1", RAW / np.float32(7)), ("mono8", GRAY)]
+)
+def test_compressed_tiff_is_lossless(encoding, samples):
+    tiff = Compressed(f"{encoding}; tiff compressed ", encoded(".tiff", samples))
+    np.testing.assert_array_equal(decode_compressed_infrared(tiff), samples)
+
+
+def test_compressed_tiff_holds_colors_in_the_order_they_were_published():
+    tiff = Compressed("rgb8; tiff compressed ", encoded(".tiff", RGB))
+    np.testing.assert_array_equal(decode_compressed_visible(tiff), RGB)
+
+
+DEEP = RNG.integers(7000, 9000, (HEIGHT, WIDTH)).astype(np.uint16)
+
+
+def rvl(image: np.ndarray) -> bytes:
+    """RVL, written from its description: runs of zeros and of differences, in nibbles."""
+    nibbles: list[int] = []
+
+    def put(number: int) -> None:
+        while number > 7:
+            nibbles.append(number & 7 | 8)
+            number >>= 3
+        nibbles.append(number)
+
+    pixels, at, previous = image.reshape(-1).astype(int).tolist(), 0, 0
+    while at < len(pixels):
+        start = at
+        while at < len(pixels) and not pixels[at]:
+            at += 1
+        put(at - start)
+        start = at
+        while at < len(pixels) and pixels[at]:
+            at += 1
+        put(at - start)
+        for pixel in pixels[start:at]:
+            step, previous = pixel - previous, pixel
+            put(2 * step if step >= 0 else -2 * step - 1)
+    nibbles += [0] * (-len(nibbles) % 8)
+    words = [
+        sum(nibble << 4 * (7 - place) for place, nibble in enumerate(nibbles[i : i + 8]))
+        for i in range(0, len(nibbles), 8)
+    ]
+    size = np.array([image.shape[1], image.shape[0]], "<u4").tobytes()
+    return size + np.array(words, "<u4").tobytes()
+
+
+@pytest.mark.parametrize("codec", ["png", "rvl"])
+def test_counts_that_travel_as_depth_are_read(codec):
+    content = rvl(DEEP) if codec == "rvl" else encoded(".png", DEEP)
+    depth = Compressed(f"16UC1; compressedDepth {codec}", bytes(12) + content)
+    np.testing.assert_array_equal(decode_compressed_infrared(depth), DEEP)
+
+
+def test_a_few_zeros_among_counts_of_rvl_are_kept_in_their_place():
+    image = np.full((40, 50), 8123, np.uint16)
+    image[3, 4:7] = 0
+    image[0, 0] = 0
+    depth = Compressed("16UC1; compressedDepth rvl", bytes(12) + rvl(image))
+    np.testing.assert_array_equal(decode_compressed_infrared(depth), image)
+
+
+def test_counts_that_a_depth_encoder_dropped_are_told():
+    dropped = np.where(DEEP > 8000, 0, DEEP).astype(np.uint16)
+    depth = Compressed("16UC1; compressedDepth png", bytes(12) + encoded(".png", dropped))
+    with pytest.raises(InputError, match="depth_max"):
+        decode_compressed_infrared(depth)
+
+
+@pytest.mark.parametrize("keep", range(8, 60, 3))
+def test_a_truncated_rvl_image_is_refused(keep):
+    data = bytes(12) + rvl(DEEP)[:keep]
+    with pytest.raises(InputError, match="RVL image"):
+        decode_compressed_infrared(Compressed("16UC1; compressedDepth rvl", data))
+
+
+def zstd(samples: np.ndarray, encoding: str, big: bool = False) -> bytes:
+    """As zstd_image_transport writes it."""
+    image = message(samples, encoding, 2, big)
+    name = encoding.encode()
+    head = struct.pack("<IIBII", image.height, image.width, big, image.step, len(name)) + name
+    return head + gzip.compress(image.data)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_the_zstd_transport_is_read(big):
+    counts = decode_compressed_infrared(Compressed("zstd", zstd(RAW, "mono16", big)))
+    np.testing.assert_array_equal(counts, RAW)
+    color = decode_compressed_visible(Compressed("zstd", zstd(RGB, "rgb8")))
+    np.testing.assert_array_equal(color, RGB)
+
+
+def test_a_damaged_message_of_the_zstd_transport_is_refused():
+    good = zstd(RAW, "mono16")
+    for data in (good[:10], good[:25], good[:-30], good[:30] + bytes(40), good[:13] + good[60:]):
+        with pytest.raises(InputError):
+            decode_compressed_infrared(Compressed("zstd", data))
+
+
 PNG = encoded(".png", RGB)
 JPEG = encoded(".jpg", np.kron(GRAY, np.ones((16, 16), np.uint8)))
 
@@ -229,8 +433,8 @@ JPEG = encoded(".jpg", np.kron(GRAY, np.ones((16, 16), np.uint8)))
         ("16UC1; compressedDepth png", PNG, "compressedDepth"),
         ("jpeg", b"", "neither a JPEG nor a PNG"),
         ("jpeg", b"GIF89a" + bytes(40), "neither a JPEG nor a PNG"),
-        ("png", PNG[: len(PNG) // 2], "cut short"),
-        ("jpeg", JPEG[: len(JPEG) // 2], "cut short"),
+        ("png", PNG[: len(PNG) // 2], "truncated"),
+        ("jpeg", JPEG[: len(JPEG) // 2], "truncated"),
         ("png", PNG[:40] + b"IEND", "damaged"),
         ("png", PNG[:16] + b"\x00\x00\x70\x00\x00\x00\x70\x00" + PNG[24:], "megapixels"),
         ("png", PNG[:16] + bytes(8) + PNG[24:], "0x0"),

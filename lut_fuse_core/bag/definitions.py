@@ -1,0 +1,86 @@
+"""Definitions of message types: ROS's own, those of a bag, and ROS 2's hashes of them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+
+from lut_fuse_core.bag.channels import Channel
+
+STORE = get_typestore(Stores.ROS2_HUMBLE)
+"""Message types of ROS itself; those that matter here are the same in all versions of ROS 2."""
+
+_IDL_SEPARATOR = "=" * 80 + "\n"
+
+_FOXGLOVE_DATA = "builtin_interfaces/Time timestamp\nstring frame_id\n"
+_OTHERS = {
+    "foxglove_msgs/msg/CompressedImage": _FOXGLOVE_DATA + "uint8[] data\nstring format\n",
+    "foxglove_msgs/msg/CompressedVideo": _FOXGLOVE_DATA + "uint8[] data\nstring format\n",
+    "foxglove_msgs/msg/RawImage": _FOXGLOVE_DATA
+    + "uint32 width\nuint32 height\nstring encoding\nuint32 step\nuint8[] data\n",
+    "ffmpeg_image_transport_msgs/msg/FFMPEGPacket": "std_msgs/Header header\nint32 width\n"
+    "int32 height\nstring encoding\nuint64 pts\nuint8 flags\nbool is_bigendian\nuint8[] data\n",
+}
+"""Types that are not ROS's own, for recordings without definitions (sqlite3, before Iron)."""
+
+
+def ros_definition(kind: str) -> bytes:
+    """Definition of one of ROS's own message types, as MCAP and rosbag2 keep it."""
+    return STORE.generate_msgdef(kind, ros_version=2)[0].encode()
+
+
+@lru_cache(maxsize=64)
+def store_of(channel: Channel) -> Any:
+    """The types with which the messages of a channel are read: its own definition, if it says
+    anything else than ROS's, and can be understood."""
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    for kind, text in _OTHERS.items():
+        store.register(get_types_from_msg(text, kind))
+    own = _parsed(channel)
+    known = {name: definition for name, definition in own.items() if name in store.fielddefs}
+    if all(store.fielddefs[name] == definition for name, definition in known.items()):
+        new = {name: definition for name, definition in own.items() if name not in known}
+        if new:
+            store.register(new)
+        return store
+    separate = get_typestore(Stores.EMPTY)
+    separate.register(own)
+    return separate
+
+
+@lru_cache(maxsize=1024)
+def type_hash(channel: Channel) -> str:
+    """ROS 2's hash of a channel's type: recorded, or from its definition; empty if unknown."""
+    if channel.digest:
+        return channel.digest
+    if channel.encoding != "cdr":
+        return ""
+    own = _parsed(channel)
+    try:
+        if own:
+            store = get_typestore(Stores.EMPTY)
+            store.register(own)
+            return str(store.hash_rihs01(channel.kind))
+        return str(STORE.hash_rihs01(channel.kind)) if channel.kind in STORE.fielddefs else ""
+    # Definitions in the wild hold whatever the grammar does not know; the hash is dispensable.
+    except Exception:
+        return ""
+
+
+@lru_cache(maxsize=1024)
+def _parsed(channel: Channel) -> dict[str, Any]:
+    """The types in a channel's definition; none if it cannot be understood."""
+    text = channel.definition.decode(errors="replace")
+    try:
+        if channel.definition_encoding == "ros2msg":
+            return dict(get_types_from_msg(text, channel.kind))
+        if channel.definition_encoding == "ros2idl":
+            found: dict[str, Any] = {}
+            for part in text.split(_IDL_SEPARATOR)[1:]:
+                found.update(get_types_from_idl(part.split("\n", 1)[1]))
+            return found
+    except Exception:  # as above
+        pass
+    return {}

@@ -1,0 +1,284 @@
+"""Where everything lies in an MCAP file, whole or damaged, indexed or not.
+
+The summary at the end of a file is used as far as it goes. What it does not account for is found
+by walking over the records themselves: their headers only, as long as that is enough.
+Source: MCAP file format specification, https://mcap.dev/spec.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import Counter
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from mcap.data_stream import ReadDataStream
+from mcap.opcode import Opcode
+from mcap.records import (
+    Attachment,
+    Channel,
+    ChunkIndex,
+    Metadata,
+    Schema,
+    Statistics,
+)
+
+MAGIC = b"\x89MCAP0\r\n"
+LONGEST_RECORD = 1 << 30
+"""Bytes of a record, or of a chunk's content, that are believed."""
+
+_RECORD = struct.Struct("<BQ")
+_MESSAGE = struct.Struct("<HIQQ")
+_CHUNK = struct.Struct("<QQQII")
+_FOOTER = struct.Struct("<BQQQI8s")
+_INDEX = struct.Struct("<HI")
+
+
+class DamagedError(Exception):
+    """A place in the file makes no sense."""
+
+
+@dataclass(frozen=True)
+class ChunkPlace:
+    """Where a chunk lies. start, end: of its messages, nanoseconds. offset, length: of its record's
+    content. channels: that have messages in it; None if unknown."""
+
+    start: int
+    end: int
+    offset: int
+    length: int
+    channels: frozenset[int] | None
+
+
+@dataclass(frozen=True)
+class MessagePlace:
+    """Where a message outside of chunks lies: offset and length of its record's content."""
+
+    time: int
+    channel: int
+    offset: int
+    length: int
+
+
+@dataclass
+class Layout:
+    """Where everything lies.
+
+    Attributes:
+        profile: What the file says it is for, e.g. ``ros2``.
+        chunks, messages: In the order of the file.
+        attachments, metadata: Offset and length of their records' content.
+        schemas, channels: By their numbers; filled up from chunks by whoever opens those.
+        counts: Messages by channel; None while chunks without a message index are uncounted.
+        closed: Whether the file ends as a recorder ends it.
+        damage: The first thing that makes no sense.
+    """
+
+    profile: str = ""
+    chunks: list[ChunkPlace] = field(default_factory=list)
+    messages: list[MessagePlace] = field(default_factory=list)
+    attachments: list[tuple[int, int]] = field(default_factory=list)
+    metadata: list[tuple[int, int]] = field(default_factory=list)
+    schemas: dict[int, Schema] = field(default_factory=dict)
+    channels: dict[int, Channel] = field(default_factory=dict)
+    counts: Counter[int] | None = field(default_factory=Counter)
+    closed: bool = False
+    damage: str | None = None
+
+
+def read_at(file: int, offset: int, length: int) -> bytes:
+    """Bytes of a file. Raises DamagedError where they are missing."""
+    if length > LONGEST_RECORD:
+        raise DamagedError(f"a record of {length} bytes at byte {offset}")
+    data = os.pread(file, length, offset)
+    while len(data) < length:  # one call gives 2 GB at most, and of some file systems less
+        more = os.pread(file, length - len(data), offset + len(data))
+        if not more:
+            raise DamagedError(f"it breaks off at byte {offset + len(data)}")
+        data += more
+    return data
+
+
+def read_record(kind: Any, data: bytes | memoryview) -> Any:
+    """A record of the mcap package from its content. Raises DamagedError."""
+    try:
+        return kind.read(ReadDataStream(BytesIO(data)))
+    # The package reads strings, sizes and maps as they come, and fails in as many ways.
+    except Exception as error:
+        raise DamagedError(f"a damaged {kind.__name__.lower()} record") from error
+
+
+def find_layout(file: int) -> Layout:
+    """Where everything lies in an open MCAP file.
+
+    Raises DamagedError if it does not begin like one; later damage is noted in the result.
+    """
+    size = os.fstat(file).st_size
+    if os.pread(file, len(MAGIC), 0) != MAGIC:
+        raise DamagedError("it does not begin like an MCAP file" if size else "it is empty")
+    layout = Layout()
+    summary_start, end = _footer(file, size, layout)
+    indexed: list[ChunkIndex] = []
+    statistics: Statistics | None = None
+    if summary_start:
+        try:
+            indexed, statistics = _read_summary(file, summary_start, end, layout)
+            end = summary_start
+        except DamagedError:
+            indexed, statistics = [], None
+            layout.schemas.clear()
+            layout.channels.clear()
+    here = len(MAGIC)
+    for index in sorted(indexed, key=lambda each: each.chunk_start_offset):
+        _walk(file, here, index.chunk_start_offset, layout)
+        _add_indexed(index, layout)
+        here = index.chunk_start_offset + index.chunk_length + index.message_index_length
+    _walk(file, here, end, layout)
+    _count(indexed, statistics, layout)
+    return layout
+
+
+def _footer(file: int, size: int, layout: Layout) -> tuple[int, int]:
+    """Where the summary begins (0: nowhere) and the records end."""
+    start = size - _FOOTER.size
+    if start > 0:
+        kind, length, summary, _, _, magic = _FOOTER.unpack(os.pread(file, _FOOTER.size, start))
+        if (kind, length, magic) == (Opcode.FOOTER, 20, MAGIC):
+            layout.closed = True
+            return (summary if len(MAGIC) < summary < start else 0), start
+    layout.damage = "the recording was not closed, or the file is truncated"
+    return 0, size
+
+
+def _read_summary(
+    file: int, start: int, end: int, layout: Layout
+) -> tuple[list[ChunkIndex], Statistics | None]:
+    data = memoryview(read_at(file, start, end - start))
+    indexed, statistics, here = [], None, 0
+    while here + _RECORD.size <= len(data):
+        kind, length = _RECORD.unpack_from(data, here)
+        content = data[here + _RECORD.size :][:length]
+        here += _RECORD.size + length
+        if here > len(data):
+            raise DamagedError("a damaged summary")
+        if kind == Opcode.SCHEMA:
+            add_schema(layout, read_record(Schema, content))
+        elif kind == Opcode.CHANNEL:
+            add_channel(layout, read_record(Channel, content))
+        elif kind == Opcode.STATISTICS:
+            statistics = read_record(Statistics, content)
+        elif kind == Opcode.CHUNK_INDEX:
+            index = read_record(ChunkIndex, content)
+            if not 0 < index.chunk_start_offset <= start - index.chunk_length:
+                raise DamagedError("a damaged summary")
+            indexed.append(index)
+    return indexed, statistics
+
+
+def add_schema(layout: Layout, schema: Schema) -> None:
+    """Take a definition; the first one of a number counts."""
+    layout.schemas.setdefault(schema.id, schema)
+
+
+def add_channel(layout: Layout, channel: Channel) -> None:
+    """Take a channel; the first one of a number counts."""
+    layout.channels.setdefault(channel.id, channel)
+
+
+def _add_indexed(index: ChunkIndex, layout: Layout) -> None:
+    layout.chunks.append(
+        ChunkPlace(
+            index.message_start_time,
+            index.message_end_time,
+            index.chunk_start_offset + _RECORD.size,
+            index.chunk_length - _RECORD.size,
+            # Without a message index the chunk is one with unknown channels.
+            frozenset(index.message_index_offsets) or None,
+        )
+    )
+
+
+def _walk(file: int, start: int, end: int, layout: Layout) -> None:
+    """Note every record between two places."""
+    here = start
+    try:
+        while here < end:
+            kind, length = _RECORD.unpack(read_at(file, here, _RECORD.size))
+            content = here + _RECORD.size
+            if content + length > end or not kind:
+                if kind == Opcode.CHUNK and end - content > _CHUNK.size:
+                    # What is there of a truncated chunk can be read.
+                    _note(file, kind, content, end - content, layout)
+                raise DamagedError(f"it breaks off at byte {here}")
+            if kind == Opcode.DATA_END:
+                return
+            _note(file, kind, content, length, layout)
+            here = content + length
+    except DamagedError as error:
+        layout.damage = _first(layout.damage, str(error), layout.closed)
+
+
+def _first(known: str | None, found: str, closed: bool) -> str:
+    """What is said of the damage: where it is tells more than that the end is missing."""
+    return found if known is None or not closed else known
+
+
+def _note(file: int, kind: int, content: int, length: int, layout: Layout) -> None:
+    if kind == Opcode.HEADER:
+        data = read_at(file, content, min(length, 1024))
+        (size,) = struct.unpack_from("<I", data.ljust(4, b"\0"))
+        layout.profile = data[4 : 4 + size].decode(errors="replace")
+    elif kind == Opcode.SCHEMA:
+        add_schema(layout, read_record(Schema, read_at(file, content, length)))
+    elif kind == Opcode.CHANNEL:
+        add_channel(layout, read_record(Channel, read_at(file, content, length)))
+    elif kind == Opcode.MESSAGE:
+        channel, _, time, _ = _MESSAGE.unpack(read_at(file, content, _MESSAGE.size))
+        layout.messages.append(MessagePlace(time, channel, content, length))
+    elif kind == Opcode.CHUNK:
+        if length < _CHUNK.size:
+            raise DamagedError(f"a damaged chunk at byte {content}")
+        first, last, *_ = _CHUNK.unpack(read_at(file, content, _CHUNK.size))
+        layout.chunks.append(ChunkPlace(first, last, content, length, None))
+    elif kind == Opcode.MESSAGE_INDEX and layout.chunks:
+        _add_message_index(read_at(file, content, length), layout)
+    elif kind == Opcode.ATTACHMENT:
+        layout.attachments.append((content, length))
+    elif kind == Opcode.METADATA:
+        layout.metadata.append((content, length))
+
+
+def _add_message_index(data: bytes, layout: Layout) -> None:
+    """Note which channel has messages in the chunk before."""
+    if len(data) < _INDEX.size:
+        raise DamagedError("a damaged message index")
+    channel, size = _INDEX.unpack_from(data)
+    chunk = layout.chunks[-1]
+    if size:
+        known = (chunk.channels or frozenset()) | {channel}
+        layout.chunks[-1] = ChunkPlace(chunk.start, chunk.end, chunk.offset, chunk.length, known)
+
+
+def _count(indexed: list[ChunkIndex], statistics: Statistics | None, layout: Layout) -> None:
+    """Messages by channel, from the statistics if they account for all that was found."""
+    alone = Counter(each.channel for each in layout.messages)
+    if statistics is None:
+        layout.counts = None if layout.chunks else alone
+        return
+    counts = Counter(
+        {key: count for key, count in statistics.channel_message_counts.items() if count}
+    )
+    complete = len(layout.chunks) == statistics.chunk_count
+    layout.counts = counts if complete and counts.total() == statistics.message_count else None
+
+
+def attachment_at(file: int, place: tuple[int, int]) -> Attachment:
+    """An attachment of a file. Raises DamagedError."""
+    return read_record(Attachment, read_at(file, *place))
+
+
+def metadata_at(file: int, place: tuple[int, int]) -> Metadata:
+    """A metadata record of a file. Raises DamagedError."""
+    return read_record(Metadata, read_at(file, *place))

@@ -1,0 +1,234 @@
+"""Writes an MCAP file from the messages where they lie in memory.
+
+The mcap package copies every message three times before it reaches the file, which with images
+takes longer than writing them.
+Source: MCAP file format specification, https://mcap.dev/spec.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mcap.data_stream import RecordBuilder
+from mcap.opcode import Opcode
+from mcap.records import (
+    Attachment,
+    AttachmentIndex,
+    ChunkIndex,
+    DataEnd,
+    Footer,
+    Header,
+    McapRecord,
+    MessageIndex,
+    Metadata,
+    MetadataIndex,
+    Schema,
+    Statistics,
+    SummaryOffset,
+)
+from mcap.records import Channel as ChannelRecord
+
+from lut_fuse_core import __version__
+from lut_fuse_core.bag.channels import Channel
+from lut_fuse_core.bag.mcap_layout import MAGIC
+from lut_fuse_core.bag.metadata_file import Contents, as_yaml, bag_information
+
+Part = bytes | bytearray | memoryview | Any
+"""Bytes that lie together, whatever holds them (an array, too)."""
+
+CHUNK = 1 << 20
+"""Bytes after which a chunk is written."""
+
+MOST_PARTS = 512
+"""Parts that are handed to the system at once; Linux takes 1024."""
+
+_NO_TIME = ((1 << 63) - 1, 0)
+"""Start and end of a chunk without messages."""
+
+_MESSAGE = struct.Struct("<BQHIQQ")
+_MESSAGE_HEADER = _MESSAGE.size - 9
+_CHUNK = struct.Struct("<BQQQQIIQ")
+
+
+class McapWriter:
+    """Takes channels and messages; `close` completes the file."""
+
+    def __init__(self, path: Path, contents: Contents) -> None:
+        self._path, self._contents = path, contents
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        self._position = 0
+        self._schemas: dict[tuple[str, str, bytes], Schema] = {}
+        self._channels: dict[Channel, ChannelRecord] = {}
+        self._chunks: list[ChunkIndex] = []
+        self._attachments: list[AttachmentIndex] = []
+        self._metadata: list[MetadataIndex] = []
+        self._parts: list[Part] = []
+        self._size = 0
+        self._start, self._end = _NO_TIME
+        self._index: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        header = Header("ros2", f"lut_fuse {__version__}")
+        self._put([MAGIC, _record(header)])
+
+    def add_channel(self, channel: Channel) -> None:
+        """A channel to write to, with its own definition."""
+        schema_id = 0
+        if channel.schema:
+            key = channel.schema, channel.definition_encoding, channel.definition
+            schema = self._schemas.get(key)
+            if schema is None:
+                schema = Schema(
+                    id=len(self._schemas) + 1, name=key[0], encoding=key[1], data=key[2]
+                )
+                self._schemas[key] = schema
+                self._append([_record(schema)])
+            schema_id = schema.id
+        record = ChannelRecord(
+            id=len(self._channels) + 1,
+            schema_id=schema_id,
+            topic=channel.topic,
+            message_encoding=channel.encoding,
+            metadata=dict(channel.metadata),
+        )
+        self._channels[channel] = record
+        self._append([_record(record)])
+
+    def write(
+        self, channel: Channel, time: int, parts: Sequence[Part], published: int, sequence: int
+    ) -> None:
+        """Write a message whose content is these parts; they must not change any more."""
+        number = self._channels[channel].id
+        length = sum(len(part) for part in parts)
+        self._index[number].append((time, self._size))
+        self._start, self._end = min(self._start, time), max(self._end, time)
+        head = _MESSAGE.pack(
+            Opcode.MESSAGE, _MESSAGE_HEADER + length, number, sequence, time, published
+        )
+        self._append([head, *parts])
+        if self._size > CHUNK:
+            self._end_chunk()
+
+    def attach(self, attachment: Attachment) -> None:
+        """Write an attached file."""
+        data = _record(attachment)
+        self._attachments.append(
+            AttachmentIndex(
+                offset=self._position,
+                length=len(data),
+                log_time=attachment.log_time,
+                create_time=attachment.create_time,
+                data_size=len(attachment.data),
+                name=attachment.name,
+                media_type=attachment.media_type,
+            )
+        )
+        self._put([data])
+
+    def note(self, metadata: Metadata) -> None:
+        """Write a metadata record."""
+        data = _record(metadata)
+        self._metadata.append(MetadataIndex(self._position, len(data), metadata.name))
+        self._put([data])
+
+    def close(self) -> None:
+        """Write the rest, and the summary."""
+        self._end_chunk()
+        text = as_yaml(bag_information(self._contents))
+        self.note(Metadata(name="rosbag2", metadata={"serialized_metadata": text}))
+        self._put([_record(DataEnd(0))])
+        self._write_summary()
+        os.close(self._file)
+
+    def abort(self) -> None:
+        """Close the file as it is."""
+        os.close(self._file)
+
+    def _append(self, parts: Sequence[Part]) -> None:
+        self._parts += parts
+        self._size += sum(len(part) for part in parts)
+
+    def _end_chunk(self) -> None:
+        if not self._parts:
+            return
+        here, start = self._position, self._start if self._index else 0
+        length = _CHUNK.size - 9 + self._size
+        head = _CHUNK.pack(Opcode.CHUNK, length, start, self._end, self._size, 0, 0, self._size)
+        self._put([head, *self._parts])
+        indexed = self._position
+        offsets = {}
+        for number, entries in self._index.items():
+            offsets[number] = self._position
+            self._put([_record(MessageIndex(number, entries))])
+        self._chunks.append(
+            ChunkIndex(
+                chunk_start_offset=here,
+                chunk_length=indexed - here,
+                message_start_time=start,
+                message_end_time=self._end,
+                message_index_offsets=offsets,
+                message_index_length=self._position - indexed,
+                compression="",
+                compressed_size=self._size,
+                uncompressed_size=self._size,
+            )
+        )
+        self._parts, self._size, self._index = [], 0, defaultdict(list)
+        self._start, self._end = _NO_TIME
+
+    def _write_summary(self) -> None:
+        start = self._position
+        counts = {self._channels[each].id: count for each, count in self._contents.counts.items()}
+        total = sum(counts.values())
+        statistics = Statistics(
+            message_count=total,
+            schema_count=len(self._schemas),
+            channel_count=len(self._channels),
+            attachment_count=len(self._attachments),
+            metadata_count=len(self._metadata),
+            chunk_count=len(self._chunks),
+            message_start_time=self._contents.start if total else 0,
+            message_end_time=self._contents.end,
+            channel_message_counts=counts,
+        )
+        groups: list[tuple[Opcode, Sequence[McapRecord]]] = [
+            (Opcode.SCHEMA, list(self._schemas.values())),
+            (Opcode.CHANNEL, list(self._channels.values())),
+            (Opcode.STATISTICS, [statistics]),
+            (Opcode.CHUNK_INDEX, self._chunks),
+            (Opcode.ATTACHMENT_INDEX, self._attachments),
+            (Opcode.METADATA_INDEX, self._metadata),
+        ]
+        offsets = []
+        for kind, records in groups:
+            if records:
+                here = self._position
+                self._put([_record(each) for each in records])
+                offsets.append(SummaryOffset(kind, here, self._position - here))
+        footer = Footer(start, self._position, 0)
+        self._put([*(_record(each) for each in offsets), _record(footer), MAGIC])
+
+    def _put(self, parts: Sequence[Part]) -> None:
+        """Write to the file; where the system takes less at once, the rest follows."""
+        try:
+            for first in range(0, len(parts), MOST_PARTS):
+                batch = [memoryview(part).cast("B") for part in parts[first : first + MOST_PARTS]]
+                self._position += sum(len(part) for part in batch)
+                while batch:
+                    written = os.writev(self._file, batch)
+                    while batch and written >= len(batch[0]):
+                        written -= len(batch.pop(0))
+                    if written:
+                        batch[0] = batch[0][written:]
+        except OSError as error:
+            error.filename = str(self._path)
+            raise
+
+
+def _record(record: McapRecord) -> bytes:
+    builder = RecordBuilder()
+    record.write(builder)
+    return bytes(builder.end())  # type: ignore[no-untyped-call]

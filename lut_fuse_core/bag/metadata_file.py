@@ -1,0 +1,97 @@
+"""metadata.yaml, by which ROS knows a bag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from lut_fuse_core.bag.channels import Channel, topics_of
+from lut_fuse_core.bag.definitions import type_hash
+from lut_fuse_core.bag.quality import as_text, profiles
+
+OLDEST, NEWEST = 8, 9
+"""Versions that are written: the first with hashes of types, the one that spells QoS out."""
+
+
+@dataclass
+class Contents:
+    """What was written into a bag.
+
+    Attributes:
+        storage: ``mcap`` or ``sqlite3``.
+        file: Name of its only file.
+        version: Of the metadata, 8 or 9.
+        counts: Messages by channel.
+        start, end: Of the times of recording, nanoseconds.
+        custom_data: What the recorder's user noted.
+    """
+
+    storage: str
+    file: str
+    version: int
+    counts: dict[Channel, int] = field(default_factory=dict)
+    start: int = (1 << 63) - 1
+    end: int = 0
+    custom_data: dict[str, str] = field(default_factory=dict)
+
+    def add(self, channel: Channel, time: int) -> None:
+        """Count a message."""
+        self.counts[channel] += 1
+        self.start, self.end = min(self.start, time), max(self.end, time)
+
+
+def bag_information(contents: Contents) -> dict[str, Any]:
+    """The one entry of metadata.yaml, ``rosbag2_bagfile_information``."""
+    count = sum(contents.counts.values())
+    times = {
+        "starting_time": {"nanoseconds_since_epoch": contents.start},
+        "duration": {"nanoseconds": max(0, contents.end - contents.start)},
+        "message_count": count,
+    }
+    return {
+        "version": contents.version,
+        "storage_identifier": contents.storage,
+        "relative_file_paths": [contents.file],
+        **times,
+        "topics_with_message_count": [
+            {
+                "topic_metadata": _topic(topic.channels[0], contents.version),
+                "message_count": topic.count,
+            }
+            for topic in topics_of(contents.counts)
+        ],
+        "compression_format": "",
+        "compression_mode": "",
+        "files": [{"path": contents.file, **times}],
+        "custom_data": contents.custom_data or None,
+        "ros_distro": "lut_fuse",
+    }
+
+
+def write_metadata(folder: Path, contents: Contents) -> None:
+    """Write metadata.yaml."""
+    content = {"rosbag2_bagfile_information": bag_information(contents)}
+    (folder / "metadata.yaml").write_text(as_yaml(content), "utf-8")
+
+
+def as_yaml(content: Any) -> str:
+    """Content as YAML in block style."""
+    stream, yaml = StringIO(), YAML(typ="safe")
+    yaml.default_flow_style = False
+    yaml.dump(content, stream)
+    return stream.getvalue()
+
+
+def _topic(channel: Channel, version: int) -> dict[str, Any]:
+    offered = profiles(channel.qos)
+    return {
+        "name": channel.topic,
+        "type": channel.schema,
+        "serialization_format": channel.encoding,
+        "offered_qos_profiles": offered if version >= NEWEST else as_text(offered),
+        "type_description_hash": type_hash(channel),
+    }

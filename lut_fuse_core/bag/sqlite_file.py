@@ -1,0 +1,130 @@
+"""Reads the messages of an sqlite3 bag in the order of their recording, whole or damaged."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from lut_fuse_core.bag.channels import QOS_KEY, Channel, Message
+from lut_fuse_core.errors import InputError
+
+
+class SqliteFile:
+    """A database of rosbag2.
+
+    What can be read of a database with missing pages is read.
+
+    Attributes:
+        counts: Messages by channel.
+        closed: Always true: whether a recorder closed a database does not show in it.
+        start: When the first message was recorded, in nanoseconds.
+        damage: What the database complained of, as far as it was read; None if of nothing.
+
+    Raises InputError if it is no database of rosbag2, or its beginning is missing.
+    """
+
+    closed = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.damage: str | None = None
+        # With a write-ahead log beside it, the newest messages are there, and sqlite reads both.
+        logged = path.with_name(path.name + "-wal").exists()
+        options = "mode=ro" if logged else "mode=ro&immutable=1"
+        try:
+            self._database = sqlite3.connect(
+                f"{path.absolute().as_uri()}?{options}", uri=True, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise InputError(f"{path} cannot be read ({error})") from None
+        self._database.text_factory = _text
+        try:
+            # Otherwise sqlite refuses a file that is shorter than its header says.
+            self._database.execute("PRAGMA writable_schema=ON")
+            self._channels = self._read_topics()
+        except (sqlite3.Error, OverflowError, ValueError) as error:
+            self._database.close()
+            raise InputError(f"{path} is no bag that can be read: {error}") from error
+        counts: Counter[int] = Counter()
+        self.start, before, self._in_order = 0, None, True
+        for topic, time in self._rows("SELECT topic_id, timestamp FROM messages ORDER BY id"):
+            if topic not in self._channels or not isinstance(time, int):
+                continue
+            counts[topic] += 1
+            self._in_order = self._in_order and (before is None or before <= time)
+            self.start = time if before is None else min(self.start, time)
+            before = time
+        self.counts: dict[Channel, int] = dict.fromkeys(self._channels.values(), 0)
+        for topic, channel in self._channels.items():
+            self.counts[channel] += counts[topic]
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def messages(self, wanted: Collection[Channel]) -> Iterator[Message]:
+        """The messages of some channels in the order of their recording."""
+        channels = {number: each for number, each in self._channels.items() if each in wanted}
+        if self._in_order:
+            rows = self._rows("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
+        else:
+            rows = self._sorted_rows()
+        for topic, time, data in rows:
+            if topic in channels and isinstance(time, int) and isinstance(data, bytes):
+                yield Message(channels[topic], time, data, time)
+
+    def _sorted_rows(self) -> Iterator[tuple[int, int, bytes]]:
+        """Rows in the order of time, one at a time: images are too large for sqlite to sort."""
+        order = sorted(
+            (time, number)
+            for number, time in self._rows("SELECT id, timestamp FROM messages ORDER BY id")
+            if isinstance(time, int)
+        )
+        for _, number in order:
+            query = f"SELECT topic_id, timestamp, data FROM messages WHERE id = {int(number)}"
+            yield from self._rows(query)
+
+    def _rows(self, query: str) -> Iterator[tuple]:  # type: ignore[type-arg]
+        try:
+            yield from self._database.execute(query)
+        except (sqlite3.Error, OverflowError) as error:
+            self.damage = self.damage or str(error)
+
+    def _read_topics(self) -> dict[int, Channel]:
+        columns = {row[1] for row in self._database.execute("PRAGMA table_info(topics)")}
+        qos = QOS_KEY if QOS_KEY in columns else "''"
+        digest = "type_description_hash" if "type_description_hash" in columns else "''"
+        definitions = self._read_definitions()
+        return {
+            number: Channel(
+                name,
+                kind,
+                encoding,
+                *definitions.get(kind, ("", b"")),
+                metadata=((QOS_KEY, str(profiles or "")),),
+                digest=str(hashed or ""),
+            )
+            for number, name, kind, encoding, profiles, hashed in self._database.execute(
+                f"SELECT id, name, type, serialization_format, {qos}, {digest} FROM topics"
+            )
+        }
+
+    def _read_definitions(self) -> dict[str, tuple[str, bytes]]:
+        tables = self._database.execute(
+            "SELECT 1 FROM sqlite_master WHERE name = 'message_definitions'"
+        )
+        if tables.fetchone() is None:
+            return {}
+        rows = self._database.execute(
+            "SELECT topic_type, encoding, CAST(encoded_message_definition AS BLOB) "
+            "FROM message_definitions"
+        )
+        return {
+            kind: (str(encoding or ""), bytes(content or b"")) for kind, encoding, content in rows
+        }
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")

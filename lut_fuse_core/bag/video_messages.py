@@ -1,0 +1,157 @@
+"""Images that travel as video: one packet of H.264, H.265, AV1 ... a message."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.image_encodings import check_size
+
+_CODECS = (
+    ("hevc", r"h\.?265|hevc|x265"),
+    ("h264", r"h\.?264|avc|x264"),
+    ("av1", r"av1"),
+    ("ffv1", r"ffv1"),
+    ("vp9", r"vp9"),
+    ("vp8", r"vp8"),
+    ("mjpeg", r"mjpe?g"),
+    ("mpeg4", r"mpeg-?4"),
+)
+"""FFmpeg's names of codecs, and what messages and encoders call them."""
+
+MOST_DELAYED = 64
+"""Packets that may be without a picture yet before they are given up: before the first key frame
+there is none to be had."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class VideoPacket:
+    """A packet of a video stream.
+
+    Attributes:
+        format: What the message says it is, e.g. ``h264`` or ``hevc;yuv420p;bgr8;bgr8``.
+        data: The packet.
+    """
+
+    format: str
+    data: Any
+
+
+@dataclass(frozen=True)
+class VideoFrame:
+    """A decoded frame; converted when its pixels are asked for."""
+
+    frame: Any
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return int(sum(plane.buffer_size for plane in self.frame.planes))
+
+    def visible(self) -> UInt8Array:
+        """``(H, W, 3) uint8``, RGB."""
+        return np.asarray(self.frame.to_ndarray(format="rgb24"), np.uint8)
+
+    def infrared(self) -> npt.NDArray[Any]:
+        """``(H, W)`` uint8 or uint16: the gray or Y samples at their full depth."""
+        form = self.frame.format
+        bits = form.components[0].bits
+        if form.is_rgb or (not form.is_planar and form.components[0].plane != 0) or bits > 16:
+            return np.asarray(self.frame.to_ndarray(format="gray"), np.uint8)
+        plane = self.frame.planes[0]
+        dtype = np.dtype(np.uint8 if bits <= 8 else ">u2" if form.is_big_endian else "<u2")
+        step = 2 if len(form.components) > 1 and not form.is_planar else 1
+        rows = np.frombuffer(plane, np.uint8)[: plane.height * plane.line_size]
+        samples = rows.reshape(plane.height, plane.line_size).view(dtype)
+        return np.ascontiguousarray(
+            samples[:, : plane.width * step : step].astype(dtype.newbyteorder("="))
+        )
+
+
+class VideoDecoder(Generic[T]):
+    """Decodes the packets of one topic in the order of recording.
+
+    A frame may come out after later packets went in; which packet it belongs to is kept.
+    """
+
+    def __init__(self, topic: str, format_: str) -> None:
+        """Raises InputError for an unknown codec, or without PyAV."""
+        self._topic = topic
+        self._context = _decoder(topic, format_)
+        self._waiting: dict[int, T] = {}
+        self._order: deque[int] = deque()
+        self._number = 0
+        self.lost = 0
+
+    def feed(self, packet: VideoPacket, item: T) -> list[tuple[T, VideoFrame]]:
+        """Take a packet; returns the frames that are there now. Raises InputError for a bad one."""
+        import av
+
+        unit = av.Packet(bytes(packet.data))
+        unit.pts = unit.dts = self._number
+        self._waiting[self._number] = item
+        self._order.append(self._number)
+        self._number += 1
+        while len(self._order) > MOST_DELAYED:
+            self.lost += self._waiting.pop(self._order.popleft(), None) is not None
+        try:
+            frames = self._context.decode(unit)
+        except av.error.FFmpegError as error:
+            self._waiting.pop(self._number - 1, None)
+            raise InputError(
+                f"a video packet of {self._topic} is damaged ({error.strerror})"
+            ) from None
+        return self._matched(frames)
+
+    def flush(self) -> list[tuple[T, VideoFrame]]:
+        """The frames that are still inside the decoder."""
+        import av
+
+        try:
+            found = self._matched(self._context.decode(None))
+        except av.error.FFmpegError:
+            found = []
+        self.lost += len(self._waiting)
+        self._waiting.clear()
+        return found
+
+    def _matched(self, frames: list[Any]) -> list[tuple[T, VideoFrame]]:
+        found = []
+        for frame in frames:
+            item = self._waiting.pop(frame.pts, None)
+            if item is not None:
+                check_size(frame.width, frame.height)
+                found.append((item, VideoFrame(frame)))
+        return found
+
+
+def codec_of(format_: str) -> str | None:
+    """FFmpeg's name of the codec that a message names; None if it is none that is known."""
+    name = format_.partition(";")[0].lower()
+    return next((codec for codec, words in _CODECS if re.search(words, name)), None)
+
+
+def _decoder(topic: str, format_: str) -> Any:
+    codec = codec_of(format_)
+    if codec is None:
+        raise InputError(f"{topic} holds video of a codec that is not known: '{format_}'")
+    try:
+        import av
+    except ImportError as error:
+        raise InputError(
+            f"{topic} holds {codec} video, which needs PyAV ({error}); run 'pip install av'"
+        ) from None
+    context = av.CodecContext.create("libdav1d" if codec == "av1" else codec, "r")
+    # One frame in, one frame out, as far as the stream allows.
+    context.thread_count = 1
+    context.options = {"max_frame_delay": "1"} if codec == "av1" else {"flags": "low_delay"}
+    return context

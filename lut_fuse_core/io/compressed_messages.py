@@ -1,0 +1,188 @@
+"""`sensor_msgs/CompressedImage` to samples: what image_transport's plugins put into it.
+
+``compressed`` (JPEG, PNG, TIFF), ``compressedDepth`` (PNG, RVL) and ``zstd``, and the WebP of
+Foxglove's messages.
+Source: ros-perception/image_transport_plugins.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.image_encodings import (
+    LAYOUTS,
+    AnyArray,
+    check_size,
+    samples_of,
+    to_gray,
+)
+from lut_fuse_core.io.image_header import encoded_size, is_whole
+from lut_fuse_core.io.rvl import decode_rvl
+
+DEPTH_HEADER = 12
+"""Bytes in front of a compressedDepth image: a format and two quantization parameters."""
+
+LOST_TO_DEPTH = 0.01
+"""Share of zeros from which on a compressedDepth image is taken for one whose encoder dropped
+counts: it zeroes whatever exceeds its ``depth_max``."""
+
+_ZSTD_HEADER = struct.Struct("<IIBII")
+
+
+class CompressedImageMessage(Protocol):
+    """The fields of `sensor_msgs/msg/CompressedImage`."""
+
+    format: str
+    data: Any
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """An image message of our own making, with the fields of `sensor_msgs/msg/Image`."""
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: Any
+
+
+def decompress(message: CompressedImageMessage) -> tuple[AnyArray, str]:
+    """The image as it was handed to the codec, and the order of its samples, see `samples_of`.
+
+    Raises InputError for what is damaged, or holds no more what the camera saw.
+    """
+    name = message.format.strip()
+    data = np.frombuffer(message.data, np.uint8) if len(message.data) else np.empty(0, np.uint8)
+    if "compressedDepth" in name:
+        return _depth(data, name), "gray"
+    if name == "zstd":
+        return samples_of(_zstd(data))
+    image = _decode(data, name)
+    original, codec = _parts(name)
+    layout = LAYOUTS.get(original)
+    if image.ndim == 2:
+        # Since 2021 the plugin makes gray of a mosaic before it hands it to JPEG, and says mono8.
+        is_mosaic = layout is not None and layout.order.startswith("bayer")
+        if layout is not None and is_mosaic and codec != "mono8":
+            return image, layout.order
+        if _is_jpeg(data) and original in ("mono16", "16UC1", "16SC1") and codec != "mono8":
+            raise InputError(
+                f"a JPEG of {original} images ('{name}') holds nothing above 255: its encoder cut "
+                "it off; record the raw topic, or set the plugin's format to png"
+            )
+        return image, "gray"
+    if _is_tiff(data) and layout is not None and layout.channels == image.shape[2]:
+        return image, layout.order  # the plugin hands samples to TIFF in the order they have
+    # image_transport notes the order of the samples it handed to the codec, which assumes bgr.
+    swapped = codec.startswith("rgb")
+    return image, {3: "rgb" if swapped else "bgr", 4: "rgba" if swapped else "bgra"}[image.shape[2]]
+
+
+def infrared_samples(message: CompressedImageMessage) -> RawInfrared:
+    """The raw infrared image in a compressed message, ``(H, W)``, see `to_gray`.
+
+    A JPEG of 16-bit counts gives 16-bit counts again, of which 256 are different. Raises
+    InputError.
+    """
+    raw = to_gray(*decompress(message))
+    if raw.dtype == np.uint8 and is_coarse(message.format):
+        return raw.astype(np.uint16) * 257
+    return raw
+
+
+def is_coarse(name: str) -> bool:
+    """Whether a format says that 16-bit counts were reduced to 8 bits, 256 counts to a step."""
+    original, codec = _parts(name.strip())
+    return original == "mono16" and "jpeg" in name and codec == "mono8"
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Of a format like ``mono16; jpeg compressed mono8`` what was published and what encoded."""
+    original, _, rest = name.partition(";")
+    return original.strip(), rest.partition("compressed")[2].strip()
+
+
+def _is_jpeg(data: UInt8Array) -> bool:
+    return data[:2].tobytes() == b"\xff\xd8"
+
+
+def _is_tiff(data: UInt8Array) -> bool:
+    return data[:4].tobytes() in (b"II*\0", b"MM\0*")
+
+
+def _is_webp(data: UInt8Array) -> bool:
+    return data[:4].tobytes() == b"RIFF" and data[8:12].tobytes() == b"WEBP"
+
+
+def _decode(data: UInt8Array, name: str) -> AnyArray:
+    size = encoded_size(data)
+    if size is not None:
+        check_size(*size)
+        whole = is_whole(data)
+    elif _is_tiff(data) or _is_webp(data):
+        whole = True  # the decoder says so
+    else:
+        raise InputError(
+            f"a compressed image of format '{name}' holds neither a JPEG nor a PNG, TIFF or WebP"
+        )
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if whole else None
+    except cv2.error:
+        image = None
+    if image is None or image.dtype not in (np.uint8, np.uint16, np.int16, np.float32):
+        raise InputError(f"a compressed image of {data.size} bytes is damaged or truncated")
+    check_size(image.shape[1], image.shape[0])
+    return image
+
+
+def _depth(data: UInt8Array, name: str) -> AnyArray:
+    """Counts that traveled as 16-bit depth."""
+    original = name.partition(";")[0].strip()
+    if original not in ("16UC1", "mono16"):
+        raise InputError(
+            f"a compressedDepth image of {original or 'unknown'} pixels holds quantized distances, "
+            "not intensities; choose a topic with JPEG, PNG or TIFF images"
+        )
+    content = data[DEPTH_HEADER:]
+    counts = decode_rvl(content) if "rvl" in name else _decode(content, name)
+    if counts.ndim != 2 or counts.dtype != np.uint16:
+        raise InputError(f"a compressedDepth image of {data.size} bytes holds no 16-bit counts")
+    lost = 1 - np.count_nonzero(counts) / counts.size
+    if lost > LOST_TO_DEPTH:
+        raise InputError(
+            f"{lost:.0%} of a compressedDepth image are zero: its encoder drops counts above its "
+            "depth_max (10 means 10000 counts); set it to 65.535, or record the raw topic"
+        )
+    return counts
+
+
+def _zstd(data: UInt8Array) -> RawImage:
+    """The raw image in a message of zstd_image_transport, which in fact deflates it."""
+    content = data.tobytes()
+    if len(content) < _ZSTD_HEADER.size:
+        raise InputError(f"a zstd image of {len(content)} bytes is truncated")
+    height, width, big, step, length = _ZSTD_HEADER.unpack_from(content)
+    start = _ZSTD_HEADER.size + length
+    if length > 64 or start > len(content):
+        raise InputError(f"a zstd image of {len(content)} bytes is damaged")
+    encoding = content[_ZSTD_HEADER.size : start].decode(errors="replace")
+    check_size(width, height)
+    layout = LAYOUTS.get(encoding)
+    most = int(height * step * (layout.rows if layout else 1))
+    if step > 64 * width:
+        raise InputError(f"an image says its rows of {width} pixels take {step} bytes")
+    try:
+        pixels = zlib.decompressobj(wbits=47).decompress(content[start:], most)
+    except zlib.error as error:
+        raise InputError(f"a zstd image of {len(content)} bytes is damaged ({error})") from None
+    return RawImage(height, width, encoding, big, step, pixels)

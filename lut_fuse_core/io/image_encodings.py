@@ -1,0 +1,273 @@
+"""Raw pixels by ROS's names for them: every encoding of `sensor_msgs/image_encodings`.
+
+Arrays come out in native byte order without the padding of their rows. What arrives in the order we
+need is a view of the message's own data (read-only if that is); nothing else is copied more than
+once.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.errors import InputError
+
+MAX_SIDE = 32767
+"""Longest side in pixels of an image that is believed; OpenCV's remapping has the same limit."""
+
+MAX_PIXELS = 1 << 27
+"""Most pixels of an image that is believed (134 megapixels)."""
+
+MAX_COLOR = 1.0001
+"""Largest sample of a color image in floating point, where white is 1."""
+
+AnyArray = npt.NDArray[Any]
+
+
+class ImageMessage(Protocol):
+    """The fields of `sensor_msgs/msg/Image` that say what its ``data`` means."""
+
+    @property
+    def height(self) -> int: ...  # noqa: D102
+    @property
+    def width(self) -> int: ...  # noqa: D102
+    @property
+    def encoding(self) -> str: ...  # noqa: D102
+    @property
+    def is_bigendian(self) -> int: ...  # noqa: D102
+    @property
+    def step(self) -> int: ...  # noqa: D102
+    @property
+    def data(self) -> Any: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Pixels of one encoding.
+
+    Attributes:
+        dtype: Type of a sample.
+        channels: Samples per pixel in a row of the data.
+        order: What the samples are, e.g. ``bgra``, ``gray``, ``uyvy``, ``nv12``, ``bayer_rggb``;
+            empty where ROS does not say.
+        rows: Rows of the data per row of the image; more than one where planes follow one another.
+    """
+
+    dtype: Any
+    channels: int
+    order: str
+    rows: float = 1
+
+
+def _generic() -> dict[str, Layout]:
+    """OpenCV's types: a sample type and a number of channels, in OpenCV's order where they are
+    colors."""
+    types = {
+        "8U": np.uint8,
+        "8S": np.int8,
+        "16U": np.uint16,
+        "16S": np.int16,
+        "32S": np.int32,
+        "32F": np.float32,
+        "64F": np.float64,
+    }
+    orders = {1: "gray", 2: "", 3: "bgr", 4: "bgra"}
+    return {
+        f"{name}C{count}": Layout(dtype, count, order)
+        for name, dtype in types.items()
+        for count, order in orders.items()
+    }
+
+
+LAYOUTS: dict[str, Layout] = {
+    **{
+        f"{order}{bits}": Layout(dtype, len(order), order)
+        for order in ("rgb", "bgr", "rgba", "bgra")
+        for bits, dtype in ((8, np.uint8), (16, np.uint16))
+    },
+    "mono8": Layout(np.uint8, 1, "gray"),
+    "mono16": Layout(np.uint16, 1, "gray"),
+    **_generic(),
+    **{
+        f"bayer_{pattern}{bits}": Layout(dtype, 1, f"bayer_{pattern}")
+        for pattern in ("rggb", "bggr", "gbrg", "grbg")
+        for bits, dtype in ((8, np.uint8), (16, np.uint16))
+    },
+    "uyvy": Layout(np.uint8, 2, "uyvy"),
+    "yuyv": Layout(np.uint8, 2, "yuyv"),
+    "yuv422": Layout(np.uint8, 2, "uyvy"),
+    "yuv422_yuy2": Layout(np.uint8, 2, "yuyv"),
+    "nv12": Layout(np.uint8, 1, "nv12", 1.5),
+    "nv21": Layout(np.uint8, 1, "nv21", 1.5),
+    "nv24": Layout(np.uint8, 1, "nv24", 3),
+}
+"""Every encoding, by its name in `sensor_msgs/image_encodings`."""
+
+_SUBSAMPLED = ("uyvy", "yuyv", "nv12", "nv21")
+
+_TO_RGB = {
+    "bgr": cv2.COLOR_BGR2RGB,
+    "rgba": cv2.COLOR_RGBA2RGB,
+    "bgra": cv2.COLOR_BGRA2RGB,
+    "gray": cv2.COLOR_GRAY2RGB,
+    "uyvy": cv2.COLOR_YUV2RGB_UYVY,
+    "yuyv": cv2.COLOR_YUV2RGB_YUYV,
+    "nv12": cv2.COLOR_YUV2RGB_NV12,
+    "nv21": cv2.COLOR_YUV2RGB_NV21,
+    # OpenCV names a mosaic after the second row's second and third pixel, ROS after its first four.
+    "bayer_rggb": cv2.COLOR_BayerBG2RGB,
+    "bayer_bggr": cv2.COLOR_BayerRG2RGB,
+    "bayer_gbrg": cv2.COLOR_BayerGR2RGB,
+    "bayer_grbg": cv2.COLOR_BayerGB2RGB,
+}
+
+_TO_GRAY = {
+    "rgb": cv2.COLOR_RGB2GRAY,
+    "bgr": cv2.COLOR_BGR2GRAY,
+    "rgba": cv2.COLOR_RGBA2GRAY,
+    "bgra": cv2.COLOR_BGRA2GRAY,
+}
+
+_YUV_TO_RGB = np.array(
+    [
+        [1.164384, 0.0, 1.596027, -222.9209],
+        [1.164384, -0.391762, -0.812968, 135.5754],
+        [1.164384, 2.017232, 0.0, -276.8356],
+    ]
+)
+"""BT.601, studio range, as OpenCV has it for the other YUV encodings."""
+
+
+def samples_of(message: ImageMessage) -> tuple[AnyArray, str]:
+    """The samples of a raw image, and their order as in `Layout`.
+
+    Returns ``(rows, W)`` or ``(rows, W, C)`` in native byte order; rows is H, or more where planes
+    follow one another. Raises InputError if the message contradicts itself.
+    """
+    layout = LAYOUTS.get(message.encoding)
+    if layout is None:
+        raise InputError(
+            f"image encoding '{message.encoding}' is not one of sensor_msgs/image_encodings"
+        )
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    check_size(width, height)
+    order: Literal["<", ">"] = ">" if message.is_bigendian else "<"
+    dtype = np.dtype(layout.dtype).newbyteorder(order)
+    row = width * layout.channels * dtype.itemsize
+    if step < row:
+        raise InputError(
+            f"an image says its rows take {step} bytes, but {width} pixels of "
+            f"{message.encoding} take {row}"
+        )
+    if layout.order in _SUBSAMPLED and width % 2:
+        raise InputError(f"a {message.encoding} image must have an even width, not {width}")
+    if layout.rows == 1.5 and height % 2:
+        raise InputError(f"a {message.encoding} image must have an even height, not {height}")
+    rows = int(height * layout.rows)
+    data = np.frombuffer(message.data, np.uint8) if len(message.data) else np.empty(0, np.uint8)
+    needed = (rows - 1) * step + row  # some drivers leave out the padding of the last row
+    if data.size < needed:
+        raise InputError(
+            f"an image has {data.size} bytes of data, but {rows} rows of {step} bytes need "
+            f"{rows * step}"
+        )
+    shape = (rows, width, layout.channels) if layout.channels > 1 else (rows, width)
+    if layout.order == "nv24":
+        return _nv24(data, height, width, step), "yuv"
+    strides = (step, layout.channels * dtype.itemsize, dtype.itemsize)[: len(shape)]
+    view: AnyArray = np.ndarray(shape, dtype, data, strides=strides)
+    if dtype.itemsize > 1 and (order == ">") != (sys.byteorder == "big"):
+        return view.astype(layout.dtype), layout.order
+    return np.require(view, layout.dtype, "A"), layout.order
+
+
+def _nv24(data: UInt8Array, height: int, width: int, step: int) -> UInt8Array:
+    """A plane of Y and one of U and V in turn, as ``(H, W, 3) uint8``."""
+    luma: UInt8Array = np.ndarray((height, width), np.uint8, data, strides=(step, 1))
+    chroma: UInt8Array = np.ndarray(
+        (height, width, 2), np.uint8, data, height * step, strides=(2 * step, 2, 1)
+    )
+    return np.dstack([luma, chroma])
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise InputError for a size that is nothing, or beyond belief."""
+    if width < 1 or height < 1:
+        raise InputError(f"an image says its size is {width}x{height}: there is nothing in it")
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise InputError(
+            f"an image says its size is {width}x{height}; up to {MAX_SIDE} pixels a side and "
+            f"{MAX_PIXELS >> 20} megapixels are believed"
+        )
+
+
+def to_rgb(samples: AnyArray, order: str) -> UInt8Array:
+    """Samples of an order as ``(H, W, 3) uint8``, RGB. Raises InputError for what is no color."""
+    samples = _color_samples(samples, order)
+    if order == "yuv":
+        return np.asarray(cv2.transform(samples, _YUV_TO_RGB), np.uint8)
+    if order != "rgb":
+        if order.startswith("bayer") and min(samples.shape) < 4:
+            raise InputError(
+                f"a Bayer mosaic of {samples.shape[1]}x{samples.shape[0]} is too small for color"
+            )
+        samples = cv2.cvtColor(samples, _TO_RGB[order])
+    deep = samples.dtype == np.uint16
+    return np.asarray(np.right_shift(samples, 8) if deep else samples).astype(np.uint8, copy=False)
+
+
+def _color_samples(samples: AnyArray, order: str) -> AnyArray:
+    """Samples as the 8 bits (of a mosaic also 16) that colors are made of."""
+    if not order:
+        raise InputError("an image of two channels is no color image")
+    if samples.dtype == np.uint16 and not order.startswith("bayer"):
+        return (samples >> 8).astype(np.uint8)
+    if samples.dtype.kind == "f":
+        largest = float(np.nanmax(samples)) if np.isfinite(samples).any() else 0.0
+        if largest > MAX_COLOR:
+            raise InputError(
+                f"a color image in floating point holds values up to {largest:g}, but white is 1; "
+                "are the topics swapped?"
+            )
+        return (np.nan_to_num(samples).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    if samples.dtype.kind == "i":
+        raise InputError("an image of signed numbers is no color image; are the topics swapped?")
+    return samples
+
+
+def to_gray(samples: AnyArray, order: str) -> AnyArray:
+    """Samples of an order as raw infrared, ``(H, W)`` uint8, uint16, int16 or float32.
+
+    Color becomes its luma, of YUV the Y samples are taken as they are, and a Bayer mosaic is what a
+    sensor with filters that pass infrared saw. Raises InputError for two channels.
+    """
+    if order == "gray" or order.startswith("bayer"):
+        return _plain_numbers(samples)
+    if order in ("uyvy", "yuyv"):
+        return samples[..., 1 if order == "uyvy" else 0]
+    if order in ("nv12", "nv21"):
+        return samples[: samples.shape[0] * 2 // 3]
+    if order == "yuv":
+        return samples[..., 0]
+    if not order:
+        raise InputError("an infrared image has one channel, not two")
+    numbers = _plain_numbers(samples)
+    if numbers.dtype == np.int16:  # which OpenCV has no luma for
+        return np.rint(cv2.cvtColor(numbers.astype(np.float32), _TO_GRAY[order])).astype(np.int16)
+    gray: AnyArray = cv2.cvtColor(numbers, _TO_GRAY[order])
+    return gray
+
+
+def _plain_numbers(samples: AnyArray) -> AnyArray:
+    """Samples in one of the types that are normalized; only 64 and 32 bits lose some, the last."""
+    if samples.dtype == np.int8:
+        return samples.astype(np.int16)
+    if samples.dtype in (np.int32, np.float64):
+        return samples.astype(np.float32)
+    return samples
