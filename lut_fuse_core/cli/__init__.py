@@ -10,22 +10,41 @@ import signal
 import sys
 
 from lut_fuse_core import __version__
+from lut_fuse_core.cli.extras import missing_package
 from lut_fuse_core.errors import InputError, LutFuseError, describe
 
-SUBCOMMANDS = ("demo", "fuse", "bag", "evaluate", "bench", "backends", "model", "calibrate")
+SUBCOMMANDS = {
+    "demo": "fuse a synthetic night street and show the result",
+    "fuse": "fuse images, folders of images or videos",
+    "bag": "fuse a rosbag2 into a new one",
+    "evaluate": "measure fusion quality on a folder of pairs; table, JSON, HTML page",
+    "bench": "measure milliseconds per frame on this machine",
+    "backends": "list the ways to run a model and which of them work here",
+    "model": "show, import and export model files",
+    "calibrate": "find where infrared lies in the visible image",
+}
+"""Each is a module of this package, with the line that `lut-fuse --help` has for it."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser with all subcommands; each module in this package adds its own."""
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """The parser of the tool.
+
+    Args:
+        command: The subcommand that is called for. Only its module is imported: others may need
+            packages that are not installed, and time.
+    """
     parser = argparse.ArgumentParser(
         prog="lut-fuse",
         description="Fuse visible and infrared (thermal) images with a distilled look-up table.",
-        epilog="'lut-fuse demo' shows it at work on a made-up scene; each subcommand has --help.",
+        epilog="'lut-fuse demo' shows it at work on a synthetic scene; each subcommand has --help.",
     )
     parser.add_argument("--version", action="version", version=f"lut-fuse {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in SUBCOMMANDS:
-        importlib.import_module(f"lut_fuse_core.cli.{name}").add_parser(subparsers)
+    for name, summary in SUBCOMMANDS.items():
+        if name == command:
+            importlib.import_module(f"lut_fuse_core.cli.{name}").add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)
     return parser
 
 
@@ -35,13 +54,18 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
     try:
-        options = build_parser().parse_args(arguments)
+        arguments = sys.argv[1:] if arguments is None else arguments
+        command = next((word for word in arguments if not word.startswith("-")), "")
+        options = build_parser(command).parse_args(arguments)
         status = int(options.run(options) or 0)
         sys.stdout.flush()
         return status
     except InputError as error:
         print(f"lut-fuse: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        print(f"lut-fuse: {missing_package(error)}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         # Whoever read the output (head, less) has seen enough; nothing may be written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

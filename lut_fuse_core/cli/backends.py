@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 
 from lut_fuse_core.backends import BackendStatus, backend_statuses
+from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.model.file import load_model
 
 _DESCRIPTION = """\
@@ -19,7 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand to the parser of `lut-fuse`."""
     parser = subparsers.add_parser(
         "backends",
-        help="list the ways to run a model and which of them work here",
+        help=SUBCOMMANDS["backends"],
         description=_DESCRIPTION,
         epilog="'lut-fuse bench' measures how fast they are.",
     )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lut_fuse_core.bag import BagOptions, BagReport, find_clock_offset, fuse_bag
+from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
@@ -44,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     defaults = BagOptions()
     parser = subparsers.add_parser(
         "bag",
-        help="fuse a rosbag2 into a new one",
+        help=SUBCOMMANDS["bag"],
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from lut_fuse_core import __version__
 from lut_fuse_core.backends import BACKEND_NAMES, backend_statuses, create_backend
+from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.extensions import load_extension
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.benchmark import Subject, Timing, measure, processor_name, street_pair
@@ -50,7 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand to the parser of `lut-fuse`."""
     parser = subparsers.add_parser(
         "bench",
-        help="measure milliseconds per frame on this machine",
+        help=SUBCOMMANDS["bench"],
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

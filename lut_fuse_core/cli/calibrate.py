@@ -13,6 +13,7 @@ from lut_fuse_core.calibration.board import BOARD_KINDS, Board
 from lut_fuse_core.calibration.from_board import calibrate_from_board
 from lut_fuse_core.calibration.from_pairs import TOLERANCE, calibrate_from_pairs
 from lut_fuse_core.calibration.overlays import board_picture, overlay
+from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer
@@ -69,7 +70,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand to the parser of `lut-fuse`."""
     parser = subparsers.add_parser(
         "calibrate",
-        help="find where infrared lies in the visible image",
+        help=SUBCOMMANDS["calibrate"],
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -16,6 +16,7 @@ from lut_fuse_core.bag import BagOptions, fuse_bag
 from lut_fuse_core.bag.demo_recording import INFRARED_TOPIC, VISIBLE_TOPIC, record_street
 from lut_fuse_core.bag.image_messages import infrared_images, visible_images
 from lut_fuse_core.bag.writer import DEMO_MARK
+from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.contact_sheet import contact_sheet, side_by_side
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
@@ -46,7 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "demo",
-        help="fuse a made-up night street and show the result",
+        help=SUBCOMMANDS["demo"],
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from lut_fuse_core import Fuser, __version__
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends import BACKEND_NAMES
+from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.evaluate_detection import (
     add_detection_arguments,
     check_detection_options,
@@ -67,7 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     meanings = "\n".join(f"  {name:6}{meaning}" for name, meaning in METRIC_MEANINGS.items())
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure fusion quality on a folder of pairs; table, JSON, HTML page",
+        help=SUBCOMMANDS["evaluate"],
         description=_DESCRIPTION + meanings,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
@@ -48,7 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "fuse",
-        help="fuse images, folders of images or videos",
+        help=SUBCOMMANDS["fuse"],
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.extensions import load_extension
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import file_normalizer, load_pair
@@ -49,7 +50,7 @@ PAIRS is a folder as for 'lut-fuse evaluate'; of a data set with splits, train i
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand to the parser of `lut-fuse`."""
-    parser = subparsers.add_parser("model", help="show, import and export model files")
+    parser = subparsers.add_parser("model", help=SUBCOMMANDS["model"])
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     info = actions.add_parser("info", help="check a model file and show what is in it")

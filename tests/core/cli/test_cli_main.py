@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from lut_fuse_core.cli import SUBCOMMANDS, main
+from lut_fuse_core.cli.extras import EXTRAS
 
 COMMAND = [sys.executable, "-c", "import sys; from lut_fuse_core.cli import main; sys.exit(main())"]
 
@@ -34,3 +37,38 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     os.close(writing)
     assert finished.stderr == ""
     assert finished.returncode == 141
+
+
+def without(package: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """The command where a package is not installed."""
+    program = (
+        f"import sys; sys.modules[{package!r}] = None;"
+        "from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("package", [name for names in EXTRAS.values() for name in names])
+def test_what_is_not_needed_is_not_imported(package: str) -> None:
+    for words in (["--help"], ["backends", "--help"], ["fuse", "--help"], ["model", "info"]):
+        done = without(package, *words)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_extra_is_one_sentence_with_the_command_that_brings_it() -> None:
+    done = without("rosbags", "bag", "in", "out")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "lut-fuse: this needs the Python package 'rosbags', which is not installed; run "
+        "\"pip install 'lut_fuse_ros[bags]'\", or '.[bags]' in the package's folder\n"
+    )
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_an_extra_brings_the_packages_it_is_named_for(extra: str) -> None:
+    lines = importlib.metadata.requires("lut_fuse_ros") or []
+    brought = {re.split("[ ;<=>]", line)[0] for line in lines if f'extra == "{extra}"' in line}
+    providers = importlib.metadata.packages_distributions()
+    for module in EXTRAS[extra]:
+        assert brought & set(providers[module]), module

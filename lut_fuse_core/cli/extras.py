@@ -1,0 +1,22 @@
+"""Packages that only some subcommands need, and how to install them."""
+
+from __future__ import annotations
+
+EXTRAS = {
+    "bags": ("rosbags", "ruamel", "zstandard", "mcap"),
+    "models": ("safetensors",),
+    "detection": ("pycocotools", "onnxruntime"),
+}
+"""The modules that each extra of setup.py brings."""
+
+
+def missing_package(error: ModuleNotFoundError) -> str:
+    """What a user without a package is told: its name, and the command that installs it."""
+    package = (error.name or str(error)).partition(".")[0]
+    extra = next((name for name, modules in EXTRAS.items() if package in modules), None)
+    if extra is None:
+        return f"the Python package '{package}' is not installed; run 'pip install {package}'"
+    return (
+        f"this needs the Python package '{package}', which is not installed; run "
+        f"\"pip install 'lut_fuse_ros[{extra}]'\", or '.[{extra}]' in the package's folder"
+    )
