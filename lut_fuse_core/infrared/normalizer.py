@@ -168,6 +168,7 @@ class InfraredNormalizer:
         self._local: Any = cv2.createCLAHE(limit, (8, 8)) if limit else None
         self._table: UInt8Array | None = None
         self._table_range: GrayRange | None = None
+        self._time: float | None = None
         self._out: UInt8Array | None = None
 
     @property
@@ -212,7 +213,7 @@ class InfraredNormalizer:
         """
         return not self.config.dead_pixels and self._local is None
 
-    def take(self, raw: RawInfrared) -> bool:
+    def take(self, raw: RawInfrared, time: float | None = None) -> bool:
         """Look at the next frame of the stream, ``(H, W) uint8 or uint16``.
 
         False if it carries no new picture (a shutter event): the last one should stay.
@@ -228,20 +229,20 @@ class InfraredNormalizer:
         layout = (raw.dtype, raw.shape)
         if self._layout not in (None, layout):
             self.reset()  # the range of the other format would show this one black or white
-        self._layout = layout
+        self._layout, self._time = layout, time
         if not self.config.shutter:
             return True
-        verdict = self._shutter.look(raw)
+        verdict = self._shutter.look(raw, time)
         if not verdict.hold:
             self._tracker.shift(verdict.shift)
         return not verdict.hold
 
-    def __call__(self, raw: RawInfrared) -> UInt8Array:
+    def __call__(self, raw: RawInfrared, time: float | None = None) -> UInt8Array:
         """raw: ``(H, W) uint8 or uint16``. Returns ``(H, W) uint8``. Raises InputError.
 
         The next call overwrites the result.
         """
-        fresh = self.take(raw)
+        fresh = self.take(raw, time)
         if fresh or self._out is None or self._out.shape != raw.shape:
             self._out = self.normalize(raw)
         return self._out
@@ -268,7 +269,7 @@ class InfraredNormalizer:
         elif config.mode == "range":
             wanted = config.fixed_range
         else:
-            wanted = self._tracker.update(raw)
+            wanted = self._tracker.update(raw, self._time)
         if self._table is None or len(self._table) != entries or self._moved(wanted):
             soft = not plain and config.mode != "range"
             table = tone_table(wanted, entries) if soft else linear_table(wanted, entries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,15 +19,28 @@ counts moved by the same amount."""
 BLANK_SPREAD = 0.08
 """A frame whose 5th to 95th percentile span less than this share of the usual span is blank."""
 
+STRUCTURE = 15.0
+"""Span of a blank frame, as a multiple of its noise, at most: 3 is noise alone, a shutter that is
+warmer at its center has up to 10, scenes have 30 and more."""
+
 MINIMUM_JUMP = 0.08
 """Share of the usual span by which the frame must shift as a whole to count as a jump."""
 
 UNIFORMITY = 0.3
 """How far pixels may stray from the common shift, as a share of it."""
 
+USUAL_SPAN_FRAMES = 31
+"""Frames whose median span is the usual one: a first frame of noise does not count for long."""
+
+FEWEST_FRAMES = 3
+"""Frames before which no span is usual."""
+
 LONGEST_HOLD = 45
 """Frames: a shutter opens again after half a second. A view that stays blank for longer is a wall
 or fog, and is shown; one that stays frozen may be that of a camera, or driver, that has stopped."""
+
+LONGEST_HOLD_SECONDS = 1.5
+"""The same in time, for frames that have times: cameras of 9 Hz are not held for 5 seconds."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +77,9 @@ class ShutterGuard:
     def reset(self) -> None:
         """Forget the stream; the counts stay."""
         self._sample: npt.NDArray[np.float32] | None = None
-        self._span = 0.0
+        self._spans: deque[float] = deque(maxlen=USUAL_SPAN_FRAMES)
         self._held = self._repeated = 0
+        self._blank_since: float | None = None
         self._event: Event = "none"
         self._live = False
 
@@ -83,27 +98,40 @@ class ShutterGuard:
         """
         return self._live and self._repeated > LONGEST_HOLD
 
-    def look(self, raw: RawInfrared) -> Verdict:
-        """Judge one frame, ``(H, W) uint8 or uint16``."""
+    def look(self, raw: RawInfrared, time: float | None = None) -> Verdict:
+        """Judge one frame.
+
+        Args:
+            raw: ``(H, W) uint8 or uint16``; pixels of 0 counts are outside the view.
+            time: Of the capture, seconds; None if unknown.
+
+        Returns:
+            What the frame is, compared with those before.
+        """
         step = max(1, int(np.sqrt(raw.size / 1200)))
         sample = raw[::step, ::step].astype(np.float32)
         past = self._sample
         if past is None or past.shape != sample.shape:
             self._accept(sample, raw)
             return Verdict("none")
-        verdict = self._judge(sample, past, raw)
+        verdict = self._judge(sample, past, raw, time)
         if verdict.event != "none" and verdict.event != self._event:
             counts = {verdict.event: getattr(self.counts, verdict.event) + 1}
             self.counts = replace(self.counts, **counts)
         self._event = verdict.event
-        is_wall = self._held >= LONGEST_HOLD
-        self._held = self._held + 1 if verdict.event == "blank" else 0
+        is_wall = self._held_for_too_long(time)
+        if verdict.event != "blank":
+            self._held, self._blank_since = 0, None
+        else:
+            self._held += 1
+            if self._blank_since is None:
+                self._blank_since = time
         self._repeated = self._repeated + 1 if verdict.event == "frozen" else 0
         if not verdict.hold:
             self._live = True
-            self._accept(sample, raw)
             if is_wall:
-                self._span = _span(sample)  # else the next frame would count as blank again
+                self._spans.clear()  # else the next frame would count as blank again
+            self._accept(sample, raw)
         return verdict
 
     def _judge(
@@ -111,25 +139,38 @@ class ShutterGuard:
         sample: npt.NDArray[np.float32],
         past: npt.NDArray[np.float32],
         raw: RawInfrared,
+        time: float | None,
     ) -> Verdict:
         if np.array_equal(sample, past):
             same = self._frame is not None and np.array_equal(raw, self._frame)
             return Verdict("frozen" if same else "none")
         smallest = minimum_width(raw.dtype)
-        span = max(self._span, smallest)
+        usual = self._usual_span()
+        span = max(usual, smallest)
         # Only a stream with contrast can lose it.
         if (
-            self._span > smallest
-            and _span(sample) < BLANK_SPREAD * span
-            and self._held < LONGEST_HOLD
+            usual > smallest
+            and _span(sample) < min(BLANK_SPREAD * span, STRUCTURE * _noise(raw))
+            and not self._held_for_too_long(time)
         ):
             return Verdict("blank")
-        change = sample - past
+        seen = (sample > 0) & (past > 0)
+        change = (sample - past)[seen]
+        if not change.size:
+            return Verdict("none")
         shift = float(np.median(change))
         stray = float(np.median(np.abs(change - shift)))
         if abs(shift) > MINIMUM_JUMP * span and stray < UNIFORMITY * abs(shift):
             return Verdict("jump", shift)
         return Verdict("none")
+
+    def _held_for_too_long(self, time: float | None) -> bool:
+        since = self._blank_since
+        lasting = time is not None and since is not None and time - since > LONGEST_HOLD_SECONDS
+        return lasting or self._held >= LONGEST_HOLD
+
+    def _usual_span(self) -> float:
+        return float(np.median(self._spans)) if len(self._spans) >= FEWEST_FRAMES else 0.0
 
     def _accept(self, sample: npt.NDArray[np.float32], raw: RawInfrared) -> None:
         self._sample = sample
@@ -138,10 +179,22 @@ class ShutterGuard:
             self._frame = raw.copy()
         else:
             np.copyto(frame, raw)
-        span = _span(sample)
-        self._span = span if self._span == 0 else 0.9 * self._span + 0.1 * span
+        self._spans.append(_span(sample))
 
 
 def _span(sample: npt.NDArray[np.float32]) -> float:
-    low, high = np.percentile(sample, (5, 95))
+    """Counts from the 5th to the 95th percentile of what is in view; 0 where nothing is."""
+    seen = sample[sample > 0]
+    if not seen.size:
+        return 0.0
+    low, high = np.percentile(seen, (5, 95))
     return float(high - low)
+
+
+def _noise(raw: RawInfrared) -> float:
+    """Standard deviation in counts, from the differences of neighboring pixels."""
+    step = max(1, int(np.sqrt(raw.size / 1200)))
+    left, right = (raw[::step, first : raw.shape[1] - 1 + first : step] for first in (0, 1))
+    difference = np.abs(left.astype(np.float32) - right.astype(np.float32))
+    middle = float(np.median(difference)) if difference.size else 0.0
+    return max(middle, 1.0) * 1.4826 / float(np.sqrt(2))

@@ -1,0 +1,166 @@
+"""Temperatures and wide counts as 16-bit counts: what the numbers of a thermal stream mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.arrays import AnyInfrared, RawInfrared
+from lut_fuse_core.errors import InputError, kind_of
+
+Quantity = Literal["auto", "kelvin", "celsius", "counts"]
+
+ZERO_CELSIUS = 273.15
+"""Kelvin."""
+
+FINE, COARSE = 0.01, 0.1
+"""Kelvin per count that temperatures are kept with: the first up to 382 degrees C, the second in
+streams that are hotter, up to 6280 degrees C."""
+
+KELVIN_BACKGROUND = 180.0, 400.0
+"""Where the coldest pixels of a scene are in kelvin; in degrees Celsius they are below."""
+
+CELSIUS_RANGE = -100.0, 3000.0
+"""Numbers of a scene in degrees Celsius; others are counts."""
+
+_LARGEST = 65535
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How numbers become counts: ``count = gain * number + bias``.
+
+    Attributes:
+        gain: Counts per unit of the numbers.
+        bias: Count of the number 0.
+        celsius: Degrees Celsius of the number 0 where the numbers are temperatures in kelvin or
+            Celsius, None where they are counts.
+    """
+
+    gain: float = 1.0
+    bias: float = 0.0
+    celsius: float | None = None
+
+    def holds(self, low: float, high: float) -> bool:
+        """Whether numbers from low to high become counts from 1 to 65535."""
+        return self.gain * low + self.bias >= 0.5 and self.gain * high + self.bias <= _LARGEST
+
+
+class CountConverter:
+    """Turns the frames of one stream into 16-bit counts; 0 is a pixel that nothing is known of.
+
+    What the numbers are is decided by the first frame that shows anything and kept, as frames of
+    one stream must be comparable; only a step that turns out too fine is replaced by a coarser one.
+    """
+
+    def __init__(self, quantity: Quantity = "auto") -> None:
+        """Start a stream.
+
+        Args:
+            quantity: What its numbers are; ``auto`` decides by their range.
+        """
+        self._quantity = quantity
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._dtype: np.dtype[Any] | None = None
+        self._scale: Scale | None = None
+
+    @property
+    def scale(self) -> Scale:
+        """How the numbers of the latest frame became counts."""
+        return self._scale or Scale()
+
+    def __call__(self, raw: AnyInfrared) -> RawInfrared:
+        """One frame as counts.
+
+        Args:
+            raw: ``(H, W)``: uint8 and uint16 counts are returned as they are; floats are
+                temperatures in kelvin or degrees Celsius, or counts, NaN where nothing is known;
+                other integers are counts, or temperatures in 1/1000 K.
+
+        Returns:
+            ``(H, W) uint8 or uint16``.
+
+        Raises:
+            InputError: For anything but a two-dimensional array of numbers.
+        """
+        if not isinstance(raw, np.ndarray) or raw.ndim != 2 or not raw.size:
+            raise InputError(f"infrared must be (H, W) numbers, not {kind_of(raw)}")
+        if raw.dtype in (np.uint8, np.uint16):
+            self.reset()
+            return raw.astype(raw.dtype.newbyteorder("="), copy=False)
+        if raw.dtype.kind not in "fiu":
+            raise InputError(f"infrared must be (H, W) numbers, not {kind_of(raw)}")
+        values = raw.astype(np.float64 if raw.dtype.itemsize > 2 else np.float32)
+        known = np.isfinite(values)
+        if raw.dtype.kind == "f":
+            known &= ~_empty_border(values, known)
+        sample = values[known]
+        if not sample.size:
+            return np.zeros(raw.shape, np.uint16)
+        if raw.dtype != self._dtype:
+            self._dtype, self._scale = raw.dtype, None
+        self._scale = self._fitting(sample)
+        counts = self._scale.gain * np.where(known, values, 0.0) + self._scale.bias
+        counts = np.clip(np.rint(counts), 1, _LARGEST)
+        return np.where(known, counts, 0).astype(np.uint16)
+
+    def _fitting(self, sample: npt.NDArray[Any]) -> Scale:
+        low, high = float(sample.min()), float(sample.max())
+        if self._scale is not None and (
+            self._scale.holds(low, high) or self._scale.gain == 1 / COARSE
+        ):
+            return self._scale
+        quantity = self._quantity if self._quantity != "auto" else _guess(sample)
+        if quantity == "kelvin":
+            step = FINE if high < FINE * _LARGEST else COARSE
+            return Scale(1 / step, 0.0, -ZERO_CELSIUS)
+        if quantity == "celsius":
+            step = FINE if high + ZERO_CELSIUS < FINE * _LARGEST else COARSE
+            return Scale(1 / step, ZERO_CELSIUS / step, 0.0)
+        return self._scale_of_counts(sample, low, high)
+
+    def _scale_of_counts(self, sample: npt.NDArray[Any], low: float, high: float) -> Scale:
+        assert self._dtype is not None
+        if self._dtype.kind == "f" and low >= 0 and high <= 1:
+            return Scale(_LARGEST - 1, 1.0)  # intensities
+        if self._dtype == np.int16 or (low < 0 and max(-low, high) < 32768):
+            return Scale(1.0, 32768.0)
+        if low < 0:
+            return Scale(32767 / max(-low, high), 32768.0)
+        if high <= _LARGEST:
+            return Scale()
+        background = float(np.percentile(sample, 5)) / 1000
+        if KELVIN_BACKGROUND[0] <= background <= KELVIN_BACKGROUND[1]:
+            return Scale(1 / 1000 / (FINE if high < 1000 * FINE * _LARGEST else COARSE))
+        bits = int(high).bit_length()
+        return Scale(1 / 2 ** (bits - 16))
+
+
+def _guess(sample: npt.NDArray[Any]) -> Quantity:
+    """What floats are, by their range. Of whole numbers nothing but counts can be assumed."""
+    if np.array_equal(sample[:4096], np.rint(sample[:4096])):
+        return "counts"
+    background, warmest = (float(value) for value in np.percentile(sample, (5, 100)))
+    if 0 <= sample.min() and warmest <= 1:
+        return "counts"
+    if KELVIN_BACKGROUND[0] <= background <= KELVIN_BACKGROUND[1] and warmest < 6000:
+        return "kelvin"
+    if CELSIUS_RANGE[0] <= background < KELVIN_BACKGROUND[0] and warmest <= CELSIUS_RANGE[1]:
+        return "celsius"
+    return "counts"
+
+
+def _empty_border(values: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Where floats are exactly 0 though nothing else is near 0: outside a rectified view."""
+    zero = values == 0
+    count = np.count_nonzero(zero)
+    if not count:
+        return zero
+    near = np.count_nonzero(known & ~zero & (np.abs(values) < 1))
+    return zero if near < 0.1 * count else np.zeros_like(zero)
