@@ -183,9 +183,7 @@ class RangeTracker:
             return target
         more = below - self._usual[0], above - self._usual[1]
         self._catching_up |= (
-            sum(more) > SCENE_SHARE
-            or min(more) > BOTH_ENDS
-            or target.width < NARROWER * past.width
+            sum(more) > SCENE_SHARE or min(more) > BOTH_ENDS or target.width < NARROWER * past.width
         )
         if self._catching_up:
             rate = 1 - min(CATCH_UP, self._smoothing) ** frames

@@ -8,10 +8,11 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError, kind_of
 from lut_fuse_core.infrared.dead_pixels import DeadPixels
 from lut_fuse_core.infrared.gray_range import GrayRange, RangeTracker
+from lut_fuse_core.infrared.quantity import CountConverter, Scale
 from lut_fuse_core.infrared.shutter import ShutterCounts, ShutterGuard
 from lut_fuse_core.infrared.tone import apply_table, linear_table, tone_table
 from lut_fuse_core.settings import check_settings, setting
@@ -99,6 +100,13 @@ class NormalizationConfig:
         maximum=10_000.0,
         live=True,
     )
+    quantity: Literal["auto", "kelvin", "celsius", "counts"] = setting(
+        "auto",
+        "What the numbers of float infrared are (and of integers of more than 16 bits); 'auto' "
+        "decides by their range. Temperatures are kept in steps of 0.01 K, above 382 degrees C of "
+        "0.1 K.",
+        live=True,
+    )
     polarity: Literal["white_hot", "black_hot"] = setting(
         "white_hot",
         "Whether the camera shows warm objects bright ('white_hot') or dark ('black_hot', which "
@@ -134,14 +142,20 @@ class NormalizationConfig:
                 f"the normalization range must increase, not go from {self.low:g} to {self.high:g}"
             )
 
-    @property
-    def fixed_range(self) -> GrayRange:
-        """``low``..``high`` in raw counts."""
-        if self.unit == "counts":
-            return GrayRange(self.low, self.high)
-        return GrayRange(
-            (self.low - self.offset) / self.scale, (self.high - self.offset) / self.scale
-        )
+    def fixed_range(self, scale: Scale) -> GrayRange:
+        """``low``..``high`` in counts.
+
+        Args:
+            scale: How the stream's numbers became counts. In unit ``counts`` both ends are such
+                numbers, in unit ``celsius`` degrees.
+        """
+        low, high = self.low, self.high
+        if self.unit == "celsius":
+            if scale.celsius is not None:
+                low, high = low - scale.celsius, high - scale.celsius
+            else:
+                low, high = ((end - self.offset) / self.scale for end in (low, high))
+        return GrayRange(scale.gain * low + scale.bias, scale.gain * high + scale.bias)
 
 
 class InfraredNormalizer:
@@ -158,6 +172,7 @@ class InfraredNormalizer:
             self.config.low_percentile, self.config.high_percentile, self.config.smoothing
         )
         self._shutter, self._dead = ShutterGuard(), DeadPixels()
+        self._converter = CountConverter(self.config.quantity)
         self._layout: tuple[Any, ...] | None = None
         if predecessor is not None:
             self._shutter, self._dead = predecessor._shutter, predecessor._dead
@@ -201,9 +216,8 @@ class InfraredNormalizer:
 
     def reset(self) -> None:
         """Forget the stream (a new camera, a jump in time); known dead pixels stay."""
-        self._tracker.reset()
-        self._shutter.reset()
-        self._table = None
+        self._converter.reset()
+        self._forget_range()
 
     @property
     def pointwise(self) -> bool:
@@ -213,11 +227,32 @@ class InfraredNormalizer:
         """
         return not self.config.dead_pixels and self._local is None
 
-    def take(self, raw: RawInfrared, time: float | None = None) -> bool:
-        """Look at the next frame of the stream, ``(H, W) uint8 or uint16``.
+    def counts(self, raw: AnyInfrared) -> RawInfrared:
+        """The next frame of the stream as counts, for `take`.
 
-        False if it carries no new picture (a shutter event): the last one should stay.
-        Raises InputError.
+        Args:
+            raw: ``(H, W)`` of any numbers, see `CountConverter`.
+
+        Returns:
+            ``(H, W) uint8 or uint16``, 0 where nothing is known; of these types ``raw`` itself.
+
+        Raises:
+            InputError: For anything but a two-dimensional array of numbers.
+        """
+        return self._converter(raw)
+
+    def take(self, raw: RawInfrared, time: float | None = None) -> bool:
+        """Look at the next frame of the stream.
+
+        Args:
+            raw: ``(H, W) uint8 or uint16``, from `counts`.
+            time: Of the capture, seconds; None if unknown.
+
+        Returns:
+            False if it carries no new picture (a flat-field correction): the last one should stay.
+
+        Raises:
+            InputError: For another array.
         """
         if (
             not isinstance(raw, np.ndarray)
@@ -226,9 +261,9 @@ class InfraredNormalizer:
             or raw.size == 0
         ):
             raise InputError(f"infrared must be (H, W) uint8 or uint16, not {kind_of(raw)}")
-        layout = (raw.dtype, raw.shape)
+        layout = (raw.dtype, raw.shape, self._converter.scale)
         if self._layout not in (None, layout):
-            self.reset()  # the range of the other format would show this one black or white
+            self._forget_range()  # that of the other format would show this one black or white
         self._layout, self._time = layout, time
         if not self.config.shutter:
             return True
@@ -237,15 +272,29 @@ class InfraredNormalizer:
             self._tracker.shift(verdict.shift)
         return not verdict.hold
 
-    def __call__(self, raw: RawInfrared, time: float | None = None) -> UInt8Array:
-        """raw: ``(H, W) uint8 or uint16``. Returns ``(H, W) uint8``. Raises InputError.
+    def __call__(self, raw: AnyInfrared, time: float | None = None) -> UInt8Array:
+        """The next frame as gray levels.
 
-        The next call overwrites the result.
+        Args:
+            raw: ``(H, W)`` of any numbers, see `CountConverter`.
+            time: Of the capture, seconds; None if unknown.
+
+        Returns:
+            ``(H, W) uint8``; the next call overwrites it.
+
+        Raises:
+            InputError: For anything but a two-dimensional array of numbers.
         """
-        fresh = self.take(raw, time)
-        if fresh or self._out is None or self._out.shape != raw.shape:
-            self._out = self.normalize(raw)
+        counts = self.counts(raw)
+        fresh = self.take(counts, time)
+        if fresh or self._out is None or self._out.shape != counts.shape:
+            self._out = self.normalize(counts)
         return self._out
+
+    def _forget_range(self) -> None:
+        self._tracker.reset()
+        self._shutter.reset()
+        self._table = None
 
     def normalize(self, raw: RawInfrared) -> UInt8Array:
         """A frame that was taken, ``(H, W) uint8``; the next call overwrites the result."""
@@ -267,7 +316,7 @@ class InfraredNormalizer:
         if plain:
             wanted = GrayRange(0.0, 255.0)
         elif config.mode == "range":
-            wanted = config.fixed_range
+            wanted = config.fixed_range(self._converter.scale)
         else:
             wanted = self._tracker.update(raw, self._time)
         if self._table is None or len(self._table) != entries or self._moved(wanted):

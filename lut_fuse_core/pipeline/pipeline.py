@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.backends.base import check_visible
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.errors import InputError
@@ -119,7 +119,7 @@ class FusionPipeline:
     def process(
         self,
         visible: UInt8Array,
-        infrared: RawInfrared | None = None,
+        infrared: AnyInfrared | None = None,
         *,
         visible_time: float | None = None,
         infrared_time: float | None = None,
@@ -130,7 +130,8 @@ class FusionPipeline:
 
         Args:
             visible: ``(H, W, 3) uint8``, RGB.
-            infrared: ``(h, w) uint8 or uint16``, raw; None when no frame came.
+            infrared: ``(h, w)``, raw: uint8 or uint16 counts, or other numbers, see
+                `NormalizationConfig.quantity`; NaN is a pixel not seen. None when no frame came.
             visible_time: Capture time in finite seconds; None if unknown.
             infrared_time: That of ``infrared``, of its own clock.
             hold: Whether the last infrared frame serves where none came, until it is older than
@@ -148,29 +149,31 @@ class FusionPipeline:
         if self.clock.jumped(visible_time):
             self._forget_images()
             self._resets += 1
-        new_picture = infrared is not None and self._infrared.registrar.look(infrared)
-        self.clock.listen(visible, infrared, visible_time, infrared_time)
+        registrar = self._infrared.registrar
+        counts = None if infrared is None else registrar.counts(infrared)
+        new_picture = counts is not None and registrar.look(counts, infrared_time)
+        self.clock.listen(visible, counts, visible_time, infrared_time)
         if infrared_time is not None:
             infrared_time -= self.clock_offset
 
         def fuse() -> UInt8Array:
-            if infrared is not None:
-                frame = InfraredFrame(infrared, new_picture, infrared_time)
+            if counts is not None:
+                frame = InfraredFrame(counts, new_picture, infrared_time)
                 self._infrared.take(frame, visible, self.fuser.backend)
             serving = self._infrared.serve(
                 visible,
                 visible_time,
-                fresh=infrared is not None,
+                fresh=counts is not None,
                 new_picture=new_picture,
                 max_age=self.config.max_infrared_age,
             )
-            if serving is None or (infrared is None and not hold):
+            if serving is None or (counts is None and not hold):
                 return self._visible_only(visible, out)
             scene = self._ambient
             ambient = None if scene is None else scene.follow(visible, visible_time)
             options = FuseOptions(self.config.strength, ambient=ambient, out=out)
             fused = serving.fuse(self.fuser, visible, options)
-            self._count("fused" if infrared is not None else "held", serving.age)
+            self._count("fused" if counts is not None else "held", serving.age)
             return fused
 
         return self.fuser.attempt(fuse, lost=self._infrared.backend_lost)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import Backend, RegisteringBackend
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
@@ -85,12 +85,16 @@ class InfraredRegistrar:
         self.normalizer.reset()
         self.forget()
 
-    def look(self, infrared: RawInfrared) -> bool:
+    def counts(self, infrared: AnyInfrared) -> RawInfrared:
+        """The next frame, of any numbers, as counts. Raises InputError."""
+        return self.normalizer.counts(infrared)
+
+    def look(self, infrared: RawInfrared, time: float | None = None) -> bool:
         """Whether the next frame, ``(h, w) uint8 or uint16``, carries a new picture.
 
         Once for each frame of the stream. Raises InputError.
         """
-        return self.normalizer.take(infrared)
+        return self.normalizer.take(infrared, time)
 
     def register(
         self, frame: InfraredFrame, visible: UInt8Array, backend: Backend
