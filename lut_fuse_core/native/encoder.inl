@@ -1,8 +1,5 @@
 // The context encoder's 3x3 convolutions over one row, in single precision.
 
-typedef float Floats __attribute__((vector_size(4 * kFloats)));
-typedef int32_t Integers __attribute__((vector_size(4 * kFloats)));
-
 constexpr int kGroup = 4;  // output channels at a time
 constexpr int kTile = kFloats == 16 ? 5 : 10;  // vectors of columns in cache
 constexpr int kMostVectors = kFloats == 8 ? 2 : 5;  // vectors of columns in registers
@@ -173,27 +170,6 @@ void convolve_rows(const Convolution& convolution, const Planes& input, int y,
     });
 }
 
-// 255 / (1 + exp(-x)) with the exponential as 2^n times a polynomial (minimax on [-1/2, 1/2]).
-inline Floats sigmoid(Floats x) {
-    Floats t = x * -1.44269504f;
-    t = t < -126.0f ? -126.0f - Floats{} : t;
-    t = t > 126.0f ? 126.0f - Floats{} : t;
-    const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-    const Floats whole = (t + magic) - magic;
-    const Floats f = t - whole;
-    Floats power = 1.5403530e-4f - Floats{};
-    power = power * f + 1.3333558e-3f;
-    power = power * f + 9.6181291e-3f;
-    power = power * f + 5.5504109e-2f;
-    power = power * f + 2.4022651e-1f;
-    power = power * f + 6.9314718e-1f;
-    power = power * f + 1.0f;
-    const Integers exponent = (__builtin_convertvector(whole, Integers) + 127) << 23;
-    Floats scale;
-    memcpy(&scale, &exponent, sizeof scale);
-    return 255.0f / (1.0f + power * scale);
-}
-
 template <int kVectors>
 void context_columns(const Convolution& convolution, const Planes& input, int y, int x,
                      float* output) {
@@ -206,7 +182,8 @@ void context_columns(const Convolution& convolution, const Planes& input, int y,
     for (int v = 0; v < kVectors; ++v) store_floats(output + x + v * kFloats, sigmoid(sum[0][v]));
 }
 
-void context_row(const Convolution& convolution, const Planes& input, int y, float* output) {
+inline void context_row(const Convolution& convolution, const Planes& input, int y,
+                        float* output) {
     split((input.width + kFloats - 1) / kFloats, 5, [&](int start, int size) {
         const int x = start * kFloats;
         switch (size) {
@@ -217,4 +194,11 @@ void context_row(const Convolution& convolution, const Planes& input, int y, flo
             default: return context_columns<5>(convolution, input, y, x, output);
         }
     });
+}
+
+void context_rows(const Convolution& convolution, const Planes& input, int first_row,
+                  float* output, ptrdiff_t pitch, float*) {
+    for (int y = first_row; y < first_row + 4 && y < input.height; ++y, output += pitch) {
+        context_row(convolution, input, y, output);
+    }
 }

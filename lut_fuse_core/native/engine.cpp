@@ -70,6 +70,7 @@ void Engine::fuse(const LutFuseFrame& frame) {
 void Engine::join(int slot) {
     Worker& worker = workers_[slot];
     const int count = static_cast<int>(items_.size());
+    if (kernels_->enter) kernels_->enter();
     for (int i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count;) {
         const Item& item = items_[i];
         wait_for(item);
@@ -78,6 +79,7 @@ void Engine::join(int slot) {
             done_[item.stage * quads_ + item.quad].store(true, std::memory_order_release);
         }
     }
+    if (kernels_->leave) kernels_->leave();
 }
 
 void Engine::wait_for_quads(int stage, int first, int last) const {
@@ -114,7 +116,7 @@ void Engine::work_on(const Item& item, Worker& worker) {
     } else if (stage < context_stage()) {
         convolve(stage - 1, quad, worker.scratch);
     } else if (stage == context_stage()) {
-        find_context(quad);
+        find_context(quad, worker.scratch);
     } else {
         look_up(quad, worker.rows);
         clock = 2;
@@ -122,12 +124,18 @@ void Engine::work_on(const Item& item, Worker& worker) {
     worker.times[clock] += nanoseconds() - before;
 }
 
+const Kernels& Engine::kernels_for(int width) const {
+    const Kernels* kernels = &best_kernels_;
+    while (width < kernels->least_width ||
+           (kernels->pixels && model_.blocks.front().tiles.empty())) {
+        kernels = kernels->substitute;
+    }
+    return *kernels;
+}
+
 void Engine::prepare(int height, int width) {
     height_ = width_ = 0;  // should memory run out, the next frame starts afresh
-    kernels_ = &best_kernels_;
-#if defined(__x86_64__) || defined(_M_X64)
-    if (width < kernels_->least_width) kernels_ = &kAvx2Kernels;
-#endif
+    kernels_ = &kernels_for(width);
     const int stride = model_.stride();
     rows_ = (height + stride - 1) / stride;
     columns_ = (width + stride - 1) / stride;
@@ -146,8 +154,8 @@ void Engine::prepare(int height, int width) {
 }
 
 void Engine::prepare_planes() {
-    const int pitch = kPlaneBorder + round_up(columns_, 16) + 16;
-    int most = 0;
+    const int pitch = kPlaneBorder + round_up(columns_, kernels_->column_unit) + 16;
+    int most = kernels_->pixels ? kTileChannels : 0;
     for (const Block& block : model_.blocks) most = std::max(most, block.inputs);
     zeros_.resize(sizeof(float) * most * pitch);
     planes_.clear();
@@ -156,9 +164,10 @@ void Engine::prepare_planes() {
         // Between this stage and the next: their distance, the neighbors, one to write.
         int quads = distance_ + 3;
         if (i == 1 && model_.skip) quads = std::max(quads, (hidden_count() - 1) * distance_ + 2);
-        const int channels = model_.blocks[i].inputs, ring = kQuad * quads;
+        const int channels = kernels_->pixels ? kTileChannels : model_.blocks[i].inputs;
+        const int ring = kQuad * quads;
         plane_memory_.emplace_back();
-        plane_memory_.back().resize(sizeof(float) * channels * pitch * ring);
+        plane_memory_.back().resize(sizeof(float) * (channels * pitch * ring + kPlaneBorder));
         planes_.push_back({plane_memory_.back().as<float>() + kPlaneBorder,
                            zeros_.as<float>() + kPlaneBorder, channels, rows_, columns_, pitch,
                            ring});
@@ -169,8 +178,9 @@ void Engine::prepare_worker(Worker& worker) const {
     const size_t pitch = round_up(columns_ * model_.stride(), 64) + 2 * kRowBorder;
     int channels = 0;
     for (const Block& block : model_.blocks) channels = std::max(channels, block.inputs);
-    // In 16-bit words: 4 + 4 luma, 4 places, cell, coarse, 4 sums; 5 rows of floats
-    const size_t rows_bytes = sizeof(uint16_t) * pitch * (18 + 10);
+    const int sums = 4 * model_.unshuffle;
+    // In 16-bit words: 4 + 4 luma, 4 places, cell, coarse, sums; 5 rows of floats
+    const size_t rows_bytes = sizeof(uint16_t) * pitch * (14 + sums + 10);
     worker.memory.resize(rows_bytes + sizeof(float) * kernels_->convolution_scratch(channels));
     worker.scratch = worker.memory.as<float>() + rows_bytes / sizeof(float);
     uint16_t* words = worker.memory.as<uint16_t>() + kRowBorder;
@@ -189,7 +199,7 @@ void Engine::prepare_worker(Worker& worker) const {
     rows.cell = take(1);
     rows.coarse = reinterpret_cast<int16_t*>(take(1));
     rows.sums_pitch = pitch;
-    rows.sums = take(4);
+    rows.sums = take(sums);
     rows.float_context = reinterpret_cast<float*>(take(2));
 }
 
@@ -208,29 +218,25 @@ void Engine::list_items() {
 }
 
 void Engine::pool(int quad, const FeatureRows& rows) const {
-    const int stride = model_.stride(), pool = model_.pool, unshuffle = model_.unshuffle;
-    const Planes& planes = planes_[0];
-    int bits = 8;
-    while ((pool * 255) << bits > 65535) --bits;
-    const float scale = model_.input_scale / static_cast<float>((pool * pool) << bits);
+    const int pool = model_.pool, unshuffle = model_.unshuffle, channels = model_.channels();
+    PooledRow pooled{rows.sums, rows.sums_pitch, channels, pool, unshuffle, 8, model_.input_scale};
+    while ((pool * 255) << pooled.bits > 65535) --pooled.bits;
     const uint8_t *visible[64], *infrared[64];
     for (int row = kQuad * quad; row < std::min(kQuad * (quad + 1), rows_); ++row) {
         for (int u = 0; u < unshuffle; ++u) {
             for (int k = 0; k < pool; ++k) {
-                const int y = std::min(row * stride + u * pool + k, height_ - 1);
+                const int y = std::min((row * unshuffle + u) * pool + k, height_ - 1);
                 visible[k] = frame_->visible + y * frame_->visible_stride;
                 infrared[k] = frame_->infrared + y * frame_->infrared_stride;
             }
-            kernels_->pool_rows(visible, infrared, pool, width_, bits, model_.rgb, rows.sums,
+            uint16_t* sums = rows.sums + u * channels * rows.sums_pitch;
+            kernels_->pool_rows(visible, infrared, pool, width_, pooled.bits, model_.rgb, sums,
                                 rows.sums_pitch);
-            for (int c = 0; c < model_.channels(); ++c) {
-                uint16_t* sums = rows.sums + c * rows.sums_pitch;
-                std::fill(sums + width_, sums + columns_ * stride, sums[width_ - 1]);
+            for (int c = 0; c < channels; ++c, sums += rows.sums_pitch) {
+                std::fill(sums + width_, sums + columns_ * model_.stride(), sums[width_ - 1]);
             }
-            kernels_->spread_sums(rows.sums, rows.sums_pitch, model_.channels(), pool, unshuffle,
-                                  columns_, scale, planes.row(row) + u * unshuffle * planes.pitch,
-                                  planes.pitch);
         }
+        kernels_->spread_sums(pooled, planes_[0], row);
     }
 }
 
@@ -241,11 +247,12 @@ void Engine::convolve(int block, int quad, float* scratch) const {
                             model_.skip && last ? &planes_[1] : nullptr, scratch);
 }
 
-void Engine::find_context(int quad) const {
+void Engine::find_context(int quad, float* scratch) const {
     const Convolution last = model_.blocks.back().convolution(model_.slope);
-    for (int y = kQuad * quad; y < std::min(kQuad * (quad + 1), rows_); ++y) {
-        float* context = context_memory_.as<float>() + y * context_pitch_ + kRowBorder;
-        kernels_->context_row(last, planes_.back(), y, context);
+    float* context = context_memory_.as<float>() + kQuad * quad * context_pitch_ + kRowBorder;
+    kernels_->context_rows(last, planes_.back(), kQuad * quad, context, context_pitch_, scratch);
+    for (int y = kQuad * quad; y < std::min(kQuad * (quad + 1), rows_);
+         ++y, context += context_pitch_) {
         context[-1] = context[0];
         context[columns_] = context[columns_ - 1];
         if (!model_.packed) continue;

@@ -58,6 +58,7 @@ class Engine final : private Work {
     int context_stage() const { return hidden_count() + 1; }
     int look_up_stage() const { return hidden_count() + 2; }
 
+    const Kernels& kernels_for(int width) const;
     void prepare(int height, int width);
     void prepare_planes();
     void prepare_worker(Worker& worker) const;
@@ -70,7 +71,7 @@ class Engine final : private Work {
 
     void pool(int quad, const FeatureRows& rows) const;
     void convolve(int block, int quad, float* scratch) const;
-    void find_context(int quad) const;
+    void find_context(int quad, float* scratch) const;
     void look_up(int quad, const FeatureRows& rows) const;
     void expand_context(int y, const FeatureRows& rows) const;
     void find_luma(int y, const FeatureRows& rows) const;

@@ -74,19 +74,22 @@ inline void spread(const uint16_t* sums, int any_pool, int any_unshuffle, int wi
     }
 }
 
-void spread_sums(const uint16_t* sums, size_t sums_pitch, int channels, int pool, int unshuffle,
-                 int width, float scale, float* output, int pitch) {
-    for (int c = 0; c < channels; ++c) {
-        const uint16_t* from = sums + c * sums_pitch;
-        float* to = output + c * unshuffle * unshuffle * pitch;
-        if (pool == 1 && unshuffle == 2) {
-            spread_pairs(from, width, scale, to, to + pitch);
-        } else if (pool == 4 && unshuffle == 2) {
-            spread<4, 2>(from, 4, 2, width, scale, to, pitch);
-        } else if (pool == 2 && unshuffle == 2) {
-            spread<2, 2>(from, 2, 2, width, scale, to, pitch);
-        } else {
-            spread<0, 0>(from, pool, unshuffle, width, scale, to, pitch);
+[[maybe_unused]] void spread_sums(const PooledRow& row, const Planes& output, int y) {
+    const int pool = row.pool, unshuffle = row.unshuffle, width = output.width;
+    const float scale = row.input_scale / static_cast<float>((pool * pool) << row.bits);
+    for (int u = 0; u < unshuffle; ++u) {
+        for (int c = 0; c < row.channels; ++c) {
+            const uint16_t* from = row.sums + (u * row.channels + c) * row.pitch;
+            float* to = output.row(y) + (c * unshuffle + u) * unshuffle * output.pitch;
+            if (pool == 1 && unshuffle == 2) {
+                spread_pairs(from, width, scale, to, to + output.pitch);
+            } else if (pool == 4 && unshuffle == 2) {
+                spread<4, 2>(from, 4, 2, width, scale, to, output.pitch);
+            } else if (pool == 2 && unshuffle == 2) {
+                spread<2, 2>(from, 2, 2, width, scale, to, output.pitch);
+            } else {
+                spread<0, 0>(from, pool, unshuffle, width, scale, to, output.pitch);
+            }
         }
     }
 }

@@ -11,6 +11,12 @@
 #include "engine.hpp"
 #include "sampling.hpp"
 
+#if defined(LUT_FUSE_AMX)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 using lut_fuse::Engine;
 using lut_fuse::Kernels;
 
@@ -19,6 +25,20 @@ struct LutFuse {
 };
 
 namespace {
+
+#if defined(LUT_FUSE_AMX)
+// Whether the processor has the matrix products, and the system lets this process use them.
+bool tiles_allowed() {
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+    const bool bf16 = d >> 22 & 1, tile = d >> 24 & 1;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d)) return false;
+    const bool conversions = a >> 5 & 1;  // AVX512_BF16
+    constexpr long kRequest = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
+    return bf16 && tile && conversions &&
+           syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+}
+#endif
 
 // Best first; the last runs everywhere.
 std::vector<const Kernels*> available() {
@@ -29,6 +49,9 @@ std::vector<const Kernels*> available() {
     if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vbmi")) {
+#if defined(LUT_FUSE_AMX)
+        if (tiles_allowed()) kernels.push_back(&lut_fuse::kAmxKernels);
+#endif
         kernels.push_back(&lut_fuse::kAvx512Kernels);
     }
     if (avx2) kernels.push_back(&lut_fuse::kAvx2Kernels);

@@ -11,6 +11,7 @@ using namespace lut_fuse;
 namespace {
 #include "features.inl"
 #include "look_up.inl"
+#include "sigmoid.inl"
 #include "encoder.inl"
 #include "float_look_up.inl"
 #include "remap.inl"
@@ -19,13 +20,18 @@ namespace {
 
 const Kernels lut_fuse::kNeonKernels = {
     "neon",
+    &kPortableKernels,
     kLanes,
+    16,
+    false,
+    nullptr,
+    nullptr,
     luma_row,
     pool_rows,
     spread_sums,
     convolve_rows,
+    context_rows,
     convolution_scratch,
-    context_row,
     expand_row,
     look_up_row,
     remap_row,

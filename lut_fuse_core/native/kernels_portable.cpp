@@ -10,6 +10,7 @@ using namespace lut_fuse;
 namespace {
 #include "features.inl"
 #include "look_up.inl"
+#include "sigmoid.inl"
 #include "encoder.inl"
 #include "float_look_up.inl"
 #include "remap.inl"
@@ -18,13 +19,18 @@ namespace {
 
 const Kernels lut_fuse::kPortableKernels = {
     "portable",
+    nullptr,
     kLanes,
+    16,
+    false,
+    nullptr,
+    nullptr,
     luma_row,
     pool_rows,
     spread_sums,
     convolve_rows,
+    context_rows,
     convolution_scratch,
-    context_row,
     expand_row,
     look_up_row,
     remap_row,

@@ -21,7 +21,7 @@ Block hidden_block(const LutFuseBlock& block) {
         {0, 0, 1},
     };
     const int groups = (block.outputs + 3) / 4;
-    Block result{block.outputs, block.inputs, {}, {}};
+    Block result{block.outputs, block.inputs, {}, {}, {}};
     result.weight.assign(static_cast<size_t>(groups) * 6 * block.inputs * 3 * 4, 0.0f);
     result.bias.assign(block.bias, block.bias + block.outputs);
     for (int o = 0; o < block.outputs; ++o) {
@@ -47,7 +47,7 @@ Block hidden_block(const LutFuseBlock& block) {
 }
 
 Block last_block(const LutFuseBlock& block) {
-    Block result{block.outputs, block.inputs, {}, {block.bias[0]}};
+    Block result{block.outputs, block.inputs, {}, {block.bias[0]}, {}};
     for (int row = 0; row < 3; ++row) {
         for (int c = 0; c < block.inputs; ++c) {
             const float* filter = block.weight + 9 * c + 3 * row;
@@ -123,6 +123,10 @@ Model::Model(const LutFuseModel& model)
         // The first block is the last hidden one too: added to itself.
         for (float& weight : blocks[1].weight) weight *= 2.0f;
         skip = false;
+    }
+    if (fits_tiles(model)) {
+        std::vector<TileBlock> tiles = tile_blocks(model, model.skip && !skip ? 2.0f : 1.0f);
+        for (size_t i = 0; i < blocks.size(); ++i) blocks[i].tiles = std::move(tiles[i]);
     }
     size_t size = 1;
     for (int i = 3; i >= 0; --i) {

@@ -5,14 +5,17 @@
 
 #include "lut_fuse_native.h"
 #include "plan.hpp"
+#include "tiles.hpp"
 
 namespace lut_fuse {
 
 struct Block {
     int outputs, inputs;
     std::vector<float> weight, bias;
+    TileBlock tiles;
     Convolution convolution(float slope) const {
-        return {outputs, inputs, weight.data(), bias.data(), slope};
+        return {outputs, inputs, weight.data(), bias.data(), slope,
+                reinterpret_cast<const uint8_t*>(tiles.data())};
     }
 };
 

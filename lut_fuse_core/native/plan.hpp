@@ -49,10 +49,12 @@ struct Convolution {
     int outputs, inputs;
     const float *weight, *bias;
     float slope;
+    const uint8_t* tiles;  // the weights for AMX (tiles.hpp), or null
 };
 
 // Planes of floats, row by row, each row channel by channel; kPlaneBorder zeros to either side of a
-// row. Only the last `ring` rows are kept. Rows outside the image are zero.
+// row. Only the last `ring` rows are kept. Rows outside the image are zero. With AMX the same memory
+// holds pixels (amx_encoder.inl).
 struct Planes {
     float* data;
     const float* zeros;
@@ -106,26 +108,43 @@ struct RemapRow {
     static constexpr int kPadding = 4;
 };
 
+// One row of the encoder's grid, summed over the `pool` rows of each of its `unshuffle` rows: row u
+// of channel c is at sums + (u * channels + c) * pitch.
+struct PooledRow {
+    const uint16_t* sums;
+    size_t pitch;
+    int channels, pool, unshuffle;
+    int bits;           // fractional bits of the sums
+    float input_scale;  // of gray levels
+};
+
 // The functions that exist once per instruction set.
 struct Kernels {
     const char* name;
+    const Kernels* substitute;  // for what these cannot do; null if there is nothing
     int least_width;
+    int column_unit;    // planes need room for this many columns, or a multiple
+    bool pixels;        // rows of pixels instead of planes, of kTileChannels at most
+
+    // Before and after the others, in each thread; null if there is nothing to do.
+    void (*enter)();
+    void (*leave)();
 
     void (*luma_row)(const uint8_t* visible, int width, int gradient_bits, bool replicate,
                      uint16_t* luma, uint16_t* fine);
     // Sums over `count` rows of luma and infrared (or R, G, B, infrared), `bits` fractional bits.
     void (*pool_rows)(const uint8_t* const* visible, const uint8_t* const* infrared, int count,
                       int width, int bits, bool rgb, uint16_t* sums, size_t pitch);
-    // Sums of `pool` columns, times scale, with `unshuffle` neighbors to channels: column u of
-    // channel c goes to output + (c * unshuffle * unshuffle + u) * pitch.
-    void (*spread_sums)(const uint16_t* sums, size_t sums_pitch, int channels, int pool,
-                        int unshuffle, int width, float scale, float* output, int pitch);
-    // Rows y to y + 3 of a hidden block. Scratch: see convolution_scratch, in floats.
+    // Sums over `pool` columns of the sums of a row of the encoder's grid, with neighbors to
+    // channels: what the first convolution takes.
+    void (*spread_sums)(const PooledRow& row, const Planes& output, int y);
+    // Rows y to y + 3 of a hidden block. Scratch: see convolution_scratch.
     void (*convolve_rows)(const Convolution& convolution, const Planes& input, int y,
                           const Planes& output, const Planes* skip, float* scratch);
-    size_t (*convolution_scratch)(int channels);
-    // Last convolution and sigmoid: gray levels 0 to 255.
-    void (*context_row)(const Convolution& convolution, const Planes& input, int y, float* output);
+    // Last convolution and sigmoid: gray levels 0 to 255 of rows y to y + 3.
+    void (*context_rows)(const Convolution& convolution, const Planes& input, int y, float* output,
+                         ptrdiff_t pitch, float* scratch);
+    size_t (*convolution_scratch)(int channels);  // in floats
     // Interpolates positions between two coarse rows, then between columns.
     void (*expand_row)(const int16_t* above, const int16_t* below, int fraction_q15, int columns,
                        int stride, int width, int16_t* coarse, uint16_t* positions);
@@ -141,6 +160,10 @@ extern const Kernels kPortableKernels;
 #if defined(__x86_64__) || defined(_M_X64)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+#if defined(__clang__) || __GNUC__ >= 11
+#define LUT_FUSE_AMX
+extern const Kernels kAmxKernels;
+#endif
 #elif defined(__aarch64__)
 extern const Kernels kNeonKernels;
 #endif
