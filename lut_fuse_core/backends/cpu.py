@@ -20,12 +20,19 @@ from lut_fuse_core.backends.base import MINIMUM_SIDE, check_pair, check_process
 from lut_fuse_core.backends.cpu_look_up import LatticeTable
 from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.model import context, features
+from lut_fuse_core.model.encoder import ContextEncoder
 from lut_fuse_core.model.fusion_model import FusionModel, GradientSpec
 from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 from lut_fuse_core.parallel import usable_cores
 
 BAND_PIXELS = 8192
 """Pixels that are fused at a time, so that their 16 lattice values stay in a core's own cache."""
+
+TRIED_SIZES = ((48, 64), (33, 40))
+"""Height and width of the images on which OpenCV's convolutions are checked."""
+
+CONTEXT_TOLERANCE = 0.05
+"""Gray levels of the context axis; single precision in another order of sums differs by 0.001."""
 
 
 class CpuBackend:
@@ -45,9 +52,7 @@ class CpuBackend:
         self._process = os.getpid()
         threads = threads or usable_cores()
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self._encoder: Any = cv2.dnn.readNetFromONNX(
-            np.frombuffer(encoder_to_onnx(model.encoder), np.uint8)
-        )
+        self._run_encoder = _runner(model.encoder)
         self._place = (0, 0.0)
         self._table = LatticeTable(model.lattices[0], model.axes)
         self._stages: dict[str, float] = {}
@@ -63,8 +68,7 @@ class CpuBackend:
         started = time.perf_counter()
         planes = context.encoder_input(self.model.encoder, visible, infrared)
         pooled = time.perf_counter()
-        self._encoder.setInput(planes[None])
-        coarse = self._encoder.forward()[0, 0]
+        coarse = self._run_encoder(planes)
         encoded = time.perf_counter()
         self._enter(features.place(visible, self.model, options.ambient))
         luma = features.luma(visible)
@@ -120,6 +124,27 @@ class CpuBackend:
                 work(*band)
         else:
             list(self._pool.map(lambda band: work(*band), bands))
+
+
+def _runner(encoder: ContextEncoder) -> Callable[[FloatArray], FloatArray]:
+    """The convolutions by OpenCV, or by NumPy where OpenCV gets them wrong.
+
+    OpenCV 4.5.4 does, for instance normalization.
+    """
+    network: Any = cv2.dnn.readNetFromONNX(np.frombuffer(encoder_to_onnx(encoder), np.uint8))
+
+    def run(planes: FloatArray) -> FloatArray:
+        network.setInput(planes[None])
+        return np.asarray(network.forward()[0, 0], np.float32)
+
+    rng = np.random.default_rng(0)
+    for height, width in TRIED_SIZES:
+        visible = rng.integers(0, 256, (height, width, 3), np.uint8)
+        planes = context.encoder_input(encoder, visible, visible[..., 0])
+        expected = context.run_blocks(encoder, planes)
+        if not np.abs(run(planes) - expected).max() <= CONTEXT_TOLERANCE:
+            return lambda planes: context.run_blocks(encoder, planes)
+    return run
 
 
 def _gradient(luma: FloatArray, spec: GradientSpec) -> FloatArray:
