@@ -23,7 +23,7 @@ PASSED_ON = {
     "namespace": ("", "Namespace of everything."),
     "model": ("", "Model name or file."),
     "backend": ("", "Backend (see 'lut-fuse backends')."),
-    "rviz": ("false", "Show visible, infrared and fused image in RViz."),
+    "rviz": ("false", "Show all three images in RViz, where it is installed."),
 }
 
 
@@ -57,7 +57,7 @@ def generate_launch_description() -> LaunchDescription:
                 msg="Watch it: rviz:=true here, or 'ros2 run rqt_image_view rqt_image_view "
                 "/fused/image', or 'ros2 topic hz /fused/image'. Ctrl-C ends."
             ),
+            node,  # first: what it needs is looked up before the cameras start
             cameras,
-            node,
         ]
     )

@@ -5,9 +5,14 @@
 
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -36,8 +41,11 @@ ARGUMENTS = {
         "parameter file (RViz: false), or of the launch file around this one.",
     ),
     "log_level": ("info", "debug, info, warn, error or fatal."),
-    "rviz": ("false", "Show visible, infrared and fused image in RViz."),
+    "rviz": ("false", "Show visible, infrared and fused image in RViz, where it is installed."),
 }
+
+INTERRUPTED = (0, 130, -2, -15)
+"""Exit statuses of a process that was asked to end."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -50,6 +58,8 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """What to start. Whatever can fail is looked up here, before anything starts: launch ends
+    without what it started in the same moment."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     file = Path(given["params_file"]).expanduser()
     if given["params_file"] and not file.is_file():
@@ -60,7 +70,8 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         {name: given[name] for name in ("model", "backend") if given[name]},
         {name: _truth(given, name) for name in ("autostart", "use_sim_time") if given[name]},
     ]
-    nodes: list[LaunchDescriptionEntity] = [
+    viewer = _viewer(given, context)
+    return [
         Node(
             package="lut_fuse_ros",
             executable="fusion_node",
@@ -70,23 +81,41 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             remappings=_remappings(given, ""),
             arguments=["--ros-args", "--log-level", given["log_level"]],
             output="screen",
+            on_exit=_ended,
+        ),
+        *viewer,
+    ]
+
+
+def _ended(event: ProcessExited, _: LaunchContext) -> None:
+    """End the launch with a status of its own where the node failed, on bad parameters say."""
+    if event.returncode not in INTERRUPTED:
+        raise RuntimeError(f"fusion_node ended with exit status {event.returncode}")
+
+
+def _viewer(given: dict[str, str], context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    if not _truth(given, "rviz"):
+        return []
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError:
+        text = (
+            "rviz:=true is ignored: RViz is not installed (sudo apt install ros-$ROS_DISTRO-rviz2)"
+        )
+        return [LogInfo(msg=text)]
+    return [
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            namespace=given["namespace"],
+            arguments=["-d", str(SHARE / "config" / "lut_fuse.rviz")],
+            remappings=_remappings(given, "/"),
+            parameters=[{"use_sim_time": _truth(given, "use_sim_time")}]
+            if given["use_sim_time"]
+            else [],
+            additional_env=room_for_images(context.environment),
         )
     ]
-    if _truth(given, "rviz"):
-        nodes.append(
-            Node(
-                package="rviz2",
-                executable="rviz2",
-                namespace=given["namespace"],
-                arguments=["-d", str(SHARE / "config" / "lut_fuse.rviz")],
-                remappings=_remappings(given, "/"),
-                parameters=[{"use_sim_time": _truth(given, "use_sim_time")}]
-                if given["use_sim_time"]
-                else [],
-                additional_env=room_for_images(context.environment),
-            )
-        )
-    return nodes
 
 
 def _truth(given: dict[str, str], name: str) -> bool:

@@ -20,12 +20,12 @@ from lut_fuse_ros.frames.inputs import Inputs
 from lut_fuse_ros.frames.output import Output
 from lut_fuse_ros.frames.pairing import Pairing
 from lut_fuse_ros.frames.worker import Worker
-from lut_fuse_ros.middleware.infos import subscribe_info
+from lut_fuse_ros.middleware.infos import InfoSubscription
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, set_transform, warm_up
 
-REGISTRATION_PERIOD = 1.0
-"""Seconds between two looks at TF and camera_info."""
+LOOK_PERIOD = 1.0
+"""Seconds between two looks at TF and at who publishes camera_info."""
 
 
 class Configured:
@@ -112,21 +112,17 @@ class Active:
         self.worker.start()
         self.inputs = Inputs(node, parameters, self.pairing.take)
         self._infos = [
-            info
+            InfoSubscription(node, f"{side}/camera_info", partial(self._info, side))
             for side in SIDES
-            for info in subscribe_info(node, f"{side}/camera_info", partial(self._info, side))
         ]
         self._rig: CameraRig | None = None
-        self._timer: Any = None
-        if configured.registration is not None:
-            self._timer = node.create_timer(REGISTRATION_PERIOD, self._register)
+        self._timer = node.create_timer(LOOK_PERIOD, self._look_around)
 
     def close(self) -> None:
         """Unsubscribe and finish the frame under way."""
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
+        self._node.destroy_timer(self._timer)
         for info in self._infos:
-            self._node.destroy_subscription(info)
+            info.close()
         self.inputs.close()
         self.worker.stop()
 
@@ -142,8 +138,12 @@ class Active:
         if self._configured.registration is not None:
             setattr(self._configured.registration, side, info)
 
-    def _register(self) -> None:
-        """Look whether the rig became known or changed."""
+    def _look_around(self) -> None:
+        """See whether a latched camera_info or the rig became known, or changed."""
+        for info in self._infos:
+            info.look()
+        if self._configured.registration is None:
+            return
         rig = self._configured.registration.rig()
         if rig is None or rig == self._rig:
             return

@@ -80,7 +80,7 @@ def test_a_traceback_comes_along(make_node, capfd):
 def test_the_choice_of_the_backend_is_in_the_log(make_node, capfd):
     node = make_node()
     assert node.trigger_configure() == rclpy.lifecycle.TransitionCallbackReturn.SUCCESS
-    backend = node.pipeline.fuser.backend.name
+    backend = node.session.configured.pipeline.fuser.backend.name
     assert f"[fusion_node]: '{backend}' is taken" in "\n".join(lines(capfd.readouterr()))
 
 

@@ -1,4 +1,4 @@
-"""Interrupts while the node starts: it ends, quietly and with status 0."""
+"""Interrupts while the node starts: it ends, quietly and with status 0 or 130."""
 
 import signal
 import subprocess
@@ -32,7 +32,7 @@ def test_a_start_that_is_broken_off_ends_quietly(number, after):
     time.sleep(after)
     process.send_signal(number)
     output, _ = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 0, output
+    assert process.returncode in (0, 130), output
     # Callbacks of C libraries that Python interrupts print what they ignored; main must not.
     assert 'File "<string>"' not in output
     assert "cannot start" not in output

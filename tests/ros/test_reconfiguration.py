@@ -73,7 +73,7 @@ class TestReconfiguration(NodeTest):
             ("strength", float("nan"), "1.0"),
             ("strength", "full", "type"),
             ("fallback.policy", "panic", "visible, last_infrared, nothing"),
-            ("sync.tolerance", -1.0, "0"),
+            ("sync.tolerance", -2.0, "1"),
             ("normalization.low_percentile", 99.5, "percentiles must increase"),
             ("model", "another", "read-only"),
             ("threads", 2, "read-only"),

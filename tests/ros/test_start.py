@@ -25,7 +25,7 @@ MISTAKES = {
     "diagnostic_updater.period:=.nan": "'diagnostic_updater.period' is nan; it must be",
     "calibration.file:=found.npy": "'found.npy'; it must end in .json or .yaml",
     "strength:=[1": "fusion_node: ",
-    "diagnostic_updater.use_fqn:=1": "diagnostic_updater.use_fqn true",
+    "diagnostic_updater.use_fqn:=1": "it takes true or false",
 }
 
 

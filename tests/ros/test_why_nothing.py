@@ -1,0 +1,112 @@
+"""No image comes: the diagnostics name the topic, what is there, and what to set."""
+
+import time
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
+
+from rig import (
+    NodeTest,
+    description,
+    gray_visible,
+    half_warm,
+    header,
+    image_message,
+    node_process,
+)
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+
+NAMESPACES = ("alone", "typed", "squeezed", "raw", "near")
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    return description(
+        *(
+            node_process(
+                "autostart:=true",
+                "threads:=1",
+                f"visible.transport:={'compressed' if name == 'raw' else 'raw'}",
+                f"registration.source:={'tf' if name == 'near' else 'none'}",
+                remap=(f"__ns:=/{name}",),
+            )
+            for name in NAMESPACES
+        )
+    )
+
+
+class Why(NodeTest):
+    def told(self, *words: str, meanwhile=None) -> str:
+        report = self.rig.wait_for_report(
+            lambda r: all(word in r["message"] for word in words), f"not told {words}", meanwhile
+        )
+        return report["message"]
+
+    def without_visible(self) -> None:
+        """Take the rig's own publisher away, which would be there."""
+        self.rig.node.destroy_publisher(self.rig.visible)
+
+
+class TestNobody(Why):
+    namespace = "/alone"
+
+    def test_a_topic_without_publisher_is_named(self):
+        self.without_visible()
+        self.told("no visible images", "nobody publishes /alone/visible/image_raw")
+
+
+class TestAnotherType(Why):
+    namespace = "/typed"
+
+    def test_a_topic_of_another_type_is_named_with_both_types(self):
+        self.without_visible()
+        other = self.rig.node.create_publisher(String, "visible/image_raw", 10)
+        self.told("std_msgs/msg/String, not sensor_msgs/msg/Image")
+        self.rig.node.destroy_publisher(other)
+
+
+class TestCompressedIsThere(Why):
+    namespace = "/squeezed"
+
+    def test_compressed_where_raw_was_asked_for_names_the_setting(self):
+        self.without_visible()
+        self.rig.node.create_publisher(CompressedImage, "visible/image_raw/compressed", 10)
+        self.told("/squeezed/visible/image_raw/compressed is there: set visible.transport to compr")
+
+
+class TestRawIsThere(Why):
+    namespace = "/raw"
+
+    def test_raw_where_compressed_was_asked_for_names_the_setting(self):
+        self.told("/raw/visible/image_raw is there: set visible.transport to raw")
+
+
+class TestNearMatch(Why):
+    namespace = "/near"
+
+    def test_a_misspelled_topic_names_the_one_that_is_meant(self):
+        self.without_visible()
+        self.rig.node.create_publisher(Image, "visible/image_rwa", 10)
+        self.told("did you mean /near/visible/image_rwa?")
+
+    def test_a_missing_transform_is_told(self):
+        self.told("no visible camera_info yet")
+
+    def test_images_that_cannot_be_used_say_which_camera_they_are_of(self):
+        visible = self.rig.node.create_publisher(Image, "visible/image_raw", 10)
+
+        def send():
+            stamp = self.rig.next_stamp()
+            for publisher, pixels, kind in (
+                (visible, gray_visible(), "thermal_magic"),
+                (self.rig.infrared, half_warm(), "mono8"),
+            ):
+                message = image_message(pixels, kind)
+                message.header = header(stamp)
+                publisher.publish(message)
+            time.sleep(1 / 30)
+
+        self.told("visible camera: image encoding 'thermal_magic'", meanwhile=send)
+        self.rig.node.destroy_publisher(visible)
