@@ -23,6 +23,7 @@ from lut_fuse_core.model import context, features
 from lut_fuse_core.model.encoder import ContextEncoder
 from lut_fuse_core.model.fusion_model import FusionModel, GradientSpec
 from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
+from lut_fuse_core.model.scenes import Place
 from lut_fuse_core.parallel import usable_cores
 
 BAND_PIXELS = 8192
@@ -108,7 +109,7 @@ class CpuBackend:
         """Milliseconds per stage of the latest frame; see `StagedBackend`."""
         return dict(self._stages)
 
-    def _enter(self, place: tuple[int, float]) -> None:
+    def _enter(self, place: Place) -> None:
         """Have the lattice ready for a scene at this place."""
         if place != self._place:
             self._table = LatticeTable(self.model.lattice_at(place), self.model.axes)

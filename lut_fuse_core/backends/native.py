@@ -143,7 +143,7 @@ def _create(
     described = Model(
         (Axis * 4)(*(Axis(axis.nodes, axis.low, axis.high) for axis in model.axes)),
         (ctypes.c_void_p * len(lattices))(*map(pointer, lattices)),
-        (ctypes.c_float * len(lattices))(*(model.dark.levels if model.dark else ())),
+        (ctypes.c_float * len(lattices))(*model.levels),
         len(lattices),
         gradient.norm == "l2",
         gradient.border == "replicate",

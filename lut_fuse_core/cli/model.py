@@ -31,11 +31,10 @@ Needs PyTorch.
 _EXPORT_DESCRIPTION = """\
 Write a model's parts for other programs into a folder:
   encoder.onnx   the context encoder, for ONNX Runtime, TensorRT and the like
-  lattice.npy    the table, float32, axes: luma, infrared, gradient, context
-  model.json     axes, gradient and encoder input: what is needed to use the others
-  dark_lattices.npy   where the model has them: tables for darker scenes, the darkest first, for the
-                 ambient levels dark.levels of model.json, of which the last is lattice.npy's;
-                 in between mixtures of two neighbors serve, linear in the level
+  lattices.npy   the tables, float32, axes: scene, luma, infrared, gradient, context
+  model.json     axes, gradient and encoder input: what is needed to use the others, and the ambient
+                 level at which each table serves alone (scenes.levels); in between mixtures of two
+                 neighbors serve, linear in the level
 """
 
 _RANGES_DESCRIPTION = """\

@@ -28,14 +28,14 @@ AMBIENT = {
 def summary(model: FusionModel) -> dict[str, Any]:
     """JSON-serialisable facts: everything that is needed to use the model's tensors."""
     encoder = {key: value for key, value in asdict(model.encoder).items() if key != "blocks"}
-    tensors, dark = model.tensors(), model.dark
+    tensors = model.tensors()
     return {
         "name": model.name,
         "time_stable": model.time_stable,
         "numbers": sum(tensor.size for tensor in tensors.values()),
         "axes": [asdict(axis) for axis in model.axes],
         "gradient": asdict(model.gradient),
-        "dark": None if dark is None else {"levels": list(dark.levels), **AMBIENT},
+        "scenes": {"levels": list(model.levels), **AMBIENT},
         "encoder": {
             **encoder,
             "stride": model.encoder.stride,
@@ -49,18 +49,23 @@ def summary(model: FusionModel) -> dict[str, Any]:
 
 
 def export_model(model: FusionModel, folder: str | Path) -> list[Path]:
-    """Write ``encoder.onnx``, ``lattice.npy`` and ``model.json``, and ``dark_lattices.npy`` if
-    there are any; returns their paths.
+    """Write ``encoder.onnx``, ``lattices.npy`` and ``model.json``.
 
-    The folder is made if need be. Raises OSError if it cannot be written.
+    Args:
+        model: The model.
+        folder: Is made if need be.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        OSError: If the folder cannot be written.
     """
     contents = {
         "encoder.onnx": encoder_to_onnx(model.encoder),
-        "lattice.npy": _npy(model.lattice),
+        "lattices.npy": _npy(model.lattices),
         "model.json": json.dumps(summary(model), indent=2).encode(),
     }
-    if model.dark is not None:
-        contents["dark_lattices.npy"] = _npy(model.dark.lattices)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():

@@ -9,6 +9,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.model.fusion_model import FusionModel, GradientSpec
+from lut_fuse_core.model.scenes import Place
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of R, G, B in the luma: ITU-R BT.601, full range."""
@@ -64,14 +65,14 @@ def ambient_samples(visible: UInt8Array) -> UInt8Array:
     return visible[rows].take(columns, axis=1).reshape(-1, 3)
 
 
-def place(visible: UInt8Array, model: FusionModel, level: float | None = None) -> tuple[int, float]:
+def place(visible: UInt8Array, model: FusionModel, level: float | None = None) -> Place:
     """Where the scene of a frame is between a model's lattices, see `FusionModel.place`.
 
     visible: ``(H, W, 3) uint8``, RGB. level: what to take for its ambient level; None for its own.
     """
-    if model.dark is None:
-        return model.place(0.0)
-    return model.place(ambient(visible) if level is None else level)
+    if level is None and model.knows_scenes:
+        level = ambient(visible)
+    return model.place(level or 0.0)
 
 
 def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:

@@ -13,19 +13,12 @@ import numpy as np
 from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import ModelError
-from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.encoder import ContextEncoder, ConvBlock
 from lut_fuse_core.model.fusion_model import Axis, FusionModel, GradientSpec
 from lut_fuse_core.model.safetensors_reader import read_safetensors
 
-FORMAT_VERSION = 4
-"""The newest that is read. 4: other lattices for dark scenes; models without are written as 1."""
-
-ONE_DARK_VERSION = 3
-"""As 4, but with one lattice for dark scenes."""
-
-WITHDRAWN_VERSION = 2
-"""As 3, but its levels of dark scenes were those of another measure."""
+FORMAT_VERSION = 5
+"""The one that is written and read. Those before it were never released."""
 
 HEADER_KEY = "lut_fuse"
 RANGES_KEY = "input_ranges"
@@ -47,17 +40,15 @@ def save_model(model: FusionModel, path: str | Path) -> None:
     tensors = {name: np.ascontiguousarray(array) for name, array in model.tensors().items()}
     encoder = {k: v for k, v in asdict(model.encoder).items() if k != "blocks"}
     header: dict[str, Any] = {
-        "format": 1 if model.dark is None else FORMAT_VERSION,
+        "format": FORMAT_VERSION,
+        "levels": list(model.levels),
         "axes": [asdict(axis) for axis in model.axes],
         "gradient": asdict(model.gradient),
         "encoder": encoder,
         "provenance": model.provenance,
         "sha256": tensor_hash(tensors),
     }
-    if model.dark is not None:
-        header["dark"] = {"levels": list(model.dark.levels)}
     if model.encoder.ranges_known:
-        # Beside the encoder's settings, where older versions overlook it.
         header[RANGES_KEY] = [block.input_range for block in model.encoder.blocks]
     with atomic_write(path) as temporary:
         temporary.write_bytes(serialize(tensors, metadata={HEADER_KEY: json.dumps(header)}))
@@ -121,10 +112,10 @@ def _read(path: Path) -> tuple[dict[str, FloatArray], dict[str, Any]]:
     version = header.get("format")
     if not isinstance(version, int) or version < 1:
         raise ModelError(f"{path} states no valid format version; export it again")
-    if version == WITHDRAWN_VERSION:
+    if version < FORMAT_VERSION:
         raise ModelError(
-            f"{path} has format {version}, which measured in another way how dark a scene is; "
-            "train it again, from the run before it had a lattice for dark scenes"
+            f"{path} has format {version}, from before the first release; make it again with "
+            "'lut-fuse model import', or train it again"
         )
     if version > FORMAT_VERSION:
         raise ModelError(
@@ -153,19 +144,10 @@ def _assemble(tensors: dict[str, FloatArray], header: dict[str, Any]) -> FusionM
     )
     luma, infrared, gradient, context = (Axis(**axis) for axis in header["axes"])
     return FusionModel(
-        lattice=tensors["lattice"],
+        lattices=tensors["lattices"],
         axes=(luma, infrared, gradient, context),
         gradient=GradientSpec(**header["gradient"]),
         encoder=ContextEncoder(blocks=blocks, **header["encoder"]),
+        levels=tuple(float(level) for level in header["levels"]),
         provenance=dict(header["provenance"]),
-        dark=_dark_scenes(tensors, header),
     )
-
-
-def _dark_scenes(tensors: dict[str, FloatArray], header: dict[str, Any]) -> DarkScenes | None:
-    if "dark" not in header and not any(name.startswith("dark.") for name in tensors):
-        return None
-    dark = header["dark"]
-    if header["format"] == ONE_DARK_VERSION:
-        return DarkScenes(tensors["dark.lattice"][None], (float(dark["low"]), float(dark["high"])))
-    return DarkScenes(tensors["dark.lattices"], tuple(float(level) for level in dark["levels"]))

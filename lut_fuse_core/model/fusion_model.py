@@ -9,8 +9,8 @@ import numpy as np
 
 from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.errors import ModelError
-from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.encoder import ContextEncoder
+from lut_fuse_core.model.scenes import Place, increasing_levels, place_of
 
 AXIS_NAMES = ("luma", "infrared", "gradient", "context")
 MAX_NODES_PER_AXIS = 64
@@ -88,33 +88,43 @@ class GradientSpec:
 class FusionModel:
     """A complete, validated fusion model.
 
-    lattice: ``(luma, infrared, gradient, context) float32``, fused luma in [0, 1] at each node
-        (published lattices exceed that range; clipping comes last, on RGB).
-    axes: the four axes in that order.
-    dark: what differs in scenes that are not bright; None for nothing.
-    provenance: JSON-serialisable facts on where the model comes from (``name``, ``license``, ...).
+    Attributes:
+        lattices: ``(S, luma, infrared, gradient, context) float32``, that of the darkest scenes
+            first: fused luma in [0, 1] at each node (published lattices exceed that range;
+            clipping comes last, on RGB).
+        axes: The four axes in that order.
+        gradient: How the gradient is computed.
+        encoder: Computes the context.
+        provenance: JSON-serializable facts on where the model comes from (``name``, ``license``,
+            ...).
+        levels: ``(S,)``, gray levels from 0 to 255, increasing: the ambient level at which each
+            lattice serves alone, see `lut_fuse_core.model.scenes`. With one lattice it makes no
+            difference.
 
-    Raises ModelError if the parts do not fit together, hold a number that is not finite, or could
-    compute one.
+    Raises:
+        ModelError: If the parts do not fit together, hold a number that is not finite, or could
+            compute one.
     """
 
-    lattice: FloatArray
+    lattices: FloatArray
     axes: tuple[Axis, Axis, Axis, Axis]
     gradient: GradientSpec
     encoder: ContextEncoder
     provenance: dict[str, Any] = field(default_factory=dict)
-    dark: DarkScenes | None = None
+    levels: tuple[float, ...] = (0.0,)
 
     def __post_init__(self) -> None:
         if tuple(axis.name for axis in self.axes) != AXIS_NAMES:
             raise ModelError(f"the lattice axes must be {', '.join(AXIS_NAMES)}, in this order")
-        expected = tuple(axis.nodes for axis in self.axes)
-        if self.lattice.shape != expected:
-            raise ModelError(f"the lattice has shape {self.lattice.shape}; its axes say {expected}")
-        if self.dark is not None and self.dark.lattices.shape[1:] != expected:
+        if self.lattices.ndim != 5 or self.lattices.shape[1:] != self.nodes:
             raise ModelError(
-                f"a lattice for dark scenes has shape {self.dark.lattices.shape[1:]}, "
-                f"not {expected}"
+                f"the lattices have shape {self.lattices.shape}; the axes say (S, "
+                f"{', '.join(map(str, self.nodes))})"
+            )
+        if len(self.lattices) != len(self.levels) or not increasing_levels(self.levels):
+            raise ModelError(
+                f"{len(self.lattices)} lattices serve at the ambient levels {list(self.levels)}; "
+                "each needs one, and they must increase, from 0 to 255"
             )
         for name, tensor in self.tensors().items():
             if tensor.dtype != np.float32:
@@ -126,13 +136,13 @@ class FusionModel:
         if self.encoder.largest_activation > LARGEST_ACTIVATION:
             raise ModelError(
                 "the encoder's weights are so large that its context may overflow; train the model "
-                "anew, with lower learning rates"
+                "again, with lower learning rates"
             )
 
     @property
     def time_stable(self) -> bool:
         """Whether equal neighborhoods give equal fused pixels in every frame as dark as this one:
-        nothing but its ambient level (`DarkScenes`) is taken from the whole frame."""
+        nothing but its ambient level is taken from the whole frame."""
         return self.gradient.scaling == "fixed" and not self.encoder.per_frame
 
     @property
@@ -140,31 +150,35 @@ class FusionModel:
         """The model's name from its provenance, or ``unnamed``."""
         return str(self.provenance.get("name", "unnamed"))
 
-    def place(self, ambient: float) -> tuple[int, float]:
-        """Where a scene of this ambient level is between the lattices, see `DarkScenes.place`."""
-        return (0, 0.0) if self.dark is None else self.dark.place(ambient)
-
-    def lattice_at(self, place: tuple[int, float]) -> FloatArray:
-        """The lattice that serves the scenes at this place.
-
-        Returns ``(luma, infrared, gradient, context) float32``, as `lattice`.
-        """
-        index, share = place
-        lattices = self.lattices
-        if share == 0.0:
-            return lattices[index]
-        return lattices[index] + np.float32(share) * (lattices[index + 1] - lattices[index])
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        """Nodes along the four axes."""
+        return tuple(axis.nodes for axis in self.axes)
 
     @property
-    def lattices(self) -> list[FloatArray]:
-        """All lattices, from that of the darkest scenes to `lattice`."""
-        return [self.lattice] if self.dark is None else [*self.dark.lattices, self.lattice]
+    def knows_scenes(self) -> bool:
+        """Whether the ambient level of a scene makes a difference."""
+        return len(self.lattices) > 1
+
+    def place(self, ambient: float) -> Place:
+        """Where a scene of this ambient level is between the lattices, see `scenes.place_of`."""
+        return place_of(ambient, self.levels) if self.knows_scenes else (0, 0.0)
+
+    def lattice_at(self, place: Place) -> FloatArray:
+        """The lattice that serves the scenes at this place.
+
+        Returns:
+            ``(luma, infrared, gradient, context) float32``.
+        """
+        index, share = place
+        if share == 0.0:
+            return self.lattices[index]
+        darker, next_one = self.lattices[index : index + 2]
+        return darker + np.float32(share) * (next_one - darker)
 
     def tensors(self) -> dict[str, FloatArray]:
         """All arrays by their name in the model file."""
-        named = {"lattice": self.lattice}
-        if self.dark is not None:
-            named["dark.lattices"] = self.dark.lattices
+        named = {"lattices": self.lattices}
         for index, block in enumerate(self.encoder.blocks):
             for part in ("weight", "bias", "gain", "offset"):
                 array = getattr(block, part)

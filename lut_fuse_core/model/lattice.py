@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.model.fusion_model import Axis, FusionModel
+from lut_fuse_core.model.scenes import Place
 
 IndexArray = npt.NDArray[np.int64]
 
@@ -62,7 +63,7 @@ def look_up(
     infrared: FloatArray,
     gradient: FloatArray,
     context: FloatArray,
-    place: tuple[int, float],
+    place: Place,
 ) -> FloatArray:
     """Fused luma of each pixel from its four features: the operation Psi (equation 2).
 

@@ -80,7 +80,7 @@ float ambient_of(const LutFuseFrame& frame) {
     return static_cast<float>(level) + static_cast<float>(left) / static_cast<float>(counts[level]);
 }
 
-// See DarkScenes.place.
+// See model/scenes.py.
 ScenePlace place_of(float ambient, const std::vector<float>& levels) {
     if (ambient <= levels.front()) return {0, 0.0f};
     if (ambient >= levels.back()) return {levels.size() - 1, 0.0f};

@@ -48,8 +48,8 @@ class FusionPipeline:
         self.fuser = Fuser(
             self.config.model, self.config.backend, self.config.threads, self.config.gpu
         )
-        scenes, seconds = self.fuser.model.dark, self.config.ambient_seconds
-        self._ambient = None if scenes is None else SlowAmbient(scenes, seconds)
+        model, seconds = self.fuser.model, self.config.ambient_seconds
+        self._ambient = SlowAmbient(model.levels, seconds) if model.knows_scenes else None
         self.clock = StreamClock(self.config)
         self._infrared = HeldInfrared(self.config)
         self._outputs: Counter[Source] = Counter()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.features import ambient
 
 
@@ -15,13 +15,14 @@ class SlowAmbient:
     What drives past, or a lamp gone by, thus changes the rest of the fused picture slowly and in
     part, where each frame's own level would change it at once.
 
-    scenes: of the model; levels beyond its first and last make no difference and count as these.
+    levels: `FusionModel.levels`; those beyond the first and last make no difference and count as
+        these.
     seconds: until a lasting change has been followed to 63 %; 0 follows each frame at once.
     """
 
-    def __init__(self, scenes: DarkScenes, seconds: float) -> None:
+    def __init__(self, levels: Sequence[float], seconds: float) -> None:
         self.seconds = seconds
-        self._lowest, self._highest = scenes.levels[0], scenes.levels[-1]
+        self._lowest, self._highest = levels[0], levels[-1]
         self.reset()
 
     def reset(self) -> None:

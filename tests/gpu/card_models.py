@@ -13,7 +13,6 @@ import numpy as np
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.infrared.gray_range import GrayRange
 from lut_fuse_core.infrared.tone import tone_table
-from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock, EncoderInput
 from lut_fuse_core.model.file import load_model
 from lut_fuse_core.model.fusion_model import AXIS_NAMES, Axis, FusionModel, GradientSpec
@@ -49,7 +48,7 @@ def smooth_model(
         for name, n in zip(AXIS_NAMES, nodes, strict=True)
     )
     return FusionModel(
-        lattice.astype(np.float32),
+        lattice.astype(np.float32)[None],
         axes,  # type: ignore[arg-type]
         gradient or GradientSpec(),
         ContextEncoder(tuple(blocks), inputs, pool=pool, unshuffle=unshuffle, skip=skip),
@@ -59,8 +58,8 @@ def smooth_model(
 
 def rough(model: FusionModel) -> FusionModel:
     """With a lattice of noise."""
-    lattice = np.random.default_rng(9).uniform(-0.1, 1.1, model.lattice.shape)
-    return replace(model, lattice=lattice.astype(np.float32))
+    lattice = np.random.default_rng(9).uniform(-0.1, 1.1, (1, *model.nodes))
+    return replace(model, lattices=lattice.astype(np.float32), levels=(0.0,))
 
 
 def models() -> dict[str, FusionModel]:
@@ -80,8 +79,9 @@ def models() -> dict[str, FusionModel]:
     }
     usual = others["width 8"]
     # Levels that the pairs come to lie between.
-    dark = np.stack([rough(usual).lattice / 3, rough(usual).lattice / 2])
-    others["dark scenes"] = replace(usual, dark=DarkScenes(dark, (30.0, 60.0, 150.0)))
+    noise = rough(usual).lattices
+    lattices = np.concatenate([noise / 3, noise / 2, usual.lattices])
+    others["dark scenes"] = replace(usual, lattices=lattices, levels=(30.0, 60.0, 150.0))
     ready = {name: with_input_ranges(model, pairs) for name, model in others.items()}
     return {"default": load_model("default"), **ready}
 

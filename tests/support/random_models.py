@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from lut_fuse_core.model.dark_scenes import DarkScenes
+from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock
 from lut_fuse_core.model.fusion_model import Axis, FusionModel, GradientSpec
 
@@ -47,11 +48,27 @@ def random_model(
     )
     if gradient is None:
         gradient = GradientSpec("l2", "zero", "frame") if per_frame else GradientSpec()
+    lattices = [rng.random(nodes).astype(np.float32)]
+    if dark:
+        lattices = [*rng.random((2, *nodes)).astype(np.float32), *lattices]
     return FusionModel(
-        lattice=rng.random(nodes).astype(np.float32),
+        lattices=np.stack(lattices),
         axes=(luma, infrared, slope, context),
         gradient=gradient,
         encoder=ContextEncoder(blocks=tuple(blocks), **encoder),
+        levels=DARK_LEVELS if dark else (0.0,),
         provenance={"name": "random"},
-        dark=DarkScenes(rng.random((2, *nodes)).astype(np.float32), DARK_LEVELS) if dark else None,
     )
+
+
+def one_lattice(model: FusionModel, lattice: FloatArray | None = None) -> FusionModel:
+    """The model with one lattice for all scenes: this, or else its own for the brightest."""
+    lattice = model.lattices[-1] if lattice is None else lattice
+    return replace(model, lattices=np.ascontiguousarray(lattice)[None], levels=(0.0,))
+
+
+def several_lattices(
+    model: FusionModel, darker: FloatArray, levels: tuple[float, ...] = DARK_LEVELS
+) -> FusionModel:
+    """The model with further lattices ``(S - 1, ...)`` for darker scenes."""
+    return replace(model, lattices=np.concatenate([darker, model.lattices]), levels=levels)

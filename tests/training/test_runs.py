@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from lut_fuse_training.recipes.ablate import variants
 from lut_fuse_training.recipes.distil_config import DistilConfig
 from lut_fuse_training.recipes.train_teacher import TeacherLossConfig, loss_behind
 from lut_fuse_training.run.session import synthetic_nights
+from random_models import one_lattice
 from tiny_runs import TINY, TINY_LUT, TINY_NET, distil_command
 
 from lut_fuse_core import Fuser, load_model
@@ -103,7 +103,7 @@ def test_export_can_average_two_stages_of_a_run(
     model = load_model(out / "model.safetensors")
     first, last = (read_tensors(run / CHECKPOINT)["module"] for run in (distilled, second))
     expected = 0.25 * first["lattice"] + 0.75 * last["lattice"]
-    assert np.abs(model.lattice - expected.clamp(0, 1).numpy()).max() <= 0.51 / 255
+    assert np.abs(model.lattices[0] - expected.clamp(0, 1).numpy()).max() <= 0.51 / 255
     assert model.provenance["blend"] == {"run": distilled.name, "share": 0.25}
     assert str(tmp_path) not in json.dumps(model.provenance)
     assert main(["export", "--run", str(second), *blend, "--share", "2"]) == 2
@@ -215,9 +215,8 @@ def test_lattices_of_more_levels_can_learn_on_while_the_encoder_stays(
     old, new = (load_model(folder / "model.safetensors") for folder in (distilled, tmp_path))
     for one, other in zip(old.encoder.blocks, new.encoder.blocks, strict=True):
         np.testing.assert_array_equal(one.weight, other.weight)
-    assert new.dark is not None
-    assert len(new.dark.lattices) == 2
-    assert any(not np.array_equal(lattice, old.lattice) for lattice in new.lattices)
+    assert len(new.lattices) == 3
+    assert any(not np.array_equal(lattice, old.lattices[0]) for lattice in new.lattices)
 
 
 def test_what_is_no_students_run_is_no_start(
@@ -309,9 +308,9 @@ def test_the_lattices_stay_near_each_other_if_twilight_counts(
         out = tmp_path / str(weight)
         assert main([*command, "--set", f"loss.twilight={weight}", "--out", str(out)]) == 0
         model = load_model(out / "model.safetensors")
-        assert model.dark is not None
+        assert model.knows_scenes
         light, dark = (
-            Fuser(replace(model, lattice=lattice, dark=None)).fuse(pair.visible, pair.infrared)
+            Fuser(one_lattice(model, lattice)).fuse(pair.visible, pair.infrared)
             for lattice in model.lattices
         )
         apart.append(np.abs(light.astype(int) - dark).mean())

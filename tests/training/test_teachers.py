@@ -154,7 +154,7 @@ def test_quantizing_a_rule_of_gray_levels_stores_the_rule(tmp_path: Path) -> Non
     expected = (ramp[:, None] + ramp[None]) / 2
     for gradient in range(3):
         for context in range(3):
-            assert abs(model.lattice[:, :, gradient, context] - expected).max() < 0.51 / 255
+            assert abs(model.lattices[0][:, :, gradient, context] - expected).max() < 0.51 / 255
 
 
 def test_a_model_file_fuses_crops_as_parts_of_the_scene_they_are_cut_from(tmp_path: Path) -> None:

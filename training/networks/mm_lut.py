@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.model.dark_scenes import DarkScenes, increasing_levels
 from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock, EncoderInput
 from lut_fuse_core.model.fusion_model import Axis, FusionModel, GradientSpec
+from lut_fuse_core.model.scenes import increasing_levels
 
 from ..images import ambient_of, luma_of, sobel
 
@@ -30,7 +30,7 @@ class MMLutConfig:
     nodes: nodes on the luma, infrared, gradient and context axis.
     gradient_range: gray levels at which the gradient axis ends.
     dark: ambient levels, in gray levels, at which a lattice serves alone, increasing; the last one
-        is that of bright scenes, see `DarkScenes`. None for a model of one lattice.
+        is that of bright scenes, see `lut_fuse_core.model.scenes`. None for a model of one lattice.
     width, pool, unshuffle, skip, inputs: the context encoder, see `ContextEncoder`.
     """
 
@@ -53,7 +53,7 @@ class MMLutConfig:
             raise InputError(
                 "student.width, pool and unshuffle must be 1 or more, student.blocks 2 or more"
             )
-        if self.dark is not None and not increasing_levels(self.dark):
+        if self.dark is not None and not (len(self.dark) > 1 and increasing_levels(self.dark)):
             raise InputError(
                 f"student.dark is {list(self.dark)}; it takes two or more levels that increase, "
                 "from 0 to 255"
@@ -205,7 +205,7 @@ class MMLut(nn.Module):
             nodes=(luma.nodes, infrared.nodes, gradient.nodes, context.nodes),
             gradient_range=gradient.high,
             gradient_norm=model.gradient.norm,
-            dark=None if model.dark is None else model.dark.levels,
+            dark=model.levels if model.knows_scenes else None,
             width=len(encoder.blocks[0].weight),
             blocks=len(encoder.blocks),
             pool=encoder.pool,
@@ -238,14 +238,14 @@ class MMLut(nn.Module):
                 f"the model '{name}' has another lattice or encoder than 'student' describes; "
                 "start from one with the same axes, pool, unshuffle, width and inputs"
             )
-        if model.dark is not None:
-            (first, *_, last), levels = model.dark.levels, self.config.dark
+        if model.knows_scenes:
+            (first, *_, last), levels = model.levels, self.config.dark
             if not levels or first < levels[0] or levels[-1] < last:
                 raise InputError(
-                    f"the model to start from has lattices at levels {list(model.dark.levels)}; "
+                    f"the model to start from has lattices at levels {list(model.levels)}; "
                     "student.dark must reach from the first of these to the last"
                 )
-        self.lattice.copy_(torch.from_numpy(model.lattice))
+        self.lattice.copy_(torch.from_numpy(model.lattices[-1]))
         if self.config.dark:
             levels = self.config.dark[:-1]
             served = [model.lattice_at(model.place(level)) for level in levels]
@@ -272,13 +272,10 @@ class MMLut(nn.Module):
 
     def to_model(self, provenance: dict[str, Any], levels: int | None = 255) -> FusionModel:
         """The core's model. levels: rounds the lattice to steps of 1/levels, None does not."""
-        dark = None
-        if self.config.dark:
-            dark = DarkScenes(_in_levels(self.dark_lattices, levels), tuple(self.config.dark))
         blocks = tuple(_conv_block(block) for block in self.blocks)
         config = self.config
         return FusionModel(
-            lattice=_in_levels(self.lattice, levels),
+            lattices=_in_levels(torch.stack(self.lattices), levels),
             axes=self.axes,
             gradient=self.gradient_spec,
             encoder=ContextEncoder(
@@ -289,8 +286,8 @@ class MMLut(nn.Module):
                 slope=config.slope,
                 skip=config.skip,
             ),
+            levels=tuple(config.dark or (0.0,)),
             provenance=provenance,
-            dark=dark,
         )
 
 

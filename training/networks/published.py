@@ -72,7 +72,7 @@ def import_published(lattice_path: str | Path, encoder_path: str | Path) -> Fusi
         blocks.append(ConvBlock(*(tensor.float().numpy() for tensor in tensors)))
     values = np.ascontiguousarray(lattice.numpy().transpose(0, 3, 1, 2))
     return FusionModel(
-        lattice=values,
+        lattices=values[None],
         axes=(
             Axis("luma", values.shape[0], 0.0, BIN * (values.shape[0] - 1)),
             Axis("infrared", values.shape[1], 0.0, BIN * (values.shape[1] - 1)),

@@ -92,7 +92,7 @@ class ModelFile:
 def _model_file(path: Path, device: str) -> Teacher:
     """A model file; one with a lattice for dark scenes as a module, which can be told the scene."""
     model = load_model(path)
-    if model.dark is None:
+    if not model.knows_scenes:
         return ModelFile(model)
     return MMLut.of(model).to(device).requires_grad_(False)
 

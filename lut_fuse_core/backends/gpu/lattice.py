@@ -13,7 +13,7 @@ from lut_fuse_core.model.fusion_model import FusionModel
 
 
 class GpuLattice:
-    """A model's lattice; where dark scenes have others, mixed anew for each frame.
+    """A model's lattice; where it has several, mixed for the scene of each frame.
 
     array: what `fuse_pixels` takes.
 
@@ -23,13 +23,13 @@ class GpuLattice:
 
     def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
         self._device, self._kernels = device, kernels
-        self._mixes = model.dark is not None
+        self._mixes = model.knows_scenes
         self.array = device.cupy.asarray(pack_lattice(model, kernels.plan))
-        if model.dark is not None:
+        if self._mixes:
             self._ambient = device.pinned((1,), np.float32)
-            self._lattices = device.cupy.asarray(np.stack(model.lattices).reshape(-1))
-            self._levels = device.cupy.asarray(np.array(model.dark.levels, np.float32))
-            self._nodes = model.lattice.size
+            self._lattices = device.cupy.asarray(model.lattices.reshape(-1))
+            self._levels = device.cupy.asarray(np.array(model.levels, np.float32))
+            self._nodes = model.lattices[0].size
             cuda = device.cupy.cuda
             self._beside = cuda.Stream(non_blocking=True)
             self.take(None)

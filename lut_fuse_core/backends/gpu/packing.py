@@ -17,10 +17,12 @@ Packed = npt.NDArray[Any]
 def pack_lattice(model: FusionModel, plan: KernelPlan) -> Packed:
     """Each node with the next one along the context axis: ``(nodes, 2) float16 or float32``.
 
-    The last node of the axis is never the lower one of a cell; it is paired with itself.
+    Of several lattices, the one for the brightest scenes. The last node of the axis is never the
+    lower one of a cell; it is paired with itself.
     """
-    following = np.concatenate([model.lattice[..., 1:], model.lattice[..., -1:]], axis=-1)
-    pairs = np.stack([model.lattice, following], axis=-1).reshape(-1, 2)
+    lattice = model.lattices[-1]
+    following = np.concatenate([lattice[..., 1:], lattice[..., -1:]], axis=-1)
+    pairs = np.stack([lattice, following], axis=-1).reshape(-1, 2)
     return np.ascontiguousarray(pairs, np.float16 if plan.precision == "fp16" else np.float32)
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_models import one_lattice, several_lattices
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.native import NativeBackend
 from lut_fuse_core.backends.reference import ReferenceBackend, fuse_float
 from lut_fuse_core.errors import BackendUnavailableError, InputError
-from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock, EncoderInput
 from lut_fuse_core.model.file import save_model
 from lut_fuse_core.model.fusion_model import AXIS_NAMES, Axis, FusionModel, GradientSpec
@@ -73,7 +73,7 @@ def random_model(
     lattice += rng.uniform(-roughness, roughness, nodes)
     axes = [Axis(name, n, *r) for name, n, r in zip(AXIS_NAMES, nodes, ranges, strict=True)]
     return FusionModel(
-        lattice.astype(np.float32),
+        lattice.astype(np.float32)[None],
         tuple(axes),  # type: ignore[arg-type]
         gradient or GradientSpec(),
         random_encoder(rng, **encoder),  # type: ignore[arg-type]
@@ -102,8 +102,8 @@ def difference(first: UInt8Array, second: UInt8Array) -> int:
 
 def with_dark_scenes(model: FusionModel, other: FusionModel) -> FusionModel:
     """The other's lattice for dark scenes, as which the tests' pairs count in part."""
-    dark = np.stack([other.lattice[::-1], other.lattice])
-    return replace(model, dark=DarkScenes(dark, (20.0, 60.0, 200.0)))
+    (lattice,) = other.lattices
+    return several_lattices(model, np.stack([lattice[::-1], lattice]))
 
 
 MODELS = {
@@ -123,10 +123,10 @@ MODELS = {
     "many nodes": random_model(13, (17, 17, 9, 9), roughness=0.005),
     "dark scenes": with_dark_scenes(random_model(15), random_model(16)),
     "dark scenes beyond white": with_dark_scenes(
-        _BRIGHT := random_model(15), replace(_BRIGHT, lattice=_BRIGHT.lattice * np.float32(1.2))
+        _BRIGHT := random_model(15), replace(_BRIGHT, lattices=_BRIGHT.lattices * np.float32(1.2))
     ),
     "lattice beyond white": replace(
-        _DIM := random_model(14), lattice=_DIM.lattice * np.float32(1.3) - np.float32(0.1)
+        _DIM := random_model(14), lattices=_DIM.lattices * np.float32(1.3) - np.float32(0.1)
     ),
 }
 
@@ -376,8 +376,7 @@ print(*({"numba", "onnxruntime", "cv2", "torch", "scipy"} & set(sys.modules)))
 def test_a_lattice_brighter_than_the_packed_arithmetic_takes_the_float_look_up() -> None:
     model = random_model(nodes=(5, 5, 3, 3))
     rise = np.linspace(0.5, 2.2, 5, dtype=np.float32)
-    lattice = np.broadcast_to(rise[None, :, None, None], model.lattice.shape)
-    model = replace(model, lattice=np.ascontiguousarray(lattice))
+    model = one_lattice(model, np.broadcast_to(rise[None, :, None, None], model.nodes))
     backend = NativeBackend(model)
     assert not backend.packed
     pair = noise_pair(64, 80)

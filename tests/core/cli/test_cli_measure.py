@@ -117,7 +117,7 @@ def test_model_info_shows_what_is_in_the_file(
     facts = run_json(capsys, "model", "info", str(tmp_path / "m.safetensors"))
     assert isinstance(facts, dict)
     assert facts["time_stable"] is True
-    assert [axis["nodes"] for axis in facts["axes"]] == list(model.lattice.shape)
+    assert [axis["nodes"] for axis in facts["axes"]] == list(model.nodes)
     assert facts["provenance"] == {"name": "random"}
     assert main(["model", "info", str(tmp_path / "m.safetensors")]) == 0
     assert "5 nodes from 0 to 255 gray levels" in capsys.readouterr().out
@@ -139,7 +139,7 @@ def test_exported_parts_compute_what_the_model_computes(
     save_model(model, tmp_path / "m.safetensors")
     folder = tmp_path / "new" / "export"
     assert main(["model", "export", str(tmp_path / "m.safetensors"), "-o", str(folder)]) == 0
-    np.testing.assert_array_equal(np.load(folder / "lattice.npy"), model.lattice)
+    np.testing.assert_array_equal(np.load(folder / "lattices.npy"), model.lattices)
     assert json.loads((folder / "model.json").read_text())["gradient"]["norm"] == "l1"
     session = onnxruntime.InferenceSession(folder / "encoder.onnx")
     planes = rng.random((2, 8, 8)).astype(np.float32)
@@ -156,7 +156,7 @@ def test_the_published_files_become_a_model(
     out = tmp_path / "published.safetensors"
     assert main(["model", "import", *files, "-o", str(out)]) == 0
     model = load_model(out)
-    assert model.lattice.shape == (16, 16, 16, 16)
+    assert model.lattices.shape == (1, 16, 16, 16, 16)
     assert not model.time_stable
     assert main(["model", "import", *reversed(files), "-o", str(out)]) == 2
     assert "not the published lattice and encoder" in capsys.readouterr().err

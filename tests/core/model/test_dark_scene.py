@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from model_files import rewrite
-from random_models import DARK_LEVELS, random_model
+from random_models import DARK_LEVELS, one_lattice, random_model
 
 from lut_fuse_core import Fuser, InputError, ModelError, load_model, save_model
 from lut_fuse_core.backends.fuse_options import FuseOptions
-from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.export import export_model
 from lut_fuse_core.model.features import ambient
 from lut_fuse_core.model.fusion_model import FusionModel
+from lut_fuse_core.model.scenes import place_of
 
 BACKENDS = ("reference", "cpu", "native")
 
@@ -62,23 +62,21 @@ def test_what_enters_moves_the_ambient_level_but_little(
 
 
 def test_a_scene_passes_linearly_from_one_lattice_to_the_next() -> None:
-    scenes = DarkScenes(np.zeros((2, 2, 2, 2, 2), np.float32), (40.4, 80.4, 100.4))
     levels = (0, 40, 50, 60, 80, 95, 100, 255)
-    places = np.array([scenes.place(ambient(gray(level))) for level in levels])
+    places = np.array([place_of(ambient(gray(level)), (40.4, 80.4, 100.4)) for level in levels])
     expected = [0, 0, 0.25, 0.5, 1, 1.75, 2, 2]
     np.testing.assert_allclose(places.sum(axis=1), expected, atol=1e-3)
     assert places[:, 1].max() < 1
 
 
 def test_every_scene_gets_the_lattice_that_is_its_own(dark: FusionModel) -> None:
-    assert dark.dark is not None
     night, infrared = a_scene(20)
     dim, day = night + np.uint8(50), night + np.uint8(150)
-    dark = replace(dark, dark=replace(dark.dark, levels=(20.0, ambient(dim), 90.0)))
+    dark = replace(dark, levels=(20.0, ambient(dim), 90.0))
     for backend in BACKENDS:
         fuser = Fuser(dark, backend)
         for lattice, visible in zip(dark.lattices, (night, dim, day), strict=True):
-            own = Fuser(replace(dark, lattice=lattice, dark=None), backend)
+            own = Fuser(one_lattice(dark, lattice), backend)
             expected = own.fuse(visible, infrared)
             np.testing.assert_array_equal(fuser.fuse(visible, infrared), expected)
 
@@ -91,7 +89,7 @@ def test_a_given_ambient_level_counts_instead_of_the_frames_own(
     own = fuser.fuse(visible, infrared)
     for level in (0.0, 47.5, 61.0, 255.0):
         lattice = dark.lattice_at(dark.place(level))
-        alone = Fuser(replace(dark, lattice=lattice, dark=None), "reference")
+        alone = Fuser(one_lattice(dark, lattice), "reference")
         given = fuser.fuse(visible, infrared, FuseOptions(ambient=level))
         assert np.abs(given.astype(int) - alone.fuse(visible, infrared)).max() <= 1
         assert np.abs(given.astype(int) - own).max() > 2
@@ -129,75 +127,38 @@ def test_a_lamp_that_enters_a_night_changes_nothing_beside_it(dark: FusionModel)
 
 
 def test_the_file_keeps_what_dark_scenes_need(dark: FusionModel, tmp_path: Path) -> None:
-    assert dark.dark is not None
     save_model(dark, tmp_path / "m.safetensors")
-    loaded = load_model(tmp_path / "m.safetensors").dark
-    assert loaded is not None
-    np.testing.assert_array_equal(loaded.lattices, dark.dark.lattices)
+    loaded = load_model(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(loaded.lattices, dark.lattices)
     assert loaded.levels == DARK_LEVELS
 
 
-def test_a_file_of_one_lattice_for_dark_scenes_is_read(dark: FusionModel, tmp_path: Path) -> None:
-    assert dark.dark is not None
-    save_model(dark, tmp_path / "m.safetensors")
-    rewrite(
-        tmp_path / "m.safetensors",
-        tensors=lambda t: t.update({"dark.lattice": t.pop("dark.lattices")[0].copy()}),
-        header=lambda h: h.update(format=3, dark={"low": 30, "high": 90}),
-    )
-    loaded = load_model(tmp_path / "m.safetensors").dark
-    assert loaded is not None
-    np.testing.assert_array_equal(loaded.lattices, dark.dark.lattices[:1])
-    assert loaded.levels == (30.0, 90.0)
-
-
-def test_a_program_that_knows_no_dark_scenes_refuses_only_models_that_have_them(
-    dark: FusionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for model, name in ((dark, "dark"), (replace(dark, dark=None), "plain")):
-        save_model(model, tmp_path / f"{name}.safetensors")
-    monkeypatch.setattr("lut_fuse_core.model.file.FORMAT_VERSION", 1)
-    load_model(tmp_path / "plain.safetensors")
-    with pytest.raises(ModelError, match="upgrade"):
-        load_model(tmp_path / "dark.safetensors")
-
-
-def test_a_file_whose_levels_mean_something_else_is_refused(
-    dark: FusionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("lut_fuse_core.model.file.FORMAT_VERSION", 2)
-        save_model(dark, tmp_path / "old.safetensors")
-    with pytest.raises(ModelError, match="train it again"):
-        load_model(tmp_path / "old.safetensors")
-
-
-@pytest.mark.parametrize("dark_header", [None, {"levels": [10**400, 10**401]}, {"levels": 3}])
+@pytest.mark.parametrize("levels", [None, [10**400, 10**401, 10**402], 3])
 def test_a_file_that_does_not_say_when_its_lattices_serve_is_refused(
-    dark: FusionModel, tmp_path: Path, dark_header: object
+    dark: FusionModel, tmp_path: Path, levels: object
 ) -> None:
     save_model(dark, tmp_path / "m.safetensors")
-    rewrite(tmp_path / "m.safetensors", header=lambda h: h.update(dark=dark_header))
+    rewrite(tmp_path / "m.safetensors", header=lambda h: h.update(levels=levels))
     with pytest.raises(ModelError, match="damaged header"):
         load_model(tmp_path / "m.safetensors")
 
 
 def test_the_parts_for_other_programs_have_all_lattices(dark: FusionModel, tmp_path: Path) -> None:
-    assert dark.dark is not None
-    assert tmp_path / "dark_lattices.npy" in export_model(dark, tmp_path)
-    np.testing.assert_array_equal(np.load(tmp_path / "dark_lattices.npy"), dark.dark.lattices)
-    facts = json.loads((tmp_path / "model.json").read_text())["dark"]
+    assert tmp_path / "lattices.npy" in export_model(dark, tmp_path)
+    np.testing.assert_array_equal(np.load(tmp_path / "lattices.npy"), dark.lattices)
+    facts = json.loads((tmp_path / "model.json").read_text())["scenes"]
     assert (tuple(facts["levels"]), facts["rank"]) == (DARK_LEVELS, 1638)
-    plain = export_model(replace(dark, dark=None), tmp_path / "plain")
-    assert "dark_lattices.npy" not in {path.name for path in plain}
 
 
 def test_levels_and_lattices_that_make_no_sense_are_refused(dark: FusionModel) -> None:
-    assert dark.dark is not None
-    for levels in ((80.0, 40.0), (-1.0, 40.0), (40.0, 300.0), (40.0,), (40.0, 40.000001)):
-        with pytest.raises(ModelError, match="increase, from 0 to 255"):
-            DarkScenes(dark.dark.lattices[:1], levels)
-    with pytest.raises(ModelError, match="2 lattices for dark scenes at 2 levels"):
-        DarkScenes(dark.dark.lattices, (40.0, 80.0))
-    with pytest.raises(ModelError, match="lattice for dark scenes has shape"):
-        replace(dark, dark=replace(dark.dark, lattices=dark.dark.lattices[:, 1:]))
+    for levels in (
+        *((80.0, 40.0, 90.0), (-1.0, 40.0, 90.0), (40.0, 90.0, 300.0)),
+        *((40.0, 90.0), (), (40.0, 40.000001, 90.0)),
+    ):
+        with pytest.raises(ModelError, match="must increase, from 0 to 255"):
+            replace(dark, levels=levels)
+    for lattices in (dark.lattices[:, 1:], dark.lattices[0]):
+        with pytest.raises(ModelError, match=r"the lattices have shape .* the axes say \(S, 5, 4"):
+            replace(dark, lattices=lattices)
+    with pytest.raises(ModelError, match="2 lattices serve at"):
+        replace(dark, lattices=dark.lattices[1:])

@@ -73,7 +73,7 @@ def test_one_flipped_bit_in_the_numbers_is_refused(saved: Path) -> None:
 
 
 def test_other_tensors_under_an_old_hash_are_refused(saved: Path) -> None:
-    rewrite(saved, tensors=lambda t: t.update(lattice=t["lattice"] * 2), rehash=False)
+    rewrite(saved, tensors=lambda t: t.update(lattices=t["lattices"] * 2), rehash=False)
     with pytest.raises(ModelError, match="altered after export"):
         load_model(saved)
 
@@ -81,6 +81,14 @@ def test_other_tensors_under_an_old_hash_are_refused(saved: Path) -> None:
 def test_a_newer_format_is_refused_with_the_advice_to_upgrade(saved: Path) -> None:
     rewrite(saved, header=lambda h: h.update(format=99))
     with pytest.raises(ModelError, match=r"format 99.*upgrade"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_a_format_from_before_the_first_release_is_refused(saved: Path, version: int) -> None:
+    rewrite(saved, header=lambda h: h.update(format=version))
+    advice = "make it again with 'lut-fuse model import', or train it again"
+    with pytest.raises(ModelError, match=f"format {version}, .*{advice}"):
         load_model(saved)
 
 
@@ -96,8 +104,8 @@ def test_numbers_that_are_not_finite_are_refused(saved: Path, value: float) -> N
 
 
 def test_a_lattice_that_does_not_fit_its_axes_is_refused(saved: Path) -> None:
-    rewrite(saved, tensors=lambda t: t.update(lattice=t["lattice"][:-1].copy()))
-    with pytest.raises(ModelError, match="its axes say"):
+    rewrite(saved, tensors=lambda t: t.update(lattices=t["lattices"][:, :-1].copy()))
+    with pytest.raises(ModelError, match="the axes say"):
         load_model(saved)
 
 

@@ -28,7 +28,7 @@ def maximum_model() -> FusionModel:
         ConvBlock(np.zeros((1, 4, 3, 3), np.float32), np.zeros(1, np.float32)),
     )
     return FusionModel(
-        lattice,
+        lattice[None],
         (
             Axis("luma", 16, 0, 255),
             Axis("infrared", 16, 0, 255),

@@ -11,14 +11,13 @@ import pytest
 from lut_fuse_core import Fuser
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.features import ambient
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.pipeline.slow_ambient import SlowAmbient
 
 RATE = 30
-SCENES = DarkScenes(np.zeros((1, 2, 2, 2, 2), np.float32), (20.0, 200.0))
+LEVELS = (20.0, 200.0)
 
 
 def gray(level: int) -> np.ndarray:
@@ -27,14 +26,14 @@ def gray(level: int) -> np.ndarray:
 
 def settled(level: int, seconds: float = 2.0) -> SlowAmbient:
     """What has followed a scene of one level for ten seconds, until time 0."""
-    slow = SlowAmbient(SCENES, seconds)
+    slow = SlowAmbient(LEVELS, seconds)
     for time in np.arange(-10 * RATE, 1) / RATE:
         slow.follow(gray(level), time)
     return slow
 
 
 def test_a_stream_begins_with_its_first_frames_level() -> None:
-    slow = SlowAmbient(SCENES, 2.0)
+    slow = SlowAmbient(LEVELS, 2.0)
     assert slow.follow(gray(80), 5.0) == pytest.approx(ambient(gray(80)))
 
 
@@ -57,7 +56,7 @@ def test_light_that_makes_no_difference_to_the_model_is_not_followed() -> None:
 
 @pytest.mark.parametrize("first", [0, 255])
 def test_a_first_frame_unlike_the_others_does_not_count(first: int) -> None:
-    slow = SlowAmbient(SCENES, 2.0)
+    slow = SlowAmbient(LEVELS, 2.0)
     slow.follow(gray(first), 0.0)
     for frame in range(1, 5):
         assert slow.follow(gray(80), frame / RATE) == pytest.approx(ambient(gray(80)))
@@ -85,7 +84,7 @@ def test_after_a_reset_the_next_frame_counts_alone() -> None:
 
 def test_without_times_or_seconds_every_frame_has_its_own_level() -> None:
     assert settled(100).follow(gray(80), None) is None
-    assert SlowAmbient(SCENES, 0.0).follow(gray(80), 0.0) is None
+    assert SlowAmbient(LEVELS, 0.0).follow(gray(80), 0.0) is None
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 // The kernels of a frame. With our own encoder: encode_tiles, fuse_pixels. With TensorRT's:
-// prepare_planes, TensorRT, fuse_pixels. For models with dark scenes, mix_lattice beside all that
+// prepare_planes, TensorRT, fuse_pixels. For models with several lattices, mix_lattice beside all that
 // comes before fuse_pixels. What they do to a tile is in the included files. A C++ compiler can
 // compile all of it; warp.cuh says what a kernel is there.
 //
@@ -9,7 +9,7 @@
 #include "frame.cuh"
 #include "scene.cuh"
 
-// Before the look-up, if the model has other lattices for dark scenes. Each block finds out by itself
+// Before the look-up, if the model has several lattices. Each block finds out by itself
 // how dark the scene is, so that there is no other kernel to wait for; unless the level is given, not
 // below 0.
 extern "C" __global__ void __launch_bounds__(MIXED)

@@ -32,7 +32,7 @@ struct Lattices {
     int count, size;
 };
 
-// The lattice that serves at some level: between two of these, see DarkScenes.place.
+// The lattice that serves at some level: between two of these, see model/scenes.py.
 struct Mixture {
     const float *darker, *next;
     float share;

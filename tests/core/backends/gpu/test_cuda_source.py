@@ -13,6 +13,7 @@ from cuda_on_host import HostKernels
 from host_cupy import COMPILER
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_models import one_lattice, several_lattices
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.backends.fuse_options import FuseOptions
@@ -22,7 +23,6 @@ from lut_fuse_core.backends.gpu.source import plan_kernels
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model import context
-from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock
 from lut_fuse_core.model.fusion_model import AXIS_NAMES, Axis, FusionModel, GradientSpec
 from lut_fuse_core.registration.warp import Warp
@@ -61,7 +61,7 @@ def make_model(
     lattice += np.random.default_rng(seed).uniform(-0.03, 0.03, nodes)
     axes = (Axis(name, n, *r) for name, n, r in zip(AXIS_NAMES, nodes, ranges, strict=True))
     return FusionModel(
-        lattice.astype(np.float32),
+        lattice.astype(np.float32)[None],
         tuple(axes),  # type: ignore[arg-type]
         gradient or GradientSpec(),
         make_encoder(seed, widths, unshuffle, **encoder),
@@ -71,13 +71,13 @@ def make_model(
 def roughened(model: FusionModel) -> FusionModel:
     """With nothing smooth left: neighboring nodes differ by up to the whole range of luma."""
     rng = np.random.default_rng(99)
-    return replace(model, lattice=rng.uniform(-0.1, 1.1, model.lattice.shape).astype(np.float32))
+    return one_lattice(model, rng.uniform(-0.1, 1.1, model.nodes).astype(np.float32))
 
 
 def with_dark_scenes(model: FusionModel) -> FusionModel:
     """With lattices for dark scenes, between levels that the tests' pairs come to lie at."""
-    dark = roughened(model).lattice * np.float32(0.5) + model.lattice * np.float32(0.5)
-    return replace(model, dark=DarkScenes(np.stack([dark[::-1], dark]), (30.0, 60.0, 200.0)))
+    dark = roughened(model).lattices[0] * np.float32(0.5) + model.lattices[0] * np.float32(0.5)
+    return several_lattices(model, np.stack([dark[::-1], dark]), (30.0, 60.0, 200.0))
 
 
 DEFAULT = make_model(0, (8, 8, 8, 8), unshuffle=2)

@@ -247,9 +247,9 @@ def test_the_grids_cover_every_pixel_and_position(
 
 def test_every_node_is_packed_with_the_next_along_the_context(model: FusionModel) -> None:
     plan = plan_kernels(model, "fp32")
-    pairs = pack_lattice(model, plan).reshape(*model.lattice.shape, 2)
-    np.testing.assert_array_equal(pairs[..., 0], model.lattice)
-    np.testing.assert_array_equal(pairs[..., :-1, 1], model.lattice[..., 1:])
+    pairs = pack_lattice(model, plan).reshape(*model.nodes, 2)
+    np.testing.assert_array_equal(pairs[..., 0], model.lattices[0])
+    np.testing.assert_array_equal(pairs[..., :-1, 1], model.lattices[0][..., 1:])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

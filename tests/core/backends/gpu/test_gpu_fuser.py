@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from host_cupy import COMPILER, HostArray, HostStream, host_cupy
+from random_models import several_lattices
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import RegisteringBackend
@@ -24,7 +25,6 @@ from lut_fuse_core.backends.gpu.transfers import seconds_per_frame
 from lut_fuse_core.backends.reference import ReferenceBackend
 from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
-from lut_fuse_core.model.dark_scenes import DarkScenes
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
@@ -53,8 +53,9 @@ def backend(
     monkeypatch.setattr(transfers, "seconds_per_frame", lambda fuser, _: not fuser.in_place)
     monkeypatch.setitem(__import__("sys").modules, "cupy", stand_in)
     if "dark scenes" in request.param:
-        dark = np.stack([model.lattice[:, ::-1], model.lattice[::-1]])
-        model = replace(model, dark=DarkScenes(dark, (10.0, 30.0, 200.0)))
+        (lattice,) = model.lattices
+        darker = np.stack([lattice[:, ::-1], lattice[::-1]])
+        model = several_lattices(model, darker, (10.0, 30.0, 200.0))
     return CudaBackend(model, options=GpuOptions("fp32"))
 
 
