@@ -5,13 +5,11 @@ from __future__ import annotations
 import gc
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import Size
-from lut_fuse_core.backends.gpu.options import GpuOptions
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.pipeline.config import PipelineConfig
@@ -51,7 +49,7 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
         ambient_seconds=parameters.ambient_seconds,
         clock_offset=parameters.sync.infrared_offset,
         reuse_alignment=parameters.sync.reuse_alignment,
-        gpu=_gpu_options(parameters),
+        gpu=parameters.gpu,
         clock="report" if parameters.sync.estimate_offset else "fixed",
     )
     try:
@@ -62,12 +60,6 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
             f"backend '{parameters.backend}' cannot run here ({error}); "
             f"'{pipeline.fuser.backend.name}' is used instead"
         )
-
-
-def _gpu_options(parameters: NodeParameters) -> GpuOptions:
-    precision = None if parameters.gpu.precision == "auto" else parameters.gpu.precision
-    folder = Path(parameters.gpu.cache).expanduser() if parameters.gpu.cache else None
-    return GpuOptions(cast(Any, precision), folder)
 
 
 def warm_up(pipeline: FusionPipeline) -> None:

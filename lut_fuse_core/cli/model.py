@@ -38,7 +38,7 @@ Write a model's parts for other programs into a folder:
 """
 
 _RANGES_DESCRIPTION = """\
-Make a model ready for int8 (backend 'tensorrt', gpu.precision int8): find how large the numbers in
+Make a model ready for int8 (--backend tensorrt --gpu-precision int8): find how large the numbers in
 its context encoder get on pairs of images, and write the model with these ranges. Nothing else in
 it changes. Newly trained models have the ranges of the pairs they were trained on; do this where
 your cameras show something else.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lut_fuse_core.backends.gpu.options import GpuOptions
 from lut_fuse_core.cli.setting_options import SettingOptions
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
@@ -19,6 +20,11 @@ FUSION = SettingOptions(
     # Only recordings have clocks (`time_options`), and only files may be refused for their size.
     left_out=frozenset({"clock", "clock_offset", "max_infrared_age", "reuse_alignment", "resize"}),
     metavars={"model": "NAME|FILE"},
+)
+GPU = SettingOptions(
+    GpuOptions,
+    flags={"precision": "--gpu-precision", "cache": "--gpu-cache"},
+    metavars={"cache": "DIR"},
 )
 NORMALIZATION = SettingOptions(
     NormalizationConfig,
@@ -35,7 +41,9 @@ REGISTRATION = SettingOptions(RegistrationConfig)
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the model, the infrared normalization and the registration."""
-    FUSION.add(parser.add_argument_group("fusion"))
+    fusion = parser.add_argument_group("fusion")
+    FUSION.add(fusion)
+    GPU.add(fusion)
     NORMALIZATION.add(
         parser.add_argument_group(
             "infrared normalization", "How raw infrared (thermal) counts become 256 gray levels."
@@ -61,6 +69,7 @@ def pipeline_config(options: argparse.Namespace, *, resize: bool) -> PipelineCon
     """
     return FUSION.read(
         options,
+        gpu=GPU.read(options),
         normalization=NORMALIZATION.read(options),
         registration=REGISTRATION.read(options, transform=_transform(options)),
         resize=resize,

@@ -131,7 +131,7 @@ def sentence(each: Setting) -> str:
 def facts(each: Setting) -> str:
     """Range, unit and default of a setting as the end of a line of help."""
     said = [each.range] if each.range else []
-    if each.default is not None:
+    if each.default not in (None, ""):
         default = number(each.default) if isinstance(each.default, float) else each.default
         said.append(f"default: {default}")
     return f" ({', '.join(said)})".replace("%", "%%") if said else ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from lut_fuse_core.backends.base import MOST_THREADS
+from lut_fuse_core.backends.gpu.options import GpuOptions
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.pipeline.config import PipelineConfig
@@ -25,22 +26,6 @@ from lut_fuse_core.settings import (
     settings_of,
     values_of,
 )
-
-
-@dataclass(frozen=True)
-class GpuParameters:
-    """Wishes for the GPU backends."""
-
-    precision: Literal["auto", "fp16", "fp32", "int8"] = setting(
-        "auto",
-        "Arithmetic of the GPU backends; 'auto' takes fp16 where the GPU has it and it agrees with "
-        "the reference. 'int8' is for the convolutions of 'tensorrt'; 'cuda' takes fp16 instead.",
-    )
-    cache: str = setting(
-        "",
-        "Folder for TensorRT engines and the measured choice of 'auto'; empty takes "
-        "$LUT_FUSE_CACHE or lut_fuse in the user's cache folder.",
-    )
 
 
 @dataclass(frozen=True)
@@ -211,7 +196,7 @@ class NodeParameters:
         "One that cannot run is replaced by 'auto', with a warning. `lut-fuse backends` lists "
         "them.",
     )
-    gpu: GpuParameters = field(default_factory=GpuParameters)
+    gpu: GpuOptions = field(default_factory=GpuOptions)
     threads: int = setting(
         0,
         "CPU threads for fusing; 0 takes all cores but one, which is left to the middleware.",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lut_fuse_core.backends.gpu.options import GpuOptions
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.pipeline.config import PipelineConfig
@@ -78,7 +79,7 @@ def shared() -> list[tuple[Setting, Setting]]:
 
 def test_a_parameter_that_is_a_setting_of_the_core_has_its_range_and_choices():
     pairs = shared()
-    groups = settings_of(NormalizationConfig), settings_of(RegistrationConfig)
+    groups = map(settings_of, (NormalizationConfig, RegistrationConfig, GpuOptions))
     assert len(pairs) == sum(map(len, groups)) + len(("model", "backend", "strength")) + 3
     for parameter, setting in pairs:
         for fact in ("kind", "minimum", "maximum", "choices", "unit", "live"):

@@ -19,7 +19,8 @@ CPU = NodeParameters().updated({"backend": "cpu"})
 def test_the_wishes_for_the_gpu_reach_the_backends():
     wishes = CPU.updated({"gpu.precision": "fp32", "gpu.cache": "~/engines"})
     pipeline, _ = make_pipeline(wishes)
-    assert pipeline.config.gpu == GpuOptions("fp32", Path.home() / "engines")
+    assert pipeline.config.gpu == GpuOptions("fp32", "~/engines")
+    assert pipeline.config.gpu.folder == Path.home() / "engines"
 
 
 def test_without_wishes_the_backends_decide():

@@ -123,14 +123,14 @@ def _record_path(device: GpuDevice, model: FusionModel, tensorrt: str, options: 
 
     Raises BackendUnavailableError if TensorRT cannot serve the model in the precision asked for.
     """
-    precision = options.precision or "fp16"
+    precision = options.wanted or "fp16"
     plan = plan_kernels(model, of_kernels(precision), processors=device.processors)
     kernels = cuda_source(model, plan)
     _, encoder = exported(model.encoder, precision)
     digest = hashlib.sha256((kernels + encoder).encode()).hexdigest()
-    return (options.cache_folder or cache_folder()) / (
+    return (options.folder or cache_folder()) / (
         f"choice-{place_of(device.name, device.capability, device.processors, tensorrt)}"
-        f"-{options.precision or 'auto'}-{digest[:16]}.json"
+        f"-{options.precision}-{digest[:16]}.json"
     )
 
 

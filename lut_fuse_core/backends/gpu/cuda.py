@@ -46,7 +46,7 @@ class CudaBackend(GpuBackend):
         """Threads is accepted for uniformity; the GPU has its own."""
 
         # What the model rules out is the better reason on a machine without a GPU, too.
-        wanted = options.precision
+        wanted = options.wanted
         plan_kernels(model, of_kernels(wanted or "fp16"))
         device = open_device()
         if wanted == "int8":

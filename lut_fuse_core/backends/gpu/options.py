@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lut_fuse_core.settings import check_settings, setting
+
 Precision = Literal["fp16", "fp32", "int8"]
 KernelPrecision = Literal["fp16", "fp32"]
 
@@ -14,14 +16,34 @@ KernelPrecision = Literal["fp16", "fp32"]
 class GpuOptions:
     """Wishes for the GPU backends; the others ignore them.
 
-    precision: None for fp16 where the GPU has it and it agrees with the reference, else fp32. int8
-        is for convolutions that TensorRT executes; `cuda` takes fp16 instead.
-    cache_folder: where TensorRT engines are kept; None for the folder in LUT_FUSE_CACHE, or
-        ``lut_fuse`` under the user's cache folder. (CuPy keeps kernels under CUPY_CACHE_DIR.)
+    Raises:
+        InputError: For a precision that does not exist.
     """
 
-    precision: Precision | None = None
-    cache_folder: Path | None = None
+    precision: Literal["auto", "fp16", "fp32", "int8"] = setting(
+        "auto",
+        "Arithmetic of the GPU backends: 'auto' takes fp16 where the GPU has it and it agrees with "
+        "the reference, else fp32; 'int8' is for the convolutions of 'tensorrt', and 'cuda' takes "
+        "fp16 instead.",
+    )
+    cache: str | Path = setting(
+        "",
+        "Folder for TensorRT engines and the measured choice of 'auto'; empty takes "
+        "$LUT_FUSE_CACHE or lut_fuse in the user's cache folder.",
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    @property
+    def wanted(self) -> Precision | None:
+        """The precision to take; None for the best."""
+        return None if self.precision == "auto" else self.precision
+
+    @property
+    def folder(self) -> Path | None:
+        """Where engines are kept; None for the usual place. (CuPy has CUPY_CACHE_DIR.)"""
+        return Path(self.cache).expanduser() if self.cache else None
 
 
 DEFAULT_OPTIONS = GpuOptions()

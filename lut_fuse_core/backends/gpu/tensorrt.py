@@ -46,7 +46,7 @@ class TensorRtBackend(GpuBackend):
     ) -> None:
         """Threads is accepted for uniformity; the GPU has its own."""
         # What the model rules out is the better reason on a machine without TensorRT, too.
-        wanted = options.precision or "fp16"
+        wanted = options.wanted or "fp16"
         plan_kernels(model, of_kernels(wanted))
         exported(model.encoder, wanted)
         tensorrt = open_tensorrt()
@@ -55,13 +55,11 @@ class TensorRtBackend(GpuBackend):
         def make(precision: Precision) -> GpuFuser:
             plan = plan_kernels(model, of_kernels(precision))
             kernels = compile_kernels(device, model, plan)
-            engines = EncoderEngines(
-                tensorrt, device, model.encoder, precision, options.cache_folder
-            )
+            engines = EncoderEngines(tensorrt, device, model.encoder, precision, options.folder)
             encoder = TensorRtEncoder(engines, device, kernels, _grid(model, size))
             return GpuFuser(device, kernels, model, encoder)
 
-        super().__init__(model, device, options.precision, make, size)
+        super().__init__(model, device, options.wanted, make, size)
 
 
 def _grid(model: FusionModel, size: tuple[int, int]) -> tuple[int, int]:

@@ -61,7 +61,7 @@ def choose(
     caplog.set_level(logging.INFO)
 
     def chosen(machine: Machine) -> str:
-        options = GpuOptions(cache_folder=tmp_path)
+        options = GpuOptions(cache=tmp_path)
         return faster_backend(model, options, machine.create, machine.measure).name
 
     return chosen
