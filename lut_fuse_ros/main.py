@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Any
 
 INTERRUPTED = 130
 """Exit status of a process that was interrupted before there was anything to end."""
@@ -20,7 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status: 2 for bad parameters.
     """
-    # Before what takes seconds to import, and would end in a traceback.
+    # Before what takes seconds to import, and would end in a traceback. (What Python itself does
+    # before it comes to this module is not ours to guard.)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     from lut_fuse_ros.process import run
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     return run(arguments)
 
 
-def _leave(*_: Any) -> None:
+def _leave(*_: object) -> None:
     os._exit(INTERRUPTED)
 
 

@@ -134,6 +134,42 @@ def test_a_parameter_file_that_is_not_there_is_refused(workspace):
     assert "params_file:=no.yaml is not a file" in launch.output
 
 
+def test_where_rviz_is_not_installed_the_rest_starts_and_ends_as_ever(workspace):
+    if shutil.which("rviz2") is not None:
+        pytest.skip("RViz is installed")
+    launch = Command(
+        workspace, "ros2 launch lut_fuse_ros demo.launch.py rviz:=true namespace:=blind frames:=2"
+    )
+    rig = Rig("/blind")
+    try:
+        rig.wait(lambda: rig.images, "nothing is fused")
+        assert "RViz is not installed" in launch.output
+    finally:
+        status = launch.interrupt()
+    try:
+        assert status == 0, launch.output
+        rig.wait(lambda: not rig.node.count_publishers("/blind/fused/image"), "a node is left")
+    finally:
+        rig.close()
+
+
+@pytest.mark.parametrize("file", ["lut_fuse", "demo"])
+def test_a_launch_that_cannot_work_ends_with_a_status_and_leaves_nothing_behind(workspace, file):
+    launch = Command(
+        workspace, f"ros2 launch lut_fuse_ros {file}.launch.py backend:=warp_drive namespace:=bad"
+    )
+    rig = Rig("/bad")
+    try:
+        assert launch.finish() == 1
+        assert "'backend' is 'warp_drive'; it must be one of" in launch.output
+        assert "fusion_node ended with exit status 2" in launch.output
+        rig.wait(lambda: not rig.node.count_publishers("/bad/fused/image"), "a node is left")
+        names = rig.node.get_node_names
+        rig.wait(lambda: "synthetic_cameras" not in names(), "the cameras are left")
+    finally:
+        rig.close()
+
+
 def test_time_is_the_parameter_files_unless_an_argument_says_otherwise(workspace):
     (workspace / "mine.yaml").write_text(
         "/**:\n  ros__parameters:\n    use_sim_time: true\n    strength: 0.5\n", encoding="utf-8"

@@ -200,6 +200,23 @@ class TestService(NodeTest):
         assert "activate" in answer.message
         assert self.rig.transition("activate")
 
+    def test_a_second_caller_is_answered_at_once(self):
+        flat = image_message(np.full((96, 128), 100, np.uint8), "mono8")
+        visible = image_message(np.full((96, 128, 3), 90, np.uint8), "rgb8")
+        self.rig.fuse(visible, flat)
+        client = self.rig.node.create_client(Trigger, f"{self.rig.target}/calibrate")
+        client.wait_for_service()
+        first = client.call_async(Trigger.Request())
+        time.sleep(0.5)
+        second = client.call_async(Trigger.Request())
+        self.rig.wait(second.done, "the second caller waits for the first", 20.0)
+        assert not first.done()
+        assert "under way already" in second.result().message
+        self.rig.wait(
+            lambda: first.done() or (self.rig.send_pair(visible, flat) and time.sleep(0.1)),
+            "the first caller is forgotten",
+        )
+
     def calibrate(self, visible, infrared):
         """Call the service while a stream flows."""
         self.rig.fuse(visible, infrared)

@@ -1,6 +1,8 @@
 """Starts with parameters that cannot be used end with one sentence and status 2."""
 
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from launch.actions import ExecuteProcess, TimerAction
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
 from rig import TIMEOUT, NodeTest, node_process
+
+FOLDER = Path(tempfile.mkdtemp())
 
 MISTAKES = {
     "strength:=2.0": "'strength' is 2.0; it must be between 0 and 1",
@@ -23,6 +27,8 @@ MISTAKES = {
     "diagnostic_updater.period:=-1.0": "'diagnostic_updater.period' is -1.0; it must be",
     "diagnostic_updater.period:=.inf": "'diagnostic_updater.period' is inf; it must be",
     "diagnostic_updater.period:=.nan": "'diagnostic_updater.period' is nan; it must be",
+    "diagnostic_updater.period:=.NaN": "'diagnostic_updater.period' is nan; it must be",
+    "diagnostic_updater.period:=0.001": "'diagnostic_updater.period' is 0.001; it must be",
     "calibration.file:=found.npy": "'found.npy'; it must end in .json or .yaml",
     "strength:=[1": "fusion_node: ",
     "diagnostic_updater.use_fqn:=1": "it takes true or false",
@@ -39,12 +45,57 @@ def without_numba() -> ExecuteProcess:
     return ExecuteProcess(cmd=[sys.executable, "-c", program, *arguments], output="screen")
 
 
+UNKNOWN = """
+fusion_nod:
+  ros__parameters:
+    strength: 0.5
+/robot/other:
+  ros__parameters:
+    strength: 0.5
+"""
+
+MISSPELLED = """
+/**:
+  ros__parameters:
+    strenght: 0.5
+    sync.tolerence: 0.01
+    normalization:
+      mode: percentile
+"""
+
+
+def with_file(text: str, name: str) -> ExecuteProcess:
+    """The node with a parameter file."""
+    file = FOLDER / f"{name}.yaml"
+    file.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "lut_fuse_ros.main", "--ros-args", "-r", f"__node:={name}"]
+    return ExecuteProcess(cmd=[*command, "--params-file", str(file)], output="screen")
+
+
+def text_of(proc_output, process) -> str:
+    """What a process printed; empty while it has printed nothing."""
+    try:
+        return "".join(part.text.decode() for part in proc_output[process])
+    except KeyError:
+        return ""
+
+
 @pytest.mark.launch_test
 def generate_test_description():
     mistaken = {mistake: node_process(mistake) for mistake in MISTAKES}
-    processes = [*mistaken.values(), fallen_back := without_numba()]
+    processes = [
+        *mistaken.values(),
+        fallen_back := without_numba(),
+        unknown := with_file(UNKNOWN, "fusion_node_2"),
+        misspelled := with_file(MISSPELLED, "misspelled"),
+    ]
     ready = TimerAction(period=0.1, actions=[ReadyToTest()])
-    context = {"mistaken": mistaken, "fallen_back": fallen_back}
+    context = {
+        "mistaken": mistaken,
+        "fallen_back": fallen_back,
+        "unknown": unknown,
+        "misspelled": misspelled,
+    }
     return LaunchDescription([*processes, ready]), context
 
 
@@ -55,8 +106,25 @@ class TestStart(NodeTest):
                 proc_info.assertWaitForShutdown(process, timeout=TIMEOUT)
                 proc_output.assertWaitFor(MISTAKES[mistake], process=process, timeout=TIMEOUT)
                 assertExitCodes(proc_info, allowable_exit_codes=[2], process=process)
-                text = "".join(part.text.decode() for part in proc_output[process])
-                assert "Traceback" not in text
+                assert "Traceback" not in text_of(proc_output, process)
+
+    def test_a_parameter_file_for_other_nodes_is_told_with_the_nearest_name(
+        self, proc_output, unknown
+    ):
+        for words in (
+            "is for /fusion_nod, /robot/other and says nothing to /fusion_node_2",
+            "did you mean it by '/fusion_nod'?",
+        ):
+            proc_output.assertWaitFor(words, process=unknown, timeout=TIMEOUT)
+
+    def test_unknown_keys_are_told_with_the_nearest_name(self, proc_output, misspelled):
+        for words in (
+            "there is no parameter 'strenght', so it is ignored; did you mean 'strength'?",
+            "there is no parameter 'sync.tolerence', so it is ignored; did you mean "
+            "'sync.tolerance'?",
+        ):
+            proc_output.assertWaitFor(words, process=misspelled, timeout=TIMEOUT)
+        assert "'normalization.mode'" not in text_of(proc_output, misspelled)
 
     def test_a_backend_that_cannot_run_is_replaced_with_a_warning(self, proc_output, fallen_back):
         proc_output.assertWaitFor(
