@@ -67,7 +67,9 @@ EXTRAS = {
         "rosbags>=0.11",
         "ruamel.yaml>=0.17",
         "zstandard>=0.20",
-        "mcap>=1.1",  # reads what is left of damaged recordings
+        "mcap>=1.1",
+        "mcap-protobuf-support>=0.5",  # Foxglove's messages
+        "lz4>=4",
     ],
     "models": ["safetensors>=0.4"],  # to write model files; reading them needs nothing
     "video": ["av>=14"],  # with FFmpeg's libraries

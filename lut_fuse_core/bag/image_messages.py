@@ -91,7 +91,12 @@ def _compressed(fields: Any) -> CompressedImageMessage:
 
 
 def _video(fields: Any) -> VideoPacket:
-    return VideoPacket(str(_first(fields, "encoding", "format")), _bytes(fields.data))
+    return VideoPacket(str(fields.format), _bytes(fields.data))
+
+
+def _ffmpeg(fields: Any) -> VideoPacket:
+    size = int(fields.width), int(fields.height)
+    return VideoPacket(str(fields.encoding), fields.data, size if min(size) > 0 else None)
 
 
 def _bytes(data: Any) -> Any:
@@ -106,7 +111,7 @@ _FFMPEG = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
 _READERS: dict[tuple[str, str], Reader] = {
     ("cdr", RAW): _ros(_as_it_is),
     ("cdr", COMPRESSED): _ros(_as_it_is),
-    ("cdr", _FFMPEG): _ros(_video),
+    ("cdr", _FFMPEG): _ros(_ffmpeg),
     **{
         (encoding, name.format(f"{kind}")): _foxglove(wrap)
         for kind, wrap in (
@@ -219,7 +224,7 @@ class ImageStream:
         if not isinstance(image.content, VideoPacket):
             return [(message, image)]
         if self._decoder is None:
-            self._decoder = VideoDecoder(self._topic.name, image.content.format)
+            self._decoder = VideoDecoder(self._topic.name, image.content)
         frames = self._decoder.feed(image.content, (message, image))
         return [self._decoded(*each) for each in frames]
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.image_encodings import check_size
+from lut_fuse_core.io.pyav import pyav
 
 _CODECS = (
     ("hevc", r"h\.?265|hevc|x265"),
@@ -40,10 +41,12 @@ class VideoPacket:
     Attributes:
         format: What the message says it is, e.g. ``h264`` or ``hevc;yuv420p;bgr8;bgr8``.
         data: The packet.
+        size: Width and height, which not all codecs repeat in the packet; None if unknown.
     """
 
     format: str
     data: Any
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,13 @@ class VideoDecoder(Generic[T]):
     A frame may come out after later packets went in; which packet it belongs to is kept.
     """
 
-    def __init__(self, topic: str, format_: str) -> None:
-        """Raises InputError for an unknown codec, or without PyAV."""
+    def __init__(self, topic: str, first: VideoPacket) -> None:
+        """Raises InputError for an unknown codec, LutFuseError without PyAV."""
         self._topic = topic
-        self._context = _decoder(topic, format_)
+        self._context = _decoder(topic, first.format)
+        if first.size is not None:
+            check_size(*first.size)
+            self._context.width, self._context.height = first.size
         self._waiting: dict[int, T] = {}
         self._order: deque[int] = deque()
         self._number = 0
@@ -94,8 +100,7 @@ class VideoDecoder(Generic[T]):
 
     def feed(self, packet: VideoPacket, item: T) -> list[tuple[T, VideoFrame]]:
         """Take a packet; returns the frames that are there now. Raises InputError for a bad one."""
-        import av
-
+        av = pyav()
         unit = av.Packet(bytes(packet.data))
         unit.pts = unit.dts = self._number
         self._waiting[self._number] = item
@@ -114,8 +119,7 @@ class VideoDecoder(Generic[T]):
 
     def flush(self) -> list[tuple[T, VideoFrame]]:
         """The frames that are still inside the decoder."""
-        import av
-
+        av = pyav()
         try:
             found = self._matched(self._context.decode(None))
         except av.error.FFmpegError:
@@ -144,12 +148,7 @@ def _decoder(topic: str, format_: str) -> Any:
     codec = codec_of(format_)
     if codec is None:
         raise InputError(f"{topic} holds video of a codec that is not known: '{format_}'")
-    try:
-        import av
-    except ImportError as error:
-        raise InputError(
-            f"{topic} holds {codec} video, which needs PyAV ({error}); run 'pip install av'"
-        ) from None
+    av = pyav()
     context = av.CodecContext.create("libdav1d" if codec == "av1" else codec, "r")
     # One frame in, one frame out, as far as the stream allows.
     context.thread_count = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 EXTRAS = {
-    "bags": ("rosbags", "ruamel", "zstandard", "mcap"),
+    "bags": ("rosbags", "ruamel", "zstandard", "mcap", "mcap_protobuf", "lz4"),
     "models": ("safetensors",),
     "detection": ("pycocotools", "onnxruntime"),
 }
