@@ -6,17 +6,16 @@ bounded, and all is written in the order in which it came.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.bag.channels import Topic
 from lut_fuse_core.bag.image_messages import is_raw, look
+from lut_fuse_core.bag.options import BagOptions
 from lut_fuse_core.bag.output import Fused, Output
 from lut_fuse_core.bag.pairs import PairedReading, RecordedImage, Step
 from lut_fuse_core.bag.reader import BagReader
@@ -28,67 +27,10 @@ from lut_fuse_core.parallel import ordered_map, prefetch
 from lut_fuse_core.pipeline.fallback import Fallback
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.pipeline.served import ServedInfrared
-from lut_fuse_core.sync.stamps import NANOSECONDS, StampSource
-
-TOPIC_NAME = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
+from lut_fuse_core.sync.stamps import NANOSECONDS
 
 AHEAD = 3
 """Pairs that one stage may be ahead of the next."""
-
-
-@dataclass(frozen=True)
-class BagOptions:
-    """How a bag is fused.
-
-    Attributes:
-        visible, infrared: Image topics; None to recognize them.
-        fused: Raw image topic to write.
-        tolerance: Seconds by which the stamps of a pair may differ.
-        reuse_infrared: One infrared image may serve several visible ones (different frame rates).
-        max_infrared_age: Seconds by which an infrared image may then be older or newer than a
-            visible one; None for the tolerance.
-        stamps: What images are paired by: the stamps in their ``header``, or their ``arrival`` at
-            the recorder.
-        copy: Copy all other topics too.
-        storage: Of the output; None for the input's.
-        output: ``raw`` (sensor_msgs/Image in ``encoding``) or compressed to ``jpeg`` or ``png``.
-        encoding: Of raw fused images, ``rgb8`` or ``bgr8``.
-        overwrite: Replace an existing bag.
-    """
-
-    visible: str | None = None
-    infrared: str | None = None
-    fused: str = "/fused/image"
-    tolerance: float = 0.03
-    reuse_infrared: bool = False
-    max_infrared_age: float | None = None
-    stamps: StampSource = "header"
-    copy: bool = True
-    storage: Storage | None = None
-    output: Literal["raw", "jpeg", "png"] = "raw"
-    encoding: Literal["rgb8", "bgr8"] = "rgb8"
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.tolerance <= 60:
-            raise InputError(f"the tolerance is {self.tolerance} s; it must be 0 to 60")
-        if self.max_infrared_age is not None:
-            if not self.reuse_infrared:
-                raise InputError(
-                    "an age of infrared images matters only where they are reused; add "
-                    "--reuse-infrared"
-                )
-            if not 0 <= self.max_infrared_age <= 60:
-                raise InputError(
-                    f"the infrared age is {self.max_infrared_age} s; it must be 0 to 60"
-                )
-        if not TOPIC_NAME.fullmatch(self.fused):
-            raise InputError(f"'{self.fused}' is no topic name; write it like /fused/image")
-
-    @property
-    def reach(self) -> float:
-        """Seconds by which images that are fused may be apart."""
-        return self.tolerance if self.max_infrared_age is None else self.max_infrared_age
 
 
 def fuse_bag(

@@ -12,6 +12,7 @@ from lut_fuse_core.bag import BagOptions, BagReport, find_clock_offset, fuse_bag
 from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
+from lut_fuse_core.cli.setting_options import SettingOptions
 from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
 from lut_fuse_core.pipeline.config import PipelineConfig
@@ -40,9 +41,15 @@ examples:
 """
 
 
+BAG = SettingOptions(
+    BagOptions,
+    left_out=frozenset({"max_infrared_age"}),  # see `add_time_arguments`
+    metavars=dict.fromkeys(("visible", "infrared", "fused"), "TOPIC"),
+)
+
+
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
-    defaults = BagOptions()
     parser = subparsers.add_parser(
         "bag",
         help=SUBCOMMANDS["bag"],
@@ -52,83 +59,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("source", metavar="IN", type=Path, help="bag: folder, .mcap or .db3 file")
     parser.add_argument("target", metavar="OUT", type=Path, help="folder of the new bag")
-    parser.add_argument("--visible", metavar="TOPIC", help="visible images (default: recognized)")
-    parser.add_argument("--infrared", metavar="TOPIC", help="infrared images (default: recognized)")
-    parser.add_argument(
-        "--fused",
-        metavar="TOPIC",
-        default=defaults.fused,
-        help="topic of the fused images; camera_info goes beside it (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=defaults.tolerance,
-        metavar="SECONDS",
-        help="how far apart the stamps of a pair may be (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--reuse-infrared",
-        action="store_true",
-        help="let one infrared image serve several visible ones (cameras of different rates)",
-    )
-    parser.add_argument(
-        "--stamps",
-        choices=("header", "arrival"),
-        default=defaults.stamps,
-        help="pair by the stamps in the images' headers, or by their arrival at the recorder, for "
-        "cameras whose stamps are of no use (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--no-copy", dest="copy", action="store_false", help="write the fused topics only"
-    )
-    parser.add_argument(
-        "--storage", choices=("mcap", "sqlite3"), help="format of the new bag (default: as IN)"
-    )
-    parser.add_argument(
-        "--output",
-        choices=("raw", "jpeg", "png"),
-        default=defaults.output,
-        help="raw images, or compressed ones on TOPIC/compressed (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--encoding",
-        choices=("rgb8", "bgr8"),
-        default=defaults.encoding,
-        help="encoding of raw fused images (default: %(default)s)",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace the bag OUT if it exists")
+    BAG.add(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    add_time_arguments(
-        parser,
-        "with --reuse-infrared: how far in time an infrared image may be from the visible one it "
-        "is fused with",
-        "--tolerance",
-    )
+    add_time_arguments(parser, BagOptions)
     add_pipeline_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Fuse the bag; 2 when it was damaged, 1 when images in it were unusable, otherwise 0."""
-    bag_options = BagOptions(
-        visible=options.visible,
-        infrared=options.infrared,
-        fused=options.fused,
-        tolerance=options.tolerance,
-        reuse_infrared=options.reuse_infrared,
-        max_infrared_age=options.max_infrared_age,
-        stamps=options.stamps,
-        copy=options.copy,
-        storage=options.storage,
-        output=options.output,
-        encoding=options.encoding,
-        overwrite=options.overwrite,
-    )
+    bag_options = BAG.read(options, max_infrared_age=options.max_infrared_age)
     config = timed(
         pipeline_config(options, resize=True),
         options,
-        lambda: find_clock_offset(options.source, options.visible, options.infrared),
+        lambda: find_clock_offset(options.source, bag_options.visible, bag_options.infrared),
     )
     # How far apart images may be is decided where they are paired; the pipeline allows as much.
     allowed = max(PipelineConfig().max_infrared_age, bag_options.reach)

@@ -18,7 +18,6 @@ from lut_fuse_core.files.fusing import fuse_files
 from lut_fuse_core.files.report import FilesReport
 from lut_fuse_core.files.video_pairs import find_video_offset
 from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
-from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.sync.clock_offset import ClockOffset
 
@@ -83,12 +82,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="of images written to a folder (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    add_time_arguments(
-        parser,
-        "of videos: how far in time an infrared frame may be from the visible one it is fused "
-        "with; beyond that the visible frame is shown",
-        f"{PipelineConfig.max_infrared_age:g}",
-    )
+    add_time_arguments(parser)
     add_pipeline_arguments(parser)
     parser.set_defaults(run=run)
 

@@ -94,7 +94,7 @@ class SettingOptions(Generic[Config]):
         if each.kind is bool:
             arguments["action"] = "store_false" if each.default else "store_true"
             if each.default:
-                arguments["help"] = f"switch off: {sentence(each)}{remark}"
+                arguments["help"] = f"do not {sentence(each)}{remark}"
         else:
             arguments.update(default=each.default, type=each.kind)
             arguments["help"] += facts(each)

@@ -12,7 +12,7 @@ from lut_fuse_core.cli.setting_options import SettingOptions, facts, sentence
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
-from lut_fuse_core.settings import settings_of
+from lut_fuse_core.settings import Setting, settings_of
 from lut_fuse_core.sync.clock_offset import ACCURACY, ClockOffset
 
 TIME = SettingOptions(
@@ -26,18 +26,15 @@ TIME = SettingOptions(
 )
 
 
-def add_time_arguments(
-    parser: argparse.ArgumentParser, infrared_age: str, default_age: str
-) -> None:
+def add_time_arguments(parser: argparse.ArgumentParser, age_of: type = PipelineConfig) -> None:
     """Add the options about clocks and frame rates.
 
     Args:
-        parser: of the subcommand.
-        infrared_age: what --max-infrared-age means there.
-        default_age: its default.
+        parser: Of the subcommand.
+        age_of: The dataclass whose setting ``max_infrared_age`` is meant there.
     """
-    settings = {each.name: each for each in settings_of(PipelineConfig)}
-    offset, age = settings["clock_offset"], settings["max_infrared_age"]
+    offset = _setting(PipelineConfig, "clock_offset")
+    age = _setting(age_of, "max_infrared_age")
     group = parser.add_argument_group(
         "time", "Cameras whose clocks disagree or whose frame rates differ."
     )
@@ -53,8 +50,13 @@ def add_time_arguments(
         "--max-infrared-age",
         type=float,
         metavar="S",
-        help=f"{infrared_age} ({age.range}, default: {default_age})",
+        help=f"{sentence(age)}{facts(age)}",
     )
+
+
+def _setting(owner: type, name: str) -> Setting:
+    (found,) = (each for each in settings_of(owner) if each.name == name)
+    return found
 
 
 def timed(

@@ -89,7 +89,7 @@ def test_a_short_record_gives_no_estimate() -> None:
 @pytest.mark.parametrize(("estimate", "taken"), [(-0.03, 0.0), (0.04, 0.0), (-0.2, -0.2)])
 def test_an_estimate_that_may_be_nothing_is_taken_as_nothing(estimate: float, taken: float) -> None:
     parser = argparse.ArgumentParser()
-    add_time_arguments(parser, "", "")
+    add_time_arguments(parser)
     options = parser.parse_args(["--clock-offset", "auto"])
     config = timed(PipelineConfig(), options, lambda: ClockOffset(estimate, 0.9))
     assert config.clock_offset == taken
