@@ -108,6 +108,7 @@ class Active:
             clock=clock,
             on_job=self.worker.put,
             on_jump=lambda: self.worker.request("reset", FusionPipeline.reset),
+            log=log,
         )
         self.worker.start()
         self.inputs = Inputs(node, parameters, self.pairing.take)

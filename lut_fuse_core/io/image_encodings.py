@@ -144,11 +144,14 @@ _YUV_TO_RGB = np.array(
 """BT.601, studio range, as OpenCV has it for the other YUV encodings."""
 
 
-def samples_of(message: ImageMessage) -> tuple[AnyArray, str]:
-    """The samples of a raw image, and their order as in `Layout`.
+def check_image(message: ImageMessage) -> Layout:
+    """See, without touching its pixels, whether a raw image can be what it says it is.
 
-    Returns ``(rows, W)`` or ``(rows, W, C)`` in native byte order; rows is H, or more where planes
-    follow one another. Raises InputError if the message contradicts itself.
+    Returns:
+        The layout of its encoding.
+
+    Raises:
+        InputError: If the message contradicts itself.
     """
     layout = LAYOUTS.get(message.encoding)
     if layout is None:
@@ -157,9 +160,7 @@ def samples_of(message: ImageMessage) -> tuple[AnyArray, str]:
         )
     height, width, step = int(message.height), int(message.width), int(message.step)
     check_size(width, height)
-    order: Literal["<", ">"] = ">" if message.is_bigendian else "<"
-    dtype = np.dtype(layout.dtype).newbyteorder(order)
-    row = width * layout.channels * dtype.itemsize
+    row = _row_bytes(layout, width)
     if step < row:
         raise InputError(
             f"an image says its rows take {step} bytes, but {width} pixels of "
@@ -170,13 +171,31 @@ def samples_of(message: ImageMessage) -> tuple[AnyArray, str]:
     if layout.rows == 1.5 and height % 2:
         raise InputError(f"a {message.encoding} image must have an even height, not {height}")
     rows = int(height * layout.rows)
-    data = np.frombuffer(message.data, np.uint8) if len(message.data) else np.empty(0, np.uint8)
     needed = (rows - 1) * step + row  # some drivers leave out the padding of the last row
-    if data.size < needed:
+    if len(message.data) < needed:
         raise InputError(
-            f"an image has {data.size} bytes of data, but {rows} rows of {step} bytes need "
+            f"an image has {len(message.data)} bytes of data, but {rows} rows of {step} bytes need "
             f"{rows * step}"
         )
+    return layout
+
+
+def _row_bytes(layout: Layout, width: int) -> int:
+    return width * layout.channels * int(np.dtype(layout.dtype).itemsize)
+
+
+def samples_of(message: ImageMessage) -> tuple[AnyArray, str]:
+    """The samples of a raw image, and their order as in `Layout`.
+
+    Returns ``(rows, W)`` or ``(rows, W, C)`` in native byte order; rows is H, or more where planes
+    follow one another. Raises InputError if the message contradicts itself.
+    """
+    layout = check_image(message)
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    order: Literal["<", ">"] = ">" if message.is_bigendian else "<"
+    dtype = np.dtype(layout.dtype).newbyteorder(order)
+    data = np.frombuffer(message.data, np.uint8)
+    rows = int(height * layout.rows)
     shape = (rows, width, layout.channels) if layout.channels > 1 else (rows, width)
     if layout.order == "nv24":
         return _nv24(data, height, width, step), "yuv"

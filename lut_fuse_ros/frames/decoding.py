@@ -9,6 +9,8 @@ import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.compressed_messages import is_coarse
+from lut_fuse_core.io.image_encodings import check_image
 from lut_fuse_core.io.image_header import encoded_size
 from lut_fuse_core.io.library_lines import library_lines
 from lut_fuse_core.io.ros_messages import infrared_pixels, is_compressed, visible_pixels
@@ -20,6 +22,21 @@ from lut_fuse_ros.parameters.node_parameters import NodeParameters
 T = TypeVar("T", bound=np.ndarray[Any, Any])
 
 MEGA = 1_000_000
+
+
+def check_message(side: Side, message: Any) -> None:
+    """Refuse what cannot be an image before it is paired: its partner would be lost with it.
+
+    Raises:
+        InputError: Naming the camera.
+    """
+    try:
+        if not is_compressed(message):
+            check_image(message)
+        elif not len(message.data):
+            raise InputError("a compressed image has no data")
+    except InputError as error:
+        raise InputError(f"{side} camera: {error}") from None
 
 
 class Decoder:
@@ -44,7 +61,7 @@ class Decoder:
 
     def infrared(self, message: Any) -> RawInfrared:
         """The raw infrared image, ``(h, w) uint8 or uint16``. Raises InputError."""
-        if is_compressed(message) and _is_lossy_16_bit(message.format):
+        if is_compressed(message) and is_coarse(message.format):
             self._statistics.count("lossy_16_bit")
         image = self._decode("infrared", message, infrared_pixels)
         layout = (image.dtype, image.shape)
@@ -71,8 +88,3 @@ class Decoder:
             self._statistics.damaged(side, lines[-1])
         self._bounds[side].showed(image.shape[1], image.shape[0])
         return image
-
-
-def _is_lossy_16_bit(format_: str) -> bool:
-    original, _, codec = format_.partition(";")
-    return original.strip() in ("mono16", "16UC1") and "jpeg" in codec.lower()

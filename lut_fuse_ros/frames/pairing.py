@@ -8,6 +8,7 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 
+from lut_fuse_core.errors import InputError
 from lut_fuse_core.pipeline.fallback import Fallback
 from lut_fuse_core.sync.jumps import Jump, Side
 from lut_fuse_core.sync.latest import LatestPairer
@@ -16,9 +17,11 @@ from lut_fuse_core.sync.pairing import Pair, StampPairer
 from lut_fuse_core.sync.periods import DriftMeter
 from lut_fuse_core.sync.stamps import LAST_STAMP, NANOSECONDS, capture_time, stamp_of
 from lut_fuse_ros.diagnostics.meters import Statistics
+from lut_fuse_ros.frames.decoding import check_message
 from lut_fuse_ros.frames.job import Frame, Job
 from lut_fuse_ros.frames.pair_watch import PairWatch
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
+from lut_fuse_ros.text import shortened
 
 
 class Pairing:
@@ -30,6 +33,7 @@ class Pairing:
         clock: Nanoseconds of the node's clock, for images without stamp.
         on_job: Takes a `Job`, at once.
         on_jump: Called when the cameras' clock was set.
+        log: Takes a warning for the user; may throttle.
 
     Attributes:
         offset: By how much infrared stamps are ahead, as they come.
@@ -44,7 +48,9 @@ class Pairing:
         clock: Callable[[], int],
         on_job: Callable[[Job], None],
         on_jump: Callable[[], None],
+        log: Callable[[str], None],
     ) -> None:
+        self._log = log
         self._parameters, self._statistics, self._clock = parameters, statistics, clock
         self._on_job, self._on_jump = on_job, on_jump
         self.offset, self.drift = OffsetMeter(), DriftMeter()
@@ -112,8 +118,12 @@ class Pairing:
         """Count a message and find out when it was captured; None if it must not be used."""
         self._statistics.tick(side, now)
         stamp = stamp_of(message)
-        if not 0 <= stamp < LAST_STAMP:
-            self._statistics.error("malformed", f"a {side} image has the stamp {stamp} ns")
+        try:
+            check_message(side, message)
+            if not 0 <= stamp < LAST_STAMP:
+                raise InputError(f"{side} camera: an image has the stamp {stamp} ns")
+        except InputError as error:
+            self._refuse(str(error))
             return None
         captured = stamp
         if stamp == 0 or self._parameters.sync.stamps == "arrival":
@@ -127,6 +137,11 @@ class Pairing:
             self._repeats = captured
         self.offset.arrived(side, captured)
         return Frame(message, captured)
+
+    def _refuse(self, text: str) -> None:
+        text = shortened(text)
+        self._statistics.error("malformed", text)
+        self._log(f"frame skipped: {text}")
 
     def _note_jump(self, side: Side, jump: Jump) -> None:
         if jump == "none":
