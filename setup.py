@@ -73,6 +73,16 @@ EXTRAS = {
     ],
     "models": ["safetensors>=0.4"],  # to write model files; reading them needs nothing
     "video": ["av>=14"],  # with FFmpeg's libraries
+    "thermal": [
+        "tifffile>=2022.5",
+        "imagecodecs>=2022.2",  # compressed TIFF
+        "flyr>=5.1",  # FLIR
+        'dji-thermal-cli>=1.4; python_version >= "3.12"',
+        "fluke-thermal-reader>=0.2",
+        "infiray-irg>=1.6",
+        "fasthcc>=0.2; python_version >= '3.9'",  # Telops
+        "pillow>=9",
+    ],
     "detection": ["pycocotools>=2.0.7", "onnxruntime>=1.17"],
     "gpu": ["cupy-cuda12x>=12.3"],  # TensorRT comes with JetPack, or from pip as tensorrt
 }
@@ -82,7 +92,7 @@ EXTRAS["training"] = [
     "tensorboard>=2.14",
     "onnxruntime>=1.17",
 ]
-EXTRAS["tools"] = [*EXTRAS["bags"], *EXTRAS["models"], *EXTRAS["video"]]
+EXTRAS["tools"] = [*EXTRAS["bags"], *EXTRAS["models"], *EXTRAS["video"], *EXTRAS["thermal"]]
 EXTRAS["test"] = [
     *EXTRAS["tools"],
     *EXTRAS["detection"],

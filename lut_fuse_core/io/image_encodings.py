@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.palettes import intensities
 
 MAX_SIDE = 32767
 """Longest side in pixels of an image that is believed; OpenCV's remapping has the same limit."""
@@ -263,8 +264,9 @@ def _color_samples(samples: AnyArray, order: str) -> AnyArray:
 def to_gray(samples: AnyArray, order: str) -> AnyArray:
     """Samples of an order as raw infrared, ``(H, W)`` uint8, uint16, int16 or float32.
 
-    Color becomes its luma, of YUV the Y samples are taken as they are, and a Bayer mosaic is what a
-    sensor with filters that pass infrared saw. Raises InputError for two channels.
+    Color becomes its intensities (see `palettes`), of YUV the Y samples are taken as they are, and
+    a Bayer mosaic is what a sensor with filters that pass infrared saw. Raises InputError for two
+    channels, and for colors of no known palette.
     """
     if order == "gray" or order.startswith("bayer"):
         return _plain_numbers(samples)
@@ -279,6 +281,9 @@ def to_gray(samples: AnyArray, order: str) -> AnyArray:
     numbers = _plain_numbers(samples)
     if numbers.dtype == np.int16:  # which OpenCV has no luma for
         return np.rint(cv2.cvtColor(numbers.astype(np.float32), _TO_GRAY[order])).astype(np.int16)
+    if numbers.dtype == np.uint8:
+        rgb = numbers if order == "rgb" else cv2.cvtColor(numbers, _TO_RGB[order])
+        return intensities(rgb.astype(np.uint8, copy=False))
     gray: AnyArray = cv2.cvtColor(numbers, _TO_GRAY[order])
     return gray
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,40 +11,60 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.image_header import encoded_size, is_whole, tiff_orientation
+from lut_fuse_core.io.byte_order import in_native_order
+from lut_fuse_core.io.image_encodings import MAX_PIXELS
+from lut_fuse_core.io.image_header import encoded_size, is_whole
 from lut_fuse_core.io.natural_order import natural
 from lut_fuse_core.io.opencv_log import quiet
+from lut_fuse_core.io.palettes import intensities
+from lut_fuse_core.io.tiff_files import MARKS as TIFF_MARKS
+from lut_fuse_core.io.tiff_files import read_tiff_infrared, read_tiff_visible
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".ppm")
 
 
 def read_visible(path: Path) -> UInt8Array:
-    """A color image: ``(H, W, 3) uint8``, RGB; deeper ones keep their upper 8 bits.
+    """The color image in a file.
 
-    Raises InputError for a missing or damaged file.
+    Args:
+        path: Of the file.
+
+    Returns:
+        ``(H, W, 3) uint8``, RGB; deeper ones keep their upper 8 bits.
+
+    Raises:
+        InputError: For a missing or damaged file.
     """
-    # As the sensor saw it: infrared files are not turned either, whatever their EXIF says.
-    image = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    content = _content(path)
+    with _about(path):
+        if content[:4] in TIFF_MARKS:
+            return read_tiff_visible(content)
+        # As the sensor saw it: infrared files are not rotated either, whatever their EXIF says.
+        image = _decode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
-def read_infrared(path: Path) -> RawInfrared:
-    """A raw infrared image: ``(H, W) uint8 or uint16``; of color the luma.
+def read_infrared(path: Path) -> AnyInfrared:
+    """The raw infrared image in a file.
 
-    Raises InputError for a missing or damaged file, or numbers of another type.
+    Args:
+        path: Of the file.
+
+    Returns:
+        ``(H, W)`` counts or temperatures, see `NormalizationConfig.quantity`; of a picture in
+        false colors the intensities.
+
+    Raises:
+        InputError: For a missing or damaged file, or one that holds no intensities.
     """
-    image = _decode(path, cv2.IMREAD_UNCHANGED)
-    if image.dtype not in (np.uint8, np.uint16):
-        raise InputError(
-            f"{path} holds {image.dtype} numbers; convert it to 8 or 16-bit unsigned counts"
-        )
-    if image.ndim == 3:
-        conversions = {3: cv2.COLOR_BGR2GRAY, 4: cv2.COLOR_BGRA2GRAY}
-        image = cv2.cvtColor(image, conversions[image.shape[2]])
-    return image
+    content = _content(path)
+    with _about(path):
+        if content[:4] in TIFF_MARKS:
+            return in_native_order(read_tiff_infrared(content))
+        return in_native_order(_gray(_decode(content, cv2.IMREAD_UNCHANGED)))
 
 
 def write_image(path: Path, image: UInt8Array) -> None:
@@ -73,31 +95,64 @@ def image_files(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _decode(path: Path, mode: int) -> npt.NDArray[Any]:
+def _content(path: Path) -> bytes:
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder, an image is expected") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror})") from None
-    if not data.size:
+    if not content:
         raise InputError(f"{path} is empty")
+    return content
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Say which file it is that cannot be used."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _decode(content: bytes, mode: int) -> npt.NDArray[Any]:
+    data = np.frombuffer(content, np.uint8)
+    size = encoded_size(data)
+    if size is not None and size[0] * size[1] > MAX_PIXELS:
+        raise InputError(
+            f"it says its size is {size[0]}x{size[1]}; up to {MAX_PIXELS >> 20} megapixels are "
+            "believed"
+        )
     try:
         with quiet():
             image = cv2.imdecode(data, mode)
     except cv2.error:
         image = None
     if image is None:
-        raise InputError(f"{path} is not an image that can be read")
-    if encoded_size(data) is not None and not is_whole(data):
-        raise InputError(f"{path} is cut short")
-    orientation = tiff_orientation(data)
-    if 2 <= orientation <= 8:
-        # OpenCV turns these, and only these, though told not to.
-        raise InputError(
-            f"{path} has a TIFF orientation of {orientation}, so that it would be "
-            "turned and its partner not; write it without, as the sensor saw it"
-        )
+        raise InputError("it is not an image that can be read")
+    if size is not None and not is_whole(data):
+        raise InputError("it is truncated")
     return image
+
+
+def _gray(image: npt.NDArray[Any]) -> AnyInfrared:
+    """Intensities of an image as OpenCV decodes it: gray, BGR or BGRA."""
+    if image.ndim == 2:
+        return image
+    colors = image[..., :3]
+    if (colors == colors[..., :1]).all():
+        gray: AnyInfrared = colors[..., 0]
+    elif image.dtype == np.uint8:
+        gray = intensities(np.ascontiguousarray(colors[..., ::-1]))
+    else:
+        raise InputError(
+            "it holds colors of more than 8 bits, from which intensities cannot be recovered; "
+            "save the infrared image in gray"
+        )
+    if image.shape[2] == 4 and (image[..., 3] == 0).any():
+        gray = gray.copy()
+        gray[image[..., 3] == 0] = 0
+    return gray

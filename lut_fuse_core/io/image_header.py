@@ -1,14 +1,11 @@
 """What the headers of image files say, without decoding them.
 
 Of JPEG and PNG the size, and whether it is whole: a few bytes can announce gigabytes, and decoders
-fill what is missing with gray. Of TIFF the orientation.
-Source: ITU-T T.81 (JPEG), section B.1.1; W3C Portable Network Graphics, section 5; TIFF revision
-6.0, sections 2 and 8.
+fill what is missing with gray.
+Source: ITU-T T.81 (JPEG), section B.1.1; W3C Portable Network Graphics, section 5.
 """
 
 from __future__ import annotations
-
-import struct
 
 import numpy as np
 
@@ -19,19 +16,6 @@ _JPEG_SIGNATURE = b"\xff\xd8"
 _JPEG_START_OF_SCAN = b"\xff\xda"
 _JPEG_END = b"\xff\xd9"
 _PNG_END = b"IEND"
-_TIFF_LAYOUTS = {
-    b"II*\0": ("<", "I", 4, "H", "HHI4s"),
-    b"MM\0*": (">", "I", 4, "H", "HHI4s"),
-    b"II+\0": ("<", "Q", 8, "Q", "HHQ8s"),
-    b"MM\0+": (">", "Q", 8, "Q", "HHQ8s"),
-}
-"""By its mark, a TIFF's or BigTIFF's byte order, how and from which byte on it says where its
-directory is, the number of entries there, and each of them: tag, kind, count, value."""
-
-_TIFF_SIZES = {1: 1, 3: 2, 4: 4}
-"""Bytes of a value, by its kind."""
-
-_TIFF_ORIENTATION = 274
 _NOT_FRAME_HEADERS = (0xC4, 0xC8, 0xCC)
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 
@@ -55,30 +39,6 @@ def is_whole(data: UInt8Array) -> bool:
     # Looked for from the first scan on: cameras append more pictures, whole or not, to the one.
     start = content.find(_JPEG_START_OF_SCAN, _jpeg_frame(data))
     return start > 0 and content.find(_JPEG_END, start) > 0
-
-
-def tiff_orientation(data: UInt8Array) -> int:
-    """The orientation of the first picture of a TIFF in ``(N,) uint8`` data; 1 where none is said.
-
-    1 is upright; 2 to 8 are the mirror images and turns that viewers are asked to make.
-    """
-    layout = _TIFF_LAYOUTS.get(data[:4].tobytes())
-    if layout is None:
-        return 1
-    order, offset, at, count, entry = layout
-    try:
-        (start,) = struct.unpack_from(order + offset, data.data, at)
-        (entries,) = struct.unpack_from(order + count, data.data, start)
-        start += struct.calcsize(order + count)
-        step = struct.calcsize(order + entry)
-        for here in range(start, start + entries * step, step):
-            tag, kind, _, value = struct.unpack_from(order + entry, data.data, here)
-            if tag == _TIFF_ORIENTATION:
-                size = _TIFF_SIZES.get(kind, 2)
-                return int.from_bytes(value[:size], "little" if order == "<" else "big")
-    except struct.error:
-        pass  # of what is missing there the decoder will say more
-    return 1
 
 
 def _jpeg_size(data: UInt8Array) -> tuple[int, int] | None:

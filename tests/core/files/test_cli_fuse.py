@@ -129,7 +129,7 @@ def test_bad_files_in_a_folder_are_reported_and_the_others_fused(lut_fuse, folde
     assert status == 1
     assert "2 pairs fused" in out
     assert "2 failed" in out
-    assert "001.png is not an image" in errors
+    assert "001.png: it is not an image" in errors
     assert "64x48" in errors
     assert "64x40" in errors
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["000.png", "003.png"]
@@ -197,9 +197,15 @@ def test_an_image_that_is_cut_short_is_refused(lut_fuse, pair, tmp_path, suffix)
     assert "cut" in refused(lut_fuse, tmp_path / "f.png", cut, pair[1])
 
 
-def test_infrared_of_another_type_is_refused(lut_fuse, pair, tmp_path):
-    degrees = save(tmp_path / "degrees.tiff", GRAY[0].astype(np.float32))
-    assert "float32" in refused(lut_fuse, tmp_path / "f.png", pair[0], degrees)
+def test_infrared_in_degrees_is_fused_like_its_counts(lut_fuse, pair, tmp_path):
+    counts = (27000 + 10 * GRAY[0].astype(int)).astype(np.uint16)
+    degrees = save(tmp_path / "degrees.tiff", (counts / 100 - 273.15).astype(np.float32))
+    kelvin_100 = save(tmp_path / "counts.png", counts)
+    fused = []
+    for infrared in (degrees, kelvin_100):
+        assert lut_fuse(pair[0], infrared, "-o", tmp_path / "f.png")[0] == 0
+        fused.append(load(tmp_path / "f.png").astype(int))
+    assert np.abs(fused[0] - fused[1]).max() <= 2
 
 
 def test_sizes_that_differ_are_both_said_and_can_be_resized(lut_fuse, pair, tmp_path):
