@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import tracemalloc
 from dataclasses import replace
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -20,7 +19,7 @@ from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.native import NativeBackend
 from lut_fuse_core.backends.reference import ReferenceBackend, fuse_float
-from lut_fuse_core.errors import BackendUnavailableError, InputError
+from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock, EncoderInput
 from lut_fuse_core.model.file import save_model
 from lut_fuse_core.model.fusion_model import AXIS_NAMES, Axis, FusionModel, GradientSpec
@@ -168,15 +167,6 @@ def test_every_width_is_covered_to_its_last_column(model: FusionModel, width: in
         assert difference(NativeBackend(model, 1, instructions).fuse(*pair), expected) <= 1
 
 
-@pytest.mark.parametrize("level", [0, 1, 127, 254, 255])
-def test_uniform_images_agree_with_the_reference(model: FusionModel, level: int) -> None:
-    visible = np.full((40, 56, 3), level, np.uint8)
-    for heat in (0, 128, 255):
-        infrared = np.full((40, 56), heat, np.uint8)
-        expected = ReferenceBackend(model).fuse(visible, infrared)
-        assert difference(NativeBackend(model).fuse(visible, infrared), expected) <= 1
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_smooth_lattices_take_the_packed_look_up_within_its_bound(name: str) -> None:
     model, pair = MODELS[name], noise_pair(48, 80)
@@ -192,102 +182,6 @@ def test_smooth_lattices_take_the_packed_look_up_within_its_bound(name: str) -> 
 @pytest.mark.parametrize("name", FLOAT_MODELS)
 def test_other_lattices_take_the_float_look_up(name: str) -> None:
     assert not NativeBackend(FLOAT_MODELS[name], 1).packed
-
-
-@pytest.mark.parametrize("name", ["stride 8", "rough lattice"])
-def test_strength_and_coverage_scale_the_change(name: str) -> None:
-    model, pair = {**MODELS, **FLOAT_MODELS}[name], smooth_pair(45, 75)
-    mask = np.random.default_rng(5).integers(0, 256, (45, 75), dtype=np.uint8)
-    for settings in (
-        {"strength": 0.3},
-        {"mask": mask},
-        {"strength": 0.7, "mask": mask},
-    ):
-        expected = ReferenceBackend(model).fuse(*pair, FuseOptions(**settings))  # type: ignore[arg-type]
-        for instructions in SETS:
-            fused = NativeBackend(model, 2, instructions).fuse(*pair, FuseOptions(**settings))  # type: ignore[arg-type]
-            assert difference(fused, expected) <= 1
-
-
-def test_no_strength_or_no_coverage_leaves_the_visible_image(model: FusionModel) -> None:
-    visible, infrared = noise_pair(45, 75)
-    for instructions in SETS:
-        backend = NativeBackend(model, 2, instructions)
-        assert np.array_equal(backend.fuse(visible, infrared, FuseOptions(strength=0.0)), visible)
-        nothing = np.zeros_like(infrared)
-        assert np.array_equal(backend.fuse(visible, infrared, FuseOptions(mask=nothing)), visible)
-
-
-def test_views_are_fused_like_their_copies(model: FusionModel) -> None:
-    visible, infrared = noise_pair(80, 100)
-    backend = NativeBackend(model, 2)
-    views = {
-        "cropped": (visible[5:60, 3:70], infrared[5:60, 3:70]),
-        "upside down": (visible[::-1], infrared[::-1]),
-        "mirrored": (visible[:, ::-1], infrared[:, ::-1]),
-        "every second pixel": (visible[::2, ::2], infrared[::2, ::2]),
-        "blue first": (visible[..., ::-1], infrared),
-        "transposed": (visible.transpose(1, 0, 2), infrared.T),
-    }
-    for name, (part, heat) in views.items():
-        expected = backend.fuse(np.ascontiguousarray(part), np.ascontiguousarray(heat))
-        assert np.array_equal(backend.fuse(part, heat), expected), name
-
-
-def test_nothing_is_written_outside_the_output(model: FusionModel) -> None:
-    pair = smooth_pair(37, 61)
-    for instructions in SETS:
-        poisoned = np.full(37 * 61 * 3 + 512, 171, np.uint8)
-        out = poisoned[256:-256].reshape(37, 61, 3)
-        backend = NativeBackend(model, 3, instructions)
-        assert backend.fuse(*pair, FuseOptions(out=out)) is out
-        assert np.array_equal(out, backend.fuse(*pair))
-        assert (poisoned[:256] == 171).all()
-        assert (poisoned[-256:] == 171).all()
-
-
-def test_the_output_may_be_the_visible_image(model: FusionModel) -> None:
-    visible, infrared = noise_pair(120, 100)
-    backend = NativeBackend(model, 2)
-    expected = backend.fuse(visible, infrared)
-    assert backend.fuse(visible, infrared, FuseOptions(out=visible)) is visible
-    assert np.array_equal(visible, expected)
-
-
-@pytest.mark.parametrize("name", ["stride 8", "rough lattice"])
-def test_threads_and_repetition_do_not_change_a_bit(name: str) -> None:
-    model, pair = {**MODELS, **FLOAT_MODELS}[name], noise_pair(203, 161)
-    expected = NativeBackend(model, 1).fuse(*pair)
-    for threads in (2, 3, 8):
-        backend = NativeBackend(model, threads)
-        for _ in range(10):
-            assert np.array_equal(backend.fuse(*pair), expected)
-
-
-def test_the_image_size_may_change_from_frame_to_frame(model: FusionModel) -> None:
-    backend = NativeBackend(model, 2)
-    for height, width in ((64, 96), (16, 200), (201, 17), (64, 96)):
-        pair = noise_pair(height, width)
-        assert np.array_equal(backend.fuse(*pair), NativeBackend(model, 1).fuse(*pair))
-
-
-def test_several_backends_may_run_at_once(model: FusionModel) -> None:
-    pairs = [noise_pair(90, 120, seed) for seed in range(4)]
-    expected = [NativeBackend(model, 1).fuse(*pair) for pair in pairs]
-    wrong = []
-
-    def work(number: int) -> None:
-        backend = NativeBackend(model, 3)
-        for _ in range(40):
-            if not np.array_equal(backend.fuse(*pairs[number]), expected[number]):
-                wrong.append(number)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
@@ -323,20 +217,6 @@ def test_a_warm_backend_allocates_nothing_of_image_size(model: FusionModel) -> N
         assert tracemalloc.get_traced_memory()[1] < 20_000
     finally:
         tracemalloc.stop()
-
-
-def test_stage_times_add_up_to_the_frame(model: FusionModel) -> None:
-    backend = NativeBackend(model, 1)
-    backend.fuse(*smooth_pair(240, 320))
-    times = backend.stage_times()
-    assert list(times) == ["pooling", "encoder", "look-up"]
-    assert all(time > 0 for time in times.values())
-
-
-def test_a_model_with_per_frame_statistics_is_refused(model: FusionModel) -> None:
-    per_frame = replace(model, gradient=GradientSpec(scaling="frame"))
-    with pytest.raises(BackendUnavailableError, match="own statistics"):
-        NativeBackend(per_frame)
 
 
 def test_an_unknown_instruction_set_is_refused(model: FusionModel) -> None:
@@ -394,11 +274,3 @@ def test_the_library_of_another_python_does_not_stand_in_the_way(tmp_path: Path)
     assert bindings.first_that_fits(tmp_path)._name.endswith("zzz.so")
     shutil.copy(own, tmp_path / own.name)
     assert bindings.first_that_fits(tmp_path)._name.endswith(own.name)
-
-
-def test_an_output_that_must_not_be_written_is_refused(model: FusionModel) -> None:
-    visible, infrared = noise_pair(32, 32)
-    out = np.zeros_like(visible)
-    out.flags.writeable = False
-    with pytest.raises(InputError, match="writable"):
-        NativeBackend(model).fuse(visible, infrared, FuseOptions(out=out))

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from model_files import rewrite
-from random_models import DARK_LEVELS, one_lattice, random_model
+from random_models import DARK_LEVELS, random_model
 
-from lut_fuse_core import Fuser, InputError, ModelError, load_model, save_model
-from lut_fuse_core.backends.fuse_options import FuseOptions
+from lut_fuse_core import ModelError, load_model, save_model
 from lut_fuse_core.model.export import export_model
 from lut_fuse_core.model.features import ambient
 from lut_fuse_core.model.fusion_model import FusionModel
@@ -67,63 +66,6 @@ def test_a_scene_passes_linearly_from_one_lattice_to_the_next() -> None:
     expected = [0, 0, 0.25, 0.5, 1, 1.75, 2, 2]
     np.testing.assert_allclose(places.sum(axis=1), expected, atol=1e-3)
     assert places[:, 1].max() < 1
-
-
-def test_every_scene_gets_the_lattice_that_is_its_own(dark: FusionModel) -> None:
-    night, infrared = a_scene(20)
-    dim, day = night + np.uint8(50), night + np.uint8(150)
-    dark = replace(dark, levels=(20.0, ambient(dim), 90.0))
-    for backend in BACKENDS:
-        fuser = Fuser(dark, backend)
-        for lattice, visible in zip(dark.lattices, (night, dim, day), strict=True):
-            own = Fuser(one_lattice(dark, lattice), backend)
-            expected = own.fuse(visible, infrared)
-            np.testing.assert_array_equal(fuser.fuse(visible, infrared), expected)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_given_ambient_level_counts_instead_of_the_frames_own(
-    dark: FusionModel, backend: str
-) -> None:
-    fuser, (visible, infrared) = Fuser(dark, backend), a_scene(120)
-    own = fuser.fuse(visible, infrared)
-    for level in (0.0, 47.5, 61.0, 255.0):
-        lattice = dark.lattice_at(dark.place(level))
-        alone = Fuser(one_lattice(dark, lattice), "reference")
-        given = fuser.fuse(visible, infrared, FuseOptions(ambient=level))
-        assert np.abs(given.astype(int) - alone.fuse(visible, infrared)).max() <= 1
-        assert np.abs(given.astype(int) - own).max() > 2
-    np.testing.assert_array_equal(fuser.fuse(visible, infrared), own)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("level", [-1.0, float("nan"), float("inf")])
-def test_a_level_that_makes_no_sense_is_refused(
-    dark: FusionModel, backend: str, level: float
-) -> None:
-    with pytest.raises(InputError, match="ambient is"):
-        Fuser(dark, backend).fuse(*a_scene(120), FuseOptions(ambient=level))
-
-
-@pytest.mark.parametrize("backend", ["cpu", "native"])
-@pytest.mark.parametrize("name", ["random", "default"])
-def test_what_was_fused_before_does_not_show(dark: FusionModel, name: str, backend: str) -> None:
-    if name == "default":  # whose look-up is the packed one
-        dark = load_model("default")
-    fuser, reference = Fuser(dark, backend), Fuser(dark, "reference")
-    for seed, top in enumerate((20, 250, 120, 121, 20, 130)):
-        pair = a_scene(top, seed)
-        difference = fuser.fuse(*pair).astype(int) - reference.fuse(*pair)
-        assert np.abs(difference).max() <= 1
-
-
-def test_a_lamp_that_enters_a_night_changes_nothing_beside_it(dark: FusionModel) -> None:
-    visible, infrared = a_scene(20)
-    entered = visible.copy()
-    entered[:20, :20] = 255  # so many that the ambient level goes from 10 to 16
-    for backend in BACKENDS:
-        before, after = (Fuser(dark, backend).fuse(v, infrared) for v in (visible, entered))
-        np.testing.assert_array_equal(before[40:, 40:], after[40:, 40:])
 
 
 def test_the_file_keeps_what_dark_scenes_need(dark: FusionModel, tmp_path: Path) -> None:
