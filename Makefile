@@ -8,13 +8,18 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 BUILD_INPUTS := setup.py setup.cfg pyproject.toml $(wildcard lut_fuse_core/native/*)
 
-.PHONY: demo test test-ros lint bench gpu-compile clean
+.PHONY: demo test test-oldest test-ros lint bench gpu-compile clean
 
 demo: $(VENV)/.runtime ## fuse a made-up night street and show the result
 	$(BIN)/lut-fuse demo
 
 test: $(VENV)/.test ## every test that needs no ROS 2
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/ros
+
+test-oldest: ## the same with the oldest versions that are supported (needs Python 3.10)
+	$(MAKE) VENV=.venv-oldest PYTHON=$(or $(OLDEST),python3.10) .venv-oldest/.oldest
+	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest \
+		--ignore=tests/ros --ignore=tests/training
 
 test-ros: $(VENV)/.test ## the tests of the ROS 2 node, with the ROS 2 that is sourced or under /opt/ros
 	.ci/test-ros $(BIN)/python
@@ -43,6 +48,11 @@ $(VENV)/.runtime: $(BIN)/python $(BUILD_INPUTS)
 	@echo "Installing into $(VENV); this takes a minute or two the first time ..."
 	$(PIP) install --quiet --no-compile --editable '.[tools]'
 	@ls lut_fuse_core/native/_native*.so >/dev/null 2>&1 || echo "No C++ compiler, so without the fastest backend. For it: sudo apt install g++ && rm $@, and this again." >&2
+	@touch $@
+
+$(VENV)/.oldest: $(BIN)/python .ci/oldest.txt $(BUILD_INPUTS)
+	$(PIP) install --quiet --no-compile --constraint .ci/oldest.txt '.[test]'
+	$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.runtime .ci/install_torch.py

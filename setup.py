@@ -10,6 +10,14 @@ from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # before setuptools 70
+    try:
+        from wheel.bdist_wheel import bdist_wheel
+    except ImportError:
+        bdist_wheel = None
+
 PACKAGE = "lut_fuse_ros"
 # colcon build --symlink-install runs a link to this file from another folder.
 HERE = Path(__file__).resolve().parent
@@ -51,6 +59,18 @@ native = Extension(
     language="c++",
     optional=True,
 )
+
+COMMANDS = {}
+if bdist_wheel is not None:
+
+    class OneWheelForAllPythons(bdist_wheel):
+        """The library does not know Python, so one wheel a platform serves all versions."""
+
+        def get_tag(self):
+            """Tags of Python, its ABI and the platform."""
+            return "py3", "none", super().get_tag()[2]
+
+    COMMANDS["bdist_wheel"] = OneWheelForAllPythons
 
 # Found by `ros2 run` in a folder that colcon makes (setup.cfg). pip, which builds through
 # setuptools.build_meta, would put names as general as these on the PATH.
@@ -124,6 +144,7 @@ setup(
     ],
     package_dir={"lut_fuse_training": "training"},  # so general a name is not installed
     ext_modules=[native],
+    cmdclass=COMMANDS,
     package_data={"lut_fuse_core": ["models/*", "backends/gpu/kernels/*", "py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),

@@ -21,7 +21,7 @@ def rows() -> list[Row]:
     return found
 
 
-def tests_in(path: Path) -> set[str]:
+def functions_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -38,7 +38,7 @@ def test_every_input_has_a_test_that_is_there() -> None:
         assert named, f"{name} names no test"
         for path, test in named:
             assert (REPOSITORY / path).is_file(), f"{name}: there is no {path}"
-            assert test in tests_in(REPOSITORY / path), f"{name}: {path} has no {test}"
+            assert test in functions_in(REPOSITORY / path), f"{name}: {path} has no {test}"
 
 
 def test_no_input_is_named_twice() -> None:
