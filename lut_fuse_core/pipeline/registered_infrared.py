@@ -35,7 +35,7 @@ class RegisteredInfrared:
 
     image, mask: ``(H, W) uint8``; both None if the backend holds the frame and registers it.
     taken: time in seconds when its picture was taken; None if unknown. time: of the latest frame
-    that stands for it, which during a shutter event is later.
+    that stands for it, which during a flat-field correction (FFC) is later.
     """
 
     shape: tuple[int, ...]
@@ -67,7 +67,7 @@ class InfraredRegistrar:
         self._taken: float | None = None
 
     def set_normalization(self, normalization: NormalizationConfig) -> None:
-        """Change how raw frames become 8 bits; the running range starts anew."""
+        """Change how raw frames become 8 bits; the running range starts again."""
         self.normalizer = InfraredNormalizer(normalization, self.normalizer)
         self.forget()
 
@@ -77,7 +77,7 @@ class InfraredRegistrar:
         self.forget()
 
     def forget(self) -> None:
-        """Have the last picture registered anew, should the next frame carry none of its own."""
+        """Have the last picture registered again, should the next frame carry none of its own."""
         self._last = None
 
     def reset(self) -> None:

@@ -26,7 +26,7 @@ class SlowAmbient:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew with the next frame's own level."""
+        """Begin again with the next frame's own level."""
         self._level: float | None = None
         self._began = self._time = 0.0
 

@@ -231,7 +231,7 @@ def _warnings(situation: Situation) -> Iterator[str]:
     if situation.lately("zero_stamps"):
         yield "a camera does not stamp its images: the time of arrival is used"
     if situation.lately("clock_jumps"):
-        yield "the cameras' clock was set: started anew"
+        yield "the cameras' clock was set: pairing and normalization start again"
 
 
 def _silent(situation: Situation, side: str, seconds: float) -> str:

@@ -84,7 +84,7 @@ class Diagnostics:
             status.add("infrared clock ahead, estimated (s)", found)
         status.add("visible image covered by infrared (%)", f"{100 * seen.covered:.0f}")
         shutter = seen.shutter
-        status.add("shutter events", str(shutter.frozen + shutter.blank + shutter.jump))
+        status.add("flat-field corrections", str(shutter.frozen + shutter.blank + shutter.jump))
         status.add("dead pixels repaired", str(seen.dead_pixels))
 
     def _situation(self, now: float, processing: LatencySummary, age: LatencySummary) -> Situation:

@@ -23,6 +23,12 @@ from lut_fuse_ros.frames.pair_watch import PairWatch
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.text import shortened
 
+MAX_WAITING = 256 << 20
+"""Bytes of one camera's images that may wait for their partners, whatever sync.queue_size is, ..."""
+
+MIN_WAITING = 4
+"""... but never fewer images than so many."""
+
 
 class Pairing:
     """Takes the messages of both cameras and hands over jobs, all in the executor's thread.
@@ -92,6 +98,8 @@ class Pairing:
         frame = self._admit(side, message, now)
         if frame is None:
             return
+        if self._stamps is not None:
+            self._stamps.capacity = _capacity(self._parameters, len(message.data))
         pairer, arrival = self._pairer, round(now * NANOSECONDS)
         alone = pairer.unpaired_visible, pairer.unpaired_infrared
         if side == "visible":
@@ -185,6 +193,11 @@ class Pairing:
             return
         self._newest_job = job.visible.time
         self._on_job(job)
+
+
+def _capacity(parameters: NodeParameters, size: int) -> int:
+    """Images of so many bytes that may wait."""
+    return min(parameters.sync.queue_size, max(MIN_WAITING, MAX_WAITING // max(size, 1)))
 
 
 def _tolerance(parameters: NodeParameters) -> int | None:

@@ -110,7 +110,7 @@ def descriptor(setting: Setting) -> ParameterDescriptor:
 def on_change(
     node: Node, current: Callable[[], NodeParameters], accept: Callable[[NodeParameters], None]
 ) -> None:
-    """Check every later change; ``accept`` gets the new whole, a bad value is turned down."""
+    """Check every later change; ``accept`` gets the new whole, a bad value is refused."""
     ours = {each.name for each in settings_of(NodeParameters)}
 
     def check(changes: Sequence[Parameter[Any]]) -> SetParametersResult:

@@ -166,7 +166,7 @@ class TestChangesWhileRunning(NodeTest):
         assert (image.width, image.height) == (128, 96)
         assert (self.rig.fuse().width, self.rig.fuse().height) == (WIDTH, HEIGHT)
 
-    def test_infrared_that_changes_depth_is_normalized_anew(self):
+    def test_infrared_that_changes_depth_is_normalized_again(self):
         self.rig.fuse(infrared=image_message(half_warm(np.uint16), "mono16"))
         assert warm_side_is_brighter(self.rig.fuse(infrared=image_message(half_warm(), "mono8")))
         before = self.rig.count("format_changes")

@@ -1,7 +1,9 @@
 """No image comes: the diagnostics name the topic, what is there, and what to set."""
 
 import time
+from collections import deque
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
@@ -14,6 +16,7 @@ from rig import (
     header,
     image_message,
     node_process,
+    pixels_of,
 )
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
@@ -33,7 +36,10 @@ def generate_test_description():
                 remap=(f"__ns:=/{name}",),
             )
             for name in NAMESPACES
-        )
+        ),
+        node_process(
+            "autostart:=true", "threads:=1", "sync.queue_size:=100", remap=("__ns:=/late",)
+        ),
     )
 
 
@@ -110,3 +116,27 @@ class TestNearMatch(Why):
 
         self.told("visible camera: image encoding 'thermal_magic'", meanwhile=send)
         self.rig.node.destroy_publisher(visible)
+
+
+class TestLate(Why):
+    namespace = "/late"
+
+    def test_pairs_that_all_come_late_name_the_settings(self):
+        waiting: deque[tuple[float, int]] = deque()
+
+        def send():
+            waiting.append((time.monotonic() + 1.2, self.rig.send_visible()))
+            while waiting and waiting[0][0] <= time.monotonic():
+                self.rig.send_infrared(stamp=waiting.popleft()[1])
+
+        self.told("of the pairs come after a later image", "raise fallback.timeout", meanwhile=send)
+
+        assert self.rig.set("fallback.timeout", 3.0).successful
+
+        def fused() -> bool:
+            send()
+            time.sleep(1 / 30)
+            images = list(self.rig.images)[-1:]
+            return any(np.ptp(pixels_of(image).astype(int)) > 10 for image in images)
+
+        self.rig.wait(fused, "the advice does not help")
