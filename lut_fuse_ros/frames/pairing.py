@@ -24,7 +24,7 @@ from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.text import shortened
 
 MAX_WAITING = 256 << 20
-"""Bytes of one camera's images that may wait for their partners, whatever sync.queue_size is, ..."""
+"""Bytes of one camera's images that may wait, whatever sync.queue_size is, ..."""
 
 MIN_WAITING = 4
 """... but never fewer images than so many."""
