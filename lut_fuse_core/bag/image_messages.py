@@ -27,7 +27,7 @@ from lut_fuse_core.io.ros_messages import (
     infrared_pixels,
     visible_pixels,
 )
-from lut_fuse_core.sync.stamps import NANOSECONDS
+from lut_fuse_core.sync.stamps import LAST_STAMP, NANOSECONDS
 
 RAW = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -58,16 +58,23 @@ def _ros(wrap: Callable[[Any], Content]) -> Reader:
     def read(fields: Any) -> BagImage:
         stamp = fields.header.stamp
         nanoseconds = int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
-        return BagImage(nanoseconds, fields.header.frame_id, wrap(fields))
+        return BagImage(_checked(nanoseconds), str(fields.header.frame_id), wrap(fields))
 
     return read
 
 
 def _foxglove(wrap: Callable[[Any], Content]) -> Reader:
     def read(fields: Any) -> BagImage:
-        return BagImage(_time(fields.timestamp), str(fields.frame_id), wrap(fields))
+        return BagImage(_checked(_time(fields.timestamp)), str(fields.frame_id), wrap(fields))
 
     return read
+
+
+def _checked(stamp: int) -> int:
+    """A stamp that a ROS message can carry. Raises ValueError for another."""
+    if not 0 <= stamp < LAST_STAMP:
+        raise ValueError(f"its stamp is {stamp / NANOSECONDS:.0f} s")
+    return stamp
 
 
 def _time(stamp: Any) -> int:
@@ -82,7 +89,12 @@ def _first(fields: Any, *names: str) -> Any:
 
 def _raw(fields: Any) -> ImageMessage:
     return RawImage(
-        fields.height, fields.width, fields.encoding, 0, fields.step, _bytes(fields.data)
+        int(fields.height),
+        int(fields.width),
+        str(fields.encoding),
+        int(getattr(fields, "is_bigendian", 0)),  # which Foxglove's messages never are
+        int(fields.step),
+        _bytes(fields.data),
     )
 
 
@@ -96,21 +108,23 @@ def _video(fields: Any) -> VideoPacket:
 
 def _ffmpeg(fields: Any) -> VideoPacket:
     size = int(fields.width), int(fields.height)
-    return VideoPacket(str(fields.encoding), fields.data, size if min(size) > 0 else None)
+    return VideoPacket(str(fields.encoding), _bytes(fields.data), size if min(size) > 0 else None)
 
 
 def _bytes(data: Any) -> Any:
-    return base64.b64decode(data) if isinstance(data, str) else data
-
-
-def _as_it_is(fields: Any) -> Any:
-    return fields
+    """Bytes as they are, or as JSON has them. Raises TypeError for what a damaged definition made
+    of them."""
+    if isinstance(data, str):
+        return base64.b64decode(data)
+    if isinstance(data, bytes) or (isinstance(data, np.ndarray) and data.dtype == np.uint8):
+        return data
+    raise TypeError("its data are no bytes")
 
 
 _FFMPEG = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
 _READERS: dict[tuple[str, str], Reader] = {
-    ("cdr", RAW): _ros(_as_it_is),
-    ("cdr", COMPRESSED): _ros(_as_it_is),
+    ("cdr", RAW): _ros(_raw),
+    ("cdr", COMPRESSED): _ros(_compressed),
     ("cdr", _FFMPEG): _ros(_ffmpeg),
     **{
         (encoding, name.format(f"{kind}")): _foxglove(wrap)
@@ -159,7 +173,8 @@ def read_image(message: Message) -> BagImage:
     fields = read_fields(message)
     try:
         return _READERS[message.channel.encoding, message.channel.kind](fields)
-    except (AttributeError, TypeError, ValueError) as error:
+    # A damaged definition makes anything of a message.
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"a message of {message.channel.topic} is no {message.channel.schema}: {error}"
         ) from error

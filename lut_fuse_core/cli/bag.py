@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +18,16 @@ from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
+from lut_fuse_core.sync.clock_offset import ClockOffset
 
 DESCRIPTION = """\
 Fuse the visible and infrared (thermal) images of a rosbag2 into a new bag. No ROS is needed.
 
 Images are paired by their stamps. The new bag holds everything the old one does, and
-/fused/image with the stamps, frame ids, QoS and camera_info of the visible images. Raw images
-(rgb8, bgr8, rgba8, bgra8, mono8, mono16, 16UC1, yuv422, bayer) and compressed ones (JPEG, PNG)
-are read, sqlite3 and MCAP bags alike. Infrared images of another size are scaled.
+/fused/image with the stamps, frame ids, QoS and camera_info of the visible images. sqlite3 and
+MCAP bags are read, whatever wrote them, and raw images in every encoding of sensor_msgs,
+compressed ones (JPEG, PNG, TIFF, zstd, compressedDepth), video (H.264, H.265, AV1) and Foxglove's
+messages. Infrared images of another size are scaled.
 """
 
 EXAMPLES = """\
@@ -68,15 +71,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Fuse the bag; 2 when it was damaged, 1 when images in it were unusable, otherwise 0."""
-    bag_options = BAG.read(options, max_infrared_age=options.max_infrared_age)
-    config = timed(
-        pipeline_config(options, resize=True),
+    bag_options = read_bag_options(options)
+    config = read_bag_config(
         options,
+        bag_options,
         lambda: find_clock_offset(options.source, bag_options.visible, bag_options.infrared),
     )
-    # How far apart images may be is decided where they are paired; the pipeline allows as much.
-    allowed = max(PipelineConfig().max_infrared_age, bag_options.reach)
-    pipeline = FusionPipeline(replace(config, max_infrared_age=allowed))
+    pipeline = FusionPipeline(config)
     with tidy_termination(), progress_bar("bag", "messages") as show:
         report = fuse_bag(options.source, options.target, pipeline, bag_options, show)
     say_clock_offset(pipeline)
@@ -85,6 +86,21 @@ def run(options: argparse.Namespace) -> int:
     if report.damage:
         return 2
     return 1 if report.unusable else 0
+
+
+def read_bag_options(options: argparse.Namespace) -> BagOptions:
+    """What the parsed options say about the bag. Raises InputError for impossible values."""
+    return BAG.read(options, max_infrared_age=options.max_infrared_age)
+
+
+def read_bag_config(
+    options: argparse.Namespace, bag_options: BagOptions, find_offset: Callable[[], ClockOffset]
+) -> PipelineConfig:
+    """What the parsed options say about the pipeline. Raises InputError for impossible values."""
+    config = timed(pipeline_config(options, resize=True), options, find_offset)
+    # How far apart images may be is decided where they are paired; the pipeline allows as much.
+    allowed = max(PipelineConfig().max_infrared_age, bag_options.reach)
+    return replace(config, max_infrared_age=allowed)
 
 
 def summary(report: BagReport) -> str:

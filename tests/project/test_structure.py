@@ -21,6 +21,7 @@ FLOORS = (
     {"fuser", ""},  # "": the face of the package, `lut_fuse_core` itself
     {"pipeline"},
     {"files", "bag", "calibration", "evaluation"},
+    {"batch"},
     {"cli"},
 )
 """Folders and modules of `lut_fuse_core`, lowest first. None imports from a floor above its own."""

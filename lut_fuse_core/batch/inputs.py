@@ -1,0 +1,180 @@
+"""The inputs of a batch: bags, pairs of videos and pairs of folders, by path, folder or pattern."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
+
+Kind = Literal["bag", "videos", "folders"]
+
+BAG_SUFFIXES = (".mcap", ".db3")
+_WILD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where inputs are looked for.
+
+    Attributes:
+        visible: Path, folder or pattern of bags; of visible videos or folders where there is an
+            infrared one.
+        infrared: The same of infrared; what its wildcards stand for must be what those of
+            ``visible`` stand for. None for bags.
+    """
+
+    visible: str
+    infrared: str | None = None
+
+
+@dataclass(frozen=True)
+class BatchInput:
+    """One input, and so one task.
+
+    Attributes:
+        kind: What it is.
+        paths: The bag, or the visible and the infrared video or folder.
+        target: Where its output goes, relative to the output folder.
+    """
+
+    kind: Kind
+    paths: tuple[Path, ...]
+    target: Path
+
+    def __str__(self) -> str:
+        return " + ".join(map(str, self.paths))
+
+
+def find_inputs(sources: Sequence[Source], output: Path, base: Path) -> list[BatchInput]:
+    """All inputs in the order of their outputs' names.
+
+    Args:
+        sources: Where to look.
+        output: Folder of the outputs; what lies in it is no input.
+        base: Folder that relative paths start from.
+
+    Raises:
+        InputError: Nothing matches, an input is there twice, two inputs would write the same
+            output, or the output is an input.
+    """
+    found: list[BatchInput] = []
+    for source in sources:
+        here = [each for each in _of(source, base) if not _within(each, output)]
+        if not here:
+            raise InputError(f"nothing to fuse matches '{source.visible}'")
+        found += here
+    _check(found, output)
+    return sorted(found, key=lambda each: each.target)
+
+
+def _check(found: Sequence[BatchInput], output: Path) -> None:
+    inputs: set[tuple[Path, ...]] = set()
+    targets: dict[Path, BatchInput] = {}
+    for each in found:
+        resolved = tuple(path.resolve() for path in each.paths)
+        if resolved in inputs:
+            raise InputError(f"{each} is an input twice")
+        inputs.add(resolved)
+        other = targets.setdefault(each.target, each)
+        if other is not each:
+            raise InputError(f"{other} and {each} would both be written to {output / each.target}")
+        for path in resolved:
+            if path == output.resolve() or (path.is_dir() and path in output.resolve().parents):
+                raise InputError(f"the output {output} is, or lies in, the input {path}")
+
+
+def _within(found: BatchInput, output: Path) -> bool:
+    folder = output.resolve()
+    return all(folder in path.resolve().parents for path in found.paths)
+
+
+def _of(source: Source, base: Path) -> Iterator[BatchInput]:
+    if source.infrared is not None:
+        yield from _pairs(source.visible, source.infrared, base)
+        return
+    for root, path in _matches(source.visible, base):
+        if _is_bag(path):
+            yield _bag(path, root)
+        elif path.is_dir():
+            yield from (_bag(each, path) for each in _bags_in(path))
+        elif not _WILD.search(source.visible):
+            raise InputError(f"{path} is no bag, and no folder with bags")
+
+
+def _bag(path: Path, root: Path) -> BatchInput:
+    relative = path.relative_to(root) if path != root else Path(path.name)
+    return BatchInput("bag", (path,), relative.with_suffix("") if path.is_file() else relative)
+
+
+def _bags_in(folder: Path) -> Iterator[Path]:
+    """The bags in a folder and its folders; files in the folder of a bag are its parts."""
+    if not folder.name.startswith(".") and _is_bag(folder):
+        yield folder
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith("."):
+            yield from _bags_in(path)
+        elif path.suffix in BAG_SUFFIXES and not path.name.startswith("."):
+            yield path
+
+
+def _is_bag(path: Path) -> bool:
+    """Whether a file is one of a bag, or a folder is that of a bag: it has metadata.yaml."""
+    return (path / "metadata.yaml").exists() or (path.is_file() and path.suffix in BAG_SUFFIXES)
+
+
+def _pairs(visible: str, infrared: str, base: Path) -> Iterator[BatchInput]:
+    """Pairs of videos or folders whose wildcards stand for the same."""
+    expression = _expression(infrared, base)
+    partners = {}
+    for _, path in _matches(infrared, base):
+        match = expression.fullmatch(str(path))
+        if match is not None:
+            partners[match.groups()] = path
+    expression = _expression(visible, base)
+    for root, path in _matches(visible, base):
+        match = expression.fullmatch(str(path))
+        partner = partners.get(match.groups()) if match is not None else None
+        if partner is None or partner == path:
+            raise InputError(f"{path} has no infrared partner like '{infrared}'")
+        relative = path.relative_to(root) if path != root else Path(path.name)
+        if path.is_dir():
+            yield BatchInput("folders", (path, partner), relative)
+        elif path.suffix.lower() in VIDEO_SUFFIXES:
+            yield BatchInput("videos", (path, partner), relative.with_suffix(".mp4"))
+        else:
+            raise InputError(f"{path} is neither a video nor a folder of images")
+
+
+def _matches(pattern: str, base: Path) -> Iterator[tuple[Path, Path]]:
+    """Paths like a pattern, each with the folder below which its output mirrors it."""
+    whole = str(base / Path(pattern).expanduser())
+    if not _WILD.search(pattern):
+        path = Path(whole)
+        if not path.exists():
+            raise InputError(f"there is no {path}")
+        yield (path.parent, path)
+        return
+    parts = Path(whole).parts
+    wild = next(index for index, part in enumerate(parts) if _WILD.search(part))
+    root = Path(*parts[:wild])
+    for match in sorted(root.glob(str(Path(*parts[wild:])))):
+        yield root, match
+
+
+def _expression(pattern: str, base: Path) -> re.Pattern[str]:
+    """The pattern as a regular expression, a group for every wildcard."""
+    whole = str(base / Path(pattern).expanduser())
+    parts = re.split(r"(\*\*/|\*|\?|\[[^\]]*\])", whole)
+    words = {"**/": "((?:.*/)?)", "*": "([^/]*)", "?": "([^/])"}
+    return re.compile(
+        "".join(
+            words.get(part) or (f"({part})" if index % 2 else re.escape(part))
+            for index, part in enumerate(parts)
+        )
+    )

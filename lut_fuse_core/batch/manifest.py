@@ -1,0 +1,187 @@
+"""The manifest of a batch: an SQLite database beside the outputs, readable while it is written."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lut_fuse_core.batch.task import Outcome, Task, content_hash, files_in
+from lut_fuse_core.errors import InputError, LutFuseError
+
+NAME = "batch.sqlite"
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS outputs(
+  output TEXT PRIMARY KEY, input TEXT NOT NULL, kind TEXT NOT NULL,
+  size INTEGER, modified INTEGER, digest TEXT,
+  settings TEXT, model TEXT, version TEXT,
+  state TEXT NOT NULL, pairs INTEGER, metrics TEXT, seconds REAL, error TEXT,
+  finished REAL, thumbnail BLOB)
+"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an output depends on besides its input.
+
+    Attributes:
+        settings: All settings, as JSON.
+        model: Hash of the model.
+        version: Of this program.
+    """
+
+    settings: str
+    model: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the manifest says of an output; see the columns of the table."""
+
+    output: str
+    input: str
+    size: int
+    state: str
+    pairs: int
+    metrics: dict[str, float]
+    seconds: float
+    error: str
+    finished: float
+    thumbnail: bytes
+
+
+class Manifest:
+    """The database of one output folder. Use as a context manager.
+
+    Raises InputError if another batch is writing there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (folder / ".batch.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise InputError(f"another batch is writing to {folder}; wait for its end") from None
+        self._database = sqlite3.connect(folder / NAME, isolation_level=None)
+        try:
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute(_TABLE)
+        except sqlite3.Error as error:
+            self.close()
+            raise InputError(
+                f"{folder / NAME} is no manifest of a batch ({error}); move it away"
+            ) from None
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database, and let others write."""
+        self._database.close()
+        self._lock.close()
+
+    def start(self, task: Task, output: str, recipe: Recipe) -> None:
+        """Note that a task is under way."""
+        size, modified = extent(task.input.paths)
+        self._write(
+            "INSERT OR REPLACE INTO outputs(output, input, kind, size, modified, settings, model, "
+            "version, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 'running')",
+            (
+                *(output, json.dumps([str(path) for path in task.input.paths]), task.input.kind),
+                *(size, modified, recipe.settings, recipe.model, recipe.version),
+            ),
+        )
+
+    def finish(self, output: str, outcome: Outcome) -> None:
+        """Note what became of it."""
+        self._write(
+            "UPDATE outputs SET state=?, pairs=?, metrics=?, seconds=?, error=?, digest=?, "
+            "finished=?, thumbnail=? WHERE output=?",
+            (
+                *(outcome.state, outcome.pairs, json.dumps(outcome.metrics)),
+                *(round(outcome.seconds, 3), outcome.error, outcome.digest, time.time()),
+                *(outcome.thumbnail, output),
+            ),
+        )
+
+    def rows(self) -> list[Row]:
+        """What is known of all outputs, in the order of their names."""
+        rows = self._database.execute(
+            "SELECT output, input, size, state, pairs, metrics, seconds, error, finished, "
+            "thumbnail FROM outputs ORDER BY output"
+        )
+        return [
+            Row(
+                output, " + ".join(json.loads(paths)), size or 0, state, pairs or 0,
+                json.loads(metrics or "{}"), seconds or 0.0, error or "", finished or 0.0,
+                thumbnail or b"",
+            )
+            for output, paths, size, state, pairs, metrics, seconds, error, finished, thumbnail
+            in rows
+        ]  # fmt: skip
+
+    def why(self, task: Task, output: str, recipe: Recipe) -> str | None:
+        """Why a task is to be done; None if its output is there and nothing has changed."""
+        return why(self._database, task, output, recipe)
+
+    def _write(self, query: str, values: tuple[Any, ...]) -> None:
+        try:
+            self._database.execute(query, values)
+        except sqlite3.Error as error:
+            raise LutFuseError(f"cannot write the manifest: {error}") from error
+
+
+def why(database: sqlite3.Connection | None, task: Task, output: str, recipe: Recipe) -> str | None:
+    """Why a task is to be done; None if its output is there and nothing has changed."""
+    row = None
+    if database is not None:
+        row = database.execute(
+            "SELECT input, size, modified, digest, settings, model, version, state FROM outputs "
+            "WHERE output=?",
+            (output,),
+        ).fetchone()
+    if row is None:
+        return "new"
+    paths, size, modified, digest, settings, model, version, state = row
+    if state == "running":
+        return "interrupted"
+    if state == "failed":
+        return "failed before"
+    if not task.target.exists():
+        return "its output is missing"
+    for name, before, now in (
+        ("settings", settings, recipe.settings),
+        ("model", model, recipe.model),
+        ("version", version, recipe.version),
+    ):
+        if before != now:
+            return f"another {name}" if name != "settings" else "other settings"
+    if paths != json.dumps([str(path) for path in task.input.paths]):
+        return "another input"
+    if (size, modified) != extent(task.input.paths) and digest != content_hash(task.input.paths):
+        return "its input has changed"
+    return None
+
+
+def open_to_read(folder: Path) -> sqlite3.Connection | None:
+    """The manifest in a folder, if there is one; nothing is written."""
+    if not (folder / NAME).exists():
+        return None
+    return sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True)
+
+
+def extent(paths: tuple[Path, ...]) -> tuple[int, int]:
+    """Bytes of files and folders, and when they were last changed (nanoseconds)."""
+    facts = [file.stat() for path in paths for file in files_in(path)]
+    return sum(each.st_size for each in facts), max((each.st_mtime_ns for each in facts), default=0)

@@ -1,0 +1,146 @@
+"""The page of a batch: how fast it was, what failed and why, thumbnails, outliers."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from lut_fuse_core.batch.manifest import Row
+from lut_fuse_core.batch.sample import METRICS
+from lut_fuse_core.evaluation.report.style import STYLE
+
+OUTLIER = 3.5
+"""Robust z-score from which on a value is an outlier (Iglewicz and Hoaglin, 1993)."""
+
+LEAST = 8
+"""Values that it takes to call one of them an outlier."""
+
+SHOWN = 24
+"""Thumbnails on the page; of more outputs an even selection."""
+
+
+def cause(error: str) -> str:
+    """A failure without what is particular to its input: names and numbers."""
+    text = re.sub(r"\S*/\S*", "...", error)
+    return re.sub(r"\d+(\.\d+)?", "#", text)[:160]
+
+
+def outliers(rows: Sequence[Row]) -> list[tuple[Row, str, float, float]]:
+    """Outputs whose metrics are far from the others': row, metric, value, median; worst first."""
+    found = []
+    for name in METRICS:
+        known = [row for row in rows if name in row.metrics]
+        if len(known) < LEAST:
+            continue
+        values = np.array([row.metrics[name] for row in known])
+        middle = float(np.median(values))
+        spread = float(np.median(np.abs(values - middle)))
+        if spread > 0:
+            scores = 0.6745 * np.abs(values - middle) / spread
+            found += [
+                (float(score), row, name, row.metrics[name], middle)
+                for row, score in zip(known, scores, strict=True)
+                if score > OUTLIER
+            ]
+    found.sort(key=lambda each: -each[0])
+    return [(row, name, value, middle) for _, row, name, value, middle in found]
+
+
+def render(rows: Sequence[Row], name: str) -> str:
+    """The page as HTML, complete in itself."""
+    sections = [_summary(rows), _failures(rows), _outliers(rows), _pictures(rows), _all(rows)]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(name)}</title><style>{STYLE}"
+        ".tiles { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, "
+        "minmax(320px, 1fr)); } .tiles figure { margin: 0; }</style></head><body>"
+        f"<h1>{escape(name)}</h1>{''.join(sections)}</body></html>"
+    )
+
+
+def _summary(rows: Sequence[Row]) -> str:
+    by_state: dict[str, int] = defaultdict(int)
+    for row in rows:
+        by_state[row.state] += 1
+    done = [row for row in rows if row.state in ("fused", "partly")]
+    pairs, busy = sum(row.pairs for row in done), sum(row.seconds for row in done)
+    finished = [row.finished for row in done]
+    starts = [row.finished - row.seconds for row in done]
+    span = max(finished) - min(starts) if done else 0.0
+    size = sum(row.size for row in done) / 1e9
+    states = ", ".join(f"{count} {state}" for state, count in sorted(by_state.items()))
+    speed = f"{pairs / busy:.1f} pairs per second and process" if busy else "nothing fused yet"
+    return (
+        f'<p class="soft">{len(rows)} inputs: {states or "none"}. {pairs} pairs of {size:.2f} GB; '
+        f"{speed}. From the first start to the last end: {span / 60:.1f} minutes.</p>"
+    )
+
+
+def _failures(rows: Sequence[Row]) -> str:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.error:
+            groups[f"{row.state}: {cause(row.error)}"].append(row)
+    if not groups:
+        return "<h2>Failures</h2><p>None.</p>"
+    lines = "".join(
+        f'<tr><td>{len(group)}</td><td class="meaning">{escape(words)}<br><small>'
+        f"{escape(', '.join(row.output for row in group[:3]))}"
+        f"{', ...' if len(group) > 3 else ''}</small></td></tr>"
+        for words, group in sorted(groups.items(), key=lambda item: -len(item[1]))
+    )
+    return f"<h2>Failures by cause</h2><table><tbody>{lines}</tbody></table>"
+
+
+def _outliers(rows: Sequence[Row]) -> str:
+    found = outliers(rows)
+    if not found:
+        return ""
+    lines = "".join(
+        f'<tr><td class="left">{escape(row.output)}</td><td>{name}</td><td>{value:g}</td>'
+        f"<td>{middle:g}</td></tr>"
+        for row, name, value, middle in found[:SHOWN]
+    )
+    meanings = "; ".join(f"{name}: {words}" for name, words in METRICS.items())
+    return (
+        f'<h2>Outliers</h2><p class="soft">Of a few fused images of each input. {meanings}.</p>'
+        "<table><thead><tr><th>output</th><th>metric</th><th>here</th><th>median of all</th></tr>"
+        f"</thead><tbody>{lines}</tbody></table>"
+    )
+
+
+def _pictures(rows: Sequence[Row]) -> str:
+    shown = [row for row in rows if row.thumbnail]
+    strange = [row for row, *_ in outliers(rows) if row.thumbnail]
+    step = max(1, len(shown) // SHOWN)
+    chosen = list(dict.fromkeys(row.output for row in (*strange[:8], *shown[::step])))
+    by_name = {row.output: row for row in shown}
+    tiles = "".join(
+        f'<figure><img alt="visible, infrared, fused" src="data:image/jpeg;base64,'
+        f'{base64.b64encode(by_name[name].thumbnail).decode()}"><figcaption>{escape(name)}'
+        f"</figcaption></figure>"
+        for name in chosen[:SHOWN]
+    )
+    return f'<h2>Visible, infrared, fused</h2><div class="tiles">{tiles}</div>' if tiles else ""
+
+
+def _all(rows: Sequence[Row]) -> str:
+    lines = "".join(
+        f'<tr><td class="left">{escape(row.output)}</td><td>{row.state}</td><td>{row.pairs}</td>'
+        f"<td>{row.seconds:.1f}</td>"
+        + "".join(f"<td>{row.metrics.get(name, '')}</td>" for name in METRICS)
+        + f'<td class="meaning">{escape(row.error)}</td></tr>'
+        for row in rows
+    )
+    heads = "".join(f"<th>{name}</th>" for name in METRICS)
+    return (
+        "<details><summary>All outputs</summary><table id='pairs'><thead><tr><th>output</th>"
+        f"<th>state</th><th>pairs</th><th>seconds</th>{heads}<th>error</th></tr></thead><tbody>"
+        f"{lines}</tbody></table></details>"
+    )

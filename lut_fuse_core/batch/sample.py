@@ -1,0 +1,84 @@
+"""A pipeline that keeps a few of its images: for a thumbnail, and for numbers to compare."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.evaluation.metrics.information import entropy
+from lut_fuse_core.evaluation.metrics.pair import gray_levels
+from lut_fuse_core.evaluation.metrics.statistics import average_gradient, standard_deviation
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
+
+THUMBNAIL = 160
+"""Pixels across of each image in a thumbnail."""
+
+METRICS = {
+    "EN": "entropy of the gray levels, bits",
+    "SD": "standard deviation of the gray levels",
+    "AG": "average gradient",
+    "luma": "mean gray level",
+}
+"""What is measured of the sampled images."""
+
+
+class SampledPipeline(FusionPipeline):
+    """Samples the first fused image, the second, the fourth and so on: few, from all over."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._seen, self._next = 0, 1
+        self._scores: list[dict[str, float]] = []
+        self._picture: tuple[UInt8Array, RawInfrared, UInt8Array] | None = None
+
+    def process(self, visible: UInt8Array, infrared: Any = None, **options: Any) -> UInt8Array:
+        """See `FusionPipeline.process`."""
+        fused = super().process(visible, infrared, **options)
+        self._seen += infrared is not None
+        if infrared is not None and self._seen == self._next:
+            self._next *= 2
+            gray = gray_levels(fused)
+            self._scores.append(
+                {
+                    "EN": entropy(gray),
+                    "SD": standard_deviation(gray),
+                    "AG": average_gradient(gray),
+                    "luma": float(gray.mean()),
+                }
+            )
+            self._picture = _small(visible), _small(_gray(infrared)), _small(fused)
+        return fused
+
+    def metrics(self) -> dict[str, float]:
+        """Means over the sampled images."""
+        return {
+            name: round(float(np.mean([each[name] for each in self._scores])), 3)
+            for name in (METRICS if self._scores else ())
+        }
+
+    def thumbnail(self) -> bytes:
+        """The last sample: visible, infrared and fused side by side, as JPEG."""
+        if self._picture is None:
+            return b""
+        height = min(len(image) for image in self._picture)
+        row = np.hstack([_color(image)[:height] for image in self._picture])
+        return bytes(cv2.imencode(".jpg", cv2.cvtColor(row, cv2.COLOR_RGB2BGR))[1])
+
+
+def _gray(infrared: RawInfrared) -> UInt8Array:
+    """Raw infrared for a look: stretched from its least to its largest value."""
+    finite = np.nan_to_num(infrared.astype(np.float32))
+    stretched = cv2.normalize(finite, None, 0, 255, cv2.NORM_MINMAX)  # type: ignore[call-overload]
+    return np.asarray(stretched).astype(np.uint8)
+
+
+def _small(image: Any) -> Any:
+    height = max(1, round(image.shape[0] * THUMBNAIL / image.shape[1]))
+    return cv2.resize(image, (THUMBNAIL, height), interpolation=cv2.INTER_AREA)
+
+
+def _color(image: Any) -> UInt8Array:
+    return np.asarray(image if image.ndim == 3 else np.dstack([image] * 3), np.uint8)

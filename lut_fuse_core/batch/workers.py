@@ -1,0 +1,112 @@
+"""The tasks of a batch in processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from types import FrameType
+from typing import Any
+
+from lut_fuse_core.batch.task import Outcome, Task
+
+PATIENCE = 10.0
+"""Seconds that a process has to tidy up when it is told to end."""
+
+KILLED = "its process ended without a word: it was killed, or there was no memory left"
+
+Work = Callable[[Task], Outcome]
+
+
+def run_tasks(
+    tasks: Iterable[Task],
+    work: Work,
+    *,
+    workers: int,
+    threads: int,
+    retries: int = 0,
+    started: Callable[[Task], None] = lambda task: None,
+) -> Iterator[tuple[Task, Outcome]]:
+    """Do all tasks, and yield each with what became of it as it ends.
+
+    A process that dies takes its own task with it, and no other. When the iterator is closed, or an
+    error ends it, all processes are ended.
+
+    Args:
+        tasks: What to do, in order.
+        work: Does one task, in a process of its own. A function of a module.
+        workers: Processes.
+        threads: Threads of each.
+        retries: How often a task is done again whose failure may pass.
+        started: Called with each task before it is done.
+    """
+    waiting = deque((task, 0) for task in tasks)
+    idle = [_Worker(work, threads) for _ in range(min(workers, len(waiting)))]
+    busy: dict[Connection, tuple[_Worker, Task, int]] = {}
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                task, attempt = waiting.popleft()
+                worker = idle.pop()
+                started(task)
+                worker.pipe.send(task)
+                busy[worker.pipe] = worker, task, attempt
+            for ready in wait(list(busy)):
+                assert isinstance(ready, Connection)
+                worker, task, attempt = busy.pop(ready)
+                try:
+                    outcome = ready.recv()
+                    idle.append(worker)
+                except (EOFError, OSError):
+                    worker.end()
+                    outcome = Outcome("failed", error=KILLED, passing=True)
+                    idle.append(_Worker(work, threads))
+                if outcome.passing and attempt < retries:
+                    waiting.append((task, attempt + 1))
+                else:
+                    yield task, outcome
+    finally:
+        for worker in (*idle, *(each for each, _, _ in busy.values())):
+            worker.end()
+
+
+class _Worker:
+    """A process that does one task after the other, and the pipe to it."""
+
+    def __init__(self, work: Work, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, work, threads), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def end(self) -> None:
+        """Let the process tidy up and end."""
+        self.pipe.close()
+        if self._process.is_alive():
+            self._process.terminate()
+        self._process.join(PATIENCE)
+        if self._process.is_alive():
+            self._process.kill()
+
+
+def _serve(pipe: Connection, work: Work, threads: int) -> None:
+    """Do tasks until there are no more."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    import cv2
+
+    cv2.setNumThreads(threads)
+    try:
+        while True:
+            task: Any = pipe.recv()
+            pipe.send(work(task))
+    except (EOFError, OSError, KeyboardInterrupt):
+        return
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,340 @@
+"""`lut-fuse batch`: many recordings, each whole or not at all, and going on where it was left."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import bags
+import cv2
+import foreign_bags as foreign
+import numpy as np
+import pytest
+
+from lut_fuse_core.batch.inputs import BatchInput, Source, find_inputs
+from lut_fuse_core.batch.manifest import Row
+from lut_fuse_core.batch.page import cause, outliers, render
+from lut_fuse_core.batch.task import FileSettings, Outcome, Task
+from lut_fuse_core.batch.workers import KILLED, run_tasks
+from lut_fuse_core.cli import main
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.pipeline.config import PipelineConfig
+
+Run = Callable[..., tuple[int, str, str]]
+PAIRS = 3
+
+
+def write_bag(path: Path, first: int = 0, pairs: int = PAIRS) -> Path:
+    entries = []
+    for index in range(pairs):
+        stamp = bags.START + (first + index) * foreign.STEP
+        entries += [
+            bags.image(foreign.VISIBLE, foreign.color(first + index), "rgb8", stamp),
+            bags.image(foreign.INFRARED, foreign.counts(first + index), "16UC1", stamp),
+        ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return bags.write(path, entries)
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """Three bags in two folders, and one that is none."""
+    for number, name in enumerate(("north/a", "north/b", "south/c")):
+        write_bag(tmp_path / "recordings" / name, number)
+    (tmp_path / "recordings" / "south" / "broken.mcap").write_bytes(b"junk" * 100)
+    return tmp_path / "recordings"
+
+
+@pytest.fixture
+def job(tmp_path: Path, model_file: Path) -> Callable[..., Path]:
+    """Writes a job file with the model of the tests."""
+
+    def write(inputs: object = ("recordings",), **keys: object) -> Path:
+        settings = {"model": str(model_file), "backend": "reference"}
+        content = {"inputs": list(inputs), "output": "out", "workers": 1, **keys}
+        content["settings"] = {**settings, **content.get("settings", {})}
+        path = tmp_path / "job.yaml"
+        path.write_text(json.dumps(content))  # JSON is YAML
+        return path
+
+    return write
+
+
+@pytest.fixture
+def batch(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `lut-fuse batch`; returns exit status, stdout and stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        status = main(["batch", *map(str, words)])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def manifest(tmp_path: Path, columns: str) -> list[tuple]:
+    database = sqlite3.connect(tmp_path / "out" / "batch.sqlite")
+    rows = database.execute(f"SELECT {columns} FROM outputs ORDER BY output").fetchall()
+    database.close()
+    return rows
+
+
+def test_all_bags_are_fused_and_a_bad_one_stops_none(
+    recordings: Path, job, batch: Run, tmp_path: Path
+) -> None:
+    status, out, _ = batch(job(), "--json")
+    report = json.loads(out)
+    assert status == 1
+    assert (report["fused"], report["pairs"], list(report["failed"])) == (
+        3,
+        3 * PAIRS,
+        ["south/broken"],
+    )
+    for name in ("north/a", "north/b", "south/c"):
+        assert len(bags.read_mcap(tmp_path / "out" / name)["/fused/image"]) == PAIRS
+    assert manifest(tmp_path, "output, state, pairs") == [
+        ("north/a", "fused", PAIRS),
+        ("north/b", "fused", PAIRS),
+        ("south/broken", "failed", 0),
+        ("south/c", "fused", PAIRS),
+    ]
+    (facts, *_) = manifest(tmp_path, "size, digest, model, version, metrics, seconds, thumbnail")
+    assert facts[0] == sum(each.stat().st_size for each in (recordings / "north/a").iterdir())
+    assert all(facts[1:4])
+    assert json.loads(facts[4]).keys() == {"EN", "SD", "AG", "luma"}
+    image = cv2.imdecode(np.frombuffer(facts[6], np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape[1] == 3 * 160
+    page = (tmp_path / "out" / "batch.html").read_text()
+    for words in ("Failures by cause", "does not begin like an MCAP file", "data:image/jpeg"):
+        assert words in page
+
+
+def test_again_it_does_what_is_new_changed_failed_or_missing_and_nothing_else(
+    recordings: Path, job, batch: Run, tmp_path: Path
+) -> None:
+    batch(job())
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.mcap")}
+    assert json.loads(batch(job(), "--json")[1])["unchanged"] == 3
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    shutil.rmtree(recordings / "south" / "broken.mcap", ignore_errors=True)
+    (recordings / "south" / "broken.mcap").unlink()
+    write_bag(recordings / "south" / "new", 2)
+    shutil.rmtree(recordings / "north" / "b")
+    write_bag(recordings / "north" / "b", 3, 4)
+    shutil.rmtree(tmp_path / "out" / "south" / "c")
+    os.utime(next((recordings / "north" / "a").glob("*.mcap")))  # touched, not changed
+    plan = batch(job(), "--dry-run")[1]
+    assert "north/b (its input has changed)" in plan
+    assert "south/c (its output is missing)" in plan
+    assert "south/new (new)" in plan
+    assert "3 inputs to fuse, 1 unchanged" in plan
+    assert not (tmp_path / "out" / "south" / "c").exists()
+    report = json.loads(batch(job(), "--json")[1])
+    assert (report["fused"], report["unchanged"], report["pairs"]) == (3, 1, 2 * PAIRS + 4)
+    plan = batch(job(bag={"tolerance": 0.01}), "--dry-run")[1]
+    assert plan.count("(other settings)") == 4
+
+
+def test_a_dry_run_writes_nothing(recordings: Path, job, batch: Run, tmp_path: Path) -> None:
+    status, out, _ = batch(job(), "--dry-run")
+    assert status == 0
+    assert "4 inputs to fuse" in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_videos_and_folders_are_paired_by_what_their_wildcards_stand_for(
+    job, batch: Run, tmp_path: Path
+) -> None:
+    for site in ("x", "y"):
+        for camera, pixels in (("rgb", foreign.color(0)), ("thermal", foreign.counts(0))):
+            folder = tmp_path / "sets" / site / camera
+            folder.mkdir(parents=True)
+            order = pixels[..., ::-1] if pixels.ndim == 3 else pixels
+            cv2.imwrite(str(folder / "one.png"), order)
+    pairs = {"visible": "sets/*/rgb", "infrared": "sets/*/thermal"}
+    status, _, errors = batch(job([pairs], fuse={"format": "jpg"}))
+    assert (status, errors) == (0, "")
+    assert sorted(
+        str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.jpg")
+    ) == [
+        "x/rgb/one.jpg",
+        "y/rgb/one.jpg",
+    ]
+    assert sorted(path.name for path in (tmp_path / "out" / "x").iterdir()) == ["rgb"]
+
+
+def test_a_killed_batch_loses_only_what_was_under_way(
+    recordings: Path, job, batch: Run, tmp_path: Path
+) -> None:
+    program = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "batch", str(job())],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "out" / "north" / "a").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    while True:  # until its worker is gone, too, no other may write
+        report = batch(job(), "--json")
+        if report[0] != 2:
+            break
+        assert "another batch" in report[2]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    states = manifest(tmp_path, "state")
+    assert [state for (state,) in states] == ["fused", "fused", "failed", "fused"]
+    assert list((tmp_path / "out").rglob("*.partial")) == []
+
+
+# Workers. The functions are those of a module, since processes of their own call them.
+
+
+def task(name: str) -> Task:
+    source = BatchInput("bag", (Path(name),), Path(name))
+    return Task(source, Path(name), PipelineConfig(), FileSettings())
+
+
+def dies_or_tells(given: Task) -> Outcome:
+    name = given.input.paths[0].name
+    if name == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome("fused", pairs=len(name))
+
+
+def fails_at_first(given: Task) -> Outcome:
+    mark = given.input.paths[0]
+    if mark.exists():
+        return Outcome("fused")
+    mark.touch()
+    return Outcome("failed", error="no room", passing=True)
+
+
+def test_a_process_that_dies_takes_no_other_task_with_it() -> None:
+    tasks = [task(name) for name in ("a", "deadly", "ccc", "dd")]
+    done = {
+        each.input.paths[0].name: outcome
+        for each, outcome in run_tasks(tasks, dies_or_tells, workers=2, threads=1)
+    }
+    assert {name: outcome.state for name, outcome in done.items()} == {
+        "a": "fused",
+        "deadly": "failed",
+        "ccc": "fused",
+        "dd": "fused",
+    }
+    assert done["deadly"].error == KILLED
+
+
+@pytest.mark.parametrize(("retries", "state"), [(0, "failed"), (1, "fused")])
+def test_what_may_pass_is_tried_again_as_often_as_asked(
+    tmp_path: Path, retries: int, state: str
+) -> None:
+    tasks = [task(str(tmp_path / "mark"))]
+    ((_, outcome),) = run_tasks(tasks, fails_at_first, workers=1, threads=1, retries=retries)
+    assert outcome.state == state
+
+
+# What cannot work, and what is said about it.
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"outptu": "x"}, "unknown key 'outptu'; is 'output' meant?"),
+        ({"inputs": []}, "'inputs' is missing"),
+        ({"inputs": ["recordings", "recordings/north"]}, "is an input twice"),
+        ({"inputs": [7]}, "an input is 7"),
+        ({"inputs": ["nowhere"]}, "there is no"),
+        ({"inputs": ["recordings/*/z*"]}, "nothing to fuse matches"),
+        ({"output": "recordings/north/a"}, "is, or lies in, the input"),
+        ({"output": "recordings/north/a/fused"}, "is, or lies in, the input"),
+        ({"workers": "many"}, "'workers' is 'many'"),
+        ({"workers": 0}, "it must be 1 to 1024"),
+        ({"retry": -1}, "retries is -1"),
+        (
+            {"bag": {"tolerence": 1}},
+            "'tolerence' is no setting of 'lut-fuse bag'; is 'tolerance' meant?",
+        ),
+        ({"bag": {"tolerance": "wide"}}, "invalid float value: 'wide'"),
+        ({"bag": {"tolerance": 99}}, "must be between 0 and 60"),
+        ({"bag": [1]}, "'bag' must hold options"),
+        ({"settings": {"strength": 2}}, "strength"),
+        ({"settings": {"model": "missing"}}, "missing"),
+    ],
+)
+def test_a_job_that_cannot_be_done_is_refused_and_nothing_written(
+    recordings: Path, job, batch: Run, tmp_path: Path, keys: dict, words: str
+) -> None:
+    path = job(**{"inputs": ["recordings"], **keys})
+    before = sorted(tmp_path.rglob("*"))
+    status, out, errors = batch(path)
+    assert (status, out) == (2, "")
+    assert words in errors
+    assert errors.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("content", ["[", "a: b: c", "text", ""])
+def test_a_job_file_that_is_none_is_refused(batch: Run, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(content)
+    status, _, errors = batch(path)
+    assert status == 2
+    assert errors.count("\n") == 1
+
+
+def test_two_inputs_of_one_name_are_refused(tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        write_bag(tmp_path / place / "bag")
+    with pytest.raises(InputError, match="would both be written"):
+        find_inputs([Source("one"), Source("two")], tmp_path / "out", tmp_path)
+
+
+def test_outputs_within_the_searched_folder_are_no_inputs(tmp_path: Path) -> None:
+    write_bag(tmp_path / "bag")
+    write_bag(tmp_path / "out" / "bag")
+    (found,) = find_inputs([Source(str(tmp_path))], tmp_path / "out", Path())
+    assert found.paths == (tmp_path / "bag",)
+
+
+def test_a_video_without_partner_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a_rgb.mp4").touch()
+    source = Source("*_rgb.mp4", "*_thermal.mp4")
+    with pytest.raises(InputError, match="no infrared partner"):
+        find_inputs([source], tmp_path / "out", tmp_path)
+
+
+# The page.
+
+
+def row(name: str, entropy: float, error: str = "") -> Row:
+    state = "failed" if error else "fused"
+    return Row(name, name, 10**6, state, 5, {"EN": entropy}, 1.0, error, 100.0, b"")
+
+
+def test_outliers_are_named_worst_first() -> None:
+    rows = [row(f"bag{index}", 7.0 + 0.01 * index) for index in range(10)]
+    rows += [row("dark", 1.5), row("dim", 4.0)]
+    assert [found[0].output for found in outliers(rows)] == ["dark", "dim"]
+    assert "dark" in render(rows, "x")
+    assert outliers(rows[-3:]) == []
+
+
+def test_failures_that_differ_in_names_and_numbers_have_one_cause() -> None:
+    errors = [f"/data/{name}.mcap breaks off at byte {name}" for name in (17, 5000)]
+    assert cause(errors[0]) == cause(errors[1])
+    page = render([row(str(index), 1.0, error) for index, error in enumerate(errors)], "x")
+    assert page.count("breaks off at byte #") == 1
+    assert "<script>" not in render([row("<script>", 1.0)], "<script>")
