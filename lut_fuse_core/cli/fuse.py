@@ -15,16 +15,19 @@ from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.files.fusing import fuse_files
-from lut_fuse_core.files.report import FilesReport
+from lut_fuse_core.files.one_file import fuse_one_file
+from lut_fuse_core.files.report import FilesReport, Progress
 from lut_fuse_core.files.video_pairs import find_video_offset
 from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.sync.clock_offset import ClockOffset
 
 DESCRIPTION = """\
-Fuse a visible and an infrared (thermal) image, two folders of them, or two videos.
+Fuse a visible and an infrared (thermal) image, two folders of them, or two videos; or the image
+and the photo that one file of a thermal camera holds.
 
-The images of a pair show the same scene; infrared is 8 or 16 bits deep (PNG, TIFF, JPEG, ...).
+The images of a pair show the same scene; infrared is gray, in false colors or temperatures (PNG,
+TIFF, JPEG, .npy, .csv), or a thermal camera's file (FLIR, DJI, Fluke, InfiRay, Telops, HIKMICRO).
 In folders, images with the same name belong together, whatever their suffix; those that cannot be
 used are reported and the others fused. Videos may be of any container and codec that FFmpeg reads;
 they are matched by the times of their frames, and a truncated one is fused as far as it goes, with
@@ -35,6 +38,8 @@ EXAMPLES = """\
 examples:
   lut-fuse fuse visible.png infrared.png -o fused.png
   lut-fuse fuse dataset/visible dataset/infrared -o fused
+  lut-fuse fuse FLIR_0001.jpg -o fused.png
+      the file holds the infrared image, the photo, and where the one lies in the other
   lut-fuse fuse rgb.mp4 thermal.mp4 -o fused.mp4 --resize
       --resize scales infrared images of another size; both must show the same field of view
   lut-fuse fuse rgb.mp4 thermal.mp4 -o fused.mp4 --resize --clock-offset auto --reuse-alignment warp
@@ -54,7 +59,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("visible", metavar="VISIBLE", type=Path, help="image, folder or video")
-    parser.add_argument("infrared", metavar="INFRARED", type=Path, help="the same, of infrared")
+    parser.add_argument(
+        "infrared",
+        metavar="INFRARED",
+        type=Path,
+        nargs="?",
+        help="the same, of infrared; without it VISIBLE is a thermal camera's file with both, or a "
+        "folder of them",
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -98,15 +110,7 @@ def run(options: argparse.Namespace) -> int:
     pipeline = FusionPipeline(config)
     start = time.perf_counter()
     with tidy_termination(), progress_bar("fuse", "pairs") as show:
-        report = fuse_files(
-            options.visible,
-            options.infrared,
-            options.output,
-            pipeline,
-            sequence=options.sequence,
-            suffix=f".{options.format}",
-            progress=show,
-        )
+        report = _fuse(options, pipeline, show)
     seconds = time.perf_counter() - start
     say_clock_offset(pipeline)
     for name, reason in report.failed.items():
@@ -126,8 +130,25 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.failed or report.damaged or not report.pairs else 0
 
 
-def _video_offset(visible: Path, infrared: Path) -> ClockOffset:
-    if visible.suffix.lower() not in VIDEO_SUFFIXES:
+def _fuse(options: argparse.Namespace, pipeline: FusionPipeline, show: Progress) -> FilesReport:
+    suffix = f".{options.format}"
+    if options.infrared is None:
+        return fuse_one_file(
+            options.visible, options.output, pipeline, suffix=suffix, progress=show
+        )
+    return fuse_files(
+        options.visible,
+        options.infrared,
+        options.output,
+        pipeline,
+        sequence=options.sequence,
+        suffix=suffix,
+        progress=show,
+    )
+
+
+def _video_offset(visible: Path, infrared: Path | None) -> ClockOffset:
+    if infrared is None or visible.suffix.lower() not in VIDEO_SUFFIXES:
         raise InputError("--clock-offset auto is for videos; images have no times")
     return find_video_offset(visible, infrared)
 

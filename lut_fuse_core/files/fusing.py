@@ -7,7 +7,13 @@ from pathlib import Path
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.files.report import FilesReport, Progress
 from lut_fuse_core.files.videos import fuse_videos
-from lut_fuse_core.io.image_files import image_files, read_infrared, read_visible, write_image
+from lut_fuse_core.io.image_files import (
+    image_files,
+    infrared_files,
+    read_infrared,
+    read_visible,
+    write_image,
+)
 from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 
@@ -65,7 +71,7 @@ def _fuse_folders(
     suffix: str,
     progress: Progress | None,
 ) -> FilesReport:
-    ours, theirs = image_files(visible), image_files(infrared)
+    ours, theirs = image_files(visible), infrared_files(infrared)
     stems = [stem for stem in ours if stem in theirs]
     if not stems:
         raise InputError(

@@ -20,6 +20,8 @@ from lut_fuse_core.io.image_header import encoded_size, is_whole
 from lut_fuse_core.io.natural_order import natural
 from lut_fuse_core.io.opencv_log import quiet
 from lut_fuse_core.io.palettes import intensities
+from lut_fuse_core.io.thermal.files import THERMAL_SUFFIXES, read_thermal
+from lut_fuse_core.io.thermal.thermal_image import ThermalImage
 from lut_fuse_core.io.tiff_files import MARKS as TIFF_MARKS
 from lut_fuse_core.io.tiff_files import read_tiff_infrared, read_tiff_visible
 
@@ -64,7 +66,35 @@ def read_infrared(path: Path) -> AnyInfrared:
     with _about(path):
         if content[:4] in TIFF_MARKS:
             return in_native_order(read_tiff_infrared(content))
+        thermal = read_thermal(content, path.suffix.lower())
+        if thermal is not None:
+            return thermal.infrared
         return in_native_order(_gray(_decode(content, cv2.IMREAD_UNCHANGED)))
+
+
+def read_both(path: Path) -> ThermalImage:
+    """The infrared image and the photo in one file of a thermal camera.
+
+    Args:
+        path: Of the file.
+
+    Returns:
+        Both, the photo never None.
+
+    Raises:
+        InputError: For a missing or damaged file, or one without either of them.
+    """
+    content = _content(path)
+    with _about(path):
+        thermal = read_thermal(content, path.suffix.lower())
+        if thermal is None:
+            raise InputError(
+                "it is no file of a thermal camera that holds the infrared image and the photo; "
+                "give both: VISIBLE INFRARED"
+            )
+        if thermal.visible is None:
+            raise InputError("it holds no photo; give one before it: VISIBLE INFRARED")
+    return thermal
 
 
 def write_image(path: Path, image: UInt8Array) -> None:
@@ -88,9 +118,22 @@ def write_image(path: Path, image: UInt8Array) -> None:
 
 def image_files(folder: Path) -> dict[str, list[Path]]:
     """The image files in a folder by their stem, in the order of their numbers and letters."""
+    return _files(folder, IMAGE_SUFFIXES)
+
+
+def infrared_files(folder: Path) -> dict[str, list[Path]]:
+    """The same with the files of thermal cameras, where no image has the same stem."""
+    found = _files(folder, (*IMAGE_SUFFIXES, *THERMAL_SUFFIXES))
+    for stem, paths in found.items():
+        images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
+        found[stem] = images or paths
+    return found
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir(), key=natural):
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
+        if path.suffix.lower() in suffixes and not path.name.startswith("."):
             found.setdefault(path.stem, []).append(path)
     return found
 

@@ -1,0 +1,1 @@
+"""Files of thermal cameras: one small adapter per maker around the field's own readers."""

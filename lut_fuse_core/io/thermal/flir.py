@@ -1,0 +1,200 @@
+"""FLIR's radiometric JPEG, .fff and .seq files, and the JPEGs of DJI cameras with FLIR sensors.
+
+Read with flyr, but for the directory of records, which flyr expects at a fixed place, for photos
+stored as PNG, of which flyr gives the YCbCr samples as if they were RGB, and for the digital zoom,
+which the magnification in the file includes and flyr does not take off.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.arrays import FloatArray, UInt8Array
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.byte_order import in_native_order
+from lut_fuse_core.io.thermal.thermal_image import (
+    Placement,
+    ThermalImage,
+    check_thermal_size,
+    guarded,
+)
+
+FILE_MARKS = (b"FFF\0", b"AFF\0")
+
+_RAW, _PHOTO, _CAMERA, _PLACEMENT = 1, 14, 32, 42
+_HEADER = 64
+_ENTRY = 32
+_MOST_RECORDS = 1000
+_IN_JPEG = b"FLIR\0"
+_EXIF, _ZOOM = 0x8769, 0xA404
+_STAMP = 900  # of a frame, in the record of the camera: seconds and milliseconds
+
+Records = dict[int, tuple[int, int, int, int]]
+"""By type: number, type, offset and length, as flyr has them."""
+
+
+def is_flir(content: bytes) -> bool:
+    """Whether a file is FLIR's, or has the records of one."""
+    return content[:4] in FILE_MARKS or (content[:2] == b"\xff\xd8" and bool(_segments(content)))
+
+
+def read_flir(content: bytes) -> ThermalImage:
+    """The image in a radiometric JPEG or a file of one frame.
+
+    Args:
+        content: Of the file.
+
+    Returns:
+        Temperatures in degrees Celsius as the camera's settings in the file have them, the photo
+        and its placement where the file has one.
+
+    Raises:
+        InputError: For a damaged file, or one of several frames.
+        ModuleNotFoundError: If flyr is not installed.
+    """
+    if content[:4] not in FILE_MARKS:
+        return _read_frame(b"".join(_segments(content)), _zoom(content))
+    starts = _frame_starts(content)
+    if len(starts) > 1:
+        raise InputError(
+            f"it holds {len(starts)} frames, of which none belongs to one image; fuse it with a "
+            "video, or export one frame"
+        )
+    return _read_frame(content)
+
+
+def flir_frames(content: bytes) -> Iterator[tuple[float, FloatArray]]:
+    """Times in seconds and temperatures in degrees Celsius of the frames of a .seq file."""
+    starts = _frame_starts(content)
+    for start, end in zip(starts, [*starts[1:], len(content)], strict=True):
+        frame = content[start:end]
+        image = _read_frame(frame)
+        with guarded("FLIR"):
+            at = _records(frame)[_CAMERA][2] + _STAMP
+            seconds, milliseconds = struct.unpack_from("<II", frame, at)
+        yield seconds + (milliseconds & 0xFFFF) / 1000, np.asarray(image.infrared, np.float32)
+
+
+def _segments(content: bytes) -> list[bytes]:
+    """The parts of a FLIR file in the APP1 segments of a JPEG, in their order."""
+    parts, at = {}, 2
+    while at + 12 <= len(content) and content[at] == 0xFF and content[at + 1] != 0xDA:
+        length = content[at + 2] << 8 | content[at + 3]
+        if content[at + 1] == 0xE1 and content[at + 4 : at + 9] == _IN_JPEG:
+            parts[content[at + 10]] = content[at + 12 : at + 2 + length]
+        at += 2 + length
+    return [parts[number] for number in sorted(parts)]
+
+
+def _frame_starts(content: bytes) -> list[int]:
+    """Where the frames of a .seq file begin; within their data the mark may stand by chance."""
+    starts: list[int] = []
+    at = 0
+    while 0 <= at < len(content):
+        records = _try_records(content[at:])
+        if records is None:
+            if not starts:
+                raise InputError("it is damaged: its directory of records makes no sense")
+        else:
+            starts.append(at)
+        found = [content.find(mark, at + 4) for mark in FILE_MARKS]
+        at = min((each for each in found if each > 0), default=-1)
+    return starts
+
+
+def _try_records(frame: bytes) -> Records | None:
+    try:
+        return _records(frame)
+    except (struct.error, InputError):
+        return None
+
+
+def _records(frame: bytes) -> Records:
+    """The records that are whole."""
+    directory, count = struct.unpack_from(">II", frame, 24)
+    order = ">"
+    if not (_HEADER <= directory < len(frame) and 0 < count <= _MOST_RECORDS):
+        directory, count = struct.unpack_from("<II", frame, 24)
+        order = "<"
+    if not (_HEADER <= directory < len(frame) and 0 < count <= _MOST_RECORDS):
+        raise InputError("it is damaged: its directory of records makes no sense")
+    records: Records = {}
+    for number in range(count):
+        entry = struct.unpack_from(f"{order}HHIIII", frame, directory + number * _ENTRY)
+        kind, offset, length = entry[0], entry[4], entry[5]
+        if kind and length and offset + length <= len(frame):
+            records.setdefault(kind, (number, kind, offset, length))
+    return records
+
+
+def _zoom(content: bytes) -> float:
+    """The digital zoom of the picture on the camera's display; 1 for none."""
+    from PIL import Image
+
+    with guarded("FLIR"):
+        zoom = Image.open(BytesIO(content)).getexif().get_ifd(_EXIF).get(_ZOOM, 1.0)
+    return float(zoom) if 1 <= zoom <= 16 else 1.0
+
+
+def _read_frame(frame: bytes, zoom: float = 1.0) -> ThermalImage:
+    from flyr.thermal import parse_camera_info, parse_raw_data
+    from flyr.thermogram import FlyrThermogram
+
+    if len(frame) < _HEADER:
+        raise InputError("it is truncated: its thermal image is missing")
+    with guarded("FLIR"), np.errstate(all="ignore"):
+        records = _records(frame)
+        if _RAW not in records or _CAMERA not in records:
+            raise InputError("it holds no thermal image, or is truncated before it")
+        offset, length = records[_RAW][2:]
+        width, height = struct.unpack_from("<HH", frame, offset + 2)
+        check_thermal_size(width, height)
+        start = frame[offset + 32 : offset + 40]
+        if start[:2] == b"\xff\xd8":
+            raise InputError(
+                "its thermal image is compressed with JPEG-LS (.csq), which is not read; export "
+                "it as .seq or as radiometric JPEG"
+            )
+        if start[:4] != b"\x89PNG" and length < 32 + 2 * width * height:
+            raise InputError("it is truncated")
+        stream = BytesIO(frame)
+        raw = parse_raw_data(stream, records[_RAW])[2].astype(np.uint16)
+        camera = parse_camera_info(stream, records[_CAMERA])
+        celsius = FlyrThermogram(in_native_order(raw), camera).celsius
+        if not np.isfinite(celsius).any():
+            raise InputError("it is damaged: its calibration gives no temperatures")
+        visible = _photo(frame, records)
+        placement = None if visible is None else _placement(frame, records, visible, width / zoom)
+    return ThermalImage(celsius.astype(np.float32), visible, placement)
+
+
+def _photo(frame: bytes, records: Records) -> UInt8Array | None:
+    if _PHOTO not in records:
+        return None
+    offset, length = records[_PHOTO][2:]
+    data = frame[offset + 32 : offset + length]
+    image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise InputError("its photo is damaged")
+    if data[:4] == b"\x89PNG":  # OpenCV has turned Y, Cb, Cr, taken for RGB, into Cr, Cb, Y
+        image = cv2.cvtColor(np.ascontiguousarray(image[..., [2, 0, 1]]), cv2.COLOR_YCrCb2RGB)
+    else:
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.asarray(image, np.uint8)
+
+
+def _placement(
+    frame: bytes, records: Records, visible: UInt8Array, width: float
+) -> Placement | None:
+    if _PLACEMENT not in records:
+        return None
+    ratio, right, down = struct.unpack_from("<fhh", frame, records[_PLACEMENT][2])
+    if not 0.1 < ratio < 20:
+        return None
+    return Placement(visible.shape[1] / width / ratio, right, down)

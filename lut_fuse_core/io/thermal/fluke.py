@@ -1,0 +1,83 @@
+"""Fluke's .is2 files, read with fluke-thermal-reader.
+
+That unpacks the file into the working folder, where two of them meet, and drops the photo.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from io import BytesIO
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.thermal.thermal_image import ThermalImage, check_thermal_size, guarded
+
+_CALIBRATION = "CalibrationData.gpbenc"
+_PHOTOS = "Images/Main/"
+_MOST_BYTES = 1 << 28
+
+
+def is_fluke(content: bytes, suffix: str) -> bool:
+    """Whether a file is Fluke's: the newer ones are ZIP archives."""
+    return suffix == ".is2" or (content[:4] == b"PK\3\4" and _CALIBRATION.encode() in content)
+
+
+def read_fluke(content: bytes) -> ThermalImage:
+    """The temperatures in an .is2 file, degrees Celsius, and the photo in it.
+
+    Args:
+        content: Of the file.
+
+    Returns:
+        The image; the file does not say where it lies in the photo.
+
+    Raises:
+        InputError: For a damaged file or one of the older binary kind.
+        ModuleNotFoundError: If fluke-thermal-reader is not installed.
+    """
+    from fluke_thermal_reader.parsers import IS2Parser
+
+    if content[:4] != b"PK\3\4":
+        raise InputError(
+            "it is no ZIP archive, as .is2 files of newer Fluke cameras are; export it with "
+            "SmartView as CSV or TIFF"
+        )
+    with guarded("Fluke"), tempfile.TemporaryDirectory() as folder:
+        visible = _photo(content)
+        path = Path(folder) / "image.is2"
+        path.write_bytes(content)
+        parser = IS2Parser()
+        parser.temp_dir = str(Path(folder) / "unpacked")
+        celsius = np.asarray(parser.parse(str(path))["data"], np.float32)
+    check_thermal_size(celsius.shape[1], celsius.shape[0])
+    if not np.isfinite(celsius).any():
+        raise InputError("it is damaged: its calibration gives no temperatures")
+    return ThermalImage(celsius, visible)
+
+
+def _photo(content: bytes) -> UInt8Array | None:
+    """The largest JPEG beside the thermal image: smaller ones are cut from it."""
+    try:
+        with ZipFile(BytesIO(content)) as archive:
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > _MOST_BYTES:
+                raise InputError("it is damaged: it says it unpacks to more than 256 MB")
+            photos = [
+                entry
+                for entry in entries
+                if entry.filename.startswith(_PHOTOS) and entry.filename.lower().endswith(".jpg")
+            ]
+            if not photos:
+                return None
+            data = archive.read(max(photos, key=lambda entry: entry.file_size))
+    except BadZipFile:
+        raise InputError("it is truncated, or no file of Fluke's") from None
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        return None
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
