@@ -1,4 +1,4 @@
-"""The reference backend: plain NumPy, the truth that every other backend is held against."""
+"""The reference backend: plain NumPy, the truth that every other backend is compared with."""
 
 from __future__ import annotations
 

@@ -204,19 +204,3 @@ class NewcomerMeter:
         streams = zip(self._sum / self._frames, self._worst, self._shift, strict=True)
         changes = [RegionChange(*(float(value) for value in stream)) for stream in streams]
         return NewcomerReport(self._frames, self._share / self._frames, *changes)
-
-
-def untouched_region(without: FusedFrame, with_newcomer: FusedFrame, reach: int = 0) -> BoolArray:
-    """Where two renderings of one view, with and without a newcomer, have the same inputs.
-
-    reach: pixels around every difference that count as touched, too (what the method may
-    legitimately look at: a gradient or a convolution sees its neighbors).
-    Returns ``(H, W) bool``. For frames with the same noise; of two real frames, draw the mask.
-    """
-    touched = (without.visible != with_newcomer.visible) | (
-        without.infrared != with_newcomer.infrared
-    )
-    if reach > 0:
-        window = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-        touched = cv2.dilate(touched.astype(np.uint8), window) > 0
-    return ~touched

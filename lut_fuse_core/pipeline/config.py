@@ -16,7 +16,7 @@ from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.settings import check_settings, inherited, setting
 from lut_fuse_core.sync.clock_offset import ClockOffset
 
-Source = Literal["fused", "held", "visible"]
+Source = Literal["fused", "reused", "visible"]
 """What an output shows: this pair fused, fused with an earlier infrared frame, visible only."""
 
 
@@ -101,19 +101,27 @@ class PipelineConfig:
 class PipelineStatus:
     """What a pipeline has done so far, for diagnostics.
 
-    fused, held, visible_only: outputs by `Source`. source: of the latest output.
-    infrared_age: seconds between the latest visible frame and the infrared fused with it, clock
-        offset taken off; None if unknown. resets: jumps back in time that were noticed.
-    remaps: how often the registration was computed. covered: share of the visible image that
-    infrared sees, as registered. shutter: flat-field events of the infrared camera. stopped:
-    whether that camera repeats one picture for longer than a shutter is closed, as if it hung (or
-    has no noise, and nothing moves). dead_pixels: how many are being repaired. clock_offset: as
-    estimated from the streams; None while there is no clear estimate, or none was asked for.
-    replaced: why another backend than at the start fuses now; empty if none does.
+    Attributes:
+        fused: Outputs that show a pair.
+        reused: Outputs that show an earlier infrared frame.
+        visible_only: Outputs without infrared.
+        source: Of the latest output; None before the first.
+        infrared_age: Seconds between the latest visible frame and the infrared frame fused with
+            it, clock offset subtracted; None if unknown.
+        resets: Jumps back in time that were noticed.
+        remaps: How often the registration was computed.
+        covered: Share of the visible image, 0 to 1, that registered infrared covers.
+        shutter: Flat-field corrections of the infrared camera.
+        stopped: Whether that camera has repeated one image for longer than a flat-field
+            correction takes, as if it hung (or has no noise, and nothing moves).
+        dead_pixels: How many are being repaired.
+        clock_offset: As estimated from the streams; None while there is no clear estimate, or none
+            was asked for.
+        replaced: Why another backend than at the start fuses now; empty if none does.
     """
 
     fused: int = 0
-    held: int = 0
+    reused: int = 0
     visible_only: int = 0
     source: Source | None = None
     infrared_age: float | None = None

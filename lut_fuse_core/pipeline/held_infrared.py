@@ -11,7 +11,7 @@ from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.pipeline.config import PipelineConfig
-from lut_fuse_core.pipeline.held_motion import HeldMotion
+from lut_fuse_core.pipeline.motion_alignment import MotionAlignment
 from lut_fuse_core.pipeline.registered_infrared import (
     InfraredFrame,
     InfraredRegistrar,
@@ -52,7 +52,7 @@ class HeldInfrared:
     """
 
     def __init__(self, config: PipelineConfig) -> None:
-        self._motion = HeldMotion() if config.reuse_alignment == "warp" else None
+        self._motion = MotionAlignment() if config.reuse_alignment == "warp" else None
         self.registrar = InfraredRegistrar(
             config.normalization,
             config.registration,
@@ -124,13 +124,13 @@ class HeldInfrared:
         nearest = self._is_nearest(None if frame is None else _age(time, frame.taken), new_picture)
         if nearest and self._motion is not None:
             self._motion.remember(visible)
-        # Without times there is no way to know how old a held frame is, so it is not reused.
+        # Without times there is no way to know how old a frame is, so it is not reused.
         usable = fresh if age is None else abs(age) <= max_age
         if frame is None or frame.shape != visible.shape[:2] or not usable:
             return None
         image = frame.image
         if image is not None and not nearest and self._motion is not None:
-            image = self._motion.carry(image, visible)
+            image = self._motion.align(image, visible)
         return Serving(image, frame.mask, age)
 
     def _is_nearest(self, age: float | None, new_picture: bool) -> bool:

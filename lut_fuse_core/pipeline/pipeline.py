@@ -63,7 +63,7 @@ class FusionPipeline:
         registrar = self._infrared.registrar
         return PipelineStatus(
             fused=self._outputs["fused"],
-            held=self._outputs["held"],
+            reused=self._outputs["reused"],
             visible_only=self._outputs["visible"],
             source=self._source,
             infrared_age=self._age,
@@ -173,7 +173,7 @@ class FusionPipeline:
             ambient = None if scene is None else scene.follow(visible, visible_time)
             options = FuseOptions(self.config.strength, ambient=ambient, out=out)
             fused = serving.fuse(self.fuser, visible, options)
-            self._count("fused" if counts is not None else "held", serving.age)
+            self._count("fused" if counts is not None else "reused", serving.age)
             return fused
 
         return self.fuser.attempt(fuse, lost=self._infrared.backend_lost)

@@ -119,7 +119,7 @@ class InfraredRegistrar:
     ) -> RegisteredInfrared:
         """A frame on the visible grid. Always a copy: the caller may overwrite its own."""
         shape, pointwise = warp.visible_size[::-1], self.normalizer.pointwise
-        # Dead pixels, local contrast, mere resizing and the motion of held frames need the image.
+        # Dead pixels, local contrast, mere resizing and the motion of reused frames need the image.
         if (
             isinstance(backend, RegisteringBackend)
             and pointwise

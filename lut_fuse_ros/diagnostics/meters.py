@@ -81,7 +81,7 @@ class Statistics:
         "pairs": "pairs found",
         "published": "images published",
         "fused": "published images that show a pair",
-        "held": "published images with an earlier infrared frame",
+        "reused": "published images with an earlier infrared frame",
         "visible_only": "published images without infrared",
         "withheld": "images without infrared that fallback.policy 'nothing' kept back",
         "handed_over": "pairs and single images handed over for fusing",

@@ -35,7 +35,7 @@ class TestSlowInfrared(NodeTest):
                 time.sleep(0.05)
             image = self.rig.fused(self.rig.send_visible())
             assert shows_infrared(image), f"visible frame {index} went out without infrared"
-        self.rig.wait_for_report(lambda r: int(r["held"]) >= 8, "held frames are not counted")
+        self.rig.wait_for_report(lambda r: int(r["reused"]) >= 8, "reused frames are not counted")
 
     def test_infrared_that_stops_is_no_longer_shown_after_the_timeout(self):
         # The first visible image may be ahead of the first infrared one.

@@ -291,10 +291,10 @@ def test_reused_infrared_can_move_along_with_the_visible_image(lut_fuse, tmp_pat
     bag = slow_infrared(tmp_path)
     options = ("--reuse-infrared", "--max-infrared-age", "0.2", "--no-copy")
     fused = {}
-    for held in ("hold", "warp"):
-        lut_fuse(bag, tmp_path / held, *options, "--reuse-alignment", held)
-        messages = bags.read_mcap(tmp_path / held, "/fused/image")["/fused/image"]
-        fused[held] = [bytes(each.message.data) for each in messages]
+    for alignment in ("hold", "warp"):
+        lut_fuse(bag, tmp_path / alignment, *options, "--reuse-alignment", alignment)
+        messages = bags.read_mcap(tmp_path / alignment, "/fused/image")["/fused/image"]
+        fused[alignment] = [bytes(each.message.data) for each in messages]
     same = [a == b for a, b in zip(fused["hold"], fused["warp"], strict=True)]
     assert (same[0], same[3], all(same)) == (True, True, False)
 

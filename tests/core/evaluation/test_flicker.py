@@ -16,7 +16,6 @@ from lut_fuse_core.evaluation.flicker import (
     FlickerReport,
     FusedFrame,
     NewcomerMeter,
-    untouched_region,
 )
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.model.features import place
@@ -149,23 +148,13 @@ def newcomer_scene() -> tuple[FusedFrame, FusedFrame]:
     return before, FusedFrame(visible, flat(80), np.where(visible > 40, 255, 63).astype(np.uint8))
 
 
-def test_the_region_a_newcomer_leaves_alone_is_where_the_inputs_agree() -> None:
-    region = untouched_region(*newcomer_scene())
-    assert region[:, 16:].all()
-    assert not region[:, :16].any()
-
-
-def test_the_reach_of_the_method_counts_as_touched() -> None:
-    region = untouched_region(*newcomer_scene(), reach=5)
-    assert not region[:, :21].any()
-    assert region[:, 21:].all()
-
-
 def test_a_newcomer_is_charged_only_for_the_region_it_does_not_touch() -> None:
     before, after = newcomer_scene()
     meter = NewcomerMeter()
-    meter.update(before, after, untouched_region(before, after))
-    meter.update(before, before, untouched_region(before, after))
+    untouched = np.zeros((48, 64), np.bool_)
+    untouched[:, 16:] = True
+    meter.update(before, after, untouched)
+    meter.update(before, before, untouched)
     report = meter.report()
     assert report.frames == 2
     assert report.share == pytest.approx(0.75)

@@ -147,9 +147,9 @@ def test_an_infrared_video_of_a_lower_rate_can_move_along(lut_fuse, tmp_path):
     visible = save_video(tmp_path / "v.avi", [f.visible for f in FRAMES], 10)
     infrared = save_video(tmp_path / "i.avi", [GRAY[0], GRAY[4]], 2.5)
     fused = {}
-    for held in ("hold", "warp"):
-        lut_fuse(visible, infrared, "-o", tmp_path / "f.avi", "--reuse-alignment", held)
-        fused[held] = frames_of(tmp_path / "f.avi")
+    for alignment in ("hold", "warp"):
+        lut_fuse(visible, infrared, "-o", tmp_path / "f.avi", "--reuse-alignment", alignment)
+        fused[alignment] = frames_of(tmp_path / "f.avi")
     same = [np.array_equal(a, b) for a, b in zip(*fused.values(), strict=True)]
     assert same[0]
     assert not all(same)

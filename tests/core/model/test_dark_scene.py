@@ -17,8 +17,6 @@ from lut_fuse_core.model.features import ambient
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.model.scenes import place_of
 
-BACKENDS = ("reference", "cpu", "native")
-
 
 @pytest.fixture
 def dark() -> FusionModel:
@@ -27,12 +25,6 @@ def dark() -> FusionModel:
 
 def gray(level: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
     return np.full((*size, 3), level, np.uint8)
-
-
-def a_scene(top: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    visible = rng.integers(0, top, (70, 90, 3), np.uint8)
-    return visible, rng.integers(0, 256, (70, 90), np.uint8)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (63, 65), (480, 640)])

@@ -66,7 +66,7 @@ def test_the_last_infrared_frame_serves_until_it_is_too_old() -> None:
     rig.process(VISIBLE, WARM, visible_time=10.0, infrared_time=10.0)
     held = rig.process(VISIBLE, None, visible_time=10.1)
     assert held.max() > 190
-    assert rig.status.source == "held"
+    assert rig.status.source == "reused"
     assert rig.status.infrared_age == pytest.approx(0.1)
     assert np.array_equal(rig.process(VISIBLE, None, visible_time=10.3), VISIBLE)
 
@@ -330,7 +330,7 @@ def test_held_frames_move_in_images_of_any_shape(size: tuple[int, int]) -> None:
         visible = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
         infrared = rng.integers(0, 256, size, dtype=np.uint8) if number % 2 == 0 else None
         rig.process(visible, infrared, visible_time=number / 30, infrared_time=number / 30)
-    assert rig.status.held == 2
+    assert rig.status.reused == 2
 
 
 def test_the_clock_offset_is_reported_and_corrected_when_told_to() -> None:
