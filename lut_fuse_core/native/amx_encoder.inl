@@ -164,41 +164,66 @@ void convolve_tiles(const Convolution& convolution, const Planes& input, int fir
 
 size_t tile_scratch(int) { return 2 * kTileBytes; }
 
-// The last block: one row of the left matrix is the pixels around a block of 4x4, of which the
-// product is the context.
+// One row of products is the context of 4x4 pixels, from column x on of `count` rows.
+inline void store_context(const float* products, const ContextRows& output, int count, int x) {
+    const __m512 level = (__m512)sigmoid((Floats)_mm512_load_ps(products));
+    if (!output.positions) {
+        float* to = output.levels + x;
+        _mm_storeu_ps(to, _mm512_castps512_ps128(level));
+        if (count > 1) _mm_storeu_ps(to + output.pitch, _mm512_extractf32x4_ps(level, 1));
+        if (count > 2) _mm_storeu_ps(to + 2 * output.pitch, _mm512_extractf32x4_ps(level, 2));
+        if (count > 3) _mm_storeu_ps(to + 3 * output.pitch, _mm512_extractf32x4_ps(level, 3));
+        return;
+    }
+    const __m512 exact = (level - output.low) * output.scale + 0.5f;
+    const __m512i place = _mm512_cvttps_epi32(_mm512_min_ps(exact, _mm512_set1_ps(output.end)));
+    const __m256i words = _mm512_cvtepi32_epi16(place);
+    const __m128i upper = _mm256_castsi256_si128(words), lower = _mm256_extracti128_si256(words, 1);
+    int16_t* to = output.positions + x;
+    const auto row = [&](int y) { return reinterpret_cast<__m128i*>(to + y * output.pitch); };
+    _mm_storel_epi64(row(0), upper);
+    if (count > 1) _mm_storel_epi64(row(1), _mm_unpackhi_epi64(upper, upper));
+    if (count > 2) _mm_storel_epi64(row(2), lower);
+    if (count > 3) _mm_storel_epi64(row(3), _mm_unpackhi_epi64(lower, lower));
+}
+
+// The last block: one row of the left matrix is the pixels around a block of 4x4. Meanwhile the
+// context of 64 columns before is stored.
 void context_tiles(const Convolution& convolution, const Planes& input, int first_row,
-                   float* output, ptrdiff_t pitch, float* scratch) {
+                   const ContextRows& output, float* scratch) {
     const uint8_t* bias = convolution.tiles;
     const ptrdiff_t lower = lower_half(input);
-    const int rows = input.height - first_row < 4 ? input.height - first_row : 4;
-    for (int x = 0; x < input.width; x += 64) {
+    const int count = input.height - first_row < 4 ? input.height - first_row : 4;
+    float *before = scratch, *now = scratch + kTileBytes / 4;
+    const auto store = [&](int i, int x) {
+        store_context(before + 16 * i, output, count, x + 4 * i);
+    };
+    int x = 0;
+    for (; x < input.width; x += 64) {
         const uint8_t* weight = convolution.tiles + kTileWeights;
         _tile_loadd(0, bias, 0);
-        _tile_zero(1);
         for (int y = 0; y < 6; ++y) {
             const uint8_t* from = pixels(input.padded_row(first_row - 1 + y), x - 1);
             for (int chunk = 0; chunk < 2; ++chunk, from += 64, weight += 2 * kTileBytes) {
-                _tile_loadd(2, from + lower, 64);
-                _tile_loadd(3, weight, 64);
-                _tile_loadd(4, from, 64);
-                _tile_loadd(5, weight + kTileBytes, 64);
-                _tile_dpbf16ps(1, 2, 3);
-                _tile_dpbf16ps(0, 4, 3);
-                _tile_dpbf16ps(1, 4, 5);
+                _tile_loadd(1, from + lower, 64);
+                _tile_loadd(2, weight, 64);
+                _tile_dpbf16ps(0, 1, 2);
+                _tile_loadd(3, from, 64);
+                _tile_loadd(4, weight + kTileBytes, 64);
+                _tile_dpbf16ps(0, 3, 2);
+                _tile_dpbf16ps(0, 3, 4);
+                const int step = 2 * y + chunk;
+                if (x == 0 || step >= 8) continue;
+                store(2 * step, x - 64);
+                store(2 * step + 1, x - 64);
             }
         }
-        _tile_stored(0, scratch, 64);
-        _tile_stored(1, scratch + 256, 64);
-        for (int i = 0; i < 16; ++i) {
-            const __m512 sum = _mm512_load_ps(scratch + 16 * i) + _mm512_load_ps(scratch + 256 + 16 * i);
-            const __m512 context = (__m512)sigmoid((Floats)sum);
-            float* to = output + x + 4 * i;
-            _mm_storeu_ps(to, _mm512_castps512_ps128(context));
-            if (rows > 1) _mm_storeu_ps(to + pitch, _mm512_extractf32x4_ps(context, 1));
-            if (rows > 2) _mm_storeu_ps(to + 2 * pitch, _mm512_extractf32x4_ps(context, 2));
-            if (rows > 3) _mm_storeu_ps(to + 3 * pitch, _mm512_extractf32x4_ps(context, 3));
-        }
+        _tile_stored(0, now, 64);
+        float* other = before;
+        before = now;
+        now = other;
     }
+    for (int i = 0; i < 16; ++i) store(i, x - 64);
 }
 
 // Four matrices of 4x4 double words in the quarters of four vectors, transposed.

@@ -196,9 +196,24 @@ inline void context_row(const Convolution& convolution, const Planes& input, int
     });
 }
 
+typedef int16_t Shorts __attribute__((vector_size(2 * kFloats)));
+
+inline Floats place_context(Floats level, const ContextRows& rows) {
+    const Floats exact = (level - rows.low) * rows.scale + 0.5f;
+    return exact < rows.end ? exact : splat_float(rows.end);
+}
+
 void context_rows(const Convolution& convolution, const Planes& input, int first_row,
-                  float* output, ptrdiff_t pitch, float*) {
-    for (int y = first_row; y < first_row + 4 && y < input.height; ++y, output += pitch) {
-        context_row(convolution, input, y, output);
+                  const ContextRows& output, float*) {
+    for (int y = first_row; y < first_row + 4 && y < input.height; ++y) {
+        const ptrdiff_t at = (y - first_row) * output.pitch;
+        float* levels = output.positions ? output.levels : output.levels + at;
+        context_row(convolution, input, y, levels);
+        if (!output.positions) continue;
+        for (int x = 0; x < input.width; x += kFloats) {
+            const Floats place = place_context(load_floats(levels + x), output);
+            const Shorts whole = __builtin_convertvector(place, Shorts);
+            memcpy(output.positions + at + x, &whole, sizeof whole);
+        }
     }
 }

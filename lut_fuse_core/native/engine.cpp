@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
-#include <new>
 
 namespace lut_fuse {
 
@@ -35,18 +32,8 @@ int64_t nanoseconds() {
 
 }  // namespace
 
-void Buffer::Free::operator()(void* data) const { std::free(data); }
-
-void Buffer::resize(size_t bytes) {
-    bytes = (bytes + 63) / 64 * 64;
-    data_.reset();
-    data_.reset(std::aligned_alloc(64, bytes));
-    if (!data_) throw std::bad_alloc();
-    std::memset(data_.get(), 0, bytes);
-}
-
 Engine::Engine(const LutFuseModel& model, int threads, const Kernels& kernels)
-    : model_(model), threads_(std::max(threads, 1)), best_kernels_(kernels), workers_(threads_) {}
+    : model_(model, kernels), threads_(std::max(threads, 1)), best_kernels_(kernels), workers_(threads_) {}
 
 void Engine::fuse(const LutFuseFrame& frame) {
     if (frame.height != height_ || frame.width != width_) prepare(frame.height, frame.width);
@@ -71,10 +58,11 @@ void Engine::join(int slot) {
     Worker& worker = workers_[slot];
     const int count = static_cast<int>(items_.size());
     if (kernels_->enter) kernels_->enter();
+    int64_t before = nanoseconds();
     for (int i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count;) {
         const Item& item = items_[i];
         wait_for(item);
-        work_on(item, worker);
+        before = work_on(item, worker, before);
         if (item.stage < look_up_stage()) {
             done_[item.stage * quads_ + item.quad].store(true, std::memory_order_release);
         }
@@ -106,9 +94,9 @@ void Engine::wait_for(const Item& item) const {
     if (stage == 1 && model_.skip) wait_for_quads(hidden_count(), old, old);
 }
 
-void Engine::work_on(const Item& item, Worker& worker) {
+int64_t Engine::work_on(const Item& item, Worker& worker, int64_t before) {
     const auto [stage, quad] = item;
-    const int64_t before = nanoseconds();
+    if (threads_ > 1) before = nanoseconds();  // some of the time was spent waiting
     int clock = 1;
     if (stage == 0) {
         pool(quad, worker.rows);
@@ -116,12 +104,14 @@ void Engine::work_on(const Item& item, Worker& worker) {
     } else if (stage < context_stage()) {
         convolve(stage - 1, quad, worker.scratch);
     } else if (stage == context_stage()) {
-        find_context(quad, worker.scratch);
+        find_context(quad, worker);
     } else {
         look_up(quad, worker.rows);
         clock = 2;
     }
-    worker.times[clock] += nanoseconds() - before;
+    const int64_t now = nanoseconds();
+    worker.times[clock] += now - before;
+    return now;
 }
 
 const Kernels& Engine::kernels_for(int width) const {
@@ -145,8 +135,8 @@ void Engine::prepare(int height, int width) {
     distance_ = threads_ == 1 ? 1 : 2;
     prepare_planes();
     context_pitch_ = columns_ + 2 * kRowBorder;
-    context_memory_.resize(sizeof(float) * context_pitch_ * rows_);
-    position_memory_.resize(sizeof(int16_t) * context_pitch_ * rows_);
+    const size_t unit = model_.packed ? sizeof(int16_t) : sizeof(float);
+    context_memory_.resize(unit * context_pitch_ * rows_);
     for (Worker& worker : workers_) prepare_worker(worker);
     list_items();
     height_ = height;
@@ -154,15 +144,16 @@ void Engine::prepare(int height, int width) {
 }
 
 void Engine::prepare_planes() {
-    const int pitch = kPlaneBorder + round_up(columns_, kernels_->column_unit) + 16;
+    const int pitch = plane_pitch(columns_, *kernels_);
     int most = kernels_->pixels ? kTileChannels : 0;
     for (const Block& block : model_.blocks) most = std::max(most, block.inputs);
     zeros_.resize(sizeof(float) * most * pitch);
     planes_.clear();
     plane_memory_.clear();
     for (int i = 0; i <= hidden_count(); ++i) {
-        // Between this stage and the next: their distance, the neighbors, one to write.
-        int quads = distance_ + 3;
+        // Between this stage and the next: their distance and both neighbors. Others may write
+        // one ahead.
+        int quads = distance_ + (threads_ == 1 ? 2 : 3);
         if (i == 1 && model_.skip) quads = std::max(quads, (hidden_count() - 1) * distance_ + 2);
         const int channels = kernels_->pixels ? kTileChannels : model_.blocks[i].inputs;
         const int ring = kQuad * quads;
@@ -219,8 +210,8 @@ void Engine::list_items() {
 
 void Engine::pool(int quad, const FeatureRows& rows) const {
     const int pool = model_.pool, unshuffle = model_.unshuffle, channels = model_.channels();
-    PooledRow pooled{rows.sums, rows.sums_pitch, channels, pool, unshuffle, 8, model_.input_scale};
-    while ((pool * 255) << pooled.bits > 65535) --pooled.bits;
+    const PooledRow pooled{rows.sums,  rows.sums_pitch,  channels,           pool,
+                           unshuffle, sum_bits(pool), model_.input_scale};
     const uint8_t *visible[64], *infrared[64];
     for (int row = kQuad * quad; row < std::min(kQuad * (quad + 1), rows_); ++row) {
         for (int u = 0; u < unshuffle; ++u) {
@@ -247,21 +238,29 @@ void Engine::convolve(int block, int quad, float* scratch) const {
                             model_.skip && last ? &planes_[1] : nullptr, scratch);
 }
 
-void Engine::find_context(int quad, float* scratch) const {
+void Engine::find_context(int quad, const Worker& worker) const {
     const Convolution last = model_.blocks.back().convolution(model_.slope);
-    float* context = context_memory_.as<float>() + kQuad * quad * context_pitch_ + kRowBorder;
-    kernels_->context_rows(last, planes_.back(), kQuad * quad, context, context_pitch_, scratch);
-    for (int y = kQuad * quad; y < std::min(kQuad * (quad + 1), rows_);
-         ++y, context += context_pitch_) {
-        context[-1] = context[0];
-        context[columns_] = context[columns_ - 1];
-        if (!model_.packed) continue;
-        int16_t* position = position_memory_.as<int16_t>() + y * context_pitch_ + kRowBorder;
-        const float end = model_.look_up.axis[3].end;
-        for (int x = -1; x <= columns_; ++x) {
-            const float exact = (context[x] - model_.context_low) * model_.context_scale + 0.5f;
-            position[x] = static_cast<int16_t>(std::min(exact, end));
+    const int first = kQuad * quad, end = std::min(first + kQuad, rows_);
+    const ptrdiff_t at = static_cast<ptrdiff_t>(first) * context_pitch_ + kRowBorder;
+    ContextRows rows{nullptr, nullptr, context_pitch_, model_.context_low, model_.context_scale,
+                     static_cast<float>(model_.look_up.axis[3].end)};
+    if (model_.packed) {
+        rows.positions = context_memory_.as<int16_t>() + at;
+        rows.levels = worker.rows.float_context;
+    } else {
+        rows.levels = context_memory_.as<float>() + at;
+    }
+    kernels_->context_rows(last, planes_.back(), first, rows, worker.scratch);
+    const auto continue_borders = [&](auto* row) {
+        for (int y = first; y < end; ++y, row += context_pitch_) {
+            row[-1] = row[0];
+            row[columns_] = row[columns_ - 1];
         }
+    };
+    if (model_.packed) {
+        continue_borders(rows.positions);
+    } else {
+        continue_borders(rows.levels);
     }
 }
 
@@ -270,7 +269,7 @@ void Engine::expand_context(int y, const FeatureRows& rows) const {
     const Place place(y, stride);
     const int above = std::max(place.square, 0), below = std::min(place.square + 1, rows_ - 1);
     if (model_.packed) {
-        const int16_t* positions = position_memory_.as<int16_t>() + kRowBorder;
+        const int16_t* positions = context_memory_.as<int16_t>() + kRowBorder;
         kernels_->expand_row(positions + above * context_pitch_, positions + below * context_pitch_,
                              place.fraction_q15, columns_, stride, width_, rows.coarse,
                              rows.place[3]);

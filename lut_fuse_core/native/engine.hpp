@@ -5,26 +5,11 @@
 #include <memory>
 #include <vector>
 
+#include "buffer.hpp"
 #include "model.hpp"
 #include "threads.hpp"
 
 namespace lut_fuse {
-
-// Memory aligned to cache lines and zero at first.
-class Buffer {
-  public:
-    void resize(size_t bytes);
-    template <class T>
-    T* as() const {
-        return static_cast<T*>(data_.get());
-    }
-
-  private:
-    struct Free {
-        void operator()(void* data) const;
-    };
-    std::unique_ptr<void, Free> data_;
-};
 
 // The frame is worked on in quads: four rows of the encoder's grid. A stage (pooling, each
 // convolution, look-up) of a quad needs the stage before of the quad and of its two neighbors.
@@ -67,11 +52,12 @@ class Engine final : private Work {
     void join(int slot) override;
     void wait_for(const Item& item) const;
     void wait_for_quads(int stage, int first, int last) const;
-    void work_on(const Item& item, Worker& worker);
+    // Returns the time when it was done; before: when the worker's last item was done.
+    int64_t work_on(const Item& item, Worker& worker, int64_t before);
 
     void pool(int quad, const FeatureRows& rows) const;
     void convolve(int block, int quad, float* scratch) const;
-    void find_context(int quad, float* scratch) const;
+    void find_context(int quad, const Worker& worker) const;
     void look_up(int quad, const FeatureRows& rows) const;
     void expand_context(int y, const FeatureRows& rows) const;
     void find_luma(int y, const FeatureRows& rows) const;
@@ -89,7 +75,8 @@ class Engine final : private Work {
     int distance_ = 1;              // of one stage behind the other, in quads
     std::vector<Planes> planes_;    // the encoder's input, then each hidden block's output
     std::vector<Buffer> plane_memory_;
-    Buffer zeros_, context_memory_, position_memory_;
+    Buffer zeros_;
+    Buffer context_memory_;         // rows of positions, or of gray levels if not packed
     int context_pitch_ = 0;
     std::vector<Worker> workers_;
     std::vector<Item> items_;

@@ -8,14 +8,6 @@ inline void for_lanes(int width, F function) {
     if (x < width) function(width - kLanes);
 }
 
-// BT.601 luma in 1/256 gray levels, within 2/256 of the exact one.
-inline Words luma_of(const uint8_t* visible) {
-    Words red, green, blue;
-    load_rgb_upper(visible, red, green, blue);
-    const Words warm = add(mulhi(red, splat(19595)), mulhi(blue, splat(7471)));
-    return add(add(warm, splat(1)), mulhi(green, splat(38470)));
-}
-
 inline Words reduce_bits(Words value, int bits) {
     return shift_right(add(value, splat((1 << (8 - bits)) >> 1)), 8 - bits);
 }
@@ -23,7 +15,7 @@ inline Words reduce_bits(Words value, int bits) {
 void luma_row(const uint8_t* visible, int width, int gradient_bits, bool replicate, uint16_t* luma,
               uint16_t* fine) {
     for_lanes(width, [=](int x) {
-        const Words value = luma_of(visible + 3 * x);
+        const Words value = load_luma(visible + 3 * x);
         store(luma + x, value);
         store(fine + x, reduce_bits(value, gradient_bits));
     });
@@ -43,7 +35,7 @@ void pool_rows(const uint8_t* const* visible, const uint8_t* const* infrared, in
                 for (int c = 0; c < 3; ++c) sum[c] = add(sum[c], shift_right(channel[c], 8 - bits));
                 sum[3] = add(sum[3], shift_right(heat, 8 - bits));
             } else {
-                sum[0] = add(sum[0], reduce_bits(luma_of(visible[row] + 3 * x), bits));
+                sum[0] = add(sum[0], reduce_bits(load_luma(visible[row] + 3 * x), bits));
                 sum[1] = add(sum[1], shift_right(heat, 8 - bits));
             }
         }

@@ -48,7 +48,7 @@ std::vector<const Kernels*> available() {
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vbmi")) {
+        __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni")) {
 #if defined(LUT_FUSE_AMX)
         if (tiles_allowed()) kernels.push_back(&lut_fuse::kAmxKernels);
 #endif

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "encoder_error.hpp"
+
 namespace lut_fuse {
 
 namespace {
@@ -107,7 +109,7 @@ bool map_axis(const LutFuseAxis& axis, float unit, AxisMap& map) {
 
 }  // namespace
 
-Model::Model(const LutFuseModel& model)
+Model::Model(const LutFuseModel& model, const Kernels& kernels)
     : replicate(model.border_replicate),
       rgb(model.rgb_inputs),
       skip(model.skip),
@@ -143,7 +145,11 @@ Model::Model(const LutFuseModel& model)
     look_up.lattice = lattice_.data();
     look_up.gradient_l2 = model.gradient_l2;
     look_up.gradient_scale = model.gradient_scale;
-    if (map_axes(model)) plan_packing(model);
+    if (map_axes(model)) {
+        const bool fits = !kernels.pixels || !blocks.front().tiles.empty();
+        context_error_ = context_error(model, blocks, fits ? kernels : *kernels.substitute);
+        plan_packing(model);
+    }
     if (packed) pack();
 }
 
@@ -255,13 +261,15 @@ void Model::pack() {
 
 // Largest distance in gray levels between the packed look-up and the exact one before rounding:
 // half a quantization step, plus each axis's error of position times the lattice's largest change
-// along that axis within a cell.
+// along that axis within a cell. The context's error is that of the encoder.
 float Model::bound(const LutFuseModel& model, const std::vector<float>& lattice, int byte_axis,
                    float level) const {
-    // Errors of the features in gray levels of their axis: see luma_of and gradient.
-    const float luma = 2.0f / 256.0f;
+    // Errors of the features in gray levels of their axis: see load_luma, whose weights are rounded
+    // too, and gradient.
+    const float luma = 0.9f / 256.0f;
     const float fine = luma + 0.5f / static_cast<float>(1 << look_up.gradient_bits);
-    const float feature[4] = {luma, 0.0f, 12.0f * fine * model.gradient_scale, 1e-3f};
+    const float feature[4] = {luma, 0.0f, 12.0f * fine * model.gradient_scale,
+                              context_error_};
     const FloatAxis* axes = look_up.float_axis;
     float position[4];
     for (int i = 0; i < 4; ++i) {

@@ -30,7 +30,8 @@ struct ScenePlace {
 
 class Model {
   public:
-    explicit Model(const LutFuseModel& model);
+    // kernels: those that will run it.
+    Model(const LutFuseModel& model, const Kernels& kernels);
 
     // Have the look-up ready for the scene of a frame.
     void enter(const LutFuseFrame& frame);
@@ -59,6 +60,7 @@ class Model {
     std::vector<float> levels_;                 // ambient levels at which they serve alone
     ScenePlace place_{};
     std::vector<float> lattice_;  // of the scenes at this place
+    float context_error_ = 0.0f;          // of the encoder, in gray levels
     float level_ = 1.0f, offset_ = 0.0f;  // of a packed node: gray levels per step and at 0
     std::vector<uint8_t> nodes_, cells_;
 };

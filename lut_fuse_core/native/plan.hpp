@@ -108,6 +108,15 @@ struct RemapRow {
     static constexpr int kPadding = 4;
 };
 
+// Where rows of the context go: as positions on the context axis, or, where those are null, as gray
+// levels. Up to kRowBorder columns behind a row may be written.
+struct ContextRows {
+    int16_t* positions;
+    float* levels;  // if there are positions, room for one row
+    ptrdiff_t pitch;
+    float low, scale, end;  // position = min((level - low) * scale, end)
+};
+
 // One row of the encoder's grid, summed over the `pool` rows of each of its `unshuffle` rows: row u
 // of channel c is at sums + (u * channels + c) * pitch.
 struct PooledRow {
@@ -141,9 +150,9 @@ struct Kernels {
     // Rows y to y + 3 of a hidden block. Scratch: see convolution_scratch.
     void (*convolve_rows)(const Convolution& convolution, const Planes& input, int y,
                           const Planes& output, const Planes* skip, float* scratch);
-    // Last convolution and sigmoid: gray levels 0 to 255 of rows y to y + 3.
-    void (*context_rows)(const Convolution& convolution, const Planes& input, int y, float* output,
-                         ptrdiff_t pitch, float* scratch);
+    // Last convolution and sigmoid of rows y to y + 3.
+    void (*context_rows)(const Convolution& convolution, const Planes& input, int y,
+                         const ContextRows& output, float* scratch);
     size_t (*convolution_scratch)(int channels);  // in floats
     // Interpolates positions between two coarse rows, then between columns.
     void (*expand_row)(const int16_t* above, const int16_t* below, int fraction_q15, int columns,
@@ -155,6 +164,19 @@ struct Kernels {
     void (*float_luma_row)(const uint8_t* visible, int width, bool replicate, float* luma);
     void (*float_look_up_row)(const LookUp& look_up, const LookUpRow& row);
 };
+
+// Fractional bits of sums of `pool` pixels in 16 bits.
+inline int sum_bits(int pool) {
+    int bits = 8;
+    while ((pool * 255) << bits > 65535) --bits;
+    return bits;
+}
+
+// Distance of channels in planes of so many columns.
+inline int plane_pitch(int columns, const Kernels& kernels) {
+    const int unit = kernels.column_unit;
+    return kPlaneBorder + (columns + unit - 1) / unit * unit + 16;
+}
 
 extern const Kernels kPortableKernels;
 #if defined(__x86_64__) || defined(_M_X64)

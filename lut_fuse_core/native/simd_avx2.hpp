@@ -118,6 +118,39 @@ inline void load_rgb_upper(const uint8_t* p, Words& red, Words& green, Words& bl
     blue = channel(2);
 }
 
+// Shuffle controls that bring red and green, or blue and green, of four pixels to pairs of words.
+// The last four of sixteen are at byte 4 of their 16, so that nothing behind is read.
+struct PairBytes {
+    alignas(32) int8_t red_green[2][32], blue_green[2][32];
+    constexpr PairBytes() : red_green{}, blue_green{} {
+        for (int last = 0; last < 2; ++last) {
+            for (int i = 0; i < 32; ++i) {
+                const int first = last && i >= 16 ? 4 : 0;
+                const int red = first + 3 * (i % 16 / 4), place = i % 4;
+                red_green[last][i] = static_cast<int8_t>(place % 2 ? -1 : red + place / 2);
+                blue_green[last][i] = static_cast<int8_t>(place % 2 ? -1 : red + 2 - place / 2);
+            }
+        }
+    }
+};
+constexpr PairBytes kPairBytes;
+
+inline Words load_luma(const uint8_t* p) {
+    // In two parts, since weights are signed words.
+    const Words red_green = _mm256_set1_epi32(19595 | 32767 << 16);
+    const Words blue_green = _mm256_set1_epi32(7471 | (38470 - 32767) << 16);
+    const auto eight = [&](Words pixels, int last) {
+        const Words sum = _mm256_add_epi32(
+            _mm256_madd_epi16(_mm256_shuffle_epi8(pixels, load(kPairBytes.red_green[last])),
+                              red_green),
+            _mm256_madd_epi16(_mm256_shuffle_epi8(pixels, load(kPairBytes.blue_green[last])),
+                              blue_green));
+        return _mm256_srli_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(128)), 8);
+    };
+    return _mm256_packus_epi32(eight(load_halves(p, p + 24), 0),
+                               eight(load_halves(p + 12, p + 32), 1));
+}
+
 inline void add_to_rgb(const uint8_t* in, Words change, uint8_t* out) {
     Words front, back;
     load_rgb(in, front, back);

@@ -29,11 +29,10 @@ inline Words mulhrs(Words a, Words b) { return _mm512_mulhrs_epi16(a, b); }
 inline Words bit_and(Words a, Words b) { return _mm512_and_si512(a, b); }
 inline Words bit_or(Words a, Words b) { return _mm512_or_si512(a, b); }
 inline Words bit_xor(Words a, Words b) { return _mm512_xor_si512(a, b); }
-inline Words shift_left(Words a, int n) { return _mm512_sll_epi16(a, _mm_cvtsi32_si128(n)); }
-inline Words shift_right(Words a, int n) { return _mm512_srl_epi16(a, _mm_cvtsi32_si128(n)); }
-inline Words shift_right_signed(Words a, int n) {
-    return _mm512_sra_epi16(a, _mm_cvtsi32_si128(n));
-}
+// A count per lane takes one operation, one count for all of them two.
+inline Words shift_left(Words a, int n) { return _mm512_sllv_epi16(a, splat(n)); }
+inline Words shift_right(Words a, int n) { return _mm512_srlv_epi16(a, splat(n)); }
+inline Words shift_right_signed(Words a, int n) { return _mm512_srav_epi16(a, splat(n)); }
 inline Words interleave_low(Words a, Words b) { return _mm512_unpacklo_epi16(a, b); }
 inline Words interleave_high(Words a, Words b) { return _mm512_unpackhi_epi16(a, b); }
 template <int A, int B, int C, int D>
@@ -106,6 +105,37 @@ inline void load_rgb_upper(const uint8_t* p, Words& red, Words& green, Words& bl
     red = channel(0);
     green = channel(1);
     blue = channel(2);
+}
+
+// Byte numbers of red, green and blue of 16 pixels, one double word each, from byte `first` on.
+struct GroupBytes {
+    alignas(64) uint8_t at[2][64];
+    constexpr GroupBytes() : at{} {
+        for (int half = 0; half < 2; ++half) {
+            for (int i = 0; i < 64; ++i) {
+                at[half][i] = static_cast<uint8_t>(16 * half + 3 * (i / 4) + i % 4);
+            }
+        }
+    }
+};
+constexpr GroupBytes kGroupBytes;
+
+inline Words load_luma(const uint8_t* p) {
+    // Weights are unsigned bytes, pixels signed ones, less 128: luma less 128, which the second
+    // sum begins with, next to the rounding.
+    const __m512i upper = _mm512_set1_epi32(19595 >> 8 | (38470 >> 8) << 8 | (7471 >> 8) << 16);
+    const __m512i lower = _mm512_set1_epi32((19595 & 255) | (38470 & 255) << 8 | (7471 & 255) << 16);
+    const __m512i middle = _mm512_set1_epi32(128 * 65536 + 128);
+    const auto sixteen = [&](const uint8_t* from, int half) {
+        const __m512i pixels = _mm512_xor_si512(
+            _mm512_permutexvar_epi8(load(kGroupBytes.at[half]), _mm512_loadu_si512(from)),
+            _mm512_set1_epi8(-128));
+        const __m512i high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), upper, pixels);
+        const __m512i low = _mm512_dpbusd_epi32(middle, lower, pixels);
+        return _mm512_srli_epi32(_mm512_add_epi32(_mm512_slli_epi32(high, 8), low), 8);
+    };
+    const __m512i quarters = _mm512_packus_epi32(sixteen(p, 0), sixteen(p + 32, 1));
+    return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), quarters);
 }
 
 inline void add_to_rgb(const uint8_t* in, Words change, uint8_t* out) {

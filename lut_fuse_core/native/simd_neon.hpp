@@ -88,6 +88,18 @@ inline void load_rgb_upper(const uint8_t* p, Words& red, Words& green, Words& bl
     green = vshll_n_u8(pixels.val[1], 8);
     blue = vshll_n_u8(pixels.val[2], 8);
 }
+inline Words load_luma(const uint8_t* p) {
+    const uint8x8x3_t pixels = vld3_u8(p);
+    const uint16x8_t red = vmovl_u8(pixels.val[0]), green = vmovl_u8(pixels.val[1]),
+                     blue = vmovl_u8(pixels.val[2]);
+    uint32x4_t low = vmull_n_u16(vget_low_u16(red), 19595);
+    low = vmlal_n_u16(low, vget_low_u16(green), 38470);
+    low = vmlal_n_u16(low, vget_low_u16(blue), 7471);
+    uint32x4_t high = vmull_high_n_u16(red, 19595);
+    high = vmlal_high_n_u16(high, green, 38470);
+    high = vmlal_high_n_u16(high, blue, 7471);
+    return vrshrn_high_n_u32(vrshrn_n_u32(low, 8), high, 8);
+}
 inline void add_to_rgb(const uint8_t* in, Words change, uint8_t* out) {
     uint8x8x3_t pixels = vld3_u8(in);
     for (int c = 0; c < 3; ++c) {

@@ -138,6 +138,12 @@ inline void load_rgb_upper(const uint8_t* p, Words& red, Words& green, Words& bl
     green = map([&](int i) { return p[3 * i + 1] << 8; });
     blue = map([&](int i) { return p[3 * i + 2] << 8; });
 }
+// BT.601 luma in 1/256 gray levels, rounded; weights in 1/65536.
+inline Words load_luma(const uint8_t* p) {
+    return map([&](int i) {
+        return (19595 * p[3 * i] + 38470 * p[3 * i + 1] + 7471 * p[3 * i + 2] + 128) >> 8;
+    });
+}
 // out = clip(in + change) for each of a pixel's three channels; change is signed, +-255 or less.
 inline void add_to_rgb(const uint8_t* in, const Words& change, uint8_t* out) {
     for (int i = 0; i < 24; ++i) {
