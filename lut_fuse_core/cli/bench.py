@@ -20,6 +20,7 @@ from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.extensions import load_extension
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.benchmark import Subject, Timing, measure, processor_name, street_pair
+from lut_fuse_core.evaluation.yardsticks import Copy, WeightedSum
 from lut_fuse_core.model.file import load_model
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.parallel import usable_cores
@@ -33,9 +34,11 @@ Measure how long the fusion of a frame takes, from 8-bit arrays to an 8-bit arra
   pooling   both images are averaged to the small input of the context encoder
   encoder   the convolutions that make the context map
   look-up   luma, gradient and context of each pixel, the 4-D table, and the color
-Everything is warm, the input is a made-up street at night, and what is compared takes turns, so
+Everything is warm, the input is a synthetic street at night, and what is compared takes turns, so
 that other work on the machine slows all alike. 'total' is the median of all calls, 'best' the
-fastest call; where they are far apart, the machine was busy with something else.
+fastest call; where they are far apart, the machine was busy with something else. To compare with:
+  addWeighted   OpenCV's mean of both images, infrared converted to three channels before
+  copy          the visible image copied, on one thread
 """
 
 _EPILOG = """\
@@ -160,7 +163,7 @@ def _subjects(options: argparse.Namespace, model: FusionModel, threads: int) -> 
     if options.against:
         published = load_extension("published_backend", "measuring the published method")
         subjects.insert(0, Subject(published(options.published_files, threads), threads))
-    return subjects
+    return [*subjects, Subject(WeightedSum(threads), threads), Subject(Copy(), 1)]
 
 
 def _published_weights(options: argparse.Namespace) -> str | None:
@@ -191,11 +194,30 @@ def _table(
             f"{f'{timing.width}x{timing.height}':11}{timing.backend:11}{timing.threads:7}"
             f"{cells}{timing.total:9.2f}{timing.best:9.2f}{1000 / timing.total:7.0f}{times}"
         )
+    yield from _compared(timings)
     if options.against:
         weights = _published_weights(options)
         yield f"speed: times as fast as the published method in PyTorch (its weights: {weights})"
     if any(timing.total > BUSY * timing.best for timing in timings):
         yield "The machine was busy with something else; measure again when it is quiet."
+
+
+def _compared(timings: Sequence[Timing]) -> Iterator[str]:
+    """How many times a weighted sum and a copy the fastest fusion of each case takes."""
+    yardsticks = (WeightedSum.name, Copy.name)
+    case: list[Timing] = []
+    for timing in timings:
+        case.append(timing)
+        if timing.backend != Copy.name:
+            continue
+        best = min((t for t in case if t.backend not in yardsticks), key=lambda t: t.total)
+        weighted, copy = (next(t for t in case if t.backend == name) for name in yardsticks)
+        yield (
+            f"{best.width}x{best.height}, threads: {best.threads}: '{best.backend}' takes "
+            f"{best.total / weighted.total:.1f} times OpenCV's addWeighted with color conversion, "
+            f"{best.total / copy.total:.1f} times a copy"
+        )
+        case = []
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -44,7 +44,8 @@ def test_bench_reports_every_size_backend_and_number_of_threads(
     )
     assert isinstance(report, dict)
     cases = [(t["width"], t["threads"], t["backend"]) for t in report["timings"]]
-    assert cases == [(w, n, b) for w in (64, 32) for n in (1, 2) for b in ("cpu", "reference")]
+    subjects = [(n, b) for n in (1, 2) for b in ("cpu", "reference", "addWeighted", "copy")]
+    assert cases == [(w, 1 if b == "copy" else n, b) for w in (64, 32) for n, b in subjects]
     for timing in report["timings"]:
         assert 0 < timing["best"] <= timing["total"]
         assert timing["ratio"] is None
@@ -63,7 +64,7 @@ def test_bench_compares_with_the_published_method_in_the_same_run(
         *("--seconds", "0.1", "--against", "published"),
     )
     assert isinstance(report, dict)
-    published, ours = report["timings"]
+    published, ours = report["timings"][:2]
     assert published["backend"] == "published"
     assert published["ratio"] == 1
     assert ours["ratio"] == pytest.approx(published["total"] / ours["total"])
@@ -80,6 +81,18 @@ def test_bench_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         *("size", "backend", "threads", "pooling", "encoder", "look-up", "total", "best", "fps")
     ]
     assert row.split()[:3] == ["32x32", "cpu", "1"]
+
+
+def test_bench_tells_how_many_times_a_weighted_sum_and_a_copy_a_fusion_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--size", "64x48", "--backend", "native", "--threads", "1", "--seconds", "0.1"]
+    assert main(["bench", *arguments]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[1] for line in lines if line.startswith("64x48 ")}
+    assert rows == {"native", "addWeighted", "copy"}
+    sentence = next(line for line in lines if "times a copy" in line)
+    assert sentence.startswith("64x48, threads: 1: 'native' takes ")
 
 
 @pytest.mark.parametrize(
