@@ -16,8 +16,8 @@ class WeightedSum:
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
-        self._infrared: UInt8Array | None = None
-        self._out: UInt8Array | None = None
+        self._gray = np.empty((0, 0, 3), np.uint8)
+        self._out = np.empty((0, 0, 3), np.uint8)
 
     def fuse(
         self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
@@ -25,11 +25,12 @@ class WeightedSum:
         """The mean of both images; strength, mask and ambient level are not considered."""
         if cv2.getNumThreads() != self._threads:
             cv2.setNumThreads(self._threads)
-        self._infrared = cv2.cvtColor(infrared, cv2.COLOR_GRAY2RGB, dst=self._infrared)  # type: ignore[assignment, call-overload]
+        if self._gray.shape != visible.shape:
+            self._gray, self._out = np.empty_like(visible), np.empty_like(visible)
         out = self._out if options.out is None else options.out
-        self._out = cv2.addWeighted(visible, 0.5, self._infrared, 0.5, 0.0, dst=out)  # type: ignore[assignment, call-overload]
-        assert self._out is not None
-        return self._out
+        cv2.cvtColor(infrared, cv2.COLOR_GRAY2RGB, dst=self._gray)
+        cv2.addWeighted(visible, 0.5, self._gray, 0.5, 0.0, dst=out)
+        return out
 
 
 class Copy:
