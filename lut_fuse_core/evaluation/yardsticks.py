@@ -16,8 +16,8 @@ class WeightedSum:
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
-        self._gray = np.empty((0, 0, 3), np.uint8)
-        self._out = np.empty((0, 0, 3), np.uint8)
+        self._gray: UInt8Array = np.empty((0, 0, 3), np.uint8)
+        self._out: UInt8Array = np.empty((0, 0, 3), np.uint8)
 
     def fuse(
         self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
