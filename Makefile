@@ -46,7 +46,7 @@ $(BIN)/python:
 
 $(VENV)/.runtime: $(BIN)/python $(BUILD_INPUTS)
 	@echo "Installing into $(VENV); this takes a minute or two the first time ..."
-	$(PIP) install --quiet --no-compile --editable '.[tools]'
+	$(PIP) install --quiet --no-compile --editable '.[bags,video]'
 	@ls lut_fuse_core/native/_native*.so >/dev/null 2>&1 || echo "No C++ compiler, so without the fastest backend. For it: sudo apt install g++ && rm $@, and this again." >&2
 	@touch $@
 
