@@ -2,7 +2,7 @@
 
 Runs the tests on the card, times all backends and the published method, looks for memory errors and
 races with compute-sanitizer, compiles the CUDA sources for three cards, compares them with the
-reference on the host, and writes `docs/gpu_measurements.md` and `.json`, anew after every step: a
+reference on the host, and writes `docs/development/gpu_measurements.md` and `.json`, anew after every step: a
 card is often lent for minutes, and what needs it comes first. What is missing on this machine, or
 finds no time, is skipped and listed with the reason.
 
