@@ -2,9 +2,9 @@
 
 Runs the tests on the card, times all backends and the published method, looks for memory errors and
 races with compute-sanitizer, compiles the CUDA sources for three cards, compares them with the
-reference on the host, and writes `docs/development/gpu_measurements.md` and `.json`, anew after every step: a
-card is often lent for minutes, and what needs it comes first. What is missing on this machine, or
-finds no time, is skipped and listed with the reason.
+reference on the host, and writes `docs/development/gpu_measurements.md` and `.json` after every
+step: a card is often available for minutes only, and what needs it comes first. What is missing on
+this machine, or finds no time, is skipped and listed with the reason.
 
 Exit status: 0 if all that ran passed on a card, 1 if anything failed, 3 if there is no card here
 and so nothing of what needs one was run.
