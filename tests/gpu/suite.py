@@ -68,7 +68,10 @@ def main() -> int:
     """Run the suite."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument(
-        "--output", type=Path, default=ROOT / "docs", help="folder for table and JSON (docs)"
+        "--output",
+        type=Path,
+        default=ROOT / "docs" / "development",
+        help="folder for table and JSON (docs/development)",
     )
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, help=f"for all steps together ({SECONDS})"
