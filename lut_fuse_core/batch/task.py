@@ -153,20 +153,15 @@ def _fuse_videos(task: Task, pipeline: SampledPipeline) -> Outcome:
 
 
 def _fuse_folders(task: Task, pipeline: SampledPipeline) -> Outcome:
+    from lut_fuse_core.files.folders import FolderOptions
     from lut_fuse_core.files.fusing import fuse_files
 
     assert isinstance(task.settings, FileSettings)
     aside = task.target.with_name(f".{task.target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         visible, infrared = task.input.paths
-        report = fuse_files(
-            visible,
-            infrared,
-            aside,
-            pipeline,
-            sequence=task.settings.sequence,
-            suffix=task.settings.suffix,
-        )
+        options = FolderOptions(task.settings.sequence, task.settings.suffix)
+        report = fuse_files(visible, infrared, aside, pipeline, options)
         if not report.pairs:
             raise InputError("; ".join(report.failed.values()) or "no pair could be fused")
         if task.target.exists():

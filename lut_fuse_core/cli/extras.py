@@ -5,6 +5,7 @@ from __future__ import annotations
 EXTRAS = {
     "bags": ("rosbags", "ruamel", "zstandard", "mcap", "mcap_protobuf", "lz4"),
     "models": ("safetensors",),
+    "video": ("av",),
     "thermal": (
         *("tifffile", "imagecodecs", "PIL", "flyr", "dji_thermal_cli"),
         *("fluke_thermal_reader", "infiray_irg", "fasthcc"),

@@ -14,6 +14,7 @@ from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.files.folders import FolderOptions
 from lut_fuse_core.files.fusing import fuse_files
 from lut_fuse_core.files.one_file import fuse_one_file
 from lut_fuse_core.files.report import FilesReport, Progress
@@ -141,9 +142,8 @@ def _fuse(options: argparse.Namespace, pipeline: FusionPipeline, show: Progress)
         options.infrared,
         options.output,
         pipeline,
-        sequence=options.sequence,
-        suffix=suffix,
-        progress=show,
+        FolderOptions(options.sequence, suffix),
+        show,
     )
 
 

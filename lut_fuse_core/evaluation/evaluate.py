@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.flicker import (
     BoolArray,
@@ -25,6 +24,7 @@ from lut_fuse_core.evaluation.metrics import METRIC_NAMES, TRIVIAL_RULES, PairEv
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.io.dataset import PairFiles, images_by_name, read_infrared, read_visible
+from lut_fuse_core.parallel import ordered_map
 
 METHODS = ("fused", *TRIVIAL_RULES)
 """What is measured on each pair: the method under test, and the trivial rules for comparison."""
@@ -113,6 +113,12 @@ def load_pair(files: PairFiles, normalizer: InfraredNormalizer) -> tuple[UInt8Ar
     Infrared of 8 bits is measured as it is; deeper images go through the normalizer.
     """
     visible, raw = read_visible(files.visible), read_infrared(files.infrared)
+    return visible, _eight_bits(visible, raw, normalizer)
+
+
+def _eight_bits(
+    visible: UInt8Array, raw: AnyInfrared, normalizer: InfraredNormalizer
+) -> UInt8Array:
     # The normalizer reuses its output, and earlier pairs may still be being measured.
     infrared = raw.astype(np.uint8) if raw.dtype == np.uint8 else normalizer(raw).copy()
     if visible.shape[:2] != infrared.shape:
@@ -120,7 +126,7 @@ def load_pair(files: PairFiles, normalizer: InfraredNormalizer) -> tuple[UInt8Ar
             f"the visible image is {visible.shape[1]}x{visible.shape[0]}, the infrared "
             f"{infrared.shape[1]}x{infrared.shape[0]}; metrics need registered pairs of one size"
         )
-    return visible, infrared
+    return infrared
 
 
 def file_normalizer() -> InfraredNormalizer:
@@ -167,10 +173,17 @@ def evaluate(
 ) -> Evaluation:
     """Measure a method on pairs, in their order; pairs that cannot be measured are reported.
 
-    fuse: see `fused_by` and `fused_in`. meters: what to measure of consecutive frames, too, if the
-    pairs are a sequence. workers: threads that compute metrics beside the one that reads and fuses.
+    Args:
+        pairs: What to measure.
+        fuse: The method; see `fused_by` and `fused_in`.
+        meters: What to measure of consecutive frames, too, if the pairs are a sequence.
+        workers: Threads that read, and as many that compute metrics, beside the one that fuses.
 
-    Raises InputError if no pair could be measured, or the sequence has no two frames to compare.
+    Returns:
+        The scores of the pairs, and the pairs left out.
+
+    Raises:
+        InputError: If no pair could be measured, or the sequence has no two frames to compare.
     """
     scores: list[PairScores] = []
     problems: list[Problem] = []
@@ -188,36 +201,64 @@ def evaluate(
 def _measured(
     pairs: Iterable[PairFiles], fuse: FuseFiles, meters: SequenceMeters | None, workers: int
 ) -> Iterator[tuple[str, Scores | InputError]]:
-    """Results in order; at most two images per worker are in memory."""
+    """Results in order; images are read and measured in threads, fused in this one."""
+    read = ordered_map(_read, pairs, workers=workers)
+    return ordered_map(_score, _fused(read, fuse, meters), workers=workers)
+
+
+class _Read(NamedTuple):
+    """A pair as read, or why it cannot be."""
+
+    files: PairFiles
+    images: tuple[UInt8Array, AnyInfrared] | InputError
+
+
+class _Fused(NamedTuple):
+    """Visible, infrared and fused image of a pair, or why it cannot be measured."""
+
+    name: str
+    images: tuple[UInt8Array, UInt8Array, UInt8Array] | InputError
+
+
+def _read(files: PairFiles) -> _Read:
+    try:
+        return _Read(files, (read_visible(files.visible), read_infrared(files.infrared)))
+    except InputError as error:
+        return _Read(files, error)
+
+
+def _fused(
+    pairs: Iterable[_Read], fuse: FuseFiles, meters: SequenceMeters | None
+) -> Iterator[_Fused]:
     normalizer = file_normalizer()
-    running: deque[tuple[str, Future[Scores | InputError]]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for files in pairs:
-            if meters is None:
-                normalizer.reset()
-            try:
-                visible, infrared = load_pair(files, normalizer)
-                fused = fuse(files, visible, infrared)
-                if meters is not None:
-                    meters.update(visible, infrared, fused)
-            except InputError as error:
-                yield files.name, error
-                continue
-            running.append((files.name, pool.submit(_score, visible, infrared, fused)))
-            while len(running) > 2 * workers:
-                name, future = running.popleft()
-                yield name, future.result()
-        for name, future in running:
-            yield name, future.result()
+    for files, images in pairs:
+        if isinstance(images, InputError):
+            yield _Fused(files.name, images)
+            continue
+        if meters is None:
+            normalizer.reset()
+        visible, raw = images
+        try:
+            infrared = _eight_bits(visible, raw, normalizer)
+            fused = fuse(files, visible, infrared)
+            if meters is not None:
+                meters.update(visible, infrared, fused)
+            yield _Fused(files.name, (visible, infrared, fused))
+        except InputError as error:
+            yield _Fused(files.name, error)
 
 
-def _score(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> Scores | InputError:
+def _score(pair: _Fused) -> tuple[str, Scores | InputError]:
+    name, images = pair
+    if isinstance(images, InputError):
+        return name, images
+    visible, infrared, fused = images
     try:
         evaluator = PairEvaluator(visible, infrared)
         outputs = _outputs(evaluator.visible, evaluator.infrared, fused)
-        return {method: evaluator.evaluate(image) for method, image in outputs.items()}
+        return name, {method: evaluator.evaluate(image) for method, image in outputs.items()}
     except InputError as error:
-        return error
+        return name, error
 
 
 def _outputs(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> dict[str, UInt8Array]:

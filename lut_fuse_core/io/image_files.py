@@ -20,6 +20,7 @@ from lut_fuse_core.io.image_header import encoded_size, is_whole
 from lut_fuse_core.io.natural_order import natural
 from lut_fuse_core.io.opencv_log import quiet
 from lut_fuse_core.io.palettes import intensities
+from lut_fuse_core.io.png import encode_png
 from lut_fuse_core.io.thermal.files import THERMAL_SUFFIXES, read_thermal
 from lut_fuse_core.io.thermal.thermal_image import ThermalImage
 from lut_fuse_core.io.tiff_files import MARKS as TIFF_MARKS
@@ -106,14 +107,10 @@ def write_image(path: Path, image: UInt8Array) -> None:
         raise InputError(
             f"{path.name} does not end like a color image; use .png, .jpg, .tif, .bmp or .webp"
         )
-    is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
-    settings = [cv2.IMWRITE_JPEG_QUALITY, 95] if is_jpeg else []
-    done, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
-    if not done:
-        raise InputError(f"this OpenCV cannot write {path.suffix} images; use .png")
+    data = _encode(image, path.suffix.lower())
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
-        temporary.write_bytes(data.tobytes())
+        temporary.write_bytes(data)
 
 
 def image_files(folder: Path) -> dict[str, list[Path]]:
@@ -136,6 +133,16 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[Path]]:
         if path.suffix.lower() in suffixes and not path.name.startswith("."):
             found.setdefault(path.stem, []).append(path)
     return found
+
+
+def _encode(image: UInt8Array, suffix: str) -> bytes:
+    if suffix == ".png":
+        return encode_png(image)
+    settings = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
+    done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
+    if not done:
+        raise InputError(f"this OpenCV cannot write {suffix} images; use .png")
+    return data.tobytes()
 
 
 def _content(path: Path) -> bytes:

@@ -13,10 +13,18 @@ import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.palettes import GRAY_TOLERANCE, intensities
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.video.reformatter import VideoReformatter
+
+
+STEP = 4
+"""Of the pixels that are looked at for color, one in so many rows and columns."""
+
+TINT = 6
+"""Steps of 8 bits by which chroma may differ from gray's where compression alone is to blame."""
 
 
 class VisiblePixels:
@@ -35,11 +43,12 @@ class VisiblePixels:
 
 
 class InfraredPixels:
-    """Frames as raw infrared: counts as they are stored, of color the luma.
+    """Frames as raw infrared: counts as they are stored, of color formats the luma.
 
     Gray formats of more than 8 bits give their counts, whatever range they are tagged with; color
     formats of more than 8 bits their luma plane or, of RGB, the BT.601 luma of the counts. Formats
     of 8 bits with luma and chroma give luma of full range: limited range (16 to 235) is expanded.
+    Of false colors the intensities are recovered (`palettes.intensities`), in 8 bits.
     """
 
     def __init__(self) -> None:
@@ -49,7 +58,8 @@ class InfraredPixels:
         """``(H, W) uint8``, or ``uint16`` where the video has more than 8 bits.
 
         Raises:
-            InputError: For pixels that are floating-point numbers.
+            InputError: For pixels that are floating-point numbers, or in colors of no known
+                palette.
         """
         layout = frame.format
         bits = max(component.bits for component in layout.components)
@@ -61,13 +71,15 @@ class InfraredPixels:
         is_gray = len(colors) == 1 and not layout.has_palette
         if bits == 8 and is_gray:
             return _samples(frame, 0, len(layout.components), np.dtype(np.uint8))
-        if bits <= 8 or layout.is_bayer:
-            if layout.is_rgb or layout.has_palette:
-                return _luma(_eight_bits(self._reformatter, frame, "rgb24"))
-            return _eight_bits(self._reformatter, frame, "gray")
         kind = np.dtype(">u2" if layout.is_big_endian else "<u2")
-        if is_gray:
+        if is_gray and bits > 8:
             return _samples(frame, 0, len(layout.components), kind)
+        if not is_gray and (layout.is_rgb or layout.has_palette or _has_chroma(frame, kind)):
+            rgb = _eight_bits(self._reformatter, frame, "rgb24")
+            if bits <= 8 or layout.is_bayer or _is_colored(rgb):
+                return intensities(rgb)
+        if bits <= 8:
+            return _eight_bits(self._reformatter, frame, "gray")
         if not layout.is_rgb:
             return _samples(frame, colors[0].plane, 1, kind)
         if layout.is_planar:
@@ -96,6 +108,25 @@ def _samples(frame: VideoFrame, plane: int, step: int, kind: np.dtype[Any]) -> R
     rows = rows.reshape(height, stored.line_size)[:, : width * step * kind.itemsize]
     samples = rows.view(kind) if rows.flags.c_contiguous else np.ascontiguousarray(rows).view(kind)
     return np.array(samples[:, ::step], kind.newbyteorder("="))
+
+
+def _has_chroma(frame: VideoFrame, kind: np.dtype[Any]) -> bool:
+    """Whether a frame of luma and chroma is more than weakly tinted, as compression makes it."""
+    for component in frame.format.components:
+        if not (component.is_luma or component.is_alpha):
+            stored: Any = frame.planes[component.plane]
+            rows = np.frombuffer(stored, np.uint8 if component.bits <= 8 else kind)
+            rows = rows.reshape(-1, stored.line_size // rows.itemsize)[
+                ::STEP, : stored.width : STEP
+            ]
+            middle = 1 << (component.bits - 1)
+            if np.abs(rows.astype(np.int32) - middle).max() * 128 > TINT * middle:
+                return True
+    return False
+
+
+def _is_colored(rgb: UInt8Array) -> bool:
+    return bool(np.ptp(rgb[::STEP, ::STEP], axis=2).max() > GRAY_TOLERANCE)
 
 
 def _luma(rgb: Any) -> RawInfrared:

@@ -110,8 +110,10 @@ class VideoReader(Generic[Pixels]):
                 time = self._clock.tell(frame.time)
                 self.rotation = self.rotation or int(getattr(frame, "rotation", 0))
                 self.interlaced = self.interlaced or bool(frame.interlaced_frame)
-                self.frames_read += 1
-                yield VideoFrame(self._pixels(frame), time)
+                image = self._converted(frame)
+                if image is not None:
+                    self.frames_read += 1
+                    yield VideoFrame(image, time)
             self._read_to_end = True
 
     @property
@@ -124,8 +126,18 @@ class VideoReader(Generic[Pixels]):
             seconds = self._clock.time + 1 / self.rate if self.frames_read else 0.0
             return f"{self.path} is truncated: it can be read for {seconds:.1f} s"
         if self._lost:
-            return f"{self.path} is damaged: {self._lost} of its frames are incomplete or missing"
+            return f"{self.path} is damaged: {self._lost} of its frames are incomplete or unusable"
         return ""
+
+    def _converted(self, frame: av.VideoFrame) -> Pixels | None:
+        """The pixels; None for those of a later frame that cannot be used: they are damaged."""
+        try:
+            return self._pixels(frame)
+        except InputError as error:
+            if not self.frames_read:
+                raise InputError(f"{self.path}: {error}") from None
+            self._lost += 1
+            return None
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """What can be decoded; notes what cannot."""

@@ -45,8 +45,8 @@ class Codec:
 
 
 H264 = (
-    # A third of the time of the default preset at the same quality, in files as large.
-    Codec("libx264", "H.264", options={"preset": "superfast", "crf": "20"}),
+    # An eighth of the time of the default preset at the same quality; files are twice as large.
+    Codec("libx264", "H.264", options={"preset": "ultrafast", "crf": "21"}),
     Codec("libopenh264", "H.264"),
     Codec("mpeg4", "MPEG-4", options={"qmin": "2", "qmax": "4"}),
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, UInt8Array
+from lut_fuse_core.evaluation.metrics.blocks import row_blocks
 
 SCALES = 4
 EYE_NOISE = 2.0
@@ -18,11 +20,25 @@ _EPSILON = 1e-10
 
 @dataclass(frozen=True)
 class _Scale:
-    """One level of the pyramid and its Gaussian-windowed mean and variance."""
+    """One level of the pyramid.
+
+    Attributes:
+        image: Gray levels, ``(h, w)``.
+        mean: In Gaussian windows that lie wholly in the image.
+        variance: Likewise.
+    """
 
     image: Float64Array
     mean: Float64Array
     variance: Float64Array
+
+    @cached_property
+    def available(self) -> float:
+        """Information that the eye gets from this scale, in nats."""
+        information = np.empty(self.variance.shape)
+        for rows in row_blocks(information.shape):
+            information[rows] = np.log1p(self.variance[rows] / EYE_NOISE)
+        return float(information.sum())
 
 
 Pyramid = tuple[_Scale, ...]
@@ -35,8 +51,9 @@ def pyramid(image: UInt8Array) -> Pyramid:
     for index in range(SCALES):
         if index > 0:
             level = np.ascontiguousarray(_smooth(level, index)[::2, ::2])
-        mean = _smooth(level, index)
-        variance = np.maximum(_smooth(level * level, index) - mean * mean, 0.0)
+        mean, variance = _smooth(level, index), _smooth(level * level, index)
+        for rows in row_blocks(mean.shape):
+            variance[rows] = np.maximum(variance[rows] - mean[rows] * mean[rows], 0.0)
         scales.append(_Scale(level, mean, variance))
     return tuple(scales)
 
@@ -53,12 +70,17 @@ def visual_information_fidelity(reference: Pyramid, fused: Pyramid) -> float:
     """
     kept = available = 0.0
     for index, (source, result) in enumerate(zip(reference, fused, strict=True)):
-        covariance = _smooth(source.image * result.image, index) - source.mean * result.mean
-        covariance = np.maximum(covariance, 0.0)
-        gain = covariance / (source.variance + _EPSILON)
-        noise = np.maximum(result.variance - gain * covariance, 0.0)
-        kept += np.log1p(gain * gain * source.variance / (noise + EYE_NOISE)).sum()
-        available += np.log1p(source.variance / EYE_NOISE).sum()
+        products = _smooth(source.image * result.image, index)
+        information = np.empty(products.shape)
+        for rows in row_blocks(products.shape):
+            covariance = products[rows] - source.mean[rows] * result.mean[rows]
+            covariance = np.maximum(covariance, 0.0)
+            gain = covariance / (source.variance[rows] + _EPSILON)
+            noise = np.maximum(result.variance[rows] - gain * covariance, 0.0)
+            signal = gain * gain * source.variance[rows]
+            information[rows] = np.log1p(signal / (noise + EYE_NOISE))
+        kept += information.sum()
+        available += source.available
     return float(kept / available) if available > _EPSILON * reference[0].image.size else 1.0
 
 

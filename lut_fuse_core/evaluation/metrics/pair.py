@@ -75,6 +75,7 @@ class PairEvaluator:
                 f"{MINIMUM_SIDE}x{MINIMUM_SIDE} is the least"
             )
         sources = (self.infrared, self.visible)
+        self._centered = [statistics.centered(image) for image in sources]
         self._moments = [structure.local_moments(image) for image in sources]
         self._edges = [structure.edges(image) for image in sources]
         self._pyramids = [fidelity.pyramid(image) for image in sources]
@@ -84,14 +85,15 @@ class PairEvaluator:
         image = gray_levels(fused)
         self._check_size("fused", image)
         images = (self.infrared, self.visible, image)
+        centered = (*self._centered, statistics.centered(image))
         moments, pyramid = structure.local_moments(image), fidelity.pyramid(image)
         return {
             "MI": information.fusion_mutual_information(*images),
             "EN": information.entropy(image),
-            "CC": statistics.correlation_coefficient(*images),
+            "CC": statistics.correlation_coefficient(*centered),
             "SSIM": sum(structure.structural_similarity(s, moments) for s in self._moments),
             "Qabf": structure.edge_transfer(self._edges, structure.edges(image)),
-            "SCD": statistics.sum_of_correlations_of_differences(*images),
+            "SCD": statistics.sum_of_correlations_of_differences(*centered),
             "VIF": sum(fidelity.visual_information_fidelity(s, pyramid) for s in self._pyramids),
             "SD": statistics.standard_deviation(image),
             "SF": statistics.spatial_frequency(image),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
+from lut_fuse_core.evaluation.metrics.blocks import row_blocks
 
 FloatVector = npt.NDArray[np.float64]
 
@@ -39,19 +42,43 @@ def average_gradient(image: UInt8Array) -> float:
     regional saliency extraction and multi-scale image decomposition", Optics Communications 341,
     2015; with central differences (one-sided at the border). image: ``(H, W) uint8``.
     """
-    down, right = np.gradient(image.astype(np.float32))
-    return float(np.sqrt((down**2 + right**2) * np.float32(0.5)).mean(dtype=np.float64))
+    levels = image.astype(np.float32)
+    strength = np.empty_like(levels)
+    for rows in row_blocks(levels.shape):
+        first, last = max(rows.start - 1, 0), min(rows.stop + 1, len(levels))
+        down, right = np.gradient(levels[first:last])  # with a row more at each end
+        inner = slice(rows.start - first, rows.stop - first)
+        steepness = down[inner] ** 2 + right[inner] ** 2
+        strength[rows] = np.sqrt(steepness * np.float32(0.5))
+    return float(strength.mean(dtype=np.float64))
 
 
-def correlation(one: FloatArray, other: FloatArray) -> float:
-    """Pearson correlation of two images, -1 to 1; 0 where one of them is constant.
+@dataclass(frozen=True)
+class Centered:
+    """An image less its mean, for correlations.
 
-    one, other: ``(H, W)``, any real type.
+    Attributes:
+        image: ``(H, W)``, of integers that float32 holds.
+        values: ``(H * W,)``.
+        energy: Sum of the squared values.
     """
-    a, b = (image.ravel().astype(np.float64) for image in (one, other))
-    a, b = a - a.mean(), b - b.mean()
-    energies = _dot(a, a) * _dot(b, b)
-    return _dot(a, b) / energies**0.5 if energies > 0.0 else 0.0
+
+    image: FloatArray
+    values: FloatVector
+    energy: float
+
+
+def centered(image: FloatArray | UInt8Array) -> Centered:
+    """An image, ``(H, W)`` of any real type, less its mean."""
+    values = image.ravel().astype(np.float64)
+    values -= values.mean()
+    return Centered(image.astype(np.float32, copy=False), values, _dot(values, values))
+
+
+def correlation(one: Centered, other: Centered) -> float:
+    """Pearson correlation of two images, -1 to 1; 0 where one of them is constant."""
+    energies = one.energy * other.energy
+    return _dot(one.values, other.values) / energies**0.5 if energies > 0.0 else 0.0
 
 
 def _dot(a: FloatVector, b: FloatVector) -> float:
@@ -59,27 +86,23 @@ def _dot(a: FloatVector, b: FloatVector) -> float:
     return float(np.einsum("i,i", a, b))
 
 
-def correlation_coefficient(infrared: UInt8Array, visible: UInt8Array, fused: UInt8Array) -> float:
+def correlation_coefficient(infrared: Centered, visible: Centered, fused: Centered) -> float:
     """CC: mean of the fused image's Pearson correlations with its two sources, -1 to 1.
 
-    As in the survey of Ma, Ma and Li (2019). All ``(H, W) uint8``.
+    As in the survey of Ma, Ma and Li (2019).
     """
-    a, b, f = _as_float(infrared, visible, fused)
-    return (correlation(f, a) + correlation(f, b)) / 2
+    return (correlation(fused, infrared) + correlation(fused, visible)) / 2
 
 
 def sum_of_correlations_of_differences(
-    infrared: UInt8Array, visible: UInt8Array, fused: UInt8Array
+    infrared: Centered, visible: Centered, fused: Centered
 ) -> float:
     """SCD: does what the fused image adds to one source look like the other? -2 to 2.
 
     ``r(F - B, A) + r(F - A, B)`` with Pearson's r (Aslantas and Bendes, "A new image quality metric
     for image fusion: the sum of the correlations of differences", AEU International Journal of
-    Electronics and Communications 69(12), 2015). All ``(H, W) uint8``.
+    Electronics and Communications 69(12), 2015).
     """
-    a, b, f = _as_float(infrared, visible, fused)
-    return correlation(f - b, a) + correlation(f - a, b)
-
-
-def _as_float(*images: UInt8Array) -> tuple[FloatArray, ...]:
-    return tuple(image.astype(np.float32) for image in images)
+    added_to_visible = centered(fused.image - visible.image)
+    added_to_infrared = centered(fused.image - infrared.image)
+    return correlation(added_to_visible, infrared) + correlation(added_to_infrared, visible)

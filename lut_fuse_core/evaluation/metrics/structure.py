@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, FloatArray, UInt8Array
+from lut_fuse_core.evaluation.metrics.blocks import row_blocks
 
 SSIM_WINDOW = 7
 SSIM_RANGE = 2.0
@@ -31,8 +32,10 @@ class LocalMoments:
 def local_moments(image: UInt8Array) -> LocalMoments:
     """Moments in the windows that lie wholly in the image. image: ``(H, W) uint8``."""
     levels = image.astype(np.float64)
-    mean = _window_mean(levels)
-    return LocalMoments(levels, mean, _window_mean(levels * levels) - mean * mean)
+    mean, variance = _window_mean(levels), _window_mean(levels * levels)
+    for rows in row_blocks(mean.shape):
+        variance[rows] -= mean[rows] * mean[rows]
+    return LocalMoments(levels, mean, variance)
 
 
 def structural_similarity(one: LocalMoments, other: LocalMoments) -> float:
@@ -45,11 +48,15 @@ def structural_similarity(one: LocalMoments, other: LocalMoments) -> float:
     """
     c1, c2 = (0.01 * SSIM_RANGE) ** 2, (0.03 * SSIM_RANGE) ** 2
     unbiased = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
-    product = one.mean * other.mean
-    covariance = unbiased * (_window_mean(one.image * other.image) - product)
-    variances = unbiased * (one.variance + other.variance)
-    luminance = (2 * product + c1) / (one.mean**2 + other.mean**2 + c1)
-    return float((luminance * (2 * covariance + c2) / (variances + c2)).mean())
+    products = _window_mean(one.image * other.image)
+    similarity = np.empty(products.shape)
+    for rows in row_blocks(products.shape):
+        product = one.mean[rows] * other.mean[rows]
+        covariance = unbiased * (products[rows] - product)
+        variances = unbiased * (one.variance[rows] + other.variance[rows])
+        luminance = (2 * product + c1) / (one.mean[rows] ** 2 + other.mean[rows] ** 2 + c1)
+        similarity[rows] = luminance * (2 * covariance + c2) / (variances + c2)
+    return float(similarity.mean())
 
 
 def _window_mean(image: Float64Array) -> Float64Array:
@@ -74,10 +81,14 @@ def edges(image: UInt8Array) -> Edges:
     levels = image.astype(np.float32)
     leftward = -cv2.Sobel(levels, cv2.CV_32F, 1, 0, borderType=cv2.BORDER_CONSTANT)
     downward = cv2.Sobel(levels, cv2.CV_32F, 0, 1, borderType=cv2.BORDER_CONSTANT)
-    steep = leftward == 0
-    slope = downward / np.where(steep, np.float32(1), leftward)
-    angle = np.where(steep, np.float32(np.pi / 2), np.arctan(slope))
-    return Edges(np.sqrt(leftward**2 + downward**2), angle)
+    strength, angle = np.empty_like(levels), np.empty_like(levels)
+    for rows in row_blocks(levels.shape):
+        left, down = leftward[rows], downward[rows]
+        steep = left == 0
+        slope = down / np.where(steep, np.float32(1), left)
+        angle[rows] = np.where(steep, np.float32(np.pi / 2), np.arctan(slope))
+        strength[rows] = np.sqrt(left**2 + down**2)
+    return Edges(strength, angle)
 
 
 def edge_transfer(sources: Sequence[Edges], fused: Edges) -> float:
@@ -87,11 +98,18 @@ def edge_transfer(sources: Sequence[Edges], fused: Edges) -> float:
     2000, with their constants. 0 where no source has an edge.
     """
     available = sum(float(source.strength.sum(dtype=np.float64)) for source in sources)
-    kept = sum(
-        float((_preservation(source, fused) * source.strength).sum(dtype=np.float64))
-        for source in sources
-    )
+    kept = sum(_kept(source, fused) for source in sources)
     return kept / available if available > 0.0 else 0.0
+
+
+def _kept(source: Edges, fused: Edges) -> float:
+    """Strength of a source's edges that survives, summed over the image."""
+    kept = np.empty_like(source.strength)
+    for rows in row_blocks(kept.shape):
+        ours = Edges(source.strength[rows], source.angle[rows])
+        theirs = Edges(fused.strength[rows], fused.angle[rows])
+        kept[rows] = _preservation(ours, theirs) * ours.strength
+    return float(kept.sum(dtype=np.float64))
 
 
 def _preservation(source: Edges, fused: Edges) -> FloatArray:

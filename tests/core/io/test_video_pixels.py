@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from videos import encode
@@ -52,7 +53,7 @@ def test_gray_counts_come_as_they_were_recorded(tmp_path, name, codec, pixels, b
 @pytest.mark.parametrize("bits", [10, 12])
 def test_lossless_hevc_keeps_gray_counts_whatever_range_it_is_tagged_with(tmp_path, bits):
     options = {"x265-params": "lossless=1:log-level=none"}
-    path = encode(tmp_path / "v.mp4", [counts(bits)], "libx265", f"gray{bits}le", options=options)
+    path = encode(tmp_path / "v.hevc", [counts(bits)], "libx265", f"gray{bits}le", options=options)
     np.testing.assert_array_equal(infrared(path), counts(bits))
 
 
@@ -126,8 +127,30 @@ def test_the_palette_of_a_gif_is_looked_up(tmp_path):
     path = encode(tmp_path / "v.gif", [indices], "gif", "rgb8")
     assert np.abs(visible(path)[0, 0].astype(int) - (219, 36, 85)).max() <= 3
     assert np.abs(visible(path)[0, -1].astype(int) - (36, 182, 170)).max() <= 3
-    luma = np.array([219, 36, 85]) @ [0.299, 0.587, 0.114]
-    assert infrared(path)[0, 0] == pytest.approx(luma, abs=3)
+
+
+FALSE_COLOR = {
+    "v.avi": ("mjpeg", "yuvj444p", {"qmin": "1", "qmax": "2"}),
+    "v.mkv": ("ffv1", "bgr0", {}),
+    "v.mp4": ("libx264", "yuv444p", {"crf": "8"}),
+    "deep.mkv": ("ffv1", "yuv444p10le", {}),
+}
+
+
+@pytest.mark.parametrize("name", FALSE_COLOR)
+def test_false_colors_become_the_intensities_they_stand_for(tmp_path, name):
+    ramp = np.repeat(np.repeat(np.arange(0, 256, 4, np.uint8)[None], 64, 0), 4, 1)
+    colored = cv2.applyColorMap(ramp, cv2.COLORMAP_JET)[..., ::-1].copy()
+    codec, pixels, options = FALSE_COLOR[name]
+    path = encode(tmp_path / name, [colored], codec, pixels, layout="rgb24", options=options)
+    assert np.abs(infrared(path).astype(int) - ramp).mean() < 8
+
+
+def test_colors_of_no_palette_are_refused_as_infrared(tmp_path, rng):
+    noise = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    path = encode(tmp_path / "v.mkv", [noise], "ffv1", "bgr0", layout="rgb24")
+    with pytest.raises(InputError, match="no known palette"):
+        infrared(path)
 
 
 @pytest.mark.parametrize("bits", [10, 12, 16])
