@@ -47,6 +47,8 @@ class SqliteFile:
         except (sqlite3.Error, OverflowError, ValueError) as error:
             self._database.close()
             raise InputError(f"{path} is no bag that can be read: {error}") from error
+        if not logged:
+            self.damage = _truncated(path)
         counts: Counter[int] = Counter()
         self.start, before, self._in_order = 0, None, True
         for topic, time in self._rows("SELECT topic_id, timestamp FROM messages ORDER BY id"):
@@ -124,6 +126,21 @@ class SqliteFile:
         return {
             kind: (str(encoding or ""), bytes(content or b"")) for kind, encoding, content in rows
         }
+
+
+def _truncated(path: Path) -> str | None:
+    """A sentence if a database is shorter than its header says; None if it is not.
+
+    Source: https://www.sqlite.org/fileformat2.html, section 1.3.
+    """
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100:
+        return "it is truncated"
+    page = int.from_bytes(header[16:18], "big")
+    expected = int.from_bytes(header[28:32], "big") * (65536 if page == 1 else page)
+    size = path.stat().st_size
+    return f"it is truncated: {size} of {expected} bytes are there" if size < expected else None
 
 
 def _text(data: bytes) -> str:

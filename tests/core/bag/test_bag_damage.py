@@ -1,0 +1,120 @@
+"""Damaged bags: what can be read is fused, else one sentence; nothing half-written, no surprise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import bags
+import foreign_bags as foreign
+import numpy as np
+import pytest
+from rosbags.rosbag2 import CompressionMode
+
+Run = Callable[..., tuple[int, str, str]]
+KINDS = {
+    "plain": ("mcap", CompressionMode.NONE),
+    "compressed": ("mcap", CompressionMode.STORAGE),
+    "messages": ("mcap", CompressionMode.MESSAGE),
+    "database": ("sqlite3", CompressionMode.NONE),
+}
+PAIRS = 4
+
+
+@pytest.fixture
+def lut_fuse(run_tool: Run) -> Run:
+    """Run `lut-fuse bag`; returns exit status, stdout and stderr."""
+    return partial(run_tool, "bag")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A bag's file of each kind."""
+    folder, found = tmp_path_factory.mktemp("whole"), {}
+    entries = []
+    for index in range(PAIRS):
+        stamp = bags.START + index * foreign.STEP
+        entries += [
+            bags.image(foreign.VISIBLE, foreign.color(index), "rgb8", stamp),
+            bags.image(foreign.INFRARED, foreign.counts(index), "16UC1", stamp),
+            bags.info("/camera/camera_info", stamp, 50.0),
+        ]
+    for name, (storage, compression) in KINDS.items():
+        bag = bags.write(folder / name, entries, storage, compression=compression)
+        found[name] = next(path for path in bag.iterdir() if path.suffix in (".mcap", ".db3"))
+    return found
+
+
+def check(lut_fuse: Run, folder: Path, whole: Path, content: bytes) -> dict | None:
+    """Fuse a damaged file; the report, or None if it was refused."""
+    bag, out = folder / f"x{whole.suffix}", folder / "out"
+    bag.write_bytes(content)
+    status, stdout, errors = lut_fuse(bag, out, "--json", "--overwrite")
+    assert sorted(path.name for path in folder.iterdir()) in (["out", bag.name], [bag.name])
+    if not stdout:
+        assert status == 2
+        assert errors.count("\n") == 1
+        assert not out.exists()
+        return None
+    report = json.loads(stdout)
+    assert (status == 2) == bool(report["damage"])
+    assert status != 0 or not errors
+    return report
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_truncated_anywhere_is_fused_as_far_as_it_goes(
+    lut_fuse: Run, files: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    whole = files[kind].read_bytes()
+    pairs = []
+    for place, size in enumerate(np.linspace(0, len(whole) - 1, 25).astype(int)):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        report = check(lut_fuse, folder, files[kind], whole[:size])
+        assert report is None or report["damage"]
+        pairs.append(0 if report is None else report["pairs"])
+    if kind != "compressed":  # whose only chunk goes with its end
+        assert pairs == sorted(pairs)
+        assert pairs[-1] >= PAIRS - 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_flipped_bytes_are_a_sentence_and_leave_nothing_half_written(
+    lut_fuse: Run, files: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    rng = np.random.default_rng(3)
+    whole = np.frombuffer(files[kind].read_bytes(), np.uint8)
+    # Anywhere, and where the structure is dense: in the beginning and the end.
+    places = [(0, whole.size), (0, min(whole.size, 2500)), (max(0, whole.size - 4500), whole.size)]
+    for number in range(30):
+        damaged = whole.copy()
+        spots = rng.integers(*places[number % 3], size=int(rng.integers(1, 12)))
+        damaged[spots] = rng.integers(0, 256, spots.size)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        check(lut_fuse, folder, files[kind], damaged.tobytes())
+
+
+def test_a_definition_that_makes_no_image_of_a_message_is_refused(
+    lut_fuse: Run, tmp_path: Path
+) -> None:
+    for old, new in (
+        (b"uint32 height", b"uint32 hexght"),
+        (b"uint32 width", b"string width"),
+        (b"uint8[] data", b"int16[] data"),
+        (b"std_msgs/Header header", b"uint64 header"),
+    ):
+        bag = foreign.write_mcap(
+            tmp_path / "x.mcap",
+            bags.IMAGE,
+            "ros2msg",
+            foreign.DEFINITION.replace(old, new),
+            "cdr",
+            foreign.image_bytes,
+        )
+        status, _, errors = lut_fuse(bag, tmp_path / "out")
+        assert status == 2
+        assert errors.count("\n") == 1
