@@ -26,10 +26,14 @@ WARM_UP_SIZE = (640, 480)
 
 
 def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
-    """A pipeline, and a warning if another backend had to be taken than was asked for.
+    """Make the pipeline.
 
-    Raises InputError for a model or registration that cannot be used, BackendUnavailableError if
-    no backend runs here.
+    Returns:
+        The pipeline, and a warning if another backend had to be taken than was asked for.
+
+    Raises:
+        InputError: For a model or registration that cannot be used.
+        BackendUnavailableError: If no backend runs here.
     """
     transform = None
     if parameters.registration.source == "file":

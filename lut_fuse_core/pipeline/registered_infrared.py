@@ -31,11 +31,16 @@ class InfraredFrame:
 
 @dataclass(frozen=True)
 class RegisteredInfrared:
-    """An infrared frame on the visible grid of ``shape`` (H, W).
+    """An infrared frame on the visible grid.
 
-    image, mask: ``(H, W) uint8``; both None if the backend holds the frame and registers it.
-    taken: time in seconds when its picture was taken; None if unknown. time: of the latest frame
-    that stands for it, which during a flat-field correction (FFC) is later.
+    Attributes:
+        shape: Height and width of the visible image.
+        image: ``(H, W) uint8``; None if the backend holds the frame and registers it.
+        mask: ``(H, W) uint8``, 255 where infrared is valid, 0 where it is not; None for all, or if
+            the backend holds the frame.
+        taken: Capture time of its picture in seconds; None if unknown.
+        time: That of the latest frame that stands for it, which is later during a flat-field
+            correction (FFC).
     """
 
     shape: tuple[int, ...]
@@ -48,8 +53,13 @@ class RegisteredInfrared:
 class InfraredRegistrar:
     """Normalizes the frames of one infrared camera and brings each to the visible grid.
 
-    threads: of the CPU. resize: whether frames of another size than the visible image are scaled
-    where there is no registration. keep_images: never leave a frame to the backend.
+    Args:
+        normalization: How raw frames become 8 bits.
+        registration: Where they land in the visible image.
+        threads: Of the CPU.
+        resize: Whether frames of another size than the visible image are scaled where there is no
+            registration.
+        keep_images: Never leave a frame to the backend.
     """
 
     def __init__(
@@ -86,22 +96,37 @@ class InfraredRegistrar:
         self.forget()
 
     def counts(self, infrared: AnyInfrared) -> RawInfrared:
-        """The next frame, of any numbers, as counts. Raises InputError."""
+        """The next frame, of any numbers, as counts.
+
+        Raises:
+            InputError: For what is no infrared image.
+        """
         return self.normalizer.counts(infrared)
 
     def look(self, infrared: RawInfrared, time: float | None = None) -> bool:
-        """Whether the next frame, ``(h, w) uint8 or uint16``, carries a new picture.
+        """Whether the next frame carries a new picture; once for each frame of the stream.
 
-        Once for each frame of the stream. Raises InputError.
+        Args:
+            infrared: ``(h, w) uint8 or uint16``.
+            time: Its capture time in seconds; None if unknown.
+
+        Raises:
+            InputError: For what is no infrared image.
         """
         return self.normalizer.take(infrared, time)
 
     def register(
         self, frame: InfraredFrame, visible: UInt8Array, backend: Backend
     ) -> RegisteredInfrared:
-        """The frame that was looked at, for a visible image ``(H, W, 3)``.
+        """The frame that was looked at, on the grid of a visible image.
 
-        Without a new picture the last one, with the time of this frame. Raises InputError.
+        Args:
+            frame: Without a new picture the last one serves, with the time of this frame.
+            visible: ``(H, W, 3) uint8``.
+            backend: That will fuse it; may take the frame and register it itself.
+
+        Raises:
+            InputError: If it cannot be registered.
         """
         last = self._last
         if frame.new_picture:

@@ -1,4 +1,4 @@
-"""The ambient level of a stream: followed slowly, as eyes and exposure controls do."""
+"""The ambient level of a stream, low-pass filtered as eyes and exposure controls do."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from lut_fuse_core.model.features import ambient
 class SlowAmbient:
     """Follows the ambient level of a stream of visible images, for `Backend.fuse`.
 
-    What drives past, or a lamp gone by, thus changes the rest of the fused picture slowly and in
-    part, where each frame's own level would change it at once.
+    Passing lamps and vehicles thus change the rest of the fused image slowly and in part, where
+    each frame's own level would change it at once.
 
-    levels: `FusionModel.levels`; those beyond the first and last make no difference and count as
-        these.
-    seconds: until a lasting change has been followed to 63 %; 0 follows each frame at once.
+    Args:
+        levels: `FusionModel.levels`; the level is clipped to the first and last.
+        seconds: Time constant: a lasting change has been followed to 63 % after it; 0 follows each
+            frame at once.
     """
 
     def __init__(self, levels: Sequence[float], seconds: float) -> None:
@@ -31,10 +32,14 @@ class SlowAmbient:
         self._began = self._time = 0.0
 
     def follow(self, visible: UInt8Array, time: float | None) -> float | None:
-        """The level to fuse a frame with; None for the frame's own.
+        """The level to fuse a frame with.
 
-        visible: ``(H, W, 3) uint8``, RGB. time: in seconds, of the capture; None if unknown, then
-        there is nothing to follow by.
+        Args:
+            visible: ``(H, W, 3) uint8``, RGB.
+            time: Capture time in seconds; None if unknown.
+
+        Returns:
+            Gray levels; None for the frame's own, where the time is unknown.
         """
         if time is None or not self.seconds:
             self.reset()

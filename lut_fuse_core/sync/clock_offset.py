@@ -15,13 +15,13 @@ from lut_fuse_core.sync.offsets import OffsetMeter
 from lut_fuse_core.sync.stamps import NANOSECONDS
 
 RATE = 100.0
-"""Samples per second that both signals are brought to; the peak is found between them."""
+"""Samples per second that both signals are resampled to; the peak is interpolated between them."""
 
-LEAST_SPAN = 5.0
+MIN_SPAN = 5.0
 """Seconds of common record before an estimate is tried."""
 
-LEAST_CORRELATION = 0.5
-LEAST_LEAD = 0.1
+MIN_CORRELATION = 0.5
+MIN_LEAD = 0.1
 """How much the correlation must exceed that of the next peak."""
 
 ACCURACY = 0.05
@@ -30,7 +30,7 @@ ACCURACY = 0.05
 REFRESH = 1.0
 """Seconds between two estimates."""
 
-LARGEST = 1.0
+MAX_APART = 1.0
 """Seconds by which frames that arrive together may be captured apart."""
 
 
@@ -56,7 +56,7 @@ class ClockOffsetEstimator:
     Args:
         window: Seconds of record.
         interleaved: Whether frames are added in the order in which they arrived. Then an offset of
-            any size is found: the stamps themselves say it to a second. Otherwise up to `LARGEST`.
+            any size is found: the stamps themselves tell it to a second. Otherwise `MAX_APART`.
 
     Attributes:
         estimate: As `latest` last returned it; may be read from any thread.
@@ -97,23 +97,29 @@ class ClockOffsetEstimator:
     def _about(self) -> float:
         """The offset as far as the stamps themselves tell; 0 if that may be chance."""
         about = self._stamps.seconds() if self._interleaved else None
-        return about if about is not None and abs(about) > LARGEST / 2 else 0.0
+        return about if about is not None and abs(about) > MAX_APART / 2 else 0.0
 
 
 def estimate_offset(
     visible: tuple[Float64Array, Float64Array],
     infrared: tuple[Float64Array, Float64Array],
-    largest: float = LARGEST,
+    largest: float = MAX_APART,
 ) -> ClockOffset | None:
-    """Clock offset between two motion signals, each (times in seconds, motion).
+    """Clock offset between two motion signals.
 
-    None if the record is short, nothing changes, or several offsets fit about equally well.
+    Args:
+        visible: Times in seconds, and how much moved in between.
+        infrared: The same of the other camera.
+        largest: Seconds by which they may be apart.
+
+    Returns:
+        None if the record is short, nothing changes, or several offsets fit about equally well.
     """
     if min(len(visible[0]), len(infrared[0])) < 10:
         return None
     start = max(visible[0][0], infrared[0][0]) + largest
     end = min(visible[0][-1], infrared[0][-1]) - largest
-    if end - start < LEAST_SPAN:
+    if end - start < MIN_SPAN:
         return None
     base = np.arange(start, end, 1 / RATE)
     # The slower camera sees less of the rhythm; both are smoothed to what it can see.
@@ -180,11 +186,11 @@ def _resampled(
 
 def _peak(lags: npt.NDArray[np.int64], correlations: Float64Array) -> ClockOffset | None:
     best = int(np.argmax(correlations))
-    if best in (0, len(lags) - 1) or correlations[best] < LEAST_CORRELATION:
+    if best in (0, len(lags) - 1) or correlations[best] < MIN_CORRELATION:
         return None
     local = (correlations[1:-1] > correlations[:-2]) & (correlations[1:-1] >= correlations[2:])
     others = [correlations[i + 1] for i in np.flatnonzero(local) if i + 1 != best]
-    if others and max(others) > correlations[best] - LEAST_LEAD:
+    if others and max(others) > correlations[best] - MIN_LEAD:
         return None
     left, here, right = correlations[best - 1 : best + 2]
     bend = left - 2 * here + right

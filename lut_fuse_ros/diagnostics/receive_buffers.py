@@ -1,4 +1,4 @@
-"""What the system threw away before the middleware of this process could take it."""
+"""Datagrams that the kernel dropped before the middleware of this process could take them."""
 
 from __future__ import annotations
 

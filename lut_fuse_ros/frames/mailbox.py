@@ -34,7 +34,15 @@ class Mailbox(Generic[T]):
         self._condition = threading.Condition()
 
     def put(self, item: T, now: float) -> int:
-        """Leave an item (at ``now``, monotonic seconds). Returns how many it displaced."""
+        """Leave an item.
+
+        Args:
+            item: What to hand over.
+            now: Monotonic seconds.
+
+        Returns:
+            How many older ones it displaced.
+        """
         with self._condition:
             before = len(self._items)
             while self._items and (

@@ -17,7 +17,12 @@ from rclpy.qos import (
 
 
 def profile(name: str, depth: int) -> QoSProfile:
-    """The profile called ``sensor_data`` (best effort) or ``reliable``, keeping ``depth``."""
+    """A profile by its name in the parameters.
+
+    Args:
+        name: ``sensor_data`` (best effort) or ``reliable``.
+        depth: Messages that are kept.
+    """
     best_effort = name == "sensor_data"
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
@@ -29,8 +34,10 @@ def profile(name: str, depth: int) -> QoSProfile:
 def mismatches(node: Node, topics: Iterable[str]) -> Iterator[str]:
     """A sentence for every node that is there now and to or from which nothing passes.
 
-    topics: whole names. rclpy applies the node's remappings to them once more, so that where one
-    rule leads to a name that another renames, the topic is not seen.
+    Args:
+        node: This one.
+        topics: Whole names. rclpy applies the node's remappings to them once more, so that where
+            one rule leads to a name that another renames, the topic is not seen.
     """
     own = (node.get_namespace(), node.get_name())
 

@@ -14,7 +14,7 @@ from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationC
 from lut_fuse_core.registration.file import save_registration
 
 SPACING = 0.5
-"""Seconds between the pairs that are gathered; neighbors in time would add nothing new."""
+"""Seconds between the pairs that are gathered; consecutive frames would add nothing new."""
 
 PATIENCE = 60.0
 """Seconds to wait for the pairs before giving up."""
@@ -27,8 +27,12 @@ Result = PairsCalibration | LutFuseError
 class LiveCalibration:
     """Takes ``count`` pairs from the worker and estimates the homography between the cameras.
 
-    done: called once, from another thread, with the result or with the error that prevented one.
-    spacing, patience: seconds, see `SPACING` and `PATIENCE`.
+    Args:
+        count: Pairs to gather.
+        normalization: Of the infrared images.
+        done: Called once, from another thread, with the result or the error that prevented one.
+        spacing: Seconds between the pairs.
+        patience: Seconds to wait for the pairs before giving up.
     """
 
     def __init__(

@@ -17,8 +17,15 @@ from lut_fuse_core.registration.rig import CameraRig, Pose
 class TfRegistration:
     """Gathers camera_info and TF until they make a `CameraRig`.
 
-    rectified: the images come from image_rect topics, so that the projection matrix applies.
-    missing: what is still waited for, as a sentence; empty when there is a rig.
+    Args:
+        node: That listens to TF.
+        rectified: Whether the images come from image_rect topics, so that the projection matrix
+            applies.
+
+    Attributes:
+        visible: The visible camera_info, as last received.
+        infrared: That of the infrared camera.
+        missing: What is still waited for, as a sentence; empty when there is a rig.
     """
 
     def __init__(self, node: Node, *, rectified: bool) -> None:
@@ -30,7 +37,7 @@ class TfRegistration:
         self._listener = TransformListener(self._buffer, node)
 
     def rig(self) -> CameraRig | None:
-        """The rig as of now; None, with the reason in ``missing``, if something lacks."""
+        """The rig as of now; None, with the reason in ``missing``, if something is missing."""
         infos = {"visible": self.visible, "infrared": self.infrared}
         for name, info in infos.items():
             if info is None:
