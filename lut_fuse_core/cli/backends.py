@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from lut_fuse_core.backends import BackendStatus, backend_statuses
 from lut_fuse_core.cli import SUBCOMMANDS
+from lut_fuse_core.cli.pipeline_options import MODEL_OPTION
 from lut_fuse_core.model.file import load_model
 
 _DESCRIPTION = """\
@@ -24,12 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description=_DESCRIPTION,
         epilog="'lut-fuse bench' measures how fast they are.",
     )
-    parser.add_argument(
-        "--model",
-        default="default",
-        metavar="NAME|FILE",
-        help="model to try them with: not every backend runs every one (default: %(default)s)",
-    )
+    parser.add_argument("--model", **MODEL_OPTION)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 

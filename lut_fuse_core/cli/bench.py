@@ -18,6 +18,7 @@ from lut_fuse_core import __version__
 from lut_fuse_core.backends import BACKEND_NAMES, backend_statuses, create_backend
 from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.extensions import load_extension
+from lut_fuse_core.cli.pipeline_options import MODEL_OPTION
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.benchmark import Subject, Timing, measure, processor_name, street_pair
 from lut_fuse_core.evaluation.yardsticks import Copy, WeightedSum
@@ -81,12 +82,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="N",
         help="CPU threads, one or several numbers (default: all cores this process may use)",
     )
-    parser.add_argument(
-        "--model",
-        default="default",
-        metavar="NAME|FILE",
-        help="model to run (default: %(default)s)",
-    )
+    parser.add_argument("--model", **MODEL_OPTION)
     parser.add_argument(
         "--against",
         choices=("published",),

@@ -16,13 +16,13 @@ from tqdm import tqdm
 
 from lut_fuse_core import Fuser, __version__
 from lut_fuse_core.atomic import atomic_write
-from lut_fuse_core.backends import BACKEND_NAMES
 from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.evaluate_detection import (
     add_detection_arguments,
     check_detection_options,
     run_detection,
 )
+from lut_fuse_core.cli.pipeline_options import BACKEND_OPTION, MODEL_OPTION
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import (
     METHODS,
@@ -84,24 +84,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what to measure")
     method = group.add_mutually_exclusive_group()
-    method.add_argument(
-        "--model",
-        default="default",
-        metavar="NAME|FILE",
-        help="model to fuse with: a name or a .safetensors file (default: %(default)s)",
-    )
+    method.add_argument("--model", **MODEL_OPTION)
     method.add_argument(
         "--fused",
         type=Path,
         metavar="DIR",
         help="measure the images in this folder instead, fused by any method, matched by name",
     )
-    group.add_argument(
-        "--backend",
-        default="auto",
-        choices=BACKEND_NAMES,
-        help="how to run the model (default: %(default)s)",
-    )
+    group.add_argument("--backend", **BACKEND_OPTION)
 
 
 def _add_choice_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lut_fuse_core.backends.gpu.options import GpuOptions
-from lut_fuse_core.cli.setting_options import SettingOptions
+from lut_fuse_core.cli.setting_options import SettingOptions, option_of
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.pipeline.config import PipelineConfig
@@ -15,11 +15,13 @@ from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.rig import CameraRig
 
+MODEL_OPTION = option_of(PipelineConfig, "model", metavar="NAME|FILE")
+BACKEND_OPTION = option_of(PipelineConfig, "backend")
 FUSION = SettingOptions(
     PipelineConfig,
     # Only recordings have clocks (`time_options`), and only files may be refused for their size.
     left_out=frozenset({"clock", "clock_offset", "max_infrared_age", "reuse_alignment", "resize"}),
-    metavars={"model": "NAME|FILE"},
+    metavars={"model": MODEL_OPTION["metavar"]},
 )
 GPU = SettingOptions(
     GpuOptions,

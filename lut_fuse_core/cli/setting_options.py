@@ -86,23 +86,9 @@ class SettingOptions(Generic[Config]):
 
     def _add_one(self, parser: argparse._ActionsContainer, each: Setting) -> None:
         flag = self._flag(each)
-        remark = f" {self.remarks[each.name]}" if each.name in self.remarks else ""
-        arguments: dict[str, Any] = {
-            "dest": self._destination(flag),
-            "help": f"{sentence(each)}{remark}",
-        }
-        if each.kind is bool:
-            arguments["action"] = "store_false" if each.default else "store_true"
-            if each.default:
-                arguments["help"] = f"do not {sentence(each)}{remark}"
-        else:
-            arguments.update(default=each.default, type=each.kind)
-            arguments["help"] += facts(each)
-            if each.choices:
-                arguments["choices"] = each.choices
-            else:
-                arguments["metavar"] = self.metavars.get(each.name, metavar(each))
-        parser.add_argument(flag, **arguments)
+        changes = {"metavar": self.metavars[each.name]} if each.name in self.metavars else {}
+        arguments = _arguments(each, self.remarks.get(each.name, ""))
+        parser.add_argument(flag, dest=self._destination(flag), **{**arguments, **changes})
 
     def _add_pair(self, parser: argparse._ActionsContainer, flag: str) -> None:
         pair = [each for each in self._settings() if each.name in self.pairs[flag]]
@@ -119,6 +105,27 @@ class SettingOptions(Generic[Config]):
                 for name, each in zip(names, pair, strict=True)
             ),
         )
+
+
+def option_of(owner: type, name: str, **changes: Any) -> dict[str, Any]:
+    """What `add_argument` takes for one setting that an option of its own is about.
+
+    Args:
+        owner: The dataclass of the setting.
+        name: Of its field.
+        **changes: What differs, as arguments of `add_argument`.
+    """
+    (each,) = (each for each in settings_of(owner) if each.name == name)
+    return {**_arguments(each), **changes}
+
+
+def _arguments(each: Setting, remark: str = "") -> dict[str, Any]:
+    text = f"{sentence(each)} {remark}".rstrip()
+    if each.kind is bool:
+        action = "store_false" if each.default else "store_true"
+        return {"action": action, "help": f"do not {text}" if each.default else text}
+    named = {"choices": each.choices} if each.choices else {"metavar": metavar(each)}
+    return {"default": each.default, "type": each.kind, "help": text + facts(each), **named}
 
 
 def sentence(each: Setting) -> str:
