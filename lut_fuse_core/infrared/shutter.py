@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -110,11 +111,11 @@ class ShutterGuard:
         """
         step = max(1, int(np.sqrt(raw.size / 1200)))
         sample = raw[::step, ::step].astype(np.float32)
-        past = self._sample
+        past, span = self._sample, _span(sample)
         if past is None or past.shape != sample.shape:
-            self._accept(sample, raw)
+            self._accept(sample, span, raw)
             return Verdict("none")
-        verdict = self._judge(sample, past, raw, time)
+        verdict = self._judge(sample, span, raw, time)
         if verdict.event != "none" and verdict.event != self._event:
             counts = {verdict.event: getattr(self.counts, verdict.event) + 1}
             self.counts = replace(self.counts, **counts)
@@ -131,16 +132,18 @@ class ShutterGuard:
             self._live = True
             if is_wall:
                 self._spans.clear()  # else the next frame would count as blank again
-            self._accept(sample, raw)
+            self._accept(sample, span, raw)
         return verdict
 
     def _judge(
         self,
         sample: npt.NDArray[np.float32],
-        past: npt.NDArray[np.float32],
+        contrast: float,
         raw: RawInfrared,
         time: float | None,
     ) -> Verdict:
+        past = self._sample
+        assert past is not None
         if np.array_equal(sample, past):
             same = self._frame is not None and np.array_equal(raw, self._frame)
             return Verdict("frozen" if same else "none")
@@ -150,7 +153,7 @@ class ShutterGuard:
         # Only a stream with contrast can lose it.
         if (
             usual > smallest
-            and _span(sample) < min(BLANK_SPREAD * span, STRUCTURE * _noise(raw))
+            and contrast < min(BLANK_SPREAD * span, STRUCTURE * _noise(raw))
             and not self._held_for_too_long(time)
         ):
             return Verdict("blank")
@@ -158,9 +161,11 @@ class ShutterGuard:
         change = (sample - past)[seen]
         if not change.size:
             return Verdict("none")
-        shift = float(np.median(change))
-        stray = float(np.median(np.abs(change - shift)))
-        if abs(shift) > MINIMUM_JUMP * span and stray < UNIFORMITY * abs(shift):
+        (shift,) = _quantiles(change, 0.5)
+        if abs(shift) <= MINIMUM_JUMP * span:
+            return Verdict("none")
+        (stray,) = _quantiles(np.abs(change - np.float32(shift)), 0.5)
+        if stray < UNIFORMITY * abs(shift):
             return Verdict("jump", shift)
         return Verdict("none")
 
@@ -170,16 +175,16 @@ class ShutterGuard:
         return lasting or self._held >= LONGEST_HOLD
 
     def _usual_span(self) -> float:
-        return float(np.median(self._spans)) if len(self._spans) >= FEWEST_FRAMES else 0.0
+        return statistics.median(self._spans) if len(self._spans) >= FEWEST_FRAMES else 0.0
 
-    def _accept(self, sample: npt.NDArray[np.float32], raw: RawInfrared) -> None:
+    def _accept(self, sample: npt.NDArray[np.float32], span: float, raw: RawInfrared) -> None:
         self._sample = sample
         frame = self._frame
         if frame is None or (frame.shape, frame.dtype) != (raw.shape, raw.dtype):
             self._frame = raw.copy()
         else:
             np.copyto(frame, raw)
-        self._spans.append(_span(sample))
+        self._spans.append(span)
 
 
 def _span(sample: npt.NDArray[np.float32]) -> float:
@@ -187,8 +192,25 @@ def _span(sample: npt.NDArray[np.float32]) -> float:
     seen = sample[sample > 0]
     if not seen.size:
         return 0.0
-    low, high = np.percentile(seen, (5, 95))
-    return float(high - low)
+    low, high = _quantiles(seen, 0.05, 0.95)
+    return high - low
+
+
+def _quantiles(values: npt.NDArray[np.float32], *shares: float) -> list[float]:
+    """Quantiles with linear interpolation, as `np.quantile` computes them, in a tenth of its time
+    for a thousand values.
+
+    Args:
+        values: ``(N,)``, at least one.
+        shares: 0 to 1.
+    """
+    ordered = np.sort(values)
+    found = []
+    for share in shares:
+        below = int(position := share * (len(ordered) - 1))
+        low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+        found.append(low + (position - below) * (high - low))
+    return found
 
 
 def _noise(raw: RawInfrared) -> float:
@@ -196,5 +218,5 @@ def _noise(raw: RawInfrared) -> float:
     step = max(1, int(np.sqrt(raw.size / 1200)))
     left, right = (raw[::step, first : raw.shape[1] - 1 + first : step] for first in (0, 1))
     difference = np.abs(left.astype(np.float32) - right.astype(np.float32))
-    middle = float(np.median(difference)) if difference.size else 0.0
+    middle = _quantiles(difference.reshape(-1), 0.5)[0] if difference.size else 0.0
     return max(middle, 1.0) * 1.4826 / float(np.sqrt(2))
