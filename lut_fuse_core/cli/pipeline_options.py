@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from lut_fuse_core.backends.gpu.options import GpuOptions
@@ -10,7 +11,7 @@ from lut_fuse_core.cli.setting_options import SettingOptions, option_of
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.pipeline.config import PipelineConfig
-from lut_fuse_core.registration.file import load_registration, load_rig
+from lut_fuse_core.registration.file import read_registration, read_rig
 from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.rig import CameraRig
@@ -83,22 +84,25 @@ def _add_transform_arguments(group: argparse._ArgumentGroup) -> None:
         "--registration",
         type=Path,
         metavar="FILE",
-        help="homography or calibrated rig, as 'lut-fuse calibrate' writes them, or a plain 3x3 "
-        "matrix (infrared pixel to visible pixel) as .json, .txt or .npy",
+        help="homography or calibrated rig, as 'lut-fuse calibrate' writes them; a plain 3x3 matrix "
+        "(infrared pixel to visible pixel) as .json, .txt, .csv or .npy; Kalibr's camchain or "
+        "OpenCV's stereo calibration",
     )
     group.add_argument(
         "--camera-info",
         type=Path,
         nargs=2,
         metavar=("VISIBLE", "INFRARED"),
-        help="instead: camera_info files of both cameras, as ROS camera_calibration writes them",
+        help="instead: camera_info files of both cameras, as ROS camera_calibration, OpenCV, Kalibr "
+        "or camodocal write them, or the output of 'ros2 topic echo'",
     )
     group.add_argument(
         "--extrinsics",
         type=Path,
         metavar="FILE",
         help="with --camera-info: JSON or YAML with 'translation' (meters) and 'rotation' (3x3) or "
-        "'quaternion' (x, y, z, w), from the visible camera's frame to the infrared camera's",
+        "'quaternion' (x, y, z, w), from the visible camera's frame to the infrared camera's; "
+        "OpenCV's R and T, or a message of TF",
     )
 
 
@@ -108,8 +112,18 @@ def _transform(options: argparse.Namespace) -> Homography | CameraRig | None:
     if options.extrinsics and not options.camera_info:
         raise InputError("--extrinsics needs --camera-info with the files of both cameras")
     if options.registration:
-        return load_registration(options.registration)
+        loaded = read_registration(options.registration)
+        if loaded.convention:
+            _say(f"{options.registration}: {loaded.convention}")
+        return loaded.transform
     if options.camera_info:
         visible, infrared = options.camera_info
-        return load_rig(visible, infrared, options.extrinsics)
+        rig, conventions = read_rig(visible, infrared, options.extrinsics)
+        for convention in conventions:
+            _say(convention)
+        return rig
     return None
+
+
+def _say(sentence: str) -> None:
+    print(f"lut-fuse: {sentence}", file=sys.stderr)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -14,11 +16,18 @@ import yaml
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.camera import CameraModel
+from lut_fuse_core.registration.camera_layouts import camera_from, matrix_of
+from lut_fuse_core.registration.document import read_document
 from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.pose_layouts import pose_from, rig_from
 from lut_fuse_core.registration.rig import CameraRig, Pose
 
 SUFFIXES = (".json", ".yaml", ".yml")
 """Of the files that `save_registration` writes."""
+
+MATRIX_CONVENTION = "a 3x3 matrix, taken for one from infrared pixels to visible pixels"
+
+_HOMOGRAPHIES = ("homography", "homography_matrix", "Homography", "H")
 
 
 def check_registration_name(path: str | Path) -> None:
@@ -30,33 +39,71 @@ def check_registration_name(path: str | Path) -> None:
         raise InputError(f"there is no folder {path.parent} to write to")
 
 
-def load_registration(path: str | Path) -> Homography | CameraRig:
-    """Read what `save_registration` wrote, or a bare 3x3 matrix (``.json``, ``.txt``, ``.npy``).
+@dataclass(frozen=True)
+class LoadedRegistration:
+    """What a calibration file holds.
 
-    A homography maps infrared pixels to visible pixels. Raises InputError.
+    Attributes:
+        transform: Infrared pixels to visible pixels, or two cameras and their pose.
+        convention: In words, the layout and which camera to which; empty for our own files.
+    """
+
+    transform: Homography | CameraRig
+    convention: str = ""
+
+
+def load_registration(path: str | Path) -> Homography | CameraRig:
+    """What `read_registration` finds, without the convention. Raises InputError."""
+    return read_registration(path).transform
+
+
+def read_registration(path: str | Path) -> LoadedRegistration:
+    """Read a registration file.
+
+    Args:
+        path: Of what `save_registration` wrote; a 3x3 matrix that takes infrared pixels to visible
+            ones (``.npy``, or numbers in a ``.txt``, ``.csv``, JSON, YAML or XML file); Kalibr's
+            camchain; or OpenCV's stereo calibration.
+
+    Returns:
+        The registration, and the convention it was in.
+
+    Raises:
+        InputError: If it holds none.
     """
     path = Path(path)
-    if path.suffix in (".npy", ".txt"):
-        return Homography.from_array(_read_matrix(path))
-    data = _read_mapping(path)
+    if path.suffix in (".npy", ".txt", ".csv"):
+        return LoadedRegistration(Homography.from_array(_read_matrix(path)), MATRIX_CONVENTION)
+    data = read_document(path)
     try:
-        if isinstance(data, list):
-            return Homography.from_array(np.asarray(data, np.float64))
-        if "homography" in data:
-            sizes = [
-                (int(data[name][0]), int(data[name][1])) if data.get(name) else None
-                for name in ("infrared_size", "visible_size")
-            ]
-            return Homography.from_array(np.asarray(data["homography"], np.float64), *sizes)
-        if "infrared_from_visible" in data:
-            return CameraRig.from_dict(data)
-    except (InputError, ValueError, TypeError, IndexError) as error:
+        return _registration_from(data)
+    except (InputError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise InputError(f"{path}: {error}") from None
     except KeyError as error:
         raise InputError(f"{path}: an image size must be [width, height] ({error})") from None
+
+
+def _registration_from(data: Any) -> LoadedRegistration:
+    if isinstance(data, list):
+        return LoadedRegistration(Homography.from_array(matrix_of(data, 3)), MATRIX_CONVENTION)
+    name = next((name for name in _HOMOGRAPHIES if name in data), None)
+    if name is not None:
+        sizes = [
+            (int(data[size][0]), int(data[size][1])) if data.get(size) else None
+            for size in ("infrared_size", "visible_size")
+        ]
+        transform = Homography.from_array(matrix_of(data[name], 3), *sizes)
+        is_own = isinstance(data[name], list) and name == "homography"
+        return LoadedRegistration(transform, "" if is_own else MATRIX_CONVENTION)
+    if "infrared_from_visible" in data:
+        return LoadedRegistration(CameraRig.from_dict(data))
+    found = rig_from(data)
+    if found is not None:
+        return LoadedRegistration(*found)
     raise InputError(
-        f"{path} holds neither a 'homography' nor a camera rig ('visible', 'infrared', "
-        "'infrared_from_visible'); 'lut-fuse calibrate' writes either"
+        "it holds neither a 'homography' nor a camera rig ('visible', 'infrared', "
+        "'infrared_from_visible'), nor Kalibr's camchain or OpenCV's stereo calibration; 'lut-fuse "
+        "calibrate' writes one"
     )
 
 
@@ -79,12 +126,29 @@ def save_registration(
 
 
 def load_camera_info(path: str | Path) -> CameraModel:
-    """Read a camera_info file in the layout of ROS `camera_calibration`. Raises InputError."""
-    data = _read_mapping(Path(path))
+    """What `read_camera_info` finds, without the layout. Raises InputError."""
+    return read_camera_info(path)[0]
+
+
+def read_camera_info(path: str | Path) -> tuple[CameraModel, str]:
+    """Read the intrinsics of one camera.
+
+    Args:
+        path: Of a file of ROS `camera_calibration`, OpenCV, Kalibr or camodocal, or the output of
+            `ros2 topic echo` or `ros2 param dump`.
+
+    Returns:
+        The camera, and a name of the layout.
+
+    Raises:
+        InputError: If it describes none.
+    """
+    data = read_document(Path(path))
     if not isinstance(data, Mapping):
         raise InputError(f"{path} is not a camera_info file")
+    cameras = [value for name, value in data.items() if name in ("cam0", "camera")]
     try:
-        return CameraModel.from_dict(data)
+        return camera_from(cameras[0] if len(cameras) == 1 and len(data) == 1 else data)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -99,58 +163,52 @@ def save_camera_info(path: str | Path, camera: CameraModel, name: str) -> None:
 def load_rig(
     visible: str | Path, infrared: str | Path, extrinsics: str | Path | None = None
 ) -> CameraRig:
-    """A rig from two camera_info files and the pose between them.
+    """What `read_rig` finds, without the conventions. Raises InputError."""
+    return read_rig(visible, infrared, extrinsics)[0]
 
-    extrinsics: JSON or YAML with ``translation`` (meters) and ``rotation`` (3x3) or ``quaternion``
-    (x, y, z, w), visible camera frame to infrared camera frame; None for two cameras in one place.
+
+def read_rig(
+    visible: str | Path, infrared: str | Path, extrinsics: str | Path | None = None
+) -> tuple[CameraRig, tuple[str, ...]]:
+    """A rig from the files of both cameras and the pose between them.
+
+    Args:
+        visible: Of the visible camera, see `read_camera_info`.
+        infrared: The same of the infrared camera.
+        extrinsics: JSON, YAML or XML with ``translation`` (meters) and ``rotation`` (3x3) or
+            ``quaternion`` (x, y, z, w), visible camera frame to infrared camera frame; OpenCV's
+            ``R`` and ``T``; or a message of TF. None for two cameras in one place.
+
+    Returns:
+        The rig, and for each foreign file a sentence on its layout and convention.
+
+    Raises:
+        InputError: If one of the files is unusable.
     """
+    said, cameras = [], []
+    for path in (visible, infrared):
+        camera, layout = read_camera_info(path)
+        cameras.append(camera)
+        if layout != "ROS camera_info":
+            said.append(f"{path}: {layout}, {camera.width}x{camera.height}")
     pose = Pose()
     if extrinsics is not None:
-        data = _read_mapping(Path(extrinsics))
-        data = data.get("infrared_from_visible", data) if isinstance(data, Mapping) else {}
+        data = read_document(Path(extrinsics))
         try:
-            translation = [float(value) for value in data["translation"]]
-            if "quaternion" in data:
-                pose = Pose.from_quaternion(data["quaternion"], translation)
-            else:
-                rows = tuple(tuple(float(v) for v in row) for row in data["rotation"])
-                pose = Pose(rows, (translation[0], translation[1], translation[2]))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise InputError(
-                f"{extrinsics} needs 'translation' in meters and 'rotation' (3x3) or 'quaternion' "
-                f"(x, y, z, w); {error}"
-            ) from None
-    return CameraRig(load_camera_info(visible), load_camera_info(infrared), pose)
-
-
-def _read_mapping(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file"
-        raise InputError(f"cannot read {path}: {reason}") from None
-    try:
-        # JSON first: YAML 1.1 takes JSON's 1e-05 for a word.
-        data = json.loads(text)
-    except json.JSONDecodeError:
-        data = _parse_yaml(text, path)
-    if not isinstance(data, Mapping | list):
-        raise InputError(f"{path} holds no registration")
-    return data
-
-
-def _parse_yaml(text: str, path: Path) -> Any:
-    try:
-        # OpenCV's first line, %YAML:1.0, is not YAML; it carries nothing.
-        return yaml.safe_load(text.removeprefix("%YAML:1.0\n"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is neither JSON nor YAML: {str(error).splitlines()[0]}") from None
+            pose, convention = pose_from(data if isinstance(data, Mapping) else {})
+        except InputError as error:
+            raise InputError(f"{extrinsics}: {error}") from None
+        if convention:
+            said.append(f"{extrinsics}: {convention}")
+    return CameraRig(cameras[0], cameras[1], pose), tuple(said)
 
 
 def _read_matrix(path: Path) -> Any:
     try:
-        matrix = np.load(path) if path.suffix == ".npy" else np.loadtxt(path)
-        return np.asarray(matrix, np.float64).reshape(3, 3)
+        if path.suffix == ".npy":
+            return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(3, 3)
+        words = re.split(r"[\s,;\[\]()]+", path.read_text(encoding="utf-8-sig"))
+        return np.array([float(word) for word in words if word], np.float64).reshape(3, 3)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, EOFError, BadZipFile):
