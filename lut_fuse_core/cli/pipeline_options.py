@@ -84,17 +84,17 @@ def _add_transform_arguments(group: argparse._ArgumentGroup) -> None:
         "--registration",
         type=Path,
         metavar="FILE",
-        help="homography or calibrated rig, as 'lut-fuse calibrate' writes them; a plain 3x3 matrix "
-        "(infrared pixel to visible pixel) as .json, .txt, .csv or .npy; Kalibr's camchain or "
-        "OpenCV's stereo calibration",
+        help="homography or calibrated rig, as 'lut-fuse calibrate' writes them; a plain 3x3 "
+        "matrix (infrared pixel to visible pixel) as .json, .txt, .csv or .npy; Kalibr's camchain "
+        "or OpenCV's stereo calibration",
     )
     group.add_argument(
         "--camera-info",
         type=Path,
         nargs=2,
         metavar=("VISIBLE", "INFRARED"),
-        help="instead: camera_info files of both cameras, as ROS camera_calibration, OpenCV, Kalibr "
-        "or camodocal write them, or the output of 'ros2 topic echo'",
+        help="instead: camera_info files of both cameras, as ROS camera_calibration, OpenCV, "
+        "Kalibr or camodocal write them, or the output of 'ros2 topic echo'",
     )
     group.add_argument(
         "--extrinsics",
