@@ -1,1 +1,1 @@
-
+"""Fusing images, folders of images, and videos."""

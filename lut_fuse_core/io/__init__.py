@@ -1,1 +1,1 @@
-
+"""Reading and writing: images, videos, ROS messages, data sets."""

@@ -1,1 +1,1 @@
-
+"""Which frames belong together, and what their clocks have to do with it."""

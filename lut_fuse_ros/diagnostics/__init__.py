@@ -1,1 +1,1 @@
-
+"""What the node reports on /diagnostics."""

@@ -1,1 +1,1 @@
-
+"""The way of a frame through the node."""

@@ -1,1 +1,1 @@
-
+"""Topics, QoS and settings of the DDS."""

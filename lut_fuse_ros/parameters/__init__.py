@@ -1,1 +1,1 @@
-
+"""The parameters of the node."""

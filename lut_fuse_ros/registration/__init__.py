@@ -1,1 +1,1 @@
-
+"""Registration from tf and by live calibration."""

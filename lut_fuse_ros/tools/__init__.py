@@ -1,1 +1,1 @@
-
+"""Camera simulator and benchmark."""

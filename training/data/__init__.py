@@ -1,1 +1,1 @@
-
+"""Pairs, batches and augmentation."""

@@ -1,1 +1,1 @@
-
+"""MM-Net, MM-LUT and foreign teachers."""

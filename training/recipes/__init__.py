@@ -1,1 +1,1 @@
-
+"""What each subcommand of lut-fuse-train does."""

@@ -1,1 +1,1 @@
-
+"""The training loop: checkpoints, journal, validation."""
