@@ -36,6 +36,10 @@ def main() -> int:
         rclpy.spin(Relay())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        # What an interrupt breaks off in rclpy surfaces as all kinds of errors.
+        if rclpy.ok():
+            raise
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         rclpy.try_shutdown()
