@@ -16,6 +16,13 @@ _JPEG_SIGNATURE = b"\xff\xd8"
 _JPEG_START_OF_SCAN = b"\xff\xda"
 _JPEG_END = b"\xff\xd9"
 _PNG_END = b"IEND"
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_DEFLATE_RATIO = 1032
+"""Bytes that Deflate can make of one at most."""
+
+_JPEG_PIXELS_PER_BYTE = 8192
+"""A flat progressive image has some thousands."""
+
 _NOT_FRAME_HEADERS = (0xC4, 0xC8, 0xCC)
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 
@@ -28,6 +35,23 @@ def encoded_size(data: UInt8Array) -> tuple[int, int] | None:
     if data[:2].tobytes() == _JPEG_SIGNATURE:
         return _jpeg_size(data)
     return None
+
+
+def is_long_enough(data: UInt8Array) -> bool:
+    """Whether ``(N,) uint8`` data can hold as many pixels as it announces, however well packed.
+
+    Decoders take the memory for all of them before they look. True for other formats.
+    """
+    size = encoded_size(data)
+    if size is None:
+        return True
+    pixels = size[0] * size[1]
+    if data[:8].tobytes() != _PNG_SIGNATURE:
+        return pixels <= _JPEG_PIXELS_PER_BYTE * data.size
+    if data.size < 26:
+        return False
+    bits = int(data[24]) * _PNG_SAMPLES.get(int(data[25]), 1)
+    return pixels * bits / 8 <= _DEFLATE_RATIO * data.size
 
 
 def is_whole(data: UInt8Array) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -40,6 +43,11 @@ def read_tiff_infrared(content: bytes) -> AnyInfrared:
     Raises:
         InputError: For a damaged file, several images, or numbers that are no intensities.
     """
+    with _one_sentence():
+        return _infrared(content)
+
+
+def _infrared(content: bytes) -> AnyInfrared:
     page, array = _only_page(content)
     if page.photometric == _PALETTE:
         return intensities(_through_palette(page, array))
@@ -71,6 +79,11 @@ def read_tiff_visible(content: bytes) -> UInt8Array:
     Raises:
         InputError: For a damaged file, several images, or floating-point numbers.
     """
+    with _one_sentence():
+        return _visible(content)
+
+
+def _visible(content: bytes) -> UInt8Array:
     page, array = _only_page(content)
     if page.photometric == _PALETTE:
         return _through_palette(page, array)
@@ -83,33 +96,46 @@ def read_tiff_visible(content: bytes) -> UInt8Array:
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Say in a sentence that a file is damaged, whatever tifffile raises, and logs, for it."""
+    log = logging.getLogger("tifffile")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    except (InputError, ModuleNotFoundError):
+        raise
+    # tifffile promises no particular error for damaged files.
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"it is damaged ({reason})") from None
+    finally:
+        log.disabled = before
+
+
 def _only_page(content: bytes) -> tuple[_Page, _Array]:
     """The one image in a file, and its samples as they are stored."""
     import tifffile
 
-    compression = ""
-    try:
-        with tifffile.TiffFile(BytesIO(content)) as file:
-            pages = [page for page in file.pages[:MOST_PAGES] if _is_image(page)]
-            if len(pages) != 1:
-                raise InputError(
-                    f"it holds {len(file.pages)} images, and which one belongs to the other "
-                    "camera's cannot be known; save one image per file"
-                )
-            page = pages[0]
-            compression = getattr(page.compression, "name", str(page.compression))
-            _check(page, len(content))
+    with tifffile.TiffFile(BytesIO(content)) as file:
+        pages = [page for page in file.pages[:MOST_PAGES] if _is_image(page)]
+        if len(pages) != 1:
+            raise InputError(
+                f"it holds {len(file.pages)} images, and which one belongs to the other camera's "
+                "cannot be known; save one image per file"
+            )
+        page = pages[0]
+        _check(page, len(content))
+        try:
             return page, page.asarray()
-    except InputError:
-        raise
-    # tifffile promises no particular error for damaged files.
-    except Exception as error:
-        if compression and "imagecodecs" in str(error):
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            compression = getattr(page.compression, "name", page.compression)
             raise InputError(
                 f"it is compressed with {compression}, which takes imagecodecs; run "
                 "'pip install imagecodecs'"
             ) from None
-        raise InputError(f"it is damaged ({error})") from None
 
 
 def _is_image(page: _Page) -> bool:

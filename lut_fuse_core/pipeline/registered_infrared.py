@@ -10,6 +10,7 @@ from lut_fuse_core.arrays import AnyInfrared, RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import Backend, RegisteringBackend
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
+from lut_fuse_core.infrared.view import outside_view
 from lut_fuse_core.registration.registration import Registration, RegistrationConfig
 from lut_fuse_core.registration.warp import Warp
 
@@ -74,6 +75,7 @@ class InfraredRegistrar:
         self.registration = Registration(registration)
         self._threads, self._resize, self._keep_images = threads, resize, keep_images
         self._last: RegisteredInfrared | None = None
+        self._masked: tuple[Warp, UInt8Array, Warp] | None = None
         self._taken: float | None = None
 
     def set_normalization(self, normalization: NormalizationConfig) -> None:
@@ -135,7 +137,8 @@ class InfraredRegistrar:
             self.forget()  # until it has worked
             picture = frame.raw if frame.new_picture else self.normalizer.picture
             buffer = None if last is None else last.image
-            last = self._register(picture, self._warp(picture, visible), backend, buffer)
+            warp = self._in_view(picture, self._warp(picture, visible))
+            last = self._register(picture, warp, backend, buffer)
         self._last = replace(last, taken=self._taken, time=frame.time)
         return self._last
 
@@ -160,6 +163,20 @@ class InfraredRegistrar:
         else:
             warp(self.normalizer.normalize(infrared), buffer)
         return RegisteredInfrared(shape, buffer, warp.mask)
+
+    def _in_view(self, infrared: RawInfrared, warp: Warp) -> Warp:
+        """The warp without the pixels in which the frame holds nothing; the last one if it can."""
+        seen = outside_view(infrared)
+        if seen is None:
+            return warp
+        known = self._masked
+        if known is not None and known[0] is warp and np.array_equal(known[1], seen):
+            return known[2]
+        mask = np.where(warp(seen) == 255, 255, 0).astype(np.uint8)
+        if warp.mask is not None:
+            mask = np.minimum(mask, warp.mask)
+        self._masked = warp, seen, replace(warp, mask=mask)
+        return self._masked[2]
 
     def _warp(self, infrared: RawInfrared, visible: UInt8Array) -> Warp:
         height, width = visible.shape[:2]
