@@ -91,19 +91,46 @@ def intensities(image: UInt8Array) -> UInt8Array:
     Raises:
         InputError: If the colors are of no palette, or of one that is not known.
     """
-    some = _sample(image)
-    if _is_gray(some):
-        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
-    palette = _recognize(_smooth(image))
+    palette = palette_of(image)
     if palette is not None:
         return _positions(image, palette)
-    if _luma_is_order(some):
-        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+
+
+def palette_of(image: UInt8Array) -> Palette | None:
+    """The palette that an infrared image is in; None where its luma is the intensity.
+
+    Args:
+        image: ``(H, W, 3) uint8``, RGB.
+
+    Raises:
+        InputError: If the colors are of no palette, or of one that is not known.
+    """
+    some = _sample(image)
+    if _is_gray(some):
+        return None
+    palette = _recognize(_smooth(image))
+    if palette is not None or _luma_is_order(some):
+        return palette
     raise InputError(
         "infrared in colors of no known palette, from which intensities cannot be recovered; save "
         "it in gray (white hot), or take the camera's radiometric file (or are visible and "
         "infrared swapped?)"
     )
+
+
+def quick_intensities(image: UInt8Array, palette: Palette) -> UInt8Array:
+    """Positions in a palette, for videos: of colors of 6 bits per channel.
+
+    Args:
+        image: ``(H, W, 3) uint8``, RGB.
+        palette: The one that the video is in.
+
+    Returns:
+        ``(H, W) uint8``.
+    """
+    red, green, blue = cv2.split(image >> 2)
+    return _table(palette.name)[red, green, blue]
 
 
 @cache

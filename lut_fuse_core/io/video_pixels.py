@@ -13,12 +13,15 @@ import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.palettes import GRAY_TOLERANCE, intensities
+from lut_fuse_core.io.palettes import Palette, palette_of, quick_intensities
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.video.reformatter import VideoReformatter
 
+
+LOOK_EVERY = 32
+"""Frames after which the palette is looked for again."""
 
 STEP = 4
 """Of the pixels that are looked at for color, one in so many rows and columns."""
@@ -48,11 +51,13 @@ class InfraredPixels:
     Gray formats of more than 8 bits give their counts, whatever range they are tagged with; color
     formats of more than 8 bits their luma plane or, of RGB, the BT.601 luma of the counts. Formats
     of 8 bits with luma and chroma give luma of full range: limited range (16 to 235) is expanded.
-    Of false colors the intensities are recovered (`palettes.intensities`), in 8 bits.
+    Of false colors the intensities are recovered (`palettes`), in 8 bits.
     """
 
     def __init__(self) -> None:
         self._reformatter = _reformatter()
+        self._palette: Palette | None = None
+        self._frames = 0
 
     def __call__(self, frame: VideoFrame) -> RawInfrared:
         """``(H, W) uint8``, or ``uint16`` where the video has more than 8 bits.
@@ -74,11 +79,10 @@ class InfraredPixels:
         kind = np.dtype(">u2" if layout.is_big_endian else "<u2")
         if is_gray and bits > 8:
             return _samples(frame, 0, len(layout.components), kind)
-        if not is_gray and (layout.is_rgb or layout.has_palette or _has_chroma(frame, kind)):
-            rgb = _eight_bits(self._reformatter, frame, "rgb24")
-            if bits <= 8 or layout.is_bayer or _is_colored(rgb):
-                return intensities(rgb)
-        if bits <= 8:
+        palette = None if is_gray else self._palette_of(frame, kind)
+        if palette is not None:
+            return quick_intensities(_eight_bits(self._reformatter, frame, "rgb24"), palette)
+        if bits <= 8 or layout.is_bayer:
             return _eight_bits(self._reformatter, frame, "gray")
         if not layout.is_rgb:
             return _samples(frame, colors[0].plane, 1, kind)
@@ -88,6 +92,22 @@ class InfraredPixels:
             packed: Any = frame.to_ndarray()
             channels = [packed[..., index] for index in range(3)]
         return _luma(np.stack(channels, axis=2))
+
+    def _palette_of(self, frame: VideoFrame, kind: np.dtype[Any]) -> Palette | None:
+        """Look at the colors every now and then: it takes long, and palettes seldom change."""
+        if self._frames % LOOK_EVERY == 0:
+            has_chroma = frame.format.is_rgb or frame.format.has_palette or _has_chroma(frame, kind)
+            try:
+                self._palette = (
+                    palette_of(_eight_bits(self._reformatter, frame, "rgb24"))
+                    if has_chroma
+                    else None
+                )
+            except InputError:
+                if not self._frames:
+                    raise
+        self._frames += 1
+        return self._palette
 
 
 def _reformatter() -> VideoReformatter:
@@ -123,10 +143,6 @@ def _has_chroma(frame: VideoFrame, kind: np.dtype[Any]) -> bool:
             if np.abs(rows.astype(np.int32) - middle).max() * 128 > TINT * middle:
                 return True
     return False
-
-
-def _is_colored(rgb: UInt8Array) -> bool:
-    return bool(np.ptp(rgb[::STEP, ::STEP], axis=2).max() > GRAY_TOLERANCE)
 
 
 def _luma(rgb: Any) -> RawInfrared:
