@@ -56,11 +56,14 @@ class RegisteringBackend(Protocol):
     def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
         """Take a copy of a raw frame, to fuse with until the next one.
 
-        raw: ``(h, w) uint8 or uint16``. levels: ``(256,)`` or ``(65536,) uint8``, gray level of
-        every raw count. warp: one with `Warp.one_pass`; its mask is used too. The array of
-        levels and the warp must not be changed afterwards.
+        Args:
+            raw: ``(h, w) uint8 or uint16``.
+            levels: ``(256,)`` or ``(65536,) uint8``, gray level of every raw count; must not be
+                changed afterwards.
+            warp: One with `Warp.one_pass`; its mask is used too. Must not be changed afterwards.
 
-        Raises InputError for arrays that do not belong together.
+        Raises:
+            InputError: For arrays that do not belong together.
         """
         ...
 
@@ -83,13 +86,15 @@ class RegisteringBackend(Protocol):
 
 @runtime_checkable
 class StagedBackend(Protocol):
-    """A backend that tells how long the stages of a frame took (`lut-fuse bench` shows them)."""
+    """A backend that reports how long the stages of a frame took (`lut-fuse bench` shows them)."""
 
     def stage_times(self) -> dict[str, float]:
-        """Milliseconds that the latest frame spent in each stage, in the order they ran.
+        """Time that the latest frame spent in each stage.
 
-        Names: ``pooling`` (both images to the encoder's input), ``encoder``, ``look-up`` (with the
-        features before it and the color after it).
+        Returns:
+            Milliseconds by name, in the order in which they ran: ``pooling`` (both images to the
+            encoder's input), ``encoder``, ``look-up`` (with the features before it and the color
+            after it).
         """
         ...
 
@@ -119,8 +124,8 @@ def check_process(name: str, process: int) -> None:
     """
     if os.getpid() != process:
         raise BackendUnavailableError(
-            f"the '{name}' backend was made before this process was forked; make it anew here, or "
-            "take 'native'"
+            f"the '{name}' backend was made before this process was forked; make another one "
+            "here, or take 'native'"
         )
 
 

@@ -73,7 +73,7 @@ class RecordedOffset:
 
 
 def recorded_offset(visible: Arrivals, infrared: Arrivals) -> RecordedOffset | None:
-    """The offset between two streams' stamps; None if it cannot be told."""
+    """The offset between two streams' stamps; None if it cannot be estimated."""
     ours, theirs = visible.lead, infrared.lead
     if ours is None or theirs is None:
         return None

@@ -12,8 +12,8 @@ and F there, and divide:
 
 1 or less: the fused video is no more restless than the more restless of its inputs. Every step from
 one frame to the next counts the same, however much of it stands still; steps in which next to
-nothing does (a pan) are left out and counted. A cut to another scene cannot be told from traffic in
-this way: measure one take at a time.
+nothing does (a pan) are left out and counted. This way, a cut to another scene looks like traffic:
+measure one take at a time.
 
 The second meter asks the question for a newcomer, a lamp or a hot object that enters the view: how
 much does the rest of the picture change, in the region that it does not touch?

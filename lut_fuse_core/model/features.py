@@ -19,8 +19,8 @@ AMBIENT_GRID = 64
 the next number stand in native/model.cpp, too."""
 
 AMBIENT_RANK = 1638
-"""So many of these pixels, two in five, are darker than the ambient level. A lamp or a dark vehicle
-that enters the picture, however bright or dark, thus moves it but little."""
+"""The ambient level is the 40th percentile of luma: so many of these pixels are darker. A lamp or a
+dark vehicle that enters the picture, however bright or dark, hardly moves it."""
 
 
 def luma(visible: UInt8Array) -> FloatArray:
@@ -68,7 +68,13 @@ def ambient_samples(visible: UInt8Array) -> UInt8Array:
 def place(visible: UInt8Array, model: FusionModel, level: float | None = None) -> Place:
     """Where the scene of a frame is between a model's lattices, see `FusionModel.place`.
 
-    visible: ``(H, W, 3) uint8``, RGB. level: what to take for its ambient level; None for its own.
+    Args:
+        visible: ``(H, W, 3) uint8``, RGB.
+        model: The model.
+        level: Ambient level in gray levels; None to measure it in this frame.
+
+    Returns:
+        Number of a lattice and the share of the next one.
     """
     if level is None and model.knows_scenes:
         level = ambient(visible)

@@ -25,9 +25,16 @@ LARGEST_ACTIVATION = 1e18
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of the lattice: ``nodes`` equally spaced nodes from ``low`` to ``high`` gray levels.
+    """One axis of the lattice; features beyond its range take the value at its end.
 
-    Features beyond the range take the value at its end.
+    Attributes:
+        name: One of `AXIS_NAMES`.
+        nodes: Number of equally spaced nodes.
+        low: Gray levels at the first node.
+        high: Gray levels at the last node.
+
+    Raises:
+        ModelError: For numbers that make no axis.
     """
 
     name: str
@@ -58,11 +65,16 @@ class Axis:
 class GradientSpec:
     """How the visible gradient is computed from the luma (Sobel, 3x3).
 
-    norm: ``l2`` for the magnitude, ``l1`` for the sum of absolute derivatives.
-    border: ``zero`` pads the luma with black (as published), ``replicate`` repeats the edge.
-    scaling: ``fixed`` multiplies by ``scale``, so that equal neighborhoods give equal values in
-        every frame; ``frame`` maps each frame's own minimum and maximum to 0 and 255 (published).
-    scale: gray levels of the gradient axis per Sobel response in gray levels (``fixed`` only).
+    Attributes:
+        norm: ``l2`` for the magnitude, ``l1`` for the sum of absolute derivatives.
+        border: ``zero`` pads the luma with black (as published), ``replicate`` repeats the edge.
+        scaling: ``fixed`` multiplies by ``scale``, so that equal neighborhoods give equal values in
+            every frame; ``frame`` maps each frame's own minimum and maximum to 0 and 255
+            (published).
+        scale: Gray levels of the gradient axis per Sobel response in gray levels (``fixed`` only).
+
+    Raises:
+        ModelError: For settings that do not exist or a scale that is not positive.
     """
 
     norm: Literal["l1", "l2"] = "l1"

@@ -67,8 +67,16 @@ def look_up(
 ) -> FloatArray:
     """Fused luma of each pixel from its four features: the operation Psi (equation 2).
 
-    All features ``(H, W) float32`` in gray levels; place of the scene between the lattices
-    (`features.place`). Returns ``(H, W) float32``, gray levels, not clipped.
+    Args:
+        model: Lattices and axes.
+        luma: ``(H, W) float32``, gray levels, as all four features.
+        infrared: Gray levels of registered infrared.
+        gradient: In gray levels of its axis.
+        context: The upsampled context map.
+        place: Of the scene between the lattices (`features.place`).
+
+    Returns:
+        ``(H, W) float32``, gray levels, not clipped.
     """
     features = (luma, infrared, gradient, context)
     positions = [coordinate(f, axis) for f, axis in zip(features, model.axes, strict=True)]

@@ -72,9 +72,15 @@ class RegistrationConfig:
 
 
 class Registration:
-    """Keeps the remap of one camera rig; computes it anew only when something changes.
+    """Keeps the remap of one camera rig; computes it again only when something changes.
 
-    recomputed: how often it did. covered: share of the visible image that infrared sees.
+    Args:
+        config: Settings; None for the defaults.
+
+    Attributes:
+        config: Settings in use; may be replaced at any time.
+        recomputed: How often the remap was computed.
+        covered: Share of the visible image, 0 to 1, that infrared sees.
     """
 
     def __init__(self, config: RegistrationConfig | None = None) -> None:
@@ -86,7 +92,15 @@ class Registration:
         self._rays: tuple[Any, Float64Array] | None = None
 
     def warp(self, infrared_size: Size, visible_size: Size) -> Warp:
-        """The remap for images of these sizes, (width, height). Raises InputError."""
+        """The remap for images of these sizes.
+
+        Args:
+            infrared_size: Width and height in pixels.
+            visible_size: Width and height in pixels.
+
+        Raises:
+            InputError: If they are too large to be registered.
+        """
         if self.config.transform is not None and max(*infrared_size, *visible_size) > LARGEST_SIDE:
             raise InputError(f"images to be registered may have {LARGEST_SIDE} pixels a side")
         known = self._warp
@@ -104,7 +118,7 @@ class Registration:
         if not self.covered:
             _log.warning(
                 "with this registration infrared sees no pixel of the visible image; is its matrix "
-                "or pose the wrong way round?"
+                "or pose inverted?"
             )
         return warp
 
@@ -140,10 +154,16 @@ class Registration:
 
 
 def mask_of(positions: FloatArray, infrared_size: Size, feather: float) -> UInt8Array | None:
-    """How far infrared may be trusted at each visible pixel, fading over ``feather`` pixels.
+    """Where infrared is valid in the visible image, fading out at the border of its view.
 
-    positions: ``(H, W, 2) float32`` as `homography_map` gives. Returns ``(H, W) uint8``, or None
-    if infrared sees the whole visible image. The fade lies inside the infrared view.
+    Args:
+        positions: ``(H, W, 2) float32`` as `homography_map` gives.
+        infrared_size: Width and height in pixels.
+        feather: Width of the fade, inside the infrared view, in visible pixels.
+
+    Returns:
+        ``(H, W) uint8``, 255 where infrared is valid, 0 where it sees nothing; None if it sees the
+        whole visible image.
     """
     width, height = infrared_size
     x, y = positions[..., 0], positions[..., 1]

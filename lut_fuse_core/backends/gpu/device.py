@@ -163,7 +163,7 @@ def compile_kernels(device: GpuDevice, model: FusionModel, plan: KernelPlan) -> 
         try:
             functions = compiled()
         except OSError as error:
-            _log.warning("compiled kernels cannot be kept (%s): they are compiled anew", error)
+            _log.warning("compiled kernels cannot be kept (%s): they are compiled again", error)
             os.environ["CUPY_CACHE_IN_MEMORY"] = "1"
             functions = compiled()
     except Exception as error:  # NVRTC missing, a compile error

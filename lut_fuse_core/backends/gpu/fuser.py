@@ -22,7 +22,7 @@ DEFAULT_SIZE = (480, 640)
 """Height and width of the frames that is tuned for and measured with if nothing is said."""
 
 KEPT_GRAPHS = 8
-"""Graphs per image size: one for each `Work`; more are captured anew."""
+"""Graphs per image size: one for each `Work`; further ones are captured again."""
 
 
 class GpuFuser:

@@ -246,7 +246,7 @@ def recall_timings(config: Any, known: bytes) -> None:
     """Let a build go on from what was measured before. Nearly all of its time goes into that, and
     an encoder of the same structure, as after more training, needs nothing new.
 
-    known: as serialized, or empty; what TensorRT cannot use is begun anew.
+    known: as serialized, or empty; what TensorRT cannot use is started again.
     """
     for content in (known, b""):
         cache = config.create_timing_cache(content)
