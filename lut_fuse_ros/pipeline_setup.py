@@ -51,7 +51,7 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
         ),
         max_infrared_age=_infrared_age(parameters),
         ambient_seconds=parameters.ambient_seconds,
-        clock_offset=parameters.sync.infrared_offset,
+        clock_offset=parameters.sync.offset,
         reuse_alignment=parameters.sync.reuse_alignment,
         gpu=parameters.gpu,
         clock="report" if parameters.sync.estimate_offset else "fixed",
@@ -110,7 +110,7 @@ def apply_changes(pipeline: FusionPipeline, parameters: NodeParameters) -> None:
             ambient_seconds=parameters.ambient_seconds,
             normalization=parameters.normalization,
             registration=registration,
-            clock_offset=parameters.sync.infrared_offset,
+            clock_offset=parameters.sync.offset,
             max_infrared_age=_infrared_age(parameters),
         )
     )

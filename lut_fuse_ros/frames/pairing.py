@@ -86,7 +86,7 @@ class Pairing:
     def update(self, parameters: NodeParameters) -> None:
         """Take over changed parameters."""
         before, self._parameters = self._parameters, parameters
-        if parameters.sync.infrared_offset != before.sync.infrared_offset:
+        if parameters.sync.offset != before.sync.offset:
             self._pairer.forget("infrared")
             self.drift.restart()
         if self._stamps is not None:
@@ -107,7 +107,7 @@ class Pairing:
             pairs = pairer.add_visible(frame.time, frame, arrival)
         else:
             self._newest_infrared = frame
-            offset = round(self._parameters.sync.infrared_offset * NANOSECONDS)
+            offset = round(self._parameters.sync.offset * NANOSECONDS)
             pairs = pairer.add_infrared(frame.time - offset, frame, arrival)
         self._statistics.count("unpaired_visible", pairer.unpaired_visible - alone[0])
         self._statistics.count("unpaired_infrared", pairer.unpaired_infrared - alone[1])

@@ -103,6 +103,11 @@ class SyncParameters:
     )
     reuse_alignment: Literal["hold", "warp"] = inherited(PipelineConfig, "reuse_alignment")
 
+    @property
+    def offset(self) -> float:
+        """Seconds to take off infrared times: times of arrival are of one clock."""
+        return 0.0 if self.stamps == "arrival" else self.infrared_offset
+
 
 @dataclass(frozen=True)
 class FallbackParameters:

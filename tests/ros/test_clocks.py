@@ -83,6 +83,10 @@ class TestArrival(ClockTest):
             with self.subTest(ahead):
                 assert self.fuses(ahead), self.rig.report()
 
+    def test_an_offset_that_was_set_for_stamps_does_no_harm(self):
+        assert self.rig.set("sync.infrared_offset", 37.0).successful
+        assert self.fuses(37.0), self.rig.report()
+
     def test_the_fused_image_keeps_the_stamp_of_the_visible_one(self):
         assert self.fuses(5.0)
         stamp = self.send(5.0)
