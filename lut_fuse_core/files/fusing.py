@@ -9,6 +9,7 @@ from lut_fuse_core.files.folders import DEFAULT_OPTIONS, FolderOptions, fuse_fol
 from lut_fuse_core.files.report import FilesReport, Progress
 from lut_fuse_core.files.videos import fuse_videos
 from lut_fuse_core.io.image_files import read_infrared, read_visible, write_image
+from lut_fuse_core.io.thermal.sequence import SEQUENCE_SUFFIXES
 from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 
@@ -47,6 +48,7 @@ def fuse_files(
     if visible.is_dir():
         return fuse_folders(visible, infrared, output, pipeline, options, progress)
     videos = [path.suffix.lower() in VIDEO_SUFFIXES for path in (visible, infrared)]
+    videos[1] |= videos[0] and infrared.suffix.lower() in SEQUENCE_SUFFIXES
     if any(videos) and not all(videos):
         raise InputError(f"{visible} and {infrared} must be two images or two videos")
     if all(videos):

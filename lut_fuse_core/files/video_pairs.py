@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.infrared.quantity import CountConverter
+from lut_fuse_core.io.thermal.sequence import SEQUENCE_SUFFIXES, ThermalSequence
 from lut_fuse_core.io.video_pixels import InfraredPixels, VisiblePixels
 from lut_fuse_core.io.video_reader import VideoFrame, VideoReader
 from lut_fuse_core.parallel import prefetch
@@ -26,20 +28,47 @@ class VideoPair:
 
     Attributes:
         visible: ``(H, W, 3) uint8``, RGB.
-        infrared: ``(h, w) uint8 or uint16``, raw; None where it is the frame of the pair before.
+        infrared: ``(h, w)``, raw counts or temperatures; None where it is the frame of the pair
+            before.
         visible_time: Seconds since the visible video's start.
         infrared_time: Seconds since the infrared video's start.
     """
 
     visible: UInt8Array
-    infrared: RawInfrared | None
+    infrared: AnyInfrared | None
     visible_time: float
     infrared_time: float
 
 
+class InfraredReader(Protocol):
+    """Frames of an infrared recording: what is used of `VideoReader` and `ThermalSequence`."""
+
+    path: Path
+    rate: float
+    frames_read: int
+    rotation: int
+    interlaced: bool
+
+    @property
+    def damage(self) -> str: ...  # noqa: D102
+
+    def __iter__(self) -> Iterator[VideoFrame[Any]]: ...
+
+
+def infrared_reader(path: Path) -> InfraredReader:
+    """A reader of an infrared video, or of a thermal camera's recording.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    if path.suffix.lower() in SEQUENCE_SUFFIXES:
+        return ThermalSequence(path)
+    return VideoReader(path, InfraredPixels())
+
+
 def pairs_by_time(
     visible: Iterable[VideoFrame[UInt8Array]],
-    infrared: Iterable[VideoFrame[RawInfrared]],
+    infrared: Iterable[VideoFrame[AnyInfrared]],
     infrared_rate: float,
     clock_offset: Callable[[], float],
 ) -> Iterator[VideoPair]:
@@ -56,7 +85,7 @@ def pairs_by_time(
     """
     frames = iter(infrared)
     current, following = next(frames, None), next(frames, None)
-    served = ServedInfrared[VideoFrame[RawInfrared]]()
+    served = ServedInfrared[VideoFrame[AnyInfrared]]()
     if current is None:
         return
     for frame in visible:
@@ -75,9 +104,10 @@ def find_video_offset(visible: Path, infrared: Path) -> ClockOffset:
     Raises:
         InputError: If nothing moves that both cameras see, or the videos are too short.
     """
+    counts = CountConverter()
     estimator = ClockOffsetEstimator(window=LONGEST, interleaved=False)
-    for shown in prefetch(takewhile(_early, VideoReader(infrared, InfraredPixels()))):
-        estimator.add_infrared(shown.image, shown.time)
+    for shown in prefetch(takewhile(_early, infrared_reader(infrared))):
+        estimator.add_infrared(counts(shown.image), shown.time)
     for frame in prefetch(takewhile(_early, VideoReader(visible, VisiblePixels()))):
         estimator.add_visible(frame.image, frame.time)
     offset = estimator.latest()

@@ -10,8 +10,13 @@ from typing import Any
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.files.report import FilesReport, Progress
-from lut_fuse_core.files.video_pairs import VideoPair, pairs_by_time
-from lut_fuse_core.io.video_pixels import InfraredPixels, VisiblePixels
+from lut_fuse_core.files.video_pairs import (
+    InfraredReader,
+    VideoPair,
+    infrared_reader,
+    pairs_by_time,
+)
+from lut_fuse_core.io.video_pixels import VisiblePixels
 from lut_fuse_core.io.video_reader import VideoReader, average_rate
 from lut_fuse_core.io.video_writer import EVENLY_SPACED, check_video_name, write_video
 from lut_fuse_core.parallel import ordered_map, prefetch
@@ -43,7 +48,7 @@ def fuse_videos(
     """
     check_video_name(target)
     color = VideoReader(visible, VisiblePixels())
-    thermal = VideoReader(infrared, InfraredPixels())
+    thermal = infrared_reader(infrared)
     frames = prefetch(color)
     pairs = pairs_by_time(frames, prefetch(thermal), thermal.rate, lambda: pipeline.clock_offset)
     first = next(pairs, None)
@@ -88,14 +93,14 @@ def _fused(
         yield image, pair.visible_time
 
 
-def _why_nothing(color: VideoReader[Any], thermal: VideoReader[Any]) -> str:
+def _why_nothing(color: VideoReader[Any], thermal: InfraredReader) -> str:
     for reader in (color, thermal):
         if not reader.frames_read:
             return f"{reader.path} holds no frames that can be read; it is truncated or damaged"
     return f"no frame of {thermal.path} is of a time that {color.path} shows; check --clock-offset"
 
 
-def _notes(reader: VideoReader[Any]) -> Iterator[str]:
+def _notes(reader: VideoReader[Any] | InfraredReader) -> Iterator[str]:
     if reader.rotation:
         yield (
             f"{reader.path} asks players to rotate it by {reader.rotation % 360} degrees; its "

@@ -20,6 +20,9 @@ _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEFLATE_RATIO = 1032
 """Bytes that Deflate can make of one at most."""
 
+_BMP_RATIO = 255
+"""Pixels that BMP's run lengths make of two bytes at most."""
+
 _JPEG_PIXELS_PER_BYTE = 8192
 """A flat progressive image has some thousands."""
 
@@ -42,6 +45,9 @@ def is_long_enough(data: UInt8Array) -> bool:
 
     Decoders take the memory for all of them before they look. True for other formats.
     """
+    if data[:2].tobytes() == b"BM" and data.size >= 30:
+        width, height = (float(side) for side in np.ndarray(2, "<i4", data[18:26].tobytes()))
+        return abs(width * height) * int(data[28]) / 8 <= _BMP_RATIO * data.size
     size = encoded_size(data)
     if size is None:
         return True

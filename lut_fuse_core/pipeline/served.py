@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from lut_fuse_core.arrays import RawInfrared
+from lut_fuse_core.arrays import AnyInfrared
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class ServedInfrared(Generic[T]):
     def __init__(self) -> None:
         self._frame: T | None = None
 
-    def pixels(self, frame: T, decode: Callable[[T], RawInfrared]) -> RawInfrared | None:
+    def pixels(self, frame: T, decode: Callable[[T], AnyInfrared]) -> AnyInfrared | None:
         """What to give to the pipeline for a frame that is to serve a visible image.
 
         Args:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.pipeline.fallback import Fallback
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
@@ -145,7 +145,7 @@ class Worker:
         self._account(job, str(source))
 
     def _fuse(
-        self, job: Job, visible: UInt8Array, infrared: RawInfrared | None, hold: bool
+        self, job: Job, visible: UInt8Array, infrared: AnyInfrared | None, hold: bool
     ) -> UInt8Array:
         time_of = None if job.infrared is None else job.infrared.time / NANOSECONDS
         return self._pipeline.process(
@@ -168,7 +168,7 @@ class Worker:
         except InputError as error:
             self._failed("malformed", error)
 
-    def _infrared(self, job: Job) -> tuple[RawInfrared | None, bool]:
+    def _infrared(self, job: Job) -> tuple[AnyInfrared | None, bool]:
         """The infrared image of a job, if it is usable, and whether an earlier one may serve."""
         if job.infrared is None or not self.registered:
             return None, job.hold and self.registered

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.calibration.from_pairs import PairsCalibration, calibrate_from_pairs
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
@@ -59,7 +59,7 @@ class LiveCalibration:
         """Whether more pairs are needed."""
         return not self._finished and len(self._pairs) < self._count
 
-    def offer(self, visible: UInt8Array, infrared: RawInfrared) -> None:
+    def offer(self, visible: UInt8Array, infrared: AnyInfrared) -> None:
         """Take a pair if one is due. Copies: the arrays belong to messages."""
         now = time.monotonic()
         if not self.wants_pairs or now < self._next:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from io import BytesIO
+from mmap import mmap
 from typing import Any
 
 import cv2
@@ -69,11 +70,11 @@ def read_flir(content: bytes) -> ThermalImage:
     return _read_frame(content)
 
 
-def flir_frames(content: bytes) -> Iterator[tuple[float, FloatArray]]:
+def flir_frames(content: bytes | mmap) -> Iterator[tuple[float, FloatArray]]:
     """Times in seconds and temperatures in degrees Celsius of the frames of a .seq file."""
     starts = _frame_starts(content)
     for start, end in zip(starts, [*starts[1:], len(content)], strict=True):
-        frame = content[start:end]
+        frame = bytes(content[start:end])
         image = _read_frame(frame)
         with guarded("FLIR"):
             at = _records(frame)[_CAMERA][2] + _STAMP
@@ -92,12 +93,12 @@ def _segments(content: bytes) -> list[bytes]:
     return [parts[number] for number in sorted(parts)]
 
 
-def _frame_starts(content: bytes) -> list[int]:
+def _frame_starts(content: bytes | mmap) -> list[int]:
     """Where the frames of a .seq file begin; within their data the mark may stand by chance."""
     starts: list[int] = []
     at = 0
     while 0 <= at < len(content):
-        records = _try_records(content[at:])
+        records = _try_records(content, at)
         if records is None:
             if not starts:
                 raise InputError("it is damaged: its directory of records makes no sense")
@@ -108,14 +109,15 @@ def _frame_starts(content: bytes) -> list[int]:
     return starts
 
 
-def _try_records(frame: bytes) -> Records | None:
-    try:
-        return _records(frame)
-    except (struct.error, InputError):
-        return None
+def _try_records(content: bytes | mmap, at: int) -> Records | None:
+    with memoryview(content) as whole, whole[at:] as frame:
+        try:
+            return _records(frame)
+        except (struct.error, InputError):
+            return None
 
 
-def _records(frame: bytes) -> Records:
+def _records(frame: bytes | memoryview) -> Records:
     """The records that are whole."""
     directory, count = struct.unpack_from(">II", frame, 24)
     order = ">"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -41,38 +42,37 @@ def read_telops(content: bytes) -> ThermalImage:
         InputError: For a damaged file, or one of several frames.
         ModuleNotFoundError: If fasthcc is not installed.
     """
-    frames = telops_frames(content)
-    first = next(frames, None)
-    if first is None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recording.hcc"
+        path.write_bytes(content)
+        frames = list(islice(telops_frames(path), 2))
+    if not frames:
         raise InputError("it is truncated: it holds no whole frame")
-    if next(frames, None) is not None:
+    if len(frames) > 1:
         raise InputError(
             "it holds several frames, of which none belongs to one image; fuse it with a video, or "
             "export one frame"
         )
-    return ThermalImage(first[1])
+    return ThermalImage(frames[0][1])
 
 
-def telops_frames(content: bytes) -> Iterator[tuple[float, AnyInfrared]]:
+def telops_frames(path: Path) -> Iterator[tuple[float, AnyInfrared]]:
     """Times in seconds and images of the frames of a recording."""
     import fasthcc
     from fasthcc.header import parse_header
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "recording.hcc"
-        path.write_bytes(content)
-        with guarded("Telops"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            reader = fasthcc.HCCReader(path)
-            check_thermal_size(reader.width, reader.height)
-        with reader:
-            rate = reader.frame_rate if reader.frame_rate > 0 else _FALLBACK_RATE
-            for number in range(reader.n_frames):
-                with guarded("Telops"):
-                    block = reader._blocks[number]
-                    header = parse_header(bytes(block["header"]), offset=0)
-                    image = _calibrated(np.array(block["pixels"]), header)
-                yield number / rate, image
+    with guarded("Telops"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reader = fasthcc.HCCReader(path)
+        check_thermal_size(reader.width, reader.height)
+    with reader:
+        rate = reader.frame_rate if reader.frame_rate > 0 else _FALLBACK_RATE
+        for number in range(reader.n_frames):
+            with guarded("Telops"):
+                block = reader._blocks[number]
+                header = parse_header(bytes(block["header"]), offset=0)
+                image = _calibrated(np.array(block["pixels"]), header)
+            yield number / rate, image
 
 
 def _calibrated(pixels: Any, header: dict[str, Any]) -> AnyInfrared:
