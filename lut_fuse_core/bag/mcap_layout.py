@@ -212,7 +212,9 @@ def _walk(file: int, start: int, end: int, layout: Layout) -> None:
                     # What is there of a truncated chunk can be read.
                     _note(file, kind, content, end - content, layout)
                 raise DamagedError(f"it breaks off at byte {here}")
-            if kind == Opcode.DATA_END:
+            if kind == Opcode.FOOTER and os.pread(file, 8, content + length) == MAGIC:
+                # The file ends here, whatever was appended to it since.
+                layout.closed, layout.damage = True, None
                 return
             _note(file, kind, content, length, layout)
             here = content + length

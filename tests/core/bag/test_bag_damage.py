@@ -118,3 +118,13 @@ def test_a_definition_that_makes_no_image_of_a_message_is_refused(
         status, _, errors = lut_fuse(bag, tmp_path / "out")
         assert status == 2
         assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("note", [bytes(4), b"GPS 12345 track"])
+def test_what_was_appended_to_a_whole_file_is_no_damage(
+    lut_fuse: Run, files: dict[str, Path], tmp_path: Path, kind: str, note: bytes
+) -> None:
+    report = check(lut_fuse, tmp_path, files[kind], files[kind].read_bytes() + note)
+    assert report is not None
+    assert (report["pairs"], report["damage"]) == (PAIRS, None)
