@@ -10,7 +10,7 @@ BUILD_INPUTS := setup.py setup.cfg pyproject.toml $(wildcard lut_fuse_core/nativ
 
 .PHONY: demo test test-oldest test-ros lint bench gpu-compile clean
 
-demo: $(VENV)/.runtime ## fuse a made-up night street and show the result
+demo: $(VENV)/.runtime ## fuse a synthetic night street and show the result
 	$(BIN)/lut-fuse demo
 
 test: $(VENV)/.test ## every test that needs no ROS 2

@@ -1,4 +1,4 @@
-"""`lut-fuse demo`: a made-up street recorded as a bag, fused, and shown."""
+"""`lut-fuse demo`: a synthetic street recorded as a bag, fused, and shown."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.synthetic import SceneConfig
 
 DESCRIPTION = """\
-Show the fusion at work on a made-up night street: nothing else is needed.
+Show the fusion at work on a synthetic night street: nothing else is needed.
 
 Writes the street as a rosbag2 (MCAP) with a visible and a 16-bit infrared camera, fuses it into a
 second bag exactly as 'lut-fuse bag' does, and shows both: a contact sheet and a video with the

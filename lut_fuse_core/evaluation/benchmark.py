@@ -56,7 +56,7 @@ class Timing:
 
 
 def street_pair(width: int, height: int) -> tuple[UInt8Array, UInt8Array]:
-    """A made-up street at night: ``(H, W, 3) uint8``, RGB, and ``(H, W) uint8``.
+    """A synthetic street at night: ``(H, W, 3) uint8``, RGB, and ``(H, W) uint8``.
 
     Raises InputError for sizes that the scene cannot have.
     """

@@ -17,8 +17,8 @@ from lut_fuse_core.evaluation.flicker import (
     FlickerMeter,
     FlickerReport,
     FusedFrame,
-    NewcomerMeter,
-    NewcomerReport,
+    TransientMeter,
+    TransientReport,
 )
 from lut_fuse_core.evaluation.metrics import METRIC_NAMES, TRIVIAL_RULES, PairEvaluator, gray_levels
 from lut_fuse_core.fuser import Fuser
@@ -60,7 +60,7 @@ class SequenceReport:
     """What only a sequence shows: flicker by method, and the change of an untouched region."""
 
     flicker: dict[str, FlickerReport]
-    untouched: NewcomerReport | None
+    untouched: TransientReport | None
 
 
 @dataclass(frozen=True)
@@ -138,21 +138,22 @@ def file_normalizer() -> InfraredNormalizer:
 class SequenceMeters:
     """The meters of a sequence, fed frame by frame.
 
-    untouched: ``(H, W) bool`` region that no newcomer touches, measured against the first frame.
+    untouched: ``(H, W) bool`` region that no transient object touches, measured against the first
+        frame.
     """
 
     untouched: BoolArray | None = None
     _flicker: dict[str, FlickerMeter] = field(
         default_factory=lambda: {method: FlickerMeter() for method in METHODS}
     )
-    _newcomer: NewcomerMeter = field(default_factory=NewcomerMeter)
+    _transient: TransientMeter = field(default_factory=TransientMeter)
     _first: FusedFrame | None = None
 
     def update(self, visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> None:
         """Add the next frame. Raises InputError if its size does not suit."""
         frame = FusedFrame.of(visible, infrared, fused)
         if self.untouched is not None and self._first is not None:
-            self._newcomer.update(self._first, frame, self.untouched)
+            self._transient.update(self._first, frame, self.untouched)
         self._first = self._first or frame
         for method, image in _outputs(frame.visible, frame.infrared, frame.fused).items():
             self._flicker[method].update(frame.visible, frame.infrared, image)
@@ -161,7 +162,7 @@ class SequenceMeters:
         """What was measured. Raises InputError if there were no two frames to compare."""
         return SequenceReport(
             {method: meter.report() for method, meter in self._flicker.items()},
-            None if self.untouched is None else self._newcomer.report(),
+            None if self.untouched is None else self._transient.report(),
         )
 
 

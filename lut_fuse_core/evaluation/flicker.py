@@ -15,8 +15,8 @@ one frame to the next counts the same, however much of it stands still; steps in
 nothing does (a pan) are left out and counted. This way, a cut to another scene looks like traffic:
 measure one take at a time.
 
-The second meter asks the question for a newcomer, a lamp or a hot object that enters the view: how
-much does the rest of the picture change, in the region that it does not touch?
+The second meter asks the question for a transient object, a lamp or a hot object that enters the
+view: how much does the rest of the image change, in the region that it does not touch?
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ class RegionChange:
 
 
 @dataclass(frozen=True)
-class NewcomerReport:
-    """What a newcomer did to the region that it does not touch, over ``frames`` frames.
+class TransientReport:
+    """What a transient object did to the region that it does not touch, over ``frames`` frames.
 
     share: mean share of the picture that the region covers, 0 to 1.
     """
@@ -166,8 +166,8 @@ class NewcomerReport:
     fused: RegionChange
 
 
-class NewcomerMeter:
-    """Measures frames with a newcomer against the same view without it; memory stays constant."""
+class TransientMeter:
+    """Compares frames with a transient object to the same view without it, in constant memory."""
 
     def __init__(self) -> None:
         self._frames = 0
@@ -176,18 +176,18 @@ class NewcomerMeter:
         self._worst: FloatVector = np.zeros(3)
         self._shift: FloatVector = np.zeros(3)
 
-    def update(self, without: FusedFrame, with_newcomer: FusedFrame, untouched: BoolArray) -> None:
-        """Add one frame. untouched: ``(H, W) bool``, True where the newcomer is not.
+    def update(self, without: FusedFrame, with_transient: FusedFrame, untouched: BoolArray) -> None:
+        """Add one frame. untouched: ``(H, W) bool``, True where the transient object is not.
 
         Raises InputError if the sizes differ or the region is empty.
         """
-        if not without.visible.shape == with_newcomer.visible.shape == untouched.shape:
+        if not without.visible.shape == with_transient.visible.shape == untouched.shape:
             raise InputError("the frames and the mask of the untouched region differ in size")
         if not untouched.any():
             raise InputError("the mask of the untouched region is empty")
         differences = [
             new[untouched].astype(np.int16) - old[untouched]
-            for new, old in zip(with_newcomer, without, strict=True)
+            for new, old in zip(with_transient, without, strict=True)
         ]
         absolute = np.array([np.abs(difference).mean() for difference in differences])
         shift = np.array([abs(difference.mean()) for difference in differences])
@@ -197,10 +197,10 @@ class NewcomerMeter:
         self._worst = np.maximum(self._worst, absolute)
         self._shift = np.maximum(self._shift, shift)
 
-    def report(self) -> NewcomerReport:
+    def report(self) -> TransientReport:
         """The change so far. Raises InputError if there was no frame."""
         if self._frames == 0:
-            raise InputError("no frame with a newcomer was measured")
+            raise InputError("no frame with a transient object was measured")
         streams = zip(self._sum / self._frames, self._worst, self._shift, strict=True)
         changes = [RegionChange(*(float(value) for value in stream)) for stream in streams]
-        return NewcomerReport(self._frames, self._share / self._frames, *changes)
+        return TransientReport(self._frames, self._share / self._frames, *changes)

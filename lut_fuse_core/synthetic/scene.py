@@ -14,10 +14,10 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.synthetic import light as lighting
 from lut_fuse_core.synthetic.actors import Patch
 from lut_fuse_core.synthetic.camera_view import Float32Array, View
-from lut_fuse_core.synthetic.newcomers import HotObject, Lamp
 from lut_fuse_core.synthetic.sensors import InfraredSensor, VisibleSensor
 from lut_fuse_core.synthetic.street import LAMP_COLOR, Surfaces, build_street, lamp_positions
 from lut_fuse_core.synthetic.traffic import Traffic
+from lut_fuse_core.synthetic.transients import HotObject, Lamp
 
 MINIMUM_SIDE = 16
 
@@ -62,8 +62,8 @@ class SceneFrame:
     """One moment: the pair, registered to the pixel.
 
     visible: ``(H, W, 3) uint8``, RGB. infrared: ``(H, W) uint16``, raw counts (14 bits used).
-    time: seconds since the first frame. touched: ``(H, W) bool``, where a newcomer (lamp, hot
-    object) changes either image; all False before it enters.
+    time: seconds since the first frame. touched: ``(H, W) bool``, where a transient object (lamp,
+    hot object) changes either image; all False before it enters.
     """
 
     visible: npt.NDArray[np.uint8]
@@ -99,7 +99,7 @@ class StreetScene:
         """The pair number ``index``, 0 for the first."""
         time = index / self.config.rate
         moment = time if self.config.moving else 0.0
-        lamp, hot = self._newcomers(time)
+        lamp, hot = self._transients(time)
         radiance, temperature = self._render(moment, lamp, hot)
         touched = np.zeros(temperature.shape, np.bool_)
         if lamp is not None or hot is not None:
@@ -112,7 +112,7 @@ class StreetScene:
         """The first ``count`` pairs."""
         return (self.frame(index) for index in range(count))
 
-    def _newcomers(self, time: float) -> tuple[Lamp | None, HotObject | None]:
+    def _transients(self, time: float) -> tuple[Lamp | None, HotObject | None]:
         lamp_at, hot_at = self.config.lamp_at, self.config.hot_object_at
         lamp = Lamp() if lamp_at is not None and time >= lamp_at else None
         return lamp, HotObject() if hot_at is not None and time >= hot_at else None
@@ -120,7 +120,7 @@ class StreetScene:
     def _difference(
         self, moment: float, time: float, radiance: Float32Array, temperature: Float32Array
     ) -> npt.NDArray[np.bool_]:
-        """Where this moment differs from the same moment without newcomers, on ideal sensors."""
+        """Where this moment differs from itself without transient objects, on ideal sensors."""
         bare = replace(self.config, noisy=False)
         size = (bare.width, bare.height, bare.seed)
         visible, infrared = VisibleSensor(*size, bare.day, False), InfraredSensor(*size, False)

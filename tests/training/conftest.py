@@ -1,4 +1,4 @@
-"""Made-up pairs and tiny configurations, so that every training command runs in a second."""
+"""Synthetic pairs and tiny configurations, so that every training command runs in a second."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "quantize",
         help="sample a teacher into a look-up table without learning (a baseline)",
-        description="Write a model whose lattice holds the teacher's answers to made-up patches, "
+        description="Write a model whose lattice holds the teacher's answers to synthetic patches, "
         "and measure it beside the teacher and, if given, a distilled model.",
     )
     parser.add_argument("--teacher", type=Path, required=True, metavar="FILE")

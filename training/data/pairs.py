@@ -27,7 +27,7 @@ from lut_fuse_core.io.dataset import (
 )
 
 SMALLEST_SIDE = 48
-"""Pairs with a shorter side (pixels) are of no use: a crop would be mostly made-up border."""
+"""Pairs with a shorter side (pixels) are of no use: a crop would be mostly synthetic border."""
 
 
 NO_PARTNER = "it has no partner of the same name"

@@ -1,6 +1,6 @@
 """The baseline that the paper's Table 5 compares with: a teacher sampled into a lattice, unlearned.
 
-Every node's value is what the teacher answers to a made-up patch that has this node's features:
+Every node's value is what the teacher answers to a synthetic patch that has this node's features:
 uniform infrared, and luma rising such that its middle has the node's luma and gradient. A patch has
 no scene, so the context axis cannot be sampled; it stays without effect, and dark scenes are like
 others.

@@ -1,7 +1,7 @@
 """The table of docs/training.md on measures of how dark a scene is: how far what enters a picture
 moves the share of a lattice for dark scenes.
 
-python tests/experiments/ambient_levels.py RoadScene/train
+python docs/development/experiments/ambient_levels.py RoadScene/train
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
 
 STREETS = 6
 LIGHT = (1, 1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5)
-"""Times the light of the made-up night."""
+"""Times the light of the synthetic night."""
 
 
 def middle_half(levels: FloatArray) -> float:

@@ -1,6 +1,6 @@
 """The table of docs/training.md on light: how far a model is ahead of another, by ambient level.
 
-python tests/experiments/by_light.py RoadScene/test default published.safetensors
+python docs/development/experiments/by_light.py RoadScene/test default published.safetensors
 """
 
 from __future__ import annotations

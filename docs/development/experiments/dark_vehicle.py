@@ -2,7 +2,7 @@
 by dark gray, and the rest of the fused picture should stay as it was. First where each picture is
 fused alone, then in a stream, a thirtieth of a second after the vehicle has come, and a second.
 
-python tests/experiments/dark_vehicle.py RoadScene/test default published.safetensors
+python docs/development/experiments/dark_vehicle.py RoadScene/test default published.safetensors
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How much of infrared is seen where the visible image is saturated: sky, lamps, headlights.
 
-    python tests/experiments/glare.py DATA/roadscene/test [PUBLISHED.safetensors]
+    python docs/development/experiments/glare.py DATA/roadscene/test [PUBLISHED.safetensors]
 
 For every pair, over the pixels around which all of the visible image is saturated and infrared
 shows something: how strongly the fused image follows infrared (the slope of a local linear fit,

@@ -1,6 +1,6 @@
 """What int8 costs: metrics and pixels with the context in int8 against those of the reference.
 
-python tests/experiments/int8.py RoadScene/test --model default
+python docs/development/experiments/int8.py RoadScene/test --model default
 
 ONNX Runtime executes on the CPU the very file that TensorRT is given, so this tells what int8 does
 to the images, not how fast it is. The lattice is rounded to half precision, as the kernels have it.

@@ -1,6 +1,6 @@
-"""The pictures of docs/registration.md, from made-up scenes.
+"""The pictures of docs/registration.md, from synthetic scenes.
 
-python tests/experiments/real_cameras.py docs/images
+python docs/development/experiments/real_cameras.py docs/images
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def registration(folder: Path) -> None:
     )
     infrared = InfraredNormalizer()(raw.astype(np.uint16)).copy()
     result = calibrate_from_pairs([(frame.visible, infrared)])
-    print("registration of the made-up rig:", result.facts())
+    print("registration of the synthetic rig:", result.facts())
     before = FusionPipeline(PipelineConfig())
     after = FusionPipeline(
         PipelineConfig(

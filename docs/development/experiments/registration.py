@@ -1,7 +1,7 @@
 """How well registration from ordinary pairs works: tables and curves for docs/registration.md.
 
-    python tests/experiments/registration.py unaligned DATA -o docs/images
-    python tests/experiments/registration.py severity DATA -o docs/images
+    python docs/development/experiments/registration.py unaligned DATA -o docs/images
+    python docs/development/experiments/registration.py severity DATA -o docs/images
 
 DATA is a folder laid out like RoadScene: `unaligned/` with `homographies.json`, and `test/`.
 """

@@ -1,10 +1,10 @@
 """The table and the plot of docs/training.md: what one goal costs another, on the validation split.
 
-python tests/experiments/trade_off.py RoadScene/train default published.safetensors ...
+python docs/development/experiments/trade_off.py RoadScene/train default published.safetensors ...
 
 Each model fuses the validation pairs as they are, as a camera of twice the resolution would see
-them, evenly dim, at night and darkened over cold ground, and made-up night streets, whose ground is
-warm. With --plot FILE the models become points of two trade-offs.
+them, evenly dim, at night and darkened over cold ground, and synthetic night streets, whose ground
+is warm. With --plot FILE the models become points of two trade-offs.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def night(pair: Pair) -> Pair:
 
 
 def streets() -> list[Pair]:
-    """Frames of made-up night streets."""
+    """Frames of synthetic night streets."""
     pairs = []
     for seed in range(1, STREETS + 1):
         frame = StreetScene(SceneConfig(seed=seed)).frame(LATER * (seed % 2))

@@ -19,7 +19,7 @@ from lut_fuse_core.registration.file import load_registration
 from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
 
 TRUE = np.array([[1.62, 0.05, -60], [-0.04, 1.6, -35], [2e-5, -3e-5, 1]])
-"""Infrared (400x320) to visible (640x480) pixels of the made-up rig."""
+"""Infrared (400x320) to visible (640x480) pixels of the synthetic rig."""
 
 
 def corner_error(result: PairsCalibration, true: np.ndarray, shape: tuple[int, ...]) -> float:

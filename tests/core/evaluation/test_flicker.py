@@ -1,4 +1,4 @@
-"""Flicker: what counts as still, what the ratio says, and the region that a newcomer leaves."""
+"""Flicker: what counts as still, what the ratio says, and the region beside a transient object."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lut_fuse_core.evaluation.flicker import (
     FlickerMeter,
     FlickerReport,
     FusedFrame,
-    NewcomerMeter,
+    TransientMeter,
 )
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.model.features import place
@@ -140,7 +140,7 @@ def test_the_inputs_of_a_real_night_street_are_as_restless_as_published(shared: 
     assert report.steps == 29
 
 
-def newcomer_scene() -> tuple[FusedFrame, FusedFrame]:
+def transient_scene() -> tuple[FusedFrame, FusedFrame]:
     """A view without and with a lamp in its left quarter."""
     visible = flat(40)
     visible[:, :16] = 250
@@ -148,9 +148,9 @@ def newcomer_scene() -> tuple[FusedFrame, FusedFrame]:
     return before, FusedFrame(visible, flat(80), np.where(visible > 40, 255, 63).astype(np.uint8))
 
 
-def test_a_newcomer_is_charged_only_for_the_region_it_does_not_touch() -> None:
-    before, after = newcomer_scene()
-    meter = NewcomerMeter()
+def test_a_transient_object_is_charged_only_for_the_region_it_does_not_touch() -> None:
+    before, after = transient_scene()
+    meter = TransientMeter()
     untouched = np.zeros((48, 64), np.bool_)
     untouched[:, 16:] = True
     meter.update(before, after, untouched)
@@ -166,7 +166,7 @@ def test_noise_hardly_shifts_the_brightness_of_a_region(rng: np.random.Generator
     frames = [
         FusedFrame(*rng.normal(100, 3, (3, 200, 200)).round().astype(np.uint8)) for _ in range(2)
     ]
-    meter = NewcomerMeter()
+    meter = TransientMeter()
     meter.update(*frames, np.ones((200, 200), np.bool_))
     fused = meter.report().fused
     assert fused.mean > 3
@@ -174,37 +174,37 @@ def test_noise_hardly_shifts_the_brightness_of_a_region(rng: np.random.Generator
 
 
 def test_an_empty_region_is_refused() -> None:
-    before, after = newcomer_scene()
+    before, after = transient_scene()
     with pytest.raises(InputError, match="empty"):
-        NewcomerMeter().update(before, after, np.zeros(SHAPE, np.bool_))
+        TransientMeter().update(before, after, np.zeros(SHAPE, np.bool_))
 
 
 def test_a_mask_of_another_size_is_refused() -> None:
-    before, after = newcomer_scene()
+    before, after = transient_scene()
     with pytest.raises(InputError, match="differ in size"):
-        NewcomerMeter().update(before, after, np.ones((2, 2), np.bool_))
+        TransientMeter().update(before, after, np.ones((2, 2), np.bool_))
 
 
-def street_with_and_without(newcomer: str) -> tuple[SceneFrame, SceneFrame]:
-    """The same moment of a made-up street without and with a newcomer, the noise included."""
+def street_with_and_without(transient: str) -> tuple[SceneFrame, SceneFrame]:
+    """One moment of a synthetic street without and with a transient object, same noise."""
     size = {"width": 320, "height": 240}
     without = StreetScene(SceneConfig(**size)).frame(0)
-    return without, StreetScene(SceneConfig(**size, **{newcomer: 0.0})).frame(0)
+    return without, StreetScene(SceneConfig(**size, **{transient: 0.0})).frame(0)
 
 
 @pytest.mark.parametrize("light", [1, 1.2, 1.5, 2])
-@pytest.mark.parametrize("newcomer", ["lamp_at", "hot_object_at"])
-def test_a_newcomer_leaves_the_rest_of_the_default_models_picture_alone(
-    newcomer: str, light: float
+@pytest.mark.parametrize("transient", ["lamp_at", "hot_object_at"])
+def test_a_transient_object_leaves_the_rest_of_the_default_models_picture_alone(
+    transient: str, light: float
 ) -> None:
     fuser = Fuser("default", backend="reference")
-    frames, scenes = [], street_with_and_without(newcomer)
+    frames, scenes = [], street_with_and_without(transient)
     for scene in scenes:
         normalizer = InfraredNormalizer(NormalizationConfig(mode="range", low=7000, high=7600))
         infrared = normalizer(scene.infrared)
         visible = np.minimum(scene.visible * light, 255).astype(np.uint8)
         frames.append(FusedFrame.of(visible, infrared, fuser.fuse(visible, infrared)))
-    meter = NewcomerMeter()
+    meter = TransientMeter()
     meter.update(frames[0], frames[1], ~scenes[1].touched)
     assert meter.report().fused.worst < 1
     _, share = place(visible, fuser.model)
@@ -217,7 +217,7 @@ def test_scaling_each_frame_by_its_own_extremes_is_caught() -> None:
     for scene in (without, entered):
         scaled = cv2.normalize(scene.infrared, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
         frames.append(FusedFrame.of(scene.visible, scaled, scaled))
-    meter = NewcomerMeter()
+    meter = TransientMeter()
     meter.update(frames[0], frames[1], ~entered.touched)
     assert meter.report().fused.shift > 10
     assert meter.report().visible.worst < 1

@@ -80,7 +80,7 @@ def test_day_is_brighter_than_night(night):
 
 
 @pytest.mark.parametrize("event", ["lamp_at", "hot_object_at"])
-def test_a_newcomer_touches_a_part_of_the_image_and_nothing_else(event):
+def test_a_transient_object_touches_a_part_of_the_image_and_nothing_else(event):
     config = {**SMALL, "noisy": False, "moving": False}
     frames = [*StreetScene(SceneConfig(**config, **{event: 0.1})).frames(4)]
     before, after = frames[2], frames[3]

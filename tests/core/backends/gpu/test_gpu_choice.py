@@ -1,4 +1,4 @@
-"""What `auto` takes on a machine with a GPU, with made-up backends and times."""
+"""What `auto` takes on a machine with a GPU, with synthetic backends and times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lut_fuse_core.model.fusion_model import FusionModel
 
 
 class Machine:
-    """Two backends with made-up times; remembers what was made and measured."""
+    """Two backends with synthetic times; remembers what was made and measured."""
 
     def __init__(self, cuda: float | None, tensorrt: float | None) -> None:
         self.times = {"cuda": cuda, "tensorrt": tensorrt}
