@@ -14,14 +14,16 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.backends.gpu.device import GpuDevice
 from lut_fuse_core.backends.gpu.options import Precision
 from lut_fuse_core.errors import BackendUnavailableError, ModelError
 from lut_fuse_core.model.encoder import ContextEncoder
-from lut_fuse_core.model.onnx_encoder import Arithmetic, encoder_to_onnx
+
+if TYPE_CHECKING:
+    from lut_fuse_core.model.onnx_encoder import Arithmetic
 
 OLDEST_TENSORRT = (8, 5)
 ARITHMETIC: dict[Precision, Arithmetic] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
@@ -104,6 +106,8 @@ def exported(encoder: ContextEncoder, precision: Precision) -> tuple[bytes, str]
     Raises BackendUnavailableError for int8 if the model does not have the ranges that it needs.
     """
     try:
+        from lut_fuse_core.model.onnx_encoder import encoder_to_onnx  # and with it, protobuf
+
         onnx = encoder_to_onnx(encoder, ARITHMETIC[precision])
     except ModelError as error:
         raise BackendUnavailableError(f"{precision} cannot serve this model: {error}") from error

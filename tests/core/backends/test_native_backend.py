@@ -179,6 +179,23 @@ def test_smooth_lattices_take_the_packed_look_up_within_its_bound(name: str) -> 
         assert error <= backend.error_bound + 0.5
 
 
+def test_an_encoder_that_amplifies_rounding_errors_counts_in_the_bound() -> None:
+    calm = MODELS["stride 4"]
+    blocks = [replace(b, weight=b.weight * np.float32(1.5)) for b in calm.encoder.blocks]
+    loud = replace(calm, encoder=replace(calm.encoder, blocks=tuple(blocks)))
+    for instructions in SETS:
+        bounds = [NativeBackend(model, 1, instructions).error_bound for model in (calm, loud)]
+        assert bounds[0] < bounds[1]
+
+
+def test_encoders_too_wide_for_the_matrix_instructions_run_without_them() -> None:
+    if "amx" not in SETS:
+        pytest.skip("needs a processor with AMX")
+    model, pair = MODELS["stride 8"], noise_pair(72, 104)
+    wide = NativeBackend(model, 2, "amx").fuse(*pair)
+    assert np.array_equal(wide, NativeBackend(model, 2, "avx512").fuse(*pair))
+
+
 @pytest.mark.parametrize("name", FLOAT_MODELS)
 def test_other_lattices_take_the_float_look_up(name: str) -> None:
     assert not NativeBackend(FLOAT_MODELS[name], 1).packed
