@@ -76,9 +76,7 @@ class Manifest:
             self._database.execute(_TABLE)
         except sqlite3.Error as error:
             self.close()
-            raise InputError(
-                f"{folder / NAME} is no manifest of a batch ({error}); move it away"
-            ) from None
+            raise _no_manifest(folder, error) from None
 
     def __enter__(self) -> Manifest:
         return self
@@ -175,10 +173,20 @@ def why(database: sqlite3.Connection | None, task: Task, output: str, recipe: Re
 
 
 def open_to_read(folder: Path) -> sqlite3.Connection | None:
-    """The manifest in a folder, if there is one; nothing is written."""
+    """The manifest in a folder, if there is one; nothing is written. Raises InputError."""
     if not (folder / NAME).exists():
         return None
-    return sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True)
+    database = sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        database.execute("SELECT 1 FROM outputs").fetchone()
+    except sqlite3.Error as error:
+        database.close()
+        raise _no_manifest(folder, error) from None
+    return database
+
+
+def _no_manifest(folder: Path, error: sqlite3.Error) -> InputError:
+    return InputError(f"{folder / NAME} is no manifest of a batch ({error}); move it away")
 
 
 def extent(paths: tuple[Path, ...]) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import bags
@@ -20,7 +22,7 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.batch.inputs import BatchInput, Source, find_inputs
-from lut_fuse_core.batch.manifest import Row
+from lut_fuse_core.batch.manifest import Manifest, Recipe, Row
 from lut_fuse_core.batch.page import cause, outliers, render
 from lut_fuse_core.batch.task import FileSettings, Outcome, Task
 from lut_fuse_core.batch.workers import KILLED, run_tasks
@@ -171,32 +173,86 @@ def test_videos_and_folders_are_paired_by_what_their_wildcards_stand_for(
     assert sorted(path.name for path in (tmp_path / "out" / "x").iterdir()) == ["rgb"]
 
 
-def test_a_killed_batch_loses_only_what_was_under_way(
-    recordings: Path, job, batch: Run, tmp_path: Path
-) -> None:
+def start(job_file: Path, **options: object) -> subprocess.Popen:
     program = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, "batch", str(job())],
+    return subprocess.Popen(
+        [sys.executable, "-c", program, "batch", str(job_file)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        text=True,
+        **options,
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_batch_loses_only_what_was_under_way(
+    recordings: Path, job, batch: Run, tmp_path: Path, number: int
+) -> None:
+    process = start(job())
     deadline = time.monotonic() + 120
     while not (tmp_path / "out" / "north" / "a").exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
+    process.send_signal(number)
     process.communicate(timeout=60)
-    while True:  # until its worker is gone, too, no other may write
-        report = batch(job(), "--json")
-        if report[0] != 2:
-            break
-        assert "another batch" in report[2]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    if number == signal.SIGTERM:
+        assert process.returncode == 130
+        assert list((tmp_path / "out").rglob("*.partial")) == []
+    assert batch(job(), "--json")[0] == 1  # because of the broken one
     states = manifest(tmp_path, "state")
     assert [state for (state,) in states] == ["fused", "fused", "failed", "fused"]
     assert list((tmp_path / "out").rglob("*.partial")) == []
+
+
+def test_a_full_disk_is_named_loses_nothing_and_passes(
+    recordings: Path, job, batch: Run, tmp_path: Path
+) -> None:
+    write_bag(recordings / "north" / "large", pairs=30)
+
+    def fill_the_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+    process = start(job(), preexec_fn=fill_the_disk)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    assert "north/large: " in errors
+    assert list((tmp_path / "out").rglob("*.partial")) == []
+    assert not (tmp_path / "out" / "north" / "large").exists()
+    report = json.loads(batch(job(), "--json")[1])
+    assert (report["fused"], report["unchanged"], report["pairs"]) == (1, 3, 30)
+
+
+def test_the_manifest_can_be_read_while_a_batch_runs_but_no_other_may_write(
+    tmp_path: Path,
+) -> None:
+    bag = write_bag(tmp_path / "bag")
+    recipe = Recipe("{}", "model", "1")
+    given = replace(task("bag"), input=BatchInput("bag", (bag,), Path("bag")))
+    with Manifest(tmp_path / "out") as written:
+        written.start(given, "bag", recipe)
+        assert manifest(tmp_path, "output, state") == [("bag", "running")]
+        with pytest.raises(InputError, match="another batch"):
+            Manifest(tmp_path / "out")
+        written.finish("bag", Outcome("fused", pairs=7))
+        assert manifest(tmp_path, "state, pairs") == [("fused", 7)]
+    with Manifest(tmp_path / "out") as again:
+        assert again.why(given, "bag", recipe) == "its output is missing"
+
+
+def test_a_manifest_that_is_none_is_refused_and_kept(
+    recordings: Path, job, batch: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "batch.sqlite").write_text("my notes, of more than a few words" * 50)
+    for words in ((), ("--dry-run",)):
+        status, _, errors = batch(job(), *words)
+        assert status == 2
+        assert errors.count("\n") == 1
+        assert "no manifest of a batch" in errors
+    assert (tmp_path / "out" / "batch.sqlite").read_text().startswith("my notes")
 
 
 # Workers. The functions are those of a module, since processes of their own call them.
