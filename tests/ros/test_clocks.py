@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
 
-from rig import NodeTest, description, node_process, pixels_of, stamp_ns
+from rig import TIMEOUT, NodeTest, description, node_process, pixels_of, stamp_ns
 
 SECOND = 1_000_000_000
 
@@ -40,7 +40,7 @@ class ClockTest(NodeTest):
         time.sleep(1 / 30)
         return stamp
 
-    def fuses(self, ahead: float, seconds: float = 20.0) -> bool:
+    def fuses(self, ahead: float, seconds: float = TIMEOUT) -> bool:
         deadline = time.monotonic() + seconds
         self.rig.images.clear()
         while time.monotonic() < deadline:

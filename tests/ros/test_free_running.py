@@ -8,23 +8,46 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
 
-from rig import NodeTest, description, node_process, pixels_of, stamp_ns
+from rig import NodeTest, description, node_process, pixels_of
+from sensor_msgs.msg import Image
 
 SECOND = 1_000_000_000
+
+
+RELIABLE = (
+    "autostart:=true",
+    "threads:=1",
+    # A loaded machine may stop any of the processes for a while: nothing is to be lost by that.
+    "fallback.timeout:=5.0",
+    "visible.qos:=reliable",
+    "infrared.qos:=reliable",
+    "visible.queue_size:=1000",
+    "infrared.queue_size:=1000",
+)
 
 
 @pytest.mark.launch_test
 def generate_test_description():
     return description(
-        node_process("autostart:=true", "threads:=1"),
-        node_process("autostart:=true", "threads:=1", remap=("__ns:=/slow",)),
+        node_process(*RELIABLE),
+        node_process(*RELIABLE, remap=("__ns:=/slow",)),
     )
 
 
 class FreeRunning(NodeTest):
     def run_cameras(self, visible_rate: float, infrared_rate: float, phase: float, seconds: float):
-        """Both streams; stamps as if they had run that long, sent as fast as they are fused."""
+        """Both streams, in fast motion.
+
+        Returns:
+            By how much each counter grew, and how many frames did not even arrive as ``lost``.
+        """
+        node = self.rig.node
+        for side in ("visible", "infrared"):
+            node.destroy_publisher(getattr(self.rig, side))
+            setattr(self.rig, side, node.create_publisher(Image, f"{side}/image_raw", 1000))
         self.rig.fuse()
+        self.rig.reports.clear()
+        before = self.rig.wait_for_report(lambda _: True, "no report")
         self.rig.images.clear()
         start = self.rig.stamp + SECOND
         events = [
@@ -35,22 +58,22 @@ class FreeRunning(NodeTest):
         for stamp, side in sorted(events):
             self.rig.stamp = stamp
             (self.rig.send_visible if side == "v" else self.rig.send_infrared)(stamp=stamp)
-            time.sleep(1 / (3 * visible_rate))  # in fast motion, as far as a loaded machine follows
+            time.sleep(1 / (3 * visible_rate))
         time.sleep(1.0)
-        return sorted(stamp_ns(image) - start for image in list(self.rig.images))
-
-    def gaps(self, stamps: list[int], rate: float) -> float:
-        """The longest time without a fused image, in frame periods."""
-        return float(np.diff(stamps).max()) * rate / SECOND
+        self.rig.reports.clear()
+        after = self.rig.wait_for_report(lambda _: True, "no report")
+        names = ("visible", "infrared", "pairs", "unpaired_visible", "visible_only")
+        grown = {name: int(after[name]) - int(before[name]) for name in names}
+        return {**grown, "lost": len(events) - grown["visible"] - grown["infrared"]}
 
 
 class TestAtThirtyHertz(FreeRunning):
-    def test_through_a_whole_slip_no_image_goes_without_infrared_for_longer_than_two_frames(self):
-        stamps = self.run_cameras(30.0, 29.0, 0.012, 6.0)  # six slips
+    def test_through_whole_slips_each_costs_one_frame_and_no_image_goes_without_infrared(self):
+        seen = self.run_cameras(30.0, 29.0, 0.012, 6.0)  # six slips
+        assert seen["visible_only"] == 0, seen
+        assert seen["pairs"] >= 180 - 6 - 3 - seen["lost"], seen
         infrared = [np.ptp(pixels_of(image).astype(int)) > 10 for image in self.rig.images]
         assert all(infrared)
-        assert len(stamps) > 160
-        assert self.gaps(stamps, 30.0) < 2.5
 
     def test_the_diagnostics_say_free_running_and_no_share_exceeds_all(self):
         messages, done = [], threading.Event()
@@ -79,6 +102,7 @@ class TestAtFifteenHertz(FreeRunning):
     namespace = "/slow"
 
     def test_slow_cameras_pair_at_any_phase(self):
-        stamps = self.run_cameras(15.0, 14.7, 0.033, 7.0)  # two slips, beginning half a period off
-        assert len(stamps) > 95
-        assert self.gaps(stamps, 15.0) < 2.5
+        # Two slips, beginning half a period off.
+        seen = self.run_cameras(15.0, 14.7, 0.033, 7.0)
+        assert seen["visible_only"] == 0, seen
+        assert seen["pairs"] >= 105 - 2 - 3 - seen["lost"], seen
