@@ -68,15 +68,20 @@ int bits_for(int cells) {
 // Ambient level in gray levels; see features.ambient.
 float ambient_of(const LutFuseFrame& frame) {
     constexpr int kGrid = 64, kRank = 1638;
-    int counts[256] = {};
+    int column[kGrid];
+    for (int j = 0; j < kGrid; ++j) column[j] = (2 * j + 1) * frame.width / (2 * kGrid) * 3;
+    // Four histograms: neighbors are often alike, and would wait for one another's count.
+    int part[4][256] = {};
     for (int i = 0; i < kGrid; ++i) {
         const int y = (2 * i + 1) * frame.height / (2 * kGrid);
         const uint8_t* row = frame.visible + y * frame.visible_stride;
         for (int j = 0; j < kGrid; ++j) {
-            const uint8_t* rgb = row + (2 * j + 1) * frame.width / (2 * kGrid) * 3;
-            ++counts[(299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2]) / 1000];
+            const uint8_t* rgb = row + column[j];
+            ++part[j % 4][(299u * rgb[0] + 587u * rgb[1] + 114u * rgb[2]) / 1000u];
         }
     }
+    int counts[256];
+    for (int i = 0; i < 256; ++i) counts[i] = part[0][i] + part[1][i] + part[2][i] + part[3][i];
     int level = 0, left = kRank;
     while (counts[level] < left) left -= counts[level++];
     return static_cast<float>(level) + static_cast<float>(left) / static_cast<float>(counts[level]);
