@@ -37,7 +37,7 @@ def luma(visible: UInt8Array) -> FloatArray:
 
 
 def ambient(visible: UInt8Array) -> float:
-    """How bright the scene is: the luma that two in five of the frame's pixels do not reach.
+    """How bright the scene is: the 40th percentile of the frame's luma.
 
     visible: ``(H, W, 3) uint8``, RGB. Returns gray levels, 0 to 256.
     """

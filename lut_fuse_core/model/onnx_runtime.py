@@ -1,4 +1,4 @@
-"""ONNX Runtime, told not to report to its maker, as official builds do by default."""
+"""ONNX Runtime with telemetry disabled, which official builds enable by default."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ def images(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_a_student_equal_to_its_teacher_has_no_distillation_loss() -> None:
-    taught, other = images()
-    exact = total(distillation_terms(taught, taught, 1.0, 1.0))
-    wrong = total(distillation_terms(other, taught, 1.0, 1.0))
+    teacher_output, other = images()
+    exact = total(distillation_terms(teacher_output, teacher_output, 1.0, 1.0))
+    wrong = total(distillation_terms(other, teacher_output, 1.0, 1.0))
     assert abs(float(exact)) < 1e-5
     assert wrong > 0.3
 

@@ -95,9 +95,9 @@ def test_all_images_of_a_pair_are_cut_alike(rng: np.random.Generator) -> None:
     pair = Pair("p", np.repeat(gray[..., None], 3, 2), gray, gray)
     for _ in range(4):
         crop = crop_pair(pair, 32, rng)
-        assert crop.taught is not None
-        np.testing.assert_array_equal(crop.taught, crop.infrared)
-        np.testing.assert_array_equal(crop.taught, crop.visible[..., 1])
+        assert crop.teacher_output is not None
+        np.testing.assert_array_equal(crop.teacher_output, crop.infrared)
+        np.testing.assert_array_equal(crop.teacher_output, crop.visible[..., 1])
 
 
 def test_sixteen_bit_infrared_is_stretched(rng: np.random.Generator) -> None:

@@ -168,8 +168,8 @@ def test_a_model_file_fuses_crops_as_parts_of_the_scene_they_are_cut_from(tmp_pa
     ambient = torch.tensor([15.0, 95.0]) / 255
     with torch.no_grad():
         expected = student(crops[:, :3], crops[:, 3:], ambient)
-    taught = teacher(crops[:, :3], crops[:, 3:], ambient)
-    assert (taught - expected).abs().mean() < 1.0 / 255
+    teacher_output = teacher(crops[:, :3], crops[:, 3:], ambient)
+    assert (teacher_output - expected).abs().mean() < 1.0 / 255
     alone = teacher(crops[:, :3], crops[:, 3:])  # whole images as dark as these
     assert (alone[1] - expected[1]).abs().mean() > 5.0 / 255
 

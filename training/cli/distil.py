@@ -45,12 +45,12 @@ def run(options: argparse.Namespace) -> int:
         config = replace(config, teacher=options.teacher)
     if options.start_from:
         config = replace(config, start_from=options.start_from)
-    outcome, taught = distil(config, options.data, run_options(options))
+    outcome, teacher_scores = distil(config, options.data, run_options(options))
     if not is_chief():
         return 0
     print(f"{options.out / MODEL} after {outcome.steps} steps")
     for name, value in outcome.scores.items():
-        share = f"   teacher {taught[name]:.3f}" if taught else ""
-        share += f", {value / taught[name]:.0%}" if taught.get(name) else ""
+        share = f"   teacher {teacher_scores[name]:.3f}" if teacher_scores else ""
+        share += f", {value / teacher_scores[name]:.0%}" if teacher_scores.get(name) else ""
         print(f"  {name:5} {value:.3f}{share}")
     return 0

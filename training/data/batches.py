@@ -29,19 +29,23 @@ class Batch:
     """visible ``(B, 3, H, W)`` RGB, infrared ``(B, 1, H, W)``, float32 in [0, 1].
 
     ambient: level of the whole scene, of which these are crops, ``(B,)`` in [0, 1].
-    taught: luma that a teacher made of these crops, ``(B, 1, H, W)``, if it comes from a folder.
+    teacher_output: luma that a teacher made of these crops, ``(B, 1, H, W)``, if it comes from a
+        folder.
     """
 
     visible: Tensor
     infrared: Tensor
     ambient: Tensor
-    taught: Tensor | None = None
+    teacher_output: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
-        taught = None if self.taught is None else self.taught.to(device)
+        teacher_output = None if self.teacher_output is None else self.teacher_output.to(device)
         return Batch(
-            self.visible.to(device), self.infrared.to(device), self.ambient.to(device), taught
+            self.visible.to(device),
+            self.infrared.to(device),
+            self.ambient.to(device),
+            teacher_output,
         )
 
 
@@ -53,8 +57,8 @@ class BatchSource:
     """Batches by step number.
 
     Every process of a distributed run (rank of world) draws other pairs of the same shuffled
-    order. With a teacher's folder (``taught``) pairs are not augmented: its images belong to the
-    originals.
+    order. With a teacher's folder (``teacher_output``) pairs are not augmented: its images belong
+    to the originals.
     """
 
     def __init__(
@@ -89,12 +93,12 @@ class BatchSource:
         rng = self.generator(step, BATCH_STREAM)
         first = (step * self._world + self._rank) * self._data.batch
         samples = [self._sample(first + k, rng) for k in range(self._data.batch)]
-        visible, infrared, levels, taught = zip(*samples, strict=True)
+        visible, infrared, levels, teacher_output = zip(*samples, strict=True)
         return Batch(
             _stack(visible).permute(0, 3, 1, 2).contiguous(),
             _stack(infrared)[:, None],
             _stack(levels),
-            None if taught[0] is None else _stack(taught)[:, None],
+            None if teacher_output[0] is None else _stack(teacher_output)[:, None],
         )
 
     def _sample(self, position: int, rng: np.random.Generator) -> tuple[FloatArray | None, ...]:
@@ -105,8 +109,8 @@ class BatchSource:
         pair = crop_pair(source, self._data.crop, rng)
         visible, infrared = _unit(pair.visible), _unit(pair.infrared)
         scene = _unit(ambient_samples(source.visible))
-        if pair.taught is not None:
-            return visible, infrared, _ambient(scene), _unit(pair.taught)
+        if pair.teacher_output is not None:
+            return visible, infrared, _ambient(scene), _unit(pair.teacher_output)
         augmentation = UNAUGMENTED if synthetic else self._augmentation
         visible, infrared, scene = augment(visible, infrared, scene, augmentation, rng)
         return visible, infrared, _ambient(scene), None

@@ -80,18 +80,21 @@ class DataConfig:
 class Pair:
     """One pair in memory, and the luma a teacher made of it if that comes from a folder.
 
-    visible: ``(H, W, 3) uint8`` RGB; infrared: ``(H, W) uint8``; taught: ``(H, W) uint8`` or None.
+    visible: ``(H, W, 3) uint8`` RGB; infrared: ``(H, W) uint8``; teacher_output: ``(H, W) uint8``
+    or None.
     """
 
     name: str
     visible: UInt8Array
     infrared: UInt8Array
-    taught: UInt8Array | None = None
+    teacher_output: UInt8Array | None = None
 
     @property
     def size(self) -> int:
         """Bytes in memory."""
-        return self.visible.nbytes + self.infrared.nbytes * (1 if self.taught is None else 2)
+        return self.visible.nbytes + self.infrared.nbytes * (
+            1 if self.teacher_output is None else 2
+        )
 
 
 @dataclass(frozen=True)
@@ -126,17 +129,20 @@ class PairSets:
 
 
 def read_pairs(
-    folder: str | Path, config: DataConfig, taught: str | Path | None = None, quiet: bool = False
+    folder: str | Path,
+    config: DataConfig,
+    teacher_output: str | Path | None = None,
+    quiet: bool = False,
 ) -> PairSets:
     """Read all pairs of a data set, leaving out those that cannot be used.
 
     folder: any layout that `lut_fuse_core.io.dataset.find_dataset` knows.
-    taught: folder of images fused by a teacher, matched by file stem; their luma is kept.
+    teacher_output: folder of images fused by a teacher, matched by file stem; their luma is kept.
 
     Raises InputError if no usable pair remains.
     """
     dataset = training_part(folder)
-    fused = images_by_name(taught) if taught is not None else None
+    fused = images_by_name(teacher_output) if teacher_output is not None else None
     bad = [BadPair(name, NO_PARTNER) for name in dataset.unmatched]
     loaders: list[list[Callable[[], Pair]]] = [[], []]
     kept: list[list[Pair]] = [[], []]
@@ -185,12 +191,13 @@ def load_pair(files: PairFiles, fused: dict[str, Path] | None = None) -> Pair:
         return Pair(files.name, visible, infrared)
     if files.name not in fused:
         raise InputError("the teacher's folder has no image of this name")
-    taught = cv2.cvtColor(read_visible(fused[files.name]), cv2.COLOR_RGB2GRAY)
-    if taught.shape != infrared.shape:
+    teacher_output = cv2.cvtColor(read_visible(fused[files.name]), cv2.COLOR_RGB2GRAY)
+    if teacher_output.shape != infrared.shape:
         raise InputError(
-            f"the teacher's image is {taught.shape[1]}x{taught.shape[0]}, the pair {width}x{height}"
+            f"the teacher's image is {teacher_output.shape[1]}x{teacher_output.shape[0]}, the pair "
+            f"{width}x{height}"
         )
-    return Pair(files.name, visible, infrared, taught.astype(np.uint8, copy=False))
+    return Pair(files.name, visible, infrared, teacher_output.astype(np.uint8, copy=False))
 
 
 def to_gray(infrared: UInt8Array | npt.NDArray[Any]) -> UInt8Array:
@@ -224,5 +231,5 @@ def crop_pair(pair: Pair, side: int, rng: np.random.Generator) -> Pair:
             part = np.pad(part, edges, mode="reflect")
         return np.ascontiguousarray(part)
 
-    taught = None if pair.taught is None else cut(pair.taught)
-    return Pair(pair.name, cut(pair.visible), cut(pair.infrared), taught)
+    teacher_output = None if pair.teacher_output is None else cut(pair.teacher_output)
+    return Pair(pair.name, cut(pair.visible), cut(pair.infrared), teacher_output)

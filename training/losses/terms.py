@@ -92,12 +92,12 @@ def _apart(image: Tensor, dim: int) -> Tensor:
 
 
 def distillation_terms(
-    fused: Tensor, taught: Tensor, intensity: float, ssim: float
+    fused: Tensor, teacher_output: Tensor, intensity: float, ssim: float
 ) -> dict[str, Term]:
     """Intensity and structural similarity to the teacher (EMDS; paper, section 3.4)."""
-    similarity = metrics.ssim(fused, taught, DISTILLATION_SSIM).mean()
+    similarity = metrics.ssim(fused, teacher_output, DISTILLATION_SSIM).mean()
     return {
-        "intensity": Term((fused - taught).abs().mean(), intensity),
+        "intensity": Term((fused - teacher_output).abs().mean(), intensity),
         "structure": Term(1 - similarity, ssim),
     }
 

@@ -85,8 +85,8 @@ class ModelFile:
         rgb = (visible * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         gray = (infrared[:, 0] * 255).round().byte().cpu().numpy()
         fused = [torch.from_numpy(self._fuser.fuse(v, i)) for v, i in zip(rgb, gray, strict=True)]
-        taught = torch.stack(fused).permute(0, 3, 1, 2).to(visible.device)
-        return luma_of(taught / 255)
+        teacher_output = torch.stack(fused).permute(0, 3, 1, 2).to(visible.device)
+        return luma_of(teacher_output / 255)
 
 
 def _model_file(path: Path, device: str) -> Teacher:

@@ -81,11 +81,11 @@ class DistilJob:
         loss = self._config.loss
         luma, infrared = luma_of(batch.visible), batch.infrared
         fused = self._fuse(batch.visible, infrared, batch.ambient)
-        taught = self._taught(batch)
+        teacher_output = self._teacher_output(batch)
         start = self._comparison.start(batch, self._fused_by)
         terms: dict[str, Term] = {}
-        if taught is not None:
-            terms |= distillation_terms(fused, taught, loss.intensity, loss.structure)
+        if teacher_output is not None:
+            terms |= distillation_terms(fused, teacher_output, loss.intensity, loss.structure)
         if any(vars(loss.fusion).values()):
             own = fusion_terms(fused, luma, infrared, loss.fusion)
             terms |= {f"fusion_{name}": term for name, term in own.items()}
@@ -127,8 +127,10 @@ class DistilJob:
             )
         return twilight_term(slope, loss.twilight, loss.twilight_limit)
 
-    def _taught(self, batch: Batch) -> Tensor | None:
-        return batch.taught if self._teacher is None else self._fused_by(self._teacher, batch)
+    def _teacher_output(self, batch: Batch) -> Tensor | None:
+        return (
+            batch.teacher_output if self._teacher is None else self._fused_by(self._teacher, batch)
+        )
 
     def _fused_by(self, network: Teacher, batch: Batch) -> Tensor:
         # Only an MM-LUT may fuse crops as parts of a scene.
@@ -170,17 +172,17 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
     student.to(options.device)
     validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
     job = DistilJob(student, source.network, comparison, config, validator, options)
-    taught = validator(source.network) if source.network and session.rank == 0 else {}
+    teacher_scores = validator(source.network) if source.network and session.rank == 0 else {}
     outcome = train(
         job, session.batches, config.schedule, config.log, options, session.rank, session.world
     )
     if session.rank == 0:
         facts = provenance(config.name, folder, session.pairs, config, options)
         facts["steps"], facts["seconds"] = outcome.steps, round(outcome.seconds)
-        facts["validation"], facts["teacher_validation"] = outcome.scores, taught
+        facts["validation"], facts["teacher_validation"] = outcome.scores, teacher_scores
         _finish(student, options.out, facts, session.pairs.training)
     distributed.stop()
-    return outcome, taught
+    return outcome, teacher_scores
 
 
 def export_run(run: Path, out: Path, blend: Path | None = None, share: float = 0.5) -> ExportReport:

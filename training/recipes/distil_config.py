@@ -90,7 +90,7 @@ class DistilConfig:
     start_from: what has the start's weights: the output folder of an earlier run of the same
         structure, a model file of it, or a model's name, as ``default``. Its ambient levels
         (`MMLutConfig.dark`) may be others, see `MMLut.take`.
-    dark_rule: begins the lattice for the darkest scenes anew, see `MMLut.begin_dark`; None goes on
+    dark_rule: starts the lattice for the darkest scenes again, see `MMLut.begin_dark`; None goes on
         with what the start has.
     context: False holds the context constant, so that the lattice works without it (an ablation).
     lattice_rate, encoder_rate: Adam's learning rates. An encoder_rate of 0 leaves the encoder as

@@ -149,7 +149,7 @@ def _start(config: TeacherConfig, seed: int) -> MMNet:
     if config.network not in (MMNetConfig(), net.config):
         raise InputError(
             f"{config.start_from} is a network of its own structure; leave out 'network', or start "
-            "anew"
+            "again"
         )
     return net
 

@@ -185,13 +185,13 @@ class _State:
 def _diverged(what: str, step: int) -> LutFuseError:
     return LutFuseError(
         f"the {what} no longer finite at step {step}; resume from the last checkpoint, or begin "
-        "anew, with lower learning rates"
+        "again, with lower learning rates"
     )
 
 
 def _begin(state: _State, options: RunOptions, chief: bool) -> tuple[int, float]:
     """Steps taken and seconds used before: none, or those of the checkpoint to resume."""
-    # A run that was killed before its first checkpoint begins anew.
+    # A run that was killed before its first checkpoint starts again.
     exists = (options.out / CHECKPOINT).exists()
     step, seconds = state.restore(options.out) if exists else (0, 0.0)
     if chief:

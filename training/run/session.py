@@ -44,7 +44,7 @@ def open_session(
     config: Any,
     network: Any,
     options: RunOptions,
-    taught: Path | None = None,
+    teacher_output: Path | None = None,
 ) -> Session:
     """Read the pairs, report the bad ones, make the output folder and note the configuration there.
 
@@ -62,7 +62,7 @@ def open_session(
     torch.manual_seed(options.seed)
     rank, world = distributed.start(torch.device(options.device))
     quiet = options.quiet or rank > 0
-    pairs = read_pairs(folder, data, taught, quiet)
+    pairs = read_pairs(folder, data, teacher_output, quiet)
     if rank == 0:
         report_pairs(pairs, quiet)
     try:

@@ -34,7 +34,7 @@ MEASURES: dict[str, Callable[[FloatArray], float]] = {
     "mean luma, cut off at 64": lambda levels: float(np.minimum(levels, 64).mean()),
     "mean of the middle half": middle_half,
     "median": lambda levels: float(np.quantile(levels, 0.5)),
-    "two in five pixels are darker": lambda levels: float(np.quantile(levels, 0.4)),
+    "40th percentile of luma": lambda levels: float(np.quantile(levels, 0.4)),
 }
 
 

@@ -233,8 +233,8 @@ def tiff(order: str, orientation: int) -> bytes:
 
 
 @pytest.mark.parametrize("order", ["little", "big"])
-def test_an_image_that_says_it_wants_to_be_turned_is_refused(lut_fuse, pair, tmp_path, order):
-    """OpenCV turns TIFFs, and nothing else, though told not to; the partner would stay as it is."""
+def test_an_image_that_says_it_wants_to_be_rotated_is_refused(lut_fuse, pair, tmp_path, order):
+    """OpenCV rotates TIFFs, and nothing else, although asked not to; the partner would stay."""
     turned = tmp_path / "turned.tif"
     turned.write_bytes(tiff(order, 3))
     assert "orientation of 3" in refused(lut_fuse, tmp_path / "f.png", pair[0], turned)
