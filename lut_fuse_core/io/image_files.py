@@ -16,7 +16,7 @@ from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.byte_order import in_native_order
 from lut_fuse_core.io.image_encodings import MAX_PIXELS
-from lut_fuse_core.io.image_header import encoded_size, is_long_enough, is_whole
+from lut_fuse_core.io.image_header import encoded_size, is_plausible, is_whole
 from lut_fuse_core.io.natural_order import natural
 from lut_fuse_core.io.opencv_log import quiet
 from lut_fuse_core.io.palettes import intensities
@@ -176,8 +176,10 @@ def _decode(content: bytes, mode: int) -> npt.NDArray[Any]:
             f"it says its size is {size[0]}x{size[1]}; up to {MAX_PIXELS >> 20} megapixels are "
             "believed"
         )
-    if not is_long_enough(data):
-        raise InputError("it is damaged: it is too short for the size that it announces")
+    if size is not None and not is_whole(data):
+        raise InputError("it is truncated")
+    if not is_plausible(data):
+        raise InputError("it is damaged: its header, or a checksum, does not fit its data")
     try:
         with quiet():
             image = cv2.imdecode(data, mode)
@@ -185,8 +187,6 @@ def _decode(content: bytes, mode: int) -> npt.NDArray[Any]:
         image = None
     if image is None:
         raise InputError("it is not an image that can be read")
-    if size is not None and not is_whole(data):
-        raise InputError("it is truncated")
     return image
 
 

@@ -7,6 +7,8 @@ Source: ITU-T T.81 (JPEG), section B.1.1; W3C Portable Network Graphics, section
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array
@@ -40,14 +42,15 @@ def encoded_size(data: UInt8Array) -> tuple[int, int] | None:
     return None
 
 
-def is_long_enough(data: UInt8Array) -> bool:
+def is_plausible(data: UInt8Array) -> bool:
     """Whether ``(N,) uint8`` data can hold as many pixels as it announces, however well packed.
 
-    Decoders take the memory for all of them before they look. True for other formats.
+    Decoders take the memory for all of them before they look, and report damage on stderr. A PNG
+    is looked through as well: each of its chunks has a checksum. True for other formats.
     """
     if data[:2].tobytes() == b"BM" and data.size >= 30:
         width, height = (float(side) for side in np.ndarray(2, "<i4", data[18:26].tobytes()))
-        return abs(width * height) * int(data[28]) / 8 <= _BMP_RATIO * data.size
+        return abs(width * height) * max(1, int(data[28])) / 8 <= _BMP_RATIO * data.size
     size = encoded_size(data)
     if size is None:
         return True
@@ -56,8 +59,25 @@ def is_long_enough(data: UInt8Array) -> bool:
         return pixels <= _JPEG_PIXELS_PER_BYTE * data.size
     if data.size < 26:
         return False
+    if not _chunks_are_intact(data):
+        return False
     bits = int(data[24]) * _PNG_SAMPLES.get(int(data[25]), 1)
     return pixels * bits / 8 <= _DEFLATE_RATIO * data.size
+
+
+def _chunks_are_intact(data: UInt8Array) -> bool:
+    """Whether the chunks of a PNG are as long, and sum up to what, they say."""
+    content, at = data.tobytes(), 8
+    while at + 12 <= len(content):
+        end = at + 8 + int.from_bytes(content[at : at + 4], "big")
+        if end + 4 > len(content):
+            return False
+        if zlib.crc32(content[at + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
+            return False
+        if content[at + 4 : at + 8] == _PNG_END:
+            return True
+        at = end + 4
+    return False
 
 
 def is_whole(data: UInt8Array) -> bool:
