@@ -208,11 +208,11 @@ def test_a_killed_batch_loses_only_what_was_under_way(
 def test_a_full_disk_is_named_loses_nothing_and_passes(
     recordings: Path, job, batch: Run, tmp_path: Path
 ) -> None:
-    write_bag(recordings / "north" / "large", pairs=30)
+    write_bag(recordings / "north" / "large", pairs=40)
 
     def fill_the_disk() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 
     process = start(job(), preexec_fn=fill_the_disk)
     _, errors = process.communicate(timeout=120)
@@ -222,7 +222,7 @@ def test_a_full_disk_is_named_loses_nothing_and_passes(
     assert list((tmp_path / "out").rglob("*.partial")) == []
     assert not (tmp_path / "out" / "north" / "large").exists()
     report = json.loads(batch(job(), "--json")[1])
-    assert (report["fused"], report["unchanged"], report["pairs"]) == (1, 3, 30)
+    assert (report["fused"], report["unchanged"], report["pairs"]) == (1, 3, 40)
 
 
 def test_the_manifest_can_be_read_while_a_batch_runs_but_no_other_may_write(
