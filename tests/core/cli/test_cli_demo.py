@@ -109,3 +109,13 @@ def test_a_bag_that_no_demo_made_is_kept(folder, tmp_path, capsys):
     shutil.rmtree(tmp_path / "fused")
     shutil.copytree(folder / "street", tmp_path / "fused", ignore=lambda *_: {DEMO_MARK})
     assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 2
+
+
+def test_without_pyav_there_is_no_video_and_everything_else(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("lut_fuse_core.cli.demo.has_pyav", lambda: False)
+    assert main(["demo", "-o", str(tmp_path), *ARGUMENTS, "--json"]) == 0
+    shown = capsys.readouterr()
+    assert "run 'pip install av'" in shown.err
+    assert json.loads(shown.out)["video"] is None
+    assert (tmp_path / "contact_sheet.png").is_file()
+    assert not (tmp_path / "street.mp4").exists()

@@ -308,3 +308,14 @@ def test_without_pyav_one_sentence_names_it(lut_fuse, tmp_path, monkeypatch):
     assert status == 1
     assert "run 'pip install av'" in errors
     assert errors.count("\n") == 1
+
+
+def test_an_interlaced_video_is_fused_and_that_is_said(lut_fuse, tmp_path):
+    visible = encode(
+        tmp_path / "v.ts", [f.visible for f in FRAMES], "mpeg2video", "yuv420p", layout="rgb24",
+        rate=25, options={"flags": "+ilme+ildct"},
+    )  # fmt: skip
+    infrared = save_video(tmp_path / "i.avi", GRAY, 25)
+    status, _, errors = lut_fuse(visible, infrared, "-o", tmp_path / "f.avi")
+    assert status == 0
+    assert "v.ts is interlaced" in errors
