@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from lut_fuse_training.config import read_config, to_plain
+from lut_fuse_training.networks.mm_lut import MMLut
 from lut_fuse_training.recipes.distil_config import DistilConfig
 from lut_fuse_training.recipes.train_teacher import TeacherConfig
 
+from lut_fuse_core import load_model
 from lut_fuse_core.errors import InputError
 
 SHIPPED = Path(__file__).parents[2] / "config" / "training"
@@ -20,14 +22,15 @@ SHIPPED = Path(__file__).parents[2] / "config" / "training"
         ("teacher.yaml", TeacherConfig),
         ("distil.yaml", DistilConfig),
         ("default.yaml", DistilConfig),
-        ("default_stage.yaml", DistilConfig),
-        ("default_rival.yaml", DistilConfig),
-        ("default_dark.yaml", DistilConfig),
-        ("default_light.yaml", DistilConfig),
     ],
 )
 def test_shipped_configurations_are_valid(name: str, kind: type) -> None:
     assert read_config(kind, SHIPPED / name).loss.quality.qabf > 0
+
+
+def test_the_default_model_can_be_fitted_with_the_configuration_for_it() -> None:
+    student = read_config(DistilConfig, SHIPPED / "default.yaml").student
+    assert MMLut.of(load_model("default")).config == student
 
 
 def test_an_unknown_key_is_refused_with_the_key_that_was_meant(tmp_path: Path) -> None:
