@@ -22,7 +22,10 @@ def outside_view(raw: RawInfrared) -> UInt8Array | None:
         ``(h, w) uint8``: 255 where the camera sees something, 0 where it does not; None if it sees
         something everywhere.
     """
-    if raw.dtype != np.uint16 or raw.all():
+    if raw.dtype != np.uint16:
+        return None
+    # Looked at first, as nearly all frames have none: every 64th pixel, from both corners.
+    if raw[::8, ::8].all() and raw[::-8, ::-8].all():
         return None
     seen = np.where(raw == 0, 0, 255).astype(np.uint8)
     patches = cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
