@@ -79,7 +79,8 @@ class VideoReader(Generic[Pixels]):
     def __init__(self, path: Path, pixels: Callable[[av.VideoFrame], Pixels]) -> None:
         self.path = path
         self._pixels = pixels
-        self._errors = pyav().FFmpegError
+        # PyAV's demuxer fails with an IndexError where a stream appears that was not announced.
+        self._errors = (pyav().FFmpegError, IndexError)
         self.rate = _measured_rate(path)
         self._container, self._stream = _open(path)
         self._clock = FrameClock(self.rate)
@@ -207,7 +208,7 @@ def _packet_times(path: Path, count: int | None) -> list[float]:
             for packet in islice(container.demux(stream), count):
                 if packet.size and packet.pts is not None and packet.time_base is not None:
                     times.append(float(packet.pts * packet.time_base))
-        except pyav().FFmpegError:
+        except (pyav().FFmpegError, IndexError):
             pass  # what is there is told; the reader says what is missing
     return times
 
