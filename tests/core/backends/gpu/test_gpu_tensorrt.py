@@ -33,6 +33,9 @@ from lut_fuse_core.pipeline.pipeline import FusionPipeline
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
 
+TRAINED = Path(__file__).parents[3] / "support" / "trained_encoder.safetensors"
+"""An earlier default model, whose encoder is trained and fit for int8."""
+
 SIZE = (64, 96)
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
@@ -65,7 +68,7 @@ def module(request: pytest.FixtureRequest, kernels: Path, monkeypatch: pytest.Mo
 def make(module: Any, tmp_path: Path) -> Make:
     def made(precision: Precision | None, model: FusionModel | None = None) -> TensorRtBackend:
         return TensorRtBackend(
-            model or load_model("default"), options=GpuOptions(precision, tmp_path), size=SIZE
+            model or load_model(TRAINED), options=GpuOptions(precision, tmp_path), size=SIZE
         )
 
     return made
@@ -117,7 +120,7 @@ def test_an_engine_is_kept_by_precision(make: Make, module: Any, tmp_path: Path)
             make(precision)
     assert len(module.built) == 3
     assert len(list(tmp_path.glob("*-int8-*.engine"))) == 1
-    make("int8", with_input_ranges(load_model("default"), [a_pair()]))
+    make("int8", with_input_ranges(load_model(TRAINED), [a_pair()]))
     assert len(module.built) == 4
 
 
@@ -154,13 +157,13 @@ def test_ranges_that_do_not_suit_the_images_are_noticed_before_anything_is_fused
 ) -> None:
     dark = np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, np.uint8)
     with pytest.raises(BackendUnavailableError, match="self-check in int8 on host failed"):
-        make("int8", with_input_ranges(load_model("default"), [dark]))
+        make("int8", with_input_ranges(load_model(TRAINED), [dark]))
 
 
 def test_cuda_takes_fp16_instead_of_int8_with_a_warning(
     module: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    backend = CudaBackend(load_model("default"), options=GpuOptions("int8"))
+    backend = CudaBackend(load_model(TRAINED), options=GpuOptions("int8"))
     assert backend.precision == "fp16"
     (warning,) = (r for r in caplog.records if r.levelno == logging.WARNING)
     assert "'cuda' has no int8" in warning.getMessage()
@@ -179,7 +182,7 @@ def test_the_metrics_of_real_pairs_stay_within_one_percent_in_int8(
     make: Make, shared: Path
 ) -> None:
     files = find_dataset(shared / "data" / "roadscene" / "test").pairs[::12]
-    model = load_model("default")
+    model = load_model(TRAINED)
     fusers = ReferenceBackend(model), make("int8", model)
     exact, rounded = (
         evaluate(files, lambda _, *pair, by=by: by.fuse(*pair)).mean("fused") for by in fusers
