@@ -29,7 +29,8 @@ def pairs(tmp_path: Path) -> Path:
     for kind in ("visible", "infrared"):
         (tmp_path / "pairs" / kind).mkdir(parents=True)
         for name in "abc":
-            image = rng.integers(0, 255, (64, 64, 3), np.uint8)
+            shape = (64, 64, 3) if kind == "visible" else (64, 64)
+            image = rng.integers(0, 255, shape, np.uint8)
             cv2.imwrite(str(tmp_path / "pairs" / kind / f"{name}.png"), image)
     return tmp_path / "pairs"
 
