@@ -14,7 +14,8 @@ demo: $(VENV)/.runtime ## fuse a synthetic night street and show the result
 	$(BIN)/lut-fuse demo
 
 test: $(VENV)/.test ## every test that needs no ROS 2
-	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/ros
+	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+		-p xdist -n auto --dist loadfile --ignore=tests/ros
 
 test-oldest: ## the same with the oldest versions that are supported (needs Python 3.10)
 	$(MAKE) VENV=.venv-oldest PYTHON=$(or $(OLDEST),python3.10) .venv-oldest/.oldest

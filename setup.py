@@ -124,6 +124,7 @@ EXTRAS["test"] = [
     *EXTRAS["tools"],
     *EXTRAS["detection"],
     "pytest>=8",
+    "pytest-xdist>=3.5",
     "hypothesis>=6.100",
     "ruff>=0.9",
     "mypy>=1.11",

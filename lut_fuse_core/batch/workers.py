@@ -95,7 +95,14 @@ class _Worker:
 
 def _serve(pipe: Connection, work: Work, threads: int) -> None:
     """Do tasks until there are no more."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    working = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        # Without a task the end of the pipe ends the process, which nothing must break off.
+        if working:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
     os.environ["OMP_NUM_THREADS"] = str(threads)
     import cv2
 
@@ -103,10 +110,9 @@ def _serve(pipe: Connection, work: Work, threads: int) -> None:
     try:
         while True:
             task: Any = pipe.recv()
-            pipe.send(work(task))
+            working = True
+            outcome = work(task)
+            working = False
+            pipe.send(outcome)
     except (EOFError, OSError, KeyboardInterrupt):
         return
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -134,7 +134,8 @@ def study_detection(
         measured.append(files)
         objects.append(boxes)
     if not measured:
-        raise InputError(f"none of the {len(pairs)} labeled pairs can be read: {left_out}")
+        name, reason = next(iter(left_out.items()))
+        raise InputError(f"none of the {len(pairs)} labeled pairs can be read; {name}: {reason}")
     studies = (
         _assessed(detector.name, classes, objects, answers, heights)
         for detector, classes, answers in zip(detectors, maps, found, strict=True)

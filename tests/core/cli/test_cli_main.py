@@ -71,4 +71,5 @@ def test_an_extra_brings_the_packages_it_is_named_for(extra: str) -> None:
     brought = {re.split("[ ;<=>]", line)[0] for line in lines if f'extra == "{extra}"' in line}
     providers = importlib.metadata.packages_distributions()
     for module in EXTRAS[extra]:
-        assert brought & set(providers[module]), module
+        # Some readers are there for later Pythons only.
+        assert brought & set(providers.get(module, [module.replace("_", "-")])), module
