@@ -45,7 +45,9 @@ class Board:
                 f"a board of {self.columns}x{self.rows} is too small; 3x3 is the least"
             )
         if self.kind in ("chessboard", "circles") and self.columns == self.rows:
-            raise InputError("a square board looks the same turned by a quarter; take another")
+            raise InputError(
+                "a square board looks the same when rotated by 90 degrees; take another"
+            )
         if self.kind == "asymmetric_circles" and self.rows % 2 == 0:
             raise InputError(
                 "an asymmetric grid of an even number of rows looks the same upside down; take an "
@@ -126,7 +128,7 @@ def detect(board: Board, image: UInt8Array) -> Detection | None:
 def same_way_round(board: Board, reference: Detection, other: Detection) -> Detection:
     """``other`` numbered from the same end of the board as ``reference``.
 
-    A chessboard or a grid of circles looks the same turned by 180 degrees. Two cameras on one
+    A chessboard or a grid of circles looks the same when rotated by 180 degrees. Two cameras on one
     bracket see it roughly the same way up, which tells both ends apart.
     """
     if board.kind in ("charuco", "asymmetric_circles"):

@@ -99,10 +99,10 @@ class _Correlator:
         overlap = self._inverse(self.mask * np.conj(mask_spectrum))
         product, here, there = (np.zeros(self.shape, np.float32) for _ in range(3))
         for image, channels, energy in zip(images, self.channels, self.energies, strict=True):
-            turned: Any = cv2.warpAffine(
+            rotated: Any = cv2.warpAffine(
                 image, turn, (width, height), borderMode=cv2.BORDER_REFLECT
             )
-            features = oriented_channels(turned, CHANNELS) * mask[..., None]
+            features = oriented_channels(rotated, CHANNELS) * mask[..., None]
             spectrum = self._transform(features)
             product += self._inverse((channels * np.conj(spectrum)).sum(axis=2))
             here += self._inverse(energy * np.conj(mask_spectrum))
@@ -126,8 +126,8 @@ class _Correlator:
         shift = np.eye(3)
         shift[0, 2] = column if column < self.infrared_shape[1] else column - self.shape[1]
         shift[1, 2] = row if row < self.infrared_shape[0] else row - self.shape[0]
-        turned = np.concatenate([np.asarray(turn, np.float64), [[0, 0, 1]]])
-        return score, np.linalg.inv(shift @ turned)
+        rotated = np.concatenate([np.asarray(turn, np.float64), [[0, 0, 1]]])
+        return score, np.linalg.inv(shift @ rotated)
 
     def _transform(self, image: FloatArray) -> npt.NDArray[np.complexfloating]:
         return np.fft.rfft2(image, self.shape, axes=(0, 1))

@@ -20,14 +20,14 @@ from lut_fuse_core.evaluation.flicker import (
     TransientMeter,
     TransientReport,
 )
-from lut_fuse_core.evaluation.metrics import METRIC_NAMES, TRIVIAL_RULES, PairEvaluator, gray_levels
+from lut_fuse_core.evaluation.metrics import BASELINES, METRIC_NAMES, PairEvaluator, gray_levels
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.io.dataset import PairFiles, images_by_name, read_infrared, read_visible
 from lut_fuse_core.parallel import ordered_map
 
-METHODS = ("fused", *TRIVIAL_RULES)
-"""What is measured on each pair: the method under test, and the trivial rules for comparison."""
+METHODS = ("fused", *BASELINES)
+"""What is measured on each pair: the method under test, and the baselines for comparison."""
 
 RANKING_METRICS = ("MI", "EN", "CC", "SSIM", "Qabf")
 """The five metrics of the LUT-Fuse paper; their mean rank orders the pairs from best to worst."""
@@ -41,7 +41,7 @@ Scores = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class PairScores:
-    """All metrics of one pair, for the method under test and for the trivial rules."""
+    """All metrics of one pair, for the method under test and for the baselines."""
 
     name: str
     scores: Scores
@@ -264,7 +264,7 @@ def _score(pair: _Fused) -> tuple[str, Scores | InputError]:
 
 def _outputs(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> dict[str, UInt8Array]:
     """The images that are compared, in gray levels, by method."""
-    rules = {name: rule(visible, infrared) for name, rule in TRIVIAL_RULES.items()}
+    rules = {name: rule(visible, infrared) for name, rule in BASELINES.items()}
     return {"fused": gray_levels(fused), **rules}
 
 

@@ -18,7 +18,7 @@ def room_for_images(environment: Mapping[str, str] = os.environ) -> dict[str, st
     Nothing if the user configured CycloneDDS, be it with an empty value for its own defaults.
     """
     file = _share() / "config" / "cyclonedds.xml"
-    # CycloneDDS refuses to start without a file that it was told of.
+    # CycloneDDS refuses to start without a file that it was configured with.
     return {} if VARIABLE in environment or not file.is_file() else {VARIABLE: f"file://{file}"}
 
 

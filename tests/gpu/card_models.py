@@ -106,7 +106,7 @@ def smooth_pair(height: int, width: int, seed: int = 0) -> tuple[UInt8Array, UIn
 def raw_frame(
     height: int, width: int, kind: type, seed: int = 0
 ) -> tuple[RawInfrared, UInt8Array, Warp]:
-    """Noise over all counts from a camera of 640x512, levels, and a view turned by three degrees
+    """Noise over all counts from a camera of 640x512, levels, and a view rotated by three degrees
     that sees most of the visible image.
     """
     rng = np.random.default_rng(seed)

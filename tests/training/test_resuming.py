@@ -76,7 +76,7 @@ def test_a_changed_configuration_does_not_resume(
     assert main(["export", "--run", str(tmp_path)]) == 0  # what was there is unharmed
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_anew(
+def test_a_run_killed_before_its_first_checkpoint_begins_again(
     pairs_folder: Path, tmp_path: Path
 ) -> None:
     command = ["teacher", "--data", str(pairs_folder), "--out", str(tmp_path), "--steps", "1"]

@@ -34,7 +34,7 @@ class QualityWeights:
 
 @dataclass(frozen=True)
 class QualityTargets:
-    """Values beyond which a measure earns nothing more: the others get the room.
+    """Values beyond which a term no longer contributes.
 
     In the units of `QualityWeights`, for the mean of a batch of (disturbed) crops, which differs
     from the mean of whole images; None rewards without end.

@@ -35,12 +35,12 @@ class Variant:
     config: DistilConfig
 
 
-def variants(full: DistilConfig, taught_by: TeacherLossConfig) -> Iterator[Variant]:
+def variants(full: DistilConfig, teacher_loss: TeacherLossConfig) -> Iterator[Variant]:
     """The method without each of its parts, and whole.
 
     Without LAE: no gradient axis (its nodes stay, so that the file size is equal, but without
     effect). Without CSE: constant context. Without EMDS: no teacher and no regularization of the
-    lattice; the student learns from what its teacher has learned from (``taught_by``) instead,
+    lattice; the student learns from what its teacher has learned from (``teacher_loss``) instead,
     and from nothing else, so that the difference to the whole is the distillation alone.
     """
     flat = replace(full.student, gradient_range=NO_GRADIENT)
@@ -49,10 +49,10 @@ def variants(full: DistilConfig, taught_by: TeacherLossConfig) -> Iterator[Varia
         structure=0.0,
         smoothness=0.0,
         monotonicity=0.0,
-        fusion=taught_by.fusion,
-        quality=taught_by.quality,
-        stability=taught_by.stability,
-        stability_limit=taught_by.stability_limit,
+        fusion=teacher_loss.fusion,
+        quality=teacher_loss.quality,
+        stability=teacher_loss.stability,
+        stability_limit=teacher_loss.stability_limit,
     )
     yield Variant("without-lae", False, True, True, replace(full, student=flat))
     yield Variant("without-cse", True, False, True, replace(full, context=False))

@@ -129,7 +129,7 @@ def require_registration(
 
 
 def check_raw_frame(mask: UInt8Array) -> tuple[RawInfrared, UInt8Array, Warp]:
-    """A raw 16-bit frame with the gray level of each count, and a turned view of it.
+    """A raw 16-bit frame with the gray level of each count, and a rotated view of it.
 
     mask: ``(H, W) uint8`` of the visible image.
     """

@@ -8,7 +8,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.evaluation.evaluate import FuseFiles
-from lut_fuse_core.evaluation.metrics import TRIVIAL_RULES
+from lut_fuse_core.evaluation.metrics import BASELINES
 from lut_fuse_core.io.dataset import PairFiles
 from lut_fuse_core.model.features import luma, replace_luma
 
@@ -28,7 +28,7 @@ def image_kinds(methods: Mapping[str, FuseFiles]) -> dict[str, FuseFiles]:
     return {
         "visible": lambda _, visible, infrared: visible,
         "infrared": lambda _, visible, infrared: in_color(infrared),
-        **{name: _by_rule(rule) for name, rule in TRIVIAL_RULES.items()},
+        **{name: _by_rule(rule) for name, rule in BASELINES.items()},
         **{name: _colored(fuse) for name, fuse in methods.items()},
     }
 

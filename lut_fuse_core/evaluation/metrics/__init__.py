@@ -13,13 +13,13 @@ from lut_fuse_core.evaluation.metrics.pair import (
     evaluate_pair,
     gray_levels,
 )
-from lut_fuse_core.evaluation.metrics.rules import TRIVIAL_RULES, average_rule, maximum_rule
+from lut_fuse_core.evaluation.metrics.rules import BASELINES, average_rule, maximum_rule
 
 __all__ = [
+    "BASELINES",
     "METRIC_MEANINGS",
     "METRIC_NAMES",
     "MINIMUM_SIDE",
-    "TRIVIAL_RULES",
     "PairEvaluator",
     "average_rule",
     "evaluate_pair",

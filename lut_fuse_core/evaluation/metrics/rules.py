@@ -1,4 +1,4 @@
-"""The two trivial fusion rules, as the yardstick that a fusion method has to beat by eye."""
+"""The two baselines, as the yardstick that a fusion method has to beat by eye."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def average_rule(visible: UInt8Array, infrared: UInt8Array) -> UInt8Array:
     return np.rint(total / np.float32(2)).astype(np.uint8)
 
 
-TRIVIAL_RULES: dict[str, Callable[[UInt8Array, UInt8Array], UInt8Array]] = {
+BASELINES: dict[str, Callable[[UInt8Array, UInt8Array], UInt8Array]] = {
     "maximum": maximum_rule,
     "average": average_rule,
 }

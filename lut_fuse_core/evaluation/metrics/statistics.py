@@ -46,7 +46,8 @@ def average_gradient(image: UInt8Array) -> float:
     strength = np.empty_like(levels)
     for rows in row_blocks(levels.shape):
         first, last = max(rows.start - 1, 0), min(rows.stop + 1, len(levels))
-        down, right = np.gradient(levels[first:last])  # with a row more at each end
+        block = levels[first:last]  # with a row more at each end
+        down, right = (np.asarray(np.gradient(block, axis=axis)) for axis in range(2))
         inner = slice(rows.start - first, rows.stop - first)
         steepness = down[inner] ** 2 + right[inner] ** 2
         strength[rows] = np.sqrt(steepness * np.float32(0.5))

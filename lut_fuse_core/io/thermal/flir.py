@@ -184,7 +184,7 @@ def _photo(frame: bytes, records: Records) -> UInt8Array | None:
     image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise InputError("its photo is damaged")
-    if data[:4] == b"\x89PNG":  # OpenCV has turned Y, Cb, Cr, taken for RGB, into Cr, Cb, Y
+    if data[:4] == b"\x89PNG":  # OpenCV has converted Y, Cb, Cr, taken for RGB, into Cr, Cb, Y
         image = cv2.cvtColor(np.ascontiguousarray(image[..., [2, 0, 1]]), cv2.COLOR_YCrCb2RGB)
     else:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -45,7 +45,7 @@ def deviations(name: str, found: dict[str, float], expected: dict[str, float]) -
     ]
 
 
-def test_the_trivial_rules_reproduce_all_1000_published_numbers(road_scene: Any) -> None:
+def test_the_baselines_reproduce_all_1000_published_numbers(road_scene: Any) -> None:
     wrong = []
     for files, expected in road_scene:
         visible, infrared = gray_levels(read_visible(files.visible)), read_infrared(files.infrared)

@@ -235,12 +235,12 @@ def tiff(order: str, orientation: int) -> bytes:
 @pytest.mark.parametrize("order", ["little", "big"])
 def test_an_image_that_says_it_wants_to_be_rotated_is_refused(lut_fuse, pair, tmp_path, order):
     """OpenCV rotates TIFFs, and nothing else, although asked not to; the partner would stay."""
-    turned = tmp_path / "turned.tif"
-    turned.write_bytes(tiff(order, 3))
-    assert "orientation of 3" in refused(lut_fuse, tmp_path / "f.png", pair[0], turned)
+    rotated = tmp_path / "rotated.tif"
+    rotated.write_bytes(tiff(order, 3))
+    assert "orientation of 3" in refused(lut_fuse, tmp_path / "f.png", pair[0], rotated)
     for upright in (0, 1, 9):  # 0 and 9 are not in the standard, and nobody turns them
-        turned.write_bytes(tiff(order, upright))
-        np.testing.assert_array_equal(read_infrared(turned), GRAY[0])
+        rotated.write_bytes(tiff(order, upright))
+        np.testing.assert_array_equal(read_infrared(rotated), GRAY[0])
 
 
 @pytest.mark.parametrize("letter", ["m", "\u6f22"])
@@ -383,13 +383,13 @@ def test_neither_image_is_turned_by_what_its_file_says_of_the_camera(lut_fuse, p
     assert done
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"
     segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
-    turned, plain = tmp_path / "turned.jpg", tmp_path / "plain.jpg"
+    rotated, plain = tmp_path / "rotated.jpg", tmp_path / "plain.jpg"
     plain.write_bytes(jpeg.tobytes())
-    turned.write_bytes(jpeg.tobytes()[:2] + segment + jpeg.tobytes()[2:])
-    assert not np.array_equal(load(turned), load(plain)), "OpenCV does not see the orientation"
-    for visible in (turned, plain):
+    rotated.write_bytes(jpeg.tobytes()[:2] + segment + jpeg.tobytes()[2:])
+    assert not np.array_equal(load(rotated), load(plain)), "OpenCV does not see the orientation"
+    for visible in (rotated, plain):
         lut_fuse(visible, pair[1], "-o", tmp_path / f"{visible.stem}.png")
-    np.testing.assert_array_equal(load(tmp_path / "turned.png"), load(tmp_path / "plain.png"))
+    np.testing.assert_array_equal(load(tmp_path / "rotated.png"), load(tmp_path / "plain.png"))
 
 
 def test_a_picture_with_another_one_behind_it_is_whole(lut_fuse, pair, tmp_path):

@@ -277,11 +277,11 @@ def test_a_rotated_video_is_fused_as_the_sensor_saw_it_and_that_is_said(lut_fuse
                      layout="rgb24")  # fmt: skip
     data = visible.read_bytes()
     upright = b"".join(value.to_bytes(4, "big") for value in (1 << 16, 0, 0, 0, 1 << 16, 0))
-    turned = b"".join(
+    rotated = b"".join(
         (value & 0xFFFFFFFF).to_bytes(4, "big") for value in (0, 1 << 16, 0, -(1 << 16), 0, 0)
     )
     at = data.rindex(upright)  # the track's matrix; the first one is the movie's
-    visible.write_bytes(data[:at] + turned + data[at + len(upright) :])
+    visible.write_bytes(data[:at] + rotated + data[at + len(upright) :])
     infrared = save_video(tmp_path / "i.avi", GRAY, 10)
     status, _, errors = lut_fuse(visible, infrared, "-o", tmp_path / "f.avi")
     assert status == 0

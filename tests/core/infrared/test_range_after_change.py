@@ -145,9 +145,9 @@ def test_smoothing_is_in_time_where_frames_have_times() -> None:
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.2, 0.4, 0.6])
 def test_pixels_outside_the_view_do_not_count(share: float) -> None:
     scene = cv2.resize(textured(), (640, 480))
-    turned = cv2.getRotationMatrix2D((320, 240), 7, zoom_that_leaves(share))
-    raw = cv2.warpAffine(frame(scene, 0), turned, (640, 480))
-    inside = cv2.warpAffine(np.ones(scene.shape, np.uint8), turned, (640, 480))
+    rotated = cv2.getRotationMatrix2D((320, 240), 7, zoom_that_leaves(share))
+    raw = cv2.warpAffine(frame(scene, 0), rotated, (640, 480))
+    inside = cv2.warpAffine(np.ones(scene.shape, np.uint8), rotated, (640, 480))
     inside = cv2.erode(inside, np.ones((5, 5), np.uint8)).astype(bool)
     assert np.mean(raw == 0) == pytest.approx(share, abs=0.02)
     low, high = np.percentile(raw[inside], (1, 99))

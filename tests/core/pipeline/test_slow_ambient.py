@@ -62,7 +62,7 @@ def test_a_first_frame_unlike_the_others_does_not_count(first: int) -> None:
         assert slow.follow(gray(80), frame / RATE) == pytest.approx(ambient(gray(80)))
 
 
-def test_after_a_pause_a_stream_begins_anew() -> None:
+def test_after_a_pause_a_stream_begins_again() -> None:
     slow = settled(100)
     assert slow.follow(gray(50), 2.1) == pytest.approx(ambient(gray(50)))
     assert slow.follow(gray(70), 2.2) == pytest.approx(ambient(gray(70)))
@@ -146,7 +146,7 @@ def test_what_stays_is_fused_as_it_is_alone(evening: np.ndarray, infrared: np.nd
     assert np.abs(fused.astype(int) - alone(entered, infrared)).max() <= 1
 
 
-def test_a_jump_back_in_time_begins_anew(evening: np.ndarray, infrared: np.ndarray) -> None:
+def test_a_jump_back_in_time_begins_again(evening: np.ndarray, infrared: np.ndarray) -> None:
     rig = pipeline(1000.0)
     process(rig, evening // 4, infrared, 100.0)
     fused = process(rig, evening, infrared, 3.0)

@@ -117,7 +117,7 @@ def test_a_homography_puts_infrared_where_it_says() -> None:
 
 @pytest.mark.parametrize("yaw", [-40, 40])
 def test_a_camera_that_looks_aside_of_a_wide_one_is_seen(yaw: float) -> None:
-    """Turned right, the first visible pixel lies behind infrared's image plane."""
+    """Rotated right, the first visible pixel lies behind infrared's image plane."""
     size = 320, 240
 
     def intrinsics(field_of_view: float) -> np.ndarray:
@@ -161,7 +161,7 @@ def test_what_infrared_does_not_see_fades_out_within_the_feather() -> None:
     assert np.diff(row).max() < 30
 
 
-def test_full_coverage_needs_no_mask() -> None:
+def test_a_full_view_needs_no_mask() -> None:
     larger = Homography(((2, 0, -50), (0, 2, -50), (0, 0, 1)))
     assert Registration(RegistrationConfig(larger)).warp((400, 300), (400, 300)).mask is None
 

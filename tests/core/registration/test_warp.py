@@ -51,7 +51,7 @@ def raw_frame(size: tuple[int, int], dtype: type, seed: int = 0) -> np.ndarray:
 
 
 def warp(infrared_size: tuple[int, int], visible_size: tuple[int, int], turn: float = 5.0) -> Warp:
-    """A turned, slightly perspective view that leaves part of the visible image uncovered."""
+    """A rotated, slightly perspective view that leaves part of the visible image uncovered."""
     angle = np.deg2rad(turn)
     scale = 0.9 * min(v / i for v, i in zip(visible_size, infrared_size, strict=True))
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)

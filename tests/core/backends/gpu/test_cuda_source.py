@@ -189,7 +189,7 @@ def test_an_encoder_of_other_makers_gets_the_reference_s_input(
 
 
 def a_view(rng: np.random.Generator, raw_size: tuple[int, int], size: tuple[int, int]) -> Warp:
-    """Somewhat turned, partly beyond the frame and beyond the horizon (not a number)."""
+    """Somewhat rotated, partly beyond the frame and beyond the horizon (not a number)."""
     y, x = np.mgrid[: size[1], : size[0]].astype(np.float32)
     turn, zoom = rng.uniform(-0.3, 0.3), rng.uniform(0.6, 1.4)
     across = zoom * raw_size[0] / size[0] * x + turn * y - 3.3

@@ -121,7 +121,7 @@ def test_if_neither_works_both_reasons_are_given(choose: Callable[[Machine], str
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"taken": "abacus"}'])
-def test_a_spoilt_record_is_measured_anew(
+def test_a_spoilt_record_is_measured_again(
     choose: Callable[[Machine], str], tmp_path: Path, content: str
 ) -> None:
     choose(Machine(1.0, 2.0))

@@ -177,7 +177,7 @@ def test_the_frame_may_be_overwritten_once_it_is_held(backend: CudaBackend) -> N
 
 def test_levels_and_registration_may_change_from_frame_to_frame(backend: CudaBackend) -> None:
     visible, (raw, levels, warp) = a_pair()[0], a_raw_frame()
-    turned = a_raw_frame(5)[2]
+    rotated = a_raw_frame(5)[2]
     whole = Warp(warp.visible_size, warp.infrared_size, warp.remap, None)
     inverted = 255 - levels
     small = raw[:40, :50].astype(np.uint8)
@@ -186,7 +186,7 @@ def test_levels_and_registration_may_change_from_frame_to_frame(backend: CudaBac
     for held in (
         (raw, levels, warp),
         (raw, inverted, warp),
-        (raw, inverted, turned),
+        (raw, inverted, rotated),
         (raw, levels, whole),
         (same_grid, np.arange(256, dtype=np.uint8), plain),
         (small, inverted[::256], Warp.from_positions(_middle(), (50, 40), None)),
@@ -269,17 +269,17 @@ STREAM: list[tuple[int, RawInfrared | None]] = [
     (5, sixteen_bit(5)),
 ]
 
-TURNED = Homography(((0.5, -0.05, 4.0), (0.05, 0.5, 1.0), (0.0, 0.0, 1.0)))
+ROTATED = Homography(((0.5, -0.05, 4.0), (0.05, 0.5, 1.0), (0.0, 0.0, 1.0)))
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"registration": RegistrationConfig(TURNED)},
-        {"registration": RegistrationConfig(TURNED, feather=0), "reuse_alignment": "warp"},
+        {"registration": RegistrationConfig(ROTATED)},
+        {"registration": RegistrationConfig(ROTATED, feather=0), "reuse_alignment": "warp"},
         {"normalization": NormalizationConfig(local_contrast=2.0)},
-        {"registration": RegistrationConfig(TURNED), "strength": 0.4, "clock": "report"},
+        {"registration": RegistrationConfig(ROTATED), "strength": 0.4, "clock": "report"},
     ],
     ids=["resized", "registered", "held warped", "local contrast", "weaker"],
 )
@@ -312,7 +312,7 @@ def test_a_stream_is_fused_as_by_the_reference(
 def test_the_cpu_leaves_a_raw_frame_to_the_gpu(
     backend: CudaBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registration = RegistrationConfig(TURNED)
+    registration = RegistrationConfig(ROTATED)
     pipeline = FusionPipeline(
         PipelineConfig(model=backend.model, backend="cuda", registration=registration)
     )
