@@ -92,7 +92,7 @@ EXTRAS = {
         "lz4>=4",
     ],
     "models": ["safetensors>=0.4"],  # to write model files; reading them needs nothing
-    "video": ["av>=14"],  # with FFmpeg's libraries
+    "video": ["av>=17"],  # with FFmpeg's libraries
     "images": ["isal>=1.5"],  # PNG five times faster; OpenCV's encoder serves without
     "thermal": [
         "tifffile>=2022.5",

@@ -190,7 +190,8 @@ class TestService(NodeTest):
         for step in ("deactivate", "cleanup", "configure", "activate"):
             assert self.rig.transition(step)
         again = pixels_of(self.rig.fuse(*pair))
-        assert np.abs(again - fused).mean() < 2, "the calibration is lost"
+        # Without the calibration it is 18.
+        assert np.abs(again - fused).mean() < 5, "the calibration is lost"
 
     def test_only_an_active_node_calibrates(self):
         self.rig.fuse(infrared=image_message(half_warm(), "mono8"))

@@ -181,7 +181,9 @@ def encode(frames: list[np.ndarray], encoder: str, pixel_format: str) -> list[by
     packets = []
     for index, pixels in enumerate(frames):
         source = "gray16le" if pixels.dtype == np.uint16 else "rgb24"
-        frame = av.VideoFrame.from_ndarray(pixels, format=source).reformat(format=pixel_format)
+        frame = av.VideoFrame.from_ndarray(pixels, format=source).reformat(
+            format=pixel_format, threads=1
+        )
         frame.pts = index
         packets += [bytes(each) for each in context.encode(frame)]
     packets += [bytes(each) for each in context.encode(None)]

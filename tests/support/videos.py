@@ -103,7 +103,7 @@ def _frame(
     fill: Callable[[av.VideoFrame, np.ndarray], None] | None,
 ) -> av.VideoFrame:
     if layout is not None:
-        return av.VideoFrame.from_ndarray(image, format=layout).reformat(format=pixels)
+        return av.VideoFrame.from_ndarray(image, format=layout).reformat(format=pixels, threads=1)
     frame = av.VideoFrame(image.shape[1], image.shape[0], pixels)
     if fill is not None:
         fill(frame, image)
