@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -241,10 +241,3 @@ def _annotation(picture: int, category: int, corners: Sequence[float]) -> dict[s
 def _mean(precision: Float64Array) -> float:
     """Mean in percent; COCO writes -1 where there is nothing to find."""
     return float("nan") if (precision < 0).all() else 100 * float(precision[precision > -1].mean())
-
-
-def mean_of(results: Mapping[str, ClassResult]) -> tuple[float, float]:
-    """Mean of AP50 and AP50:95 over the classes, NaN left out."""
-    values = np.array([(result.ap50, result.ap50_95) for result in results.values()])
-    ap50, ap50_95 = np.nanmean(values, axis=0)
-    return float(ap50), float(ap50_95)
