@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -556,13 +555,31 @@ def test_a_bag_with_a_damaged_middle_is_fused_up_to_there(lut_fuse, tmp_path):
     assert f"of {len(found)} messages" in errors
 
 
-def start_fusing(bag: Path, out: Path, model_file: Path, **options) -> subprocess.Popen:
+FUSE = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
+# Stops in the middle and says so, that a signal meets it there however fast it is.
+FUSE_HALF = f"""
+from lut_fuse_core import Fuser
+fuse, calls = Fuser.fuse, []
+def fuse_half(self, *pair, **options):
+    calls.append(None)
+    if len(calls) == {LONG // 2}:
+        print("half", flush=True)
+        time.sleep(60)
+    return fuse(self, *pair, **options)
+Fuser.fuse = fuse_half
+{FUSE}
+"""
+
+
+def start_fusing(
+    bag: Path, out: Path, model_file: Path, program: str = FUSE, **options
+) -> subprocess.Popen:
     words = ["bag", bag, out, "--overwrite", "--model", model_file, "--backend", "reference"]
-    program = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
     # Under nohup the tests ignore hang-ups, and their children would, too.
     options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         **options,
@@ -599,12 +616,9 @@ def test_a_kill_leaves_the_old_output_intact(
     bag, out = long_bag("mcap"), tmp_path / "out"
     assert lut_fuse(bag, out, "--no-copy")[0] == 0
     before = {path: path.read_bytes() for path in out.iterdir()}
-    process = start_fusing(bag, out, model_file)
-    deadline = time.monotonic() + 60
-    while not any(tmp_path.glob(".out.*.partial/out/*.mcap")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    process = start_fusing(bag, out, model_file, FUSE_HALF)
+    assert process.stdout.readline() == "half\n"
+    assert any(tmp_path.glob(".out.*.partial/out/*.mcap"))
     process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode == (130 if tidy else -signal.SIGKILL)
