@@ -8,12 +8,12 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from lut_fuse_core.errors import LutFuseError
+from lut_fuse_ros.calibration_service import CalibrationService
 from lut_fuse_ros.diagnostics.reporter import Diagnostics
 from lut_fuse_ros.middleware.core_log import CoreLog
 from lut_fuse_ros.middleware.transitions import refuse_impossible_transitions
 from lut_fuse_ros.parameters.declaration import declare_parameters, on_change
 from lut_fuse_ros.parameters.files import files_without_effect
-from lut_fuse_ros.registration.calibration_service import CalibrationService
 from lut_fuse_ros.session import Active, Configured, Session
 from lut_fuse_ros.text import shortened
 

@@ -15,11 +15,11 @@ from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.rig import CameraRig
 from lut_fuse_core.sync.jumps import SIDES, Side
-from lut_fuse_ros.diagnostics.meters import Statistics
 from lut_fuse_ros.frames.inputs import Inputs
 from lut_fuse_ros.frames.output import Output
 from lut_fuse_ros.frames.pairing import Pairing
 from lut_fuse_ros.frames.worker import Worker
+from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.middleware.infos import InfoSubscription
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, set_transform, warm_up

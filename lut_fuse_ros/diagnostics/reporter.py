@@ -12,8 +12,8 @@ from rclpy.node import Node
 from lut_fuse_core.pipeline.config import PipelineStatus
 from lut_fuse_core.sync.jumps import SIDES
 from lut_fuse_ros.diagnostics.health import Level, Situation, assess
-from lut_fuse_ros.diagnostics.meters import LatencySummary, Statistics
 from lut_fuse_ros.diagnostics.receive_buffers import lost_datagrams
+from lut_fuse_ros.meters import LatencySummary, Statistics
 from lut_fuse_ros.middleware.graph import doubts, why_silent
 from lut_fuse_ros.middleware.qos import mismatches
 from lut_fuse_ros.parameters.declaration import UPDATER_FULL_NAME

@@ -16,7 +16,7 @@ from lut_fuse_core.io.library_lines import library_lines
 from lut_fuse_core.io.ros_messages import infrared_pixels, is_compressed, visible_pixels
 from lut_fuse_core.io.stream_bound import StreamBound
 from lut_fuse_core.sync.jumps import SIDES, Side
-from lut_fuse_ros.diagnostics.meters import Statistics
+from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 T = TypeVar("T", bound=np.ndarray[Any, Any])

@@ -16,10 +16,10 @@ from lut_fuse_core.sync.offsets import OffsetMeter
 from lut_fuse_core.sync.pairing import Pair, StampPairer
 from lut_fuse_core.sync.periods import DriftMeter
 from lut_fuse_core.sync.stamps import LAST_STAMP, NANOSECONDS, capture_time, stamp_of
-from lut_fuse_ros.diagnostics.meters import Statistics
 from lut_fuse_ros.frames.decoding import check_message
 from lut_fuse_ros.frames.job import Frame, Job
 from lut_fuse_ros.frames.pair_watch import PairWatch
+from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.text import shortened
 

@@ -12,12 +12,12 @@ from lut_fuse_core.pipeline.fallback import Fallback
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.pipeline.served import ServedInfrared
 from lut_fuse_core.sync.stamps import NANOSECONDS, stamp_of
-from lut_fuse_ros.diagnostics.meters import Statistics
 from lut_fuse_ros.frames.decoding import Decoder
 from lut_fuse_ros.frames.job import Frame, Job
 from lut_fuse_ros.frames.mailbox import Mailbox
 from lut_fuse_ros.frames.output import Output
 from lut_fuse_ros.frames.requests import Change, Requests
+from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.registration.live_calibration import LiveCalibration
 from lut_fuse_ros.text import shortened

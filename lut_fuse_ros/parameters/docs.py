@@ -13,7 +13,7 @@ from pathlib import Path
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.settings import Setting, Value, settings_of
-from lut_fuse_ros.diagnostics.meters import Statistics
+from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 TYPES = {str: "string", bool: "bool", int: "int", float: "double"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.sync.jumps import SIDES
-from lut_fuse_ros.diagnostics.meters import summarize
+from lut_fuse_ros.meters import summarize
 
 MEMORY_SETTLED = 60.0
 """Seconds after which a process should not grow any more."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 
-import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from lut_fuse_ros.middleware import topics
-from lut_fuse_ros.middleware.cyclonedds import room_for_images
 from lut_fuse_ros.middleware.qos import profile
+from lut_fuse_ros.tools.spinning import spin_until_interrupted
 
 RELAYED = "relayed/image"
 
@@ -30,20 +26,7 @@ class Relay(Node):  # type: ignore[misc]
 
 def main() -> int:
     """Relay until interrupted. Returns the exit status."""
-    os.environ.update(room_for_images())
-    rclpy.init()
-    try:
-        rclpy.spin(Relay())
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:
-        # What an interrupt breaks off in rclpy surfaces as all kinds of errors.
-        if rclpy.ok():
-            raise
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        rclpy.try_shutdown()
-    return 0
+    return spin_until_interrupted("relay", Relay)
 
 
 if __name__ == "__main__":

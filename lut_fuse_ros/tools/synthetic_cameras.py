@@ -5,26 +5,21 @@ For the demo and the benchmark: any ROS machine can show the node at work withou
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from array import array
 from typing import Any
 
 import numpy as np
-import rclpy
 from builtin_interfaces.msg import Time
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from tqdm import tqdm
 
 from lut_fuse_core.synthetic import SceneConfig, SceneFrame, StreetScene
 from lut_fuse_core.synthetic.camera_info import camera_info_fields
-from lut_fuse_ros.middleware.cyclonedds import room_for_images
 from lut_fuse_ros.middleware.qos import profile
+from lut_fuse_ros.tools.spinning import spin_until_interrupted
 
 
 class SyntheticCameras(Node):  # type: ignore[misc]
@@ -106,24 +101,7 @@ def _image(pixels: Any, encoding: str) -> Image:
 
 def main(arguments: list[str] | None = None) -> int:
     """Play until interrupted. Returns the exit status."""
-    os.environ.update(room_for_images())
-    rclpy.init(args=arguments)
-    try:
-        node = SyntheticCameras()
-        rclpy.spin(node)
-    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        print(f"synthetic_cameras: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:
-        # On Humble an interrupt in the middle of publishing surfaces as an error of rcl.
-        if rclpy.ok():
-            raise
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        rclpy.try_shutdown()
-    return 0
+    return spin_until_interrupted("synthetic_cameras", SyntheticCameras, arguments)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lut_fuse_ros.diagnostics.meters import WINDOW, RateMeter, Statistics, summarize
+from lut_fuse_ros.meters import WINDOW, RateMeter, Statistics, summarize
 
 
 def test_a_rate_is_that_of_the_last_seconds_only():

@@ -3,16 +3,12 @@
 import struct
 import time
 import zlib
-
-import numpy as np
-import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 from array import array
 from pathlib import Path
 
 import cv2
+import numpy as np
+import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rig import NodeTest, description, gray_visible, half_warm, header, node_process

@@ -4,10 +4,6 @@ import gc
 import logging
 
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
-
 import rclpy
 import rclpy.lifecycle
 import rclpy.logging

@@ -3,10 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
-
 from rig import (
     HEIGHT,
     WIDTH,

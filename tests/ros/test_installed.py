@@ -10,9 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 from rig import TIMEOUT, Rig
 
 REPOSITORY = Path(__file__).parents[2]

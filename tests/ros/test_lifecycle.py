@@ -6,9 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 from rig import TRANSITIONS, NodeTest, description, node_process, pixels_of
 
 DAMAGED = Path(tempfile.mkdtemp()) / "rig.npy"

@@ -1,12 +1,9 @@
 """Messages that lie: the node survives, counts, and fuses the next good pair."""
 
-import numpy as np
-import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 from array import array
 
+import numpy as np
+import pytest
 from rclpy.serialization import serialize_message
 from rig import (
     NodeTest,

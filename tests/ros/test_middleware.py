@@ -11,9 +11,6 @@ import time
 from xml.etree import ElementTree
 
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 import rclpy
 from rig import TIMEOUT
 

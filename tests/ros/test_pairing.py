@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 from builtin_interfaces.msg import Time
 from message_filters import ApproximateTimeSynchronizer, SimpleFilter
 from sensor_msgs.msg import Image

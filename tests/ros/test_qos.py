@@ -1,9 +1,6 @@
 """Quality of service: who cannot be reached is named while that is so, and no longer."""
 
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rig import NodeTest, Rig, description, node_process
 from sensor_msgs.msg import Image

@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rig import NodeTest, description, half_warm, image_message, node_process, pixels_of, stamp_ns
 

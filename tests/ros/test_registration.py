@@ -1,17 +1,13 @@
 """Cameras that do not show the same view: registration from TF, from a file, and on the spot."""
 
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
-import tempfile
-from pathlib import Path
-
 from geometry_msgs.msg import TransformStamped
 from rig import (
     HEIGHT,

@@ -4,9 +4,6 @@ import time
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 from rig import FRAME, NodeTest, description, node_process, pixels_of
 
 SECOND = 1_000_000_000

@@ -5,9 +5,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 from launch import LaunchDescription
 from launch.actions import ExecuteProcess, TimerAction
 from launch_testing.actions import ReadyToTest

@@ -3,9 +3,6 @@
 import time
 
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 import rclpy
 from rig import NodeTest, description, node_process
 from sensor_msgs.msg import Image

@@ -5,9 +5,6 @@ from collections import deque
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 from rig import (
     NodeTest,
     description,
