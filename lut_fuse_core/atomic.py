@@ -1,11 +1,17 @@
-"""Output files that are either complete or not there: written aside, then renamed."""
+"""Outputs that are either complete or not there, and never replace what they are made from."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
+
+from lut_fuse_core.errors import InputError
+
+Relation = Literal["is", "holds", "lies in"]
+"""How an output may lie to an input: the same file or folder, a folder above it, or within it."""
 
 
 @contextmanager
@@ -27,3 +33,27 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def keep_apart(output: Path, inputs: Sequence[Path], harmful: Sequence[Relation] = ("is",)) -> None:
+    """Refuse an output that would replace, or mix with, an input.
+
+    Args:
+        output: File or folder to be written; it need not exist.
+        inputs: Files and folders that are read.
+        harmful: What the output must not be to any of them.
+
+    Raises:
+        InputError: If it is.
+    """
+    resolved = output.resolve()
+    for each in inputs:
+        source = each.resolve()
+        relations: dict[Relation, bool] = {
+            "is": resolved == source,
+            "holds": resolved in source.parents,
+            "lies in": source in resolved.parents,
+        }
+        for relation in harmful:
+            if relations[relation]:
+                raise InputError(f"{output} {relation} the input {each}; choose another output")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
 
 class LutFuseError(Exception):
@@ -35,3 +36,18 @@ def describe(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         reason += "; make room, or write elsewhere"
     return f"{os.fsdecode(file)}: {reason}" if isinstance(file, str | bytes) else reason
+
+
+def end_with(program: str, error: LutFuseError | OSError) -> int:
+    """Say on stderr why a program ends.
+
+    Args:
+        program: Its name, in front of the sentence.
+        error: What ended it.
+
+    Returns:
+        The exit status: 2 for bad input, 1 for a failure.
+    """
+    text = describe(error) if isinstance(error, OSError) else str(error)
+    print(f"{program}: {text}", file=sys.stderr)
+    return 2 if isinstance(error, InputError) else 1

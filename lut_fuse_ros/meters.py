@@ -142,7 +142,8 @@ class Statistics:
     def latency(self, now: float, processing: float, age: float | None) -> None:
         """Note one frame: seconds from its arrival, and from its stamp, to its publication.
 
-        age: None where the stamp is of another clock.
+        Args:
+            age: None where the stamp is of another clock.
         """
         with self._lock:
             milliseconds = None if age is None else 1e3 * age

@@ -48,7 +48,11 @@ class Interrupt:
 
 
 def run(arguments: list[str] | None) -> int:
-    """Run the node until it is interrupted. Returns the exit status: 2 for bad parameters."""
+    """Run the node until it is interrupted.
+
+    Returns:
+        The exit status: 2 for bad parameters.
+    """
     os.environ.update(room_for_images())
     interrupt = Interrupt()
     try:

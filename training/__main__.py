@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-from lut_fuse_core.errors import InputError, LutFuseError, describe
+from lut_fuse_core.errors import LutFuseError, end_with
 
 COMMANDS = ("teacher", "distil", "fuse", "export", "quantize", "ablate")
 
@@ -25,7 +25,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command. Returns the exit status: 0, 1 for a failure, 2 for bad input."""
+    """Run the command.
+
+    Returns:
+        The exit status: 0, 1 for a failure, 2 for bad input.
+    """
     try:
         parser = build_parser()
     except ImportError as error:
@@ -40,9 +44,6 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         return int(options.run(options) or 0)
-    except InputError as error:
-        print(f"lut-fuse-train: {error}", file=sys.stderr)
-        return 2
     except MemoryError:
         return _no_memory()
     except OutOfMemoryError:
@@ -51,12 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    except LutFuseError as error:
-        print(f"lut-fuse-train: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"lut-fuse-train: {describe(error)}", file=sys.stderr)
-        return 1
+    except (LutFuseError, OSError) as error:
+        return end_with("lut-fuse-train", error)
     except RuntimeError as error:
         if "DefaultCPUAllocator" not in str(error):  # where torch's arrays on the CPU come from
             raise

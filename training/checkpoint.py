@@ -15,7 +15,11 @@ CHECKPOINT = "checkpoint.pt"
 
 
 def write_tensors(content: dict[str, Any], path: str | Path) -> None:
-    """Write nested dictionaries of tensors and plain values. Raises LutFuseError if it cannot."""
+    """Write nested dictionaries of tensors and plain values.
+
+    Raises:
+        LutFuseError: If it cannot.
+    """
     with atomic_write(path) as temporary:
         try:
             torch.save(content, temporary)
@@ -24,7 +28,11 @@ def write_tensors(content: dict[str, Any], path: str | Path) -> None:
 
 
 def read_tensors(path: str | Path) -> dict[str, Any]:
-    """Read what `write_tensors` wrote, on the CPU. Raises InputError if it is anything else."""
+    """Read what `write_tensors` wrote, on the CPU.
+
+    Raises:
+        InputError: If it is anything else.
+    """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -40,9 +48,11 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
 def read_checkpoint(run: Path, structure: dict[str, Any] | None = None) -> dict[str, Any]:
     """The state that a run in this folder saved last: module, structure, step, and so on.
 
-    structure: of the network that it is for; None if any will do.
+    Args:
+        structure: Of the network that it is for; None if any will do.
 
-    Raises InputError if there is none, or one of a network of another structure.
+    Raises:
+        InputError: If there is none, or one of a network of another structure.
     """
     content = read_tensors(run / CHECKPOINT)
     missing = {"module", "structure", "optimizer", "scaler", "step", "seconds"} - content.keys()

@@ -20,10 +20,12 @@ T = TypeVar("T")
 def read_config(kind: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -> T:
     """A configuration from a YAML file and overrides such as ``student.width=8``.
 
-    kind: a frozen dataclass whose fields are numbers, strings, booleans, tuples or dataclasses.
-    path: None for the defaults.
+    Args:
+        kind: A frozen dataclass whose fields are numbers, strings, booleans, tuples or dataclasses.
+        path: None for the defaults.
 
-    Raises InputError, naming the key, for a missing file, unknown keys and values of a wrong type.
+    Raises:
+        InputError: For a missing file, unknown keys and values of a wrong type; names the key.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -39,7 +41,8 @@ def read_config(kind: type[T], path: str | Path | None, overrides: Sequence[str]
 def from_plain(kind: type[T], values: dict[str, Any]) -> T:
     """The configuration that `to_plain` made these values of; what they lack has its default.
 
-    Raises InputError, naming the key, as `read_config` does.
+    Raises:
+        InputError: As `read_config` does.
     """
     return _build(kind, values, "")
 

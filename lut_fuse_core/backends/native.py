@@ -24,9 +24,11 @@ STAGES = ("pooling", "encoder", "look-up")
 class NativeBackend:
     """Fixed-point look-up and single-precision encoder in C++, on several threads.
 
-    instructions: the instruction set to use, one of `instruction_sets`; None for the best.
+    Args:
+        instructions: The instruction set to use, one of `instruction_sets`; None for the best.
 
-    Raises BackendUnavailableError if the library is missing or the model is not time-stable.
+    Raises:
+        BackendUnavailableError: If the library is missing or the model is not time-stable.
     """
 
     name = "native"

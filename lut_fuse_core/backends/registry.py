@@ -44,10 +44,13 @@ def create_backend(
 ) -> Backend:
     """Create a backend by name; ``auto`` takes the fastest that works here with this model.
 
-    threads: CPU threads to use, None for all cores this process may run on.
-    gpu: wishes for the GPU backends.
+    Args:
+        threads: CPU threads to use, None for all cores this process may run on.
+        gpu: Wishes for the GPU backends.
 
-    Raises InputError for an unknown name or number, BackendUnavailableError if it cannot run here.
+    Raises:
+        InputError: For an unknown name or number.
+        BackendUnavailableError: If it cannot run here.
     """
     if name not in BACKEND_NAMES:
         raise InputError(f"no backend '{name}'; choose one of {', '.join(BACKEND_NAMES)}")
@@ -89,7 +92,8 @@ def fastest_without_gpu(
 ) -> Backend:
     """The fastest backend of the CPU. reasons: why the GPU is not used, for the log.
 
-    Raises BackendUnavailableError if there is none.
+    Raises:
+        BackendUnavailableError: If there is none.
     """
     for name in _CLASSES:
         if name in _GPU:

@@ -45,7 +45,11 @@ class CameraInfos:
         return bool(self._recent) or self.source is None
 
     def take(self, message: Message) -> None:
-        """Keep an info. Raises InputError for a damaged one."""
+        """Keep an info.
+
+        Raises:
+            InputError: For a damaged one.
+        """
         fields = read_fields(message)
         try:
             stamp = fields.header.stamp

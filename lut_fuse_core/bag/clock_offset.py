@@ -33,8 +33,11 @@ def find_clock_offset(
     Clocks that are further apart are brought near each other by the times of recording first; where
     nothing moves, that is the estimate, with a correlation of 0.
 
-    visible, infrared: image topics; None to recognize them.
-    Raises InputError if nothing moves that both cameras see, or the recording is too short.
+    Args:
+        visible, infrared: Image topics; None to recognize them.
+
+    Raises:
+        InputError: If nothing moves that both cameras see, or the recording is too short.
     """
     with BagReader(bag) as reader:
         topics = choose_topics(reader.topics, visible, infrared, lambda each: look(reader, each))

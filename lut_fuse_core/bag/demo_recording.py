@@ -37,7 +37,8 @@ def record_street(
 ) -> None:
     """Write ``frames`` pairs of a street as images and camera_info of two cameras.
 
-    Raises InputError if ``path`` is taken (unless it is a bag and ``overwrite``).
+    Raises:
+        InputError: If ``path`` is taken (unless it is a bag and ``overwrite``).
     """
     check_target(path, None, overwrite)
     scene = StreetScene(config)

@@ -71,7 +71,11 @@ def _foxglove(wrap: Callable[[Any], Content]) -> Reader:
 
 
 def _checked(stamp: int) -> int:
-    """A stamp that a ROS message can carry. Raises ValueError for another."""
+    """A stamp that a ROS message can carry.
+
+    Raises:
+        ValueError: For another.
+    """
     if not 0 <= stamp < LAST_STAMP:
         raise ValueError(f"its stamp is {stamp / NANOSECONDS:.0f} s")
     return stamp
@@ -112,8 +116,11 @@ def _ffmpeg(fields: Any) -> VideoPacket:
 
 
 def _bytes(data: Any) -> Any:
-    """Bytes as they are, or as JSON has them. Raises TypeError for what a damaged definition made
-    of them."""
+    """Bytes as they are, or as JSON has them.
+
+    Raises:
+        TypeError: For what a damaged definition made of them.
+    """
     if isinstance(data, str):
         return base64.b64decode(data)
     if isinstance(data, bytes) or (isinstance(data, np.ndarray) and data.dtype == np.uint8):
@@ -156,7 +163,11 @@ def is_raw(topic: Topic) -> bool:
 
 
 def read_fields(message: Message) -> Any:
-    """The fields of a message. Raises InputError for a damaged one, or a serialization unknown."""
+    """The fields of a message.
+
+    Raises:
+        InputError: For a damaged one, or a serialization unknown.
+    """
     channel = message.channel
     try:
         return _parser(channel)(message.data)
@@ -169,7 +180,11 @@ def read_fields(message: Message) -> Any:
 
 
 def read_image(message: Message) -> BagImage:
-    """The image in a message of a topic that `holds_images`. Raises InputError."""
+    """The image in a message of a topic that `holds_images`.
+
+    Raises:
+        InputError: For a message that holds no such image.
+    """
     fields = read_fields(message)
     try:
         return _READERS[message.channel.encoding, message.channel.kind](fields)
@@ -214,12 +229,20 @@ def _protobuf_parser(channel: Channel) -> Callable[[Any], Any]:
 
 
 def visible_of(content: Content) -> UInt8Array:
-    """The color image in a message. Raises InputError for an unusable one."""
+    """The color image in a message.
+
+    Raises:
+        InputError: For an unusable one.
+    """
     return content.visible() if isinstance(content, VideoFrame) else visible_pixels(content)
 
 
 def infrared_of(content: Content) -> RawInfrared:
-    """The raw infrared image in a message. Raises InputError likewise."""
+    """The raw infrared image in a message.
+
+    Raises:
+        InputError: Likewise.
+    """
     return content.infrared() if isinstance(content, VideoFrame) else infrared_pixels(content)
 
 
@@ -233,7 +256,8 @@ class ImageStream:
     def take(self, message: Message) -> list[tuple[Message, BagImage]]:
         """Take a message; returns the images that are there now, with their messages.
 
-        Raises InputError for a damaged one.
+        Raises:
+            InputError: For a damaged one.
         """
         image = read_image(message)
         if not isinstance(image.content, VideoPacket):
@@ -308,7 +332,8 @@ def look(reader: BagReader, topic: Topic) -> ImageTopic:
 def visible_images(bag: Path, topic: str) -> Iterator[UInt8Array]:
     """Color images in the order of recording, ``(H, W, 3) uint8``, RGB.
 
-    Raises InputError for a topic that is not there or an image that cannot be decoded.
+    Raises:
+        InputError: For a topic that is not there or an image that cannot be decoded.
     """
     for content in _contents(bag, topic):
         yield visible_of(content)

@@ -53,7 +53,8 @@ class McapFile:
         closed: Whether the recorder closed the file.
         damage: The first thing that makes no sense, as far as it was read; None if nothing does.
 
-    Raises InputError if it is no MCAP file.
+    Raises:
+        InputError: If it is no MCAP file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -212,8 +213,9 @@ def merge_in_time(
 ) -> Iterator[_Raw]:
     """Messages of several sources in the order of time.
 
-    sources: the time of each one's first message, and how to open it. A source is opened when its
-    time has come and dropped at its end, so that few are open at once.
+    Args:
+        sources: The time of each one's first message, and how to open it. A source is opened when
+            its time has come and dropped at its end, so that few are open at once.
     """
     waiting = sorted(range(len(sources)), key=lambda index: sources[index][0], reverse=True)
     open_sources: list[tuple[int, int, _Raw, Iterator[_Raw]]] = []

@@ -89,7 +89,11 @@ class Layout:
 
 
 def read_at(file: int, offset: int, length: int) -> bytes:
-    """Bytes of a file. Raises DamagedError where they are missing."""
+    """Bytes of a file.
+
+    Raises:
+        DamagedError: Where they are missing.
+    """
     if length > LONGEST_RECORD:
         raise DamagedError(f"a record of {length} bytes at byte {offset}")
     data = os.pread(file, length, offset)
@@ -102,7 +106,11 @@ def read_at(file: int, offset: int, length: int) -> bytes:
 
 
 def read_record(kind: Any, data: bytes | memoryview) -> Any:
-    """A record of the mcap package from its content. Raises DamagedError."""
+    """A record of the mcap package from its content.
+
+    Raises:
+        DamagedError: If there is no such record at that place.
+    """
     try:
         return kind.read(ReadDataStream(BytesIO(data)))
     # The package reads strings, sizes and maps as they come, and fails in as many ways.
@@ -113,7 +121,8 @@ def read_record(kind: Any, data: bytes | memoryview) -> Any:
 def find_layout(file: int) -> Layout:
     """Where everything lies in an open MCAP file.
 
-    Raises DamagedError if it does not begin like one; later damage is noted in the result.
+    Raises:
+        DamagedError: If it does not begin like one; later damage is noted in the result.
     """
     size = os.fstat(file).st_size
     if os.pread(file, len(MAGIC), 0) != MAGIC:
@@ -277,10 +286,18 @@ def _count(indexed: list[ChunkIndex], statistics: Statistics | None, layout: Lay
 
 
 def attachment_at(file: int, place: tuple[int, int]) -> Attachment:
-    """An attachment of a file. Raises DamagedError."""
+    """An attachment of a file.
+
+    Raises:
+        DamagedError: If there is no such record at that place.
+    """
     return read_record(Attachment, read_at(file, *place))
 
 
 def metadata_at(file: int, place: tuple[int, int]) -> Metadata:
-    """A metadata record of a file. Raises DamagedError."""
+    """A metadata record of a file.
+
+    Raises:
+        DamagedError: If there is no such record at that place.
+    """
     return read_record(Metadata, read_at(file, *place))

@@ -91,7 +91,12 @@ class Output:
         return Fused(fused.step, fused.image, compressed_fields(fused.image, self._options.output))
 
     def write(self, fused: Fused) -> Fused:
-        """Write a step. Raises LutFuseError or OSError."""
+        """Write a step.
+
+        Raises:
+            LutFuseError: If the image cannot be encoded.
+            OSError: If it cannot be written.
+        """
         for message in fused.step.messages:
             if self._infos.source is not None and message.channel in self._infos.source.channels:
                 self._take_info(message)

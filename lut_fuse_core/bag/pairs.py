@@ -48,13 +48,21 @@ class RecordedImage:
         self._visible: UInt8Array | None = None
 
     def visible(self) -> UInt8Array:
-        """The color image. Raises InputError."""
+        """The color image.
+
+        Raises:
+            InputError: For a message that holds no usable image.
+        """
         if self._visible is None:
             self._visible = visible_of(self.image.content)
         return self._visible
 
     def infrared(self) -> RawInfrared:
-        """The raw infrared image. Raises InputError."""
+        """The raw infrared image.
+
+        Raises:
+            InputError: For a message that holds no usable image.
+        """
         if self._infrared is None:
             self._infrared = infrared_of(self.image.content)
         return self._infrared

@@ -50,7 +50,8 @@ class BagReader:
         damage: What is wrong with the bag, None if nothing is so far.
         notes: What is unusual about it, but no damage.
 
-    Raises InputError for what is no bag.
+    Raises:
+        InputError: For what is no bag.
     """
 
     def __init__(self, path: str | Path) -> None:

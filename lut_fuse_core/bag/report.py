@@ -66,7 +66,9 @@ class BagReport:
 def require_pairs(report: BagReport, reading: PairedReading, tolerance: float) -> None:
     """Raise InputError, saying why, if nothing could be fused.
 
-    reading: knows how far apart the images are. tolerance: seconds.
+    Args:
+        reading: Knows how far apart the images are.
+        tolerance: Seconds.
     """
     if report.pairs:
         return

@@ -22,7 +22,8 @@ class SqliteFile:
         start: When the first message was recorded, in nanoseconds.
         damage: What the database complained of, as far as it was read; None if of nothing.
 
-    Raises InputError if it is no database of rosbag2, or its beginning is missing.
+    Raises:
+        InputError: If it is no database of rosbag2, or its beginning is missing.
     """
 
     closed = True

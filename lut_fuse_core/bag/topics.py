@@ -44,8 +44,11 @@ def choose_topics(
 ) -> CameraTopics:
     """The topics asked for by name; what is not asked for is recognized if it is unambiguous.
 
-    look: reads the first image of a topic.
-    Raises InputError, listing the bag's image topics, for a wrong name or an ambiguous bag.
+    Args:
+        look: Reads the first image of a topic.
+
+    Raises:
+        InputError: For a wrong name or an ambiguous bag; lists the bag's image topics.
     """
     images = [each for each in topics if holds_images(each)]
     if not images:

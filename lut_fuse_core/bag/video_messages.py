@@ -99,7 +99,11 @@ class VideoDecoder(Generic[T]):
         self.lost = 0
 
     def feed(self, packet: VideoPacket, item: T) -> list[tuple[T, VideoFrame]]:
-        """Take a packet; returns the frames that are there now. Raises InputError for a bad one."""
+        """Take a packet; returns the frames that are there now.
+
+        Raises:
+            InputError: For a bad one.
+        """
         av = pyav()
         unit = av.Packet(bytes(packet.data))
         unit.pts = unit.dts = self._number

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from mcap.records import Attachment, Metadata
 
+from lut_fuse_core.atomic import keep_apart
 from lut_fuse_core.bag.channels import QOS_KEY, Channel
 from lut_fuse_core.bag.definitions import ros_definition
 from lut_fuse_core.bag.mcap_writer import McapWriter, Part
@@ -103,9 +104,7 @@ def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
     if not target.exists():
         return
     if source is not None:
-        inside = source.resolve()
-        if target.resolve() in (inside, *inside.parents):
-            raise InputError(f"{target} is, or holds, the input bag; choose another output")
+        keep_apart(target, [source], ("is", "holds"))
     metadata = metadata_of(target)
     if not metadata:
         raise InputError(f"{target} is there already and is no bag; choose another output")
@@ -134,8 +133,9 @@ def write_bag(
 ) -> Iterator[BagWriter]:
     """Yield a writer whose bag appears at ``target`` when the block ends without an error.
 
-    version: of the metadata of the bag it derives from. An existing bag at ``target`` stays as it
-    is until then; after an error nothing is left behind.
+    Args:
+        version: Of the metadata of the bag it derives from. An existing bag at ``target`` stays as
+            it is until then; after an error nothing is left behind.
     """
     target = target.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lut_fuse_core.atomic import keep_apart
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 
@@ -83,9 +84,7 @@ def _check(found: Sequence[BatchInput], output: Path) -> None:
         other = targets.setdefault(each.target, each)
         if other is not each:
             raise InputError(f"{other} and {each} would both be written to {output / each.target}")
-        for path in resolved:
-            if path == output.resolve() or (path.is_dir() and path in output.resolve().parents):
-                raise InputError(f"the output {output} is, or lies in, the input {path}")
+        keep_apart(output, each.paths, ("is", "lies in"))
 
 
 def _within(found: BatchInput, output: Path) -> bool:

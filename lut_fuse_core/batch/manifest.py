@@ -59,7 +59,8 @@ class Row:
 class Manifest:
     """The database of one output folder. Use as a context manager.
 
-    Raises InputError if another batch is writing there.
+    Raises:
+        InputError: If another batch is writing there.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -173,7 +174,11 @@ def why(database: sqlite3.Connection | None, task: Task, output: str, recipe: Re
 
 
 def open_to_read(folder: Path) -> sqlite3.Connection | None:
-    """The manifest in a folder, if there is one; nothing is written. Raises InputError."""
+    """The manifest in a folder, if there is one; nothing is written.
+
+    Raises:
+        InputError: If it is no manifest.
+    """
     if not (folder / NAME).exists():
         return None
     database = sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True)

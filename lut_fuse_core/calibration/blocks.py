@@ -22,9 +22,13 @@ Surface = tuple[tuple[int, int], FloatArray]
 class Blocks:
     """Blocks of the visible image, warped onto the infrared grid, and where they may belong.
 
-    centers: ``(N, 2)`` working infrared pixels. surfaces: ``(N, 2 r + 1, 2 r + 1) float32``,
-    likeness, 0 for none and up to about 1, for displacements from -r to r. pairs: ``(N,)``, which
-    pair. shape: working infrared height and width; to_work: full infrared pixels to working ones.
+    Attributes:
+        centers: ``(N, 2)`` working infrared pixels.
+        surfaces: ``(N, 2 r + 1, 2 r + 1) float32``, likeness, 0 for none and up to about 1, for
+            displacements from -r to r.
+        pairs: ``(N,)``, which pair.
+        shape: Working infrared height and width.
+        to_work: Full infrared pixels to working ones.
     """
 
     centers: Float64Array

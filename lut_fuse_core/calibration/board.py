@@ -23,11 +23,15 @@ LEAST_POINTS = 8
 class Board:
     """A flat board with known points.
 
-    kind: one of `BOARD_KINDS`. columns, rows: inner corners of a chessboard, circles of a grid,
-    squares of a charuco board. spacing: meters between neighboring points. marker: side of the
-    charuco markers in meters; dictionary: their OpenCV name.
+    Attributes:
+        kind: One of `BOARD_KINDS`.
+        columns, rows: Inner corners of a chessboard, circles of a grid, squares of a charuco board.
+        spacing: Meters between neighboring points.
+        marker: Side of the charuco markers in meters.
+        dictionary: Their OpenCV name.
 
-    Raises InputError for a board that cannot be.
+    Raises:
+        InputError: For a board that cannot be.
     """
 
     kind: str
@@ -153,7 +157,8 @@ def _find_chessboard(board: Board, image: UInt8Array) -> Detection | None:
 def _refined(image: UInt8Array, corners: FloatArray, share: float = 0.3) -> FloatArray:
     """Saddle points of the gray levels near the corners, ``(N, 1, 2) float32``.
 
-    share: how far to look, of the distance between two corners.
+    Args:
+        share: How far to look, of the distance between two corners.
     """
     places = corners.reshape(-1, 2)
     distances = np.linalg.norm(places[:, None] - places[None], axis=2)

@@ -14,9 +14,12 @@ from lut_fuse_core.arrays import FloatArray, UInt8Array
 class ChannelSettings:
     """How `oriented_channels` describes edges.
 
-    channels: orientations between 0 and 180 degrees. sigma: scale of the derivative in pixels.
-    pool: radius over which an edge may stray. high_pass: radius, in units of ``pool``, beyond
-    which mean differences are structure of the whole scene and dropped; 0 keeps them.
+    Attributes:
+        channels: Orientations between 0 and 180 degrees.
+        sigma: Scale of the derivative in pixels.
+        pool: Radius over which an edge may stray.
+        high_pass: Radius, in units of ``pool``, beyond which mean differences are structure of the
+            whole scene and dropped; 0 keeps them.
     """
 
     channels: int = 4

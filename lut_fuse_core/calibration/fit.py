@@ -60,7 +60,8 @@ def fit_blocks(blocks: Blocks, free: int = 8) -> Fit:
     nothing at all: their surfaces are ridges or flat, and so they pull nowhere. That is why the
     surfaces are summed, rather than one best shift taken from each.
 
-    free: 4 for a similarity, 8 for a homography.
+    Args:
+        free: 4 for a similarity, 8 for a homography.
     """
     parameters: Float64Array = np.zeros(8)
     for blur in BLURS:

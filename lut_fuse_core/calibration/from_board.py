@@ -37,10 +37,12 @@ class View:
 class BoardCalibration:
     """A calibrated rig and its errors.
 
-    visible_error, infrared_error: root mean square distance in pixels between board points as
-        detected and as the camera model says.
-    transfer_error: visible pixels between points as detected in the visible image and as predicted
-        from the infrared image through the rig; this is what registration will feel at the board.
+    Attributes:
+        visible_error, infrared_error: Root mean square distance in pixels between board points as
+            detected and as the camera model says.
+        transfer_error: Visible pixels between points as detected in the visible image and as
+            predicted from the infrared image through the rig; this is what registration will feel
+            at the board.
     """
 
     rig: CameraRig
@@ -68,11 +70,14 @@ def calibrate_from_board(
 ) -> BoardCalibration:
     """Intrinsics of both cameras and the pose between them.
 
-    pairs: visible ``(H, W, 3) uint8`` RGB and infrared ``(h, w) uint8`` showing the board at
-    different places, distances and tilts; pairs without it are skipped. progress: finished share.
+    Args:
+        pairs: Visible ``(H, W, 3) uint8`` RGB and infrared ``(h, w) uint8`` showing the board at
+            different places, distances and tilts; pairs without it are skipped.
+        progress: Finished share.
 
-    Raises InputError if too few pairs show the board to both cameras, images of a camera differ in
-    size, or the result does not explain what was seen.
+    Raises:
+        InputError: If too few pairs show the board to both cameras, images of a camera differ in
+            size, or the result does not explain what was seen.
     """
     if not pairs:
         raise InputError("calibration needs pairs of images that show the board")
@@ -111,7 +116,8 @@ def calibrate_from_board(
 def transferred(board: Board, rig: CameraRig, view: View) -> tuple[Detection, Float64Array]:
     """Infrared detections carried into the visible image, by the board's pose they imply.
 
-    Returns the infrared detection and ``(N, 2)`` visible pixels.
+    Returns:
+        The infrared detection and ``(N, 2)`` visible pixels.
     """
     seen = view.infrared
     points = board.points[seen.ids]

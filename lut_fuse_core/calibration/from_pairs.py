@@ -49,11 +49,13 @@ the errors of the model (parallax, lenses), so the true error may be larger than
 class Quality:
     """How far a result can be trusted.
 
-    agreement: mean correlation of edges, 0 to 1; chance gives about 0.08.
-    lead: score of this place over that of the next best one, 1 for a tie.
-    halves, measures: visible pixels by which the infrared corners are uncertain, judged by fits to
-        two halves of the image, and to edges alone and mutual information alone.
-    blocks: pieces of image compared. pairs: how many pairs.
+    Attributes:
+        agreement: Mean correlation of edges, 0 to 1; chance gives about 0.08.
+        lead: Score of this place over that of the next best one, 1 for a tie.
+        halves, measures: Visible pixels by which the infrared corners are uncertain, judged by fits
+            to two halves of the image, and to edges alone and mutual information alone.
+        blocks: Pieces of image compared.
+        pairs: How many pairs.
     """
 
     agreement: float
@@ -104,13 +106,18 @@ def calibrate_from_pairs(
 ) -> PairsCalibration:
     """Estimate where infrared lies in the visible image, without a starting guess.
 
-    pairs: visible ``(H, W, 3) uint8`` RGB and normalized infrared ``(h, w) uint8``, all of one rig
-    and of the same sizes, of scenes with structure that is not all close by (a homography cannot
-    follow parallax). progress: called with the finished share, 0 to 1.
-    tolerance: share of the visible width by which the infrared corners may be in doubt.
+    Args:
+        pairs: Visible ``(H, W, 3) uint8`` RGB and normalized infrared ``(h, w) uint8``, all of one
+            rig and of the same sizes, of scenes with structure that is not all close by (a
+            homography cannot follow parallax).
+        progress: Called with the finished share, 0 to 1.
+        tolerance: Share of the visible width by which the infrared corners may be in doubt.
 
-    Returns a result that may be refused; look at `accepted` before using it. Raises InputError
-    for pairs that cannot be compared.
+    Returns:
+        A result that may be refused; look at `accepted` before using it.
+
+    Raises:
+        InputError: For pairs that cannot be compared.
     """
     _check(pairs)
     if not 0 < tolerance < np.inf:

@@ -74,8 +74,13 @@ def _shared(
 ) -> FloatArray:
     """Normalized mutual information for every displacement of a block within its window.
 
-    here, seen: ``(b, b)``, levels of the block and whether it has a pixel. there: levels around it;
-    top, left: where the block lies in it. Returns ``(2 radius + 1, 2 radius + 1) float32``.
+    Args:
+        here, seen: ``(b, b)``, levels of the block and whether it has a pixel.
+        there: Levels around it.
+        top, left: Where the block lies in it.
+
+    Returns:
+        ``(2 radius + 1, 2 radius + 1) float32``.
     """
     # How often two levels meet at a displacement is a correlation of the masks of both: by
     # Fourier transform, for all displacements at once. The shape takes both without wrapping.

@@ -48,7 +48,9 @@ def search(
     Every field ratio and rotation is tried; all shifts at once, by correlation in the frequency
     domain. All pairs come from one rig and have the same sizes; their correlations add up.
 
-    pairs: one or more. progress: called with the finished share, 0 to 1.
+    Args:
+        pairs: One or more.
+        progress: Called with the finished share, 0 to 1.
     """
     visible, infrared = pairs[0]
     steps = int(np.ceil(np.log(FIELD_RATIOS[1] / FIELD_RATIOS[0]) / np.log(FIELD_STEP)))

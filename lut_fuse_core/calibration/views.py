@@ -22,7 +22,9 @@ LEAST_FILLED = 0.8
 class View:
     """One pair on the working infrared grid, each ``(h, w) float32``.
 
-    infrared, visible: gray levels. mask: 1 where the visible image shows something, else 0.
+    Attributes:
+        infrared, visible: Gray levels.
+        mask: 1 where the visible image shows something, else 0.
     """
 
     infrared: FloatArray
@@ -34,8 +36,10 @@ class View:
 class Views:
     """All pairs of a rig under one registration.
 
-    shape: working infrared height and width. to_work: full infrared pixels to working ones,
-    ``(3, 3)``. block: side of a block in working pixels.
+    Attributes:
+        shape: Working infrared height and width.
+        to_work: Full infrared pixels to working ones, ``(3, 3)``.
+        block: Side of a block in working pixels.
     """
 
     views: tuple[View, ...]
@@ -58,8 +62,10 @@ class Views:
 def bring_together(pairs: Sequence[GrayPair], matrix: Float64Array, side: int) -> Views:
     """Warp the visible images of all pairs onto the infrared grid.
 
-    matrix: ``(3, 3)``, infrared to visible, full pixels. side: longest infrared side to work at;
-    the work is done at the coarser of both resolutions at most.
+    Args:
+        matrix: ``(3, 3)``, infrared to visible, full pixels.
+        side: Longest infrared side to work at; the work is done at the coarser of both resolutions
+            at most.
     """
     infrared_shape = pairs[0][1].shape
     magnification = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))

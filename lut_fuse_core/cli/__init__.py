@@ -11,7 +11,7 @@ import sys
 
 from lut_fuse_core import __version__
 from lut_fuse_core.cli.extras import missing_package
-from lut_fuse_core.errors import InputError, LutFuseError, describe
+from lut_fuse_core.errors import LutFuseError, end_with
 
 SUBCOMMANDS = {
     "demo": "fuse a synthetic night street and show the result",
@@ -50,7 +50,11 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command. Returns the exit status: 0, 1 for a failure, 2 for bad input."""
+    """Run the command.
+
+    Returns:
+        The exit status: 0, 1 for a failure, 2 for bad input.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
@@ -61,9 +65,6 @@ def main(arguments: list[str] | None = None) -> int:
         status = int(options.run(options) or 0)
         sys.stdout.flush()
         return status
-    except InputError as error:
-        print(f"lut-fuse: {error}", file=sys.stderr)
-        return 2
     except ModuleNotFoundError as error:
         print(f"lut-fuse: {missing_package(error)}", file=sys.stderr)
         return 1
@@ -71,12 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read the output (head, less) has seen enough; nothing may be written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except LutFuseError as error:
-        print(f"lut-fuse: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"lut-fuse: {describe(error)}", file=sys.stderr)
-        return 1
+    except (LutFuseError, OSError) as error:
+        return end_with("lut-fuse", error)
     except MemoryError as error:
         print(f"lut-fuse: no memory left ({error}); take smaller images", file=sys.stderr)
         return 1

@@ -31,7 +31,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace) -> int:
-    """List the backends. Raises ModelError for an unusable model."""
+    """List the backends.
+
+    Raises:
+        ModelError: For an unusable model.
+    """
     statuses = backend_statuses(load_model(options.model))
     if options.json:
         print(json.dumps([asdict(status) for status in statuses], indent=2))

@@ -89,14 +89,22 @@ def run(options: argparse.Namespace) -> int:
 
 
 def read_bag_options(options: argparse.Namespace) -> BagOptions:
-    """What the parsed options say about the bag. Raises InputError for impossible values."""
+    """What the parsed options say about the bag.
+
+    Raises:
+        InputError: For impossible values.
+    """
     return BAG.read(options, max_infrared_age=options.max_infrared_age)
 
 
 def read_bag_config(
     options: argparse.Namespace, bag_options: BagOptions, find_offset: Callable[[], ClockOffset]
 ) -> PipelineConfig:
-    """What the parsed options say about the pipeline. Raises InputError for impossible values."""
+    """What the parsed options say about the pipeline.
+
+    Raises:
+        InputError: For impossible values.
+    """
     config = timed(pipeline_config(options, resize=True), options, find_offset)
     # How far apart images may be is decided where they are paired; the pipeline allows as much.
     allowed = max(PipelineConfig().max_infrared_age, bag_options.reach)

@@ -262,7 +262,11 @@ def _job(options: argparse.Namespace) -> Job:
 
 
 def read_job(path: Path) -> Job:
-    """A job file. Raises InputError, naming the key, for one that cannot be used."""
+    """A job file.
+
+    Raises:
+        InputError: For one that cannot be used; names the key.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -399,7 +403,11 @@ def _parsed(command: str, settings: dict[str, Any]) -> argparse.Namespace:
 
 
 def _model_hash(config: PipelineConfig) -> str:
-    """Hash of the model's file. Raises ModelError if there is none."""
+    """Hash of the model's file.
+
+    Raises:
+        ModelError: If there is none.
+    """
     assert isinstance(config.model, str)
     path = model_path(config.model)
     try:

@@ -111,8 +111,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(options: argparse.Namespace) -> int:
     """Measure as the options say.
 
-    Raises InputError for unusable input, BackendUnavailableError for a backend that does not run
-    here, MissingExtensionError if PyTorch is needed and missing.
+    Raises:
+        InputError: For unusable input.
+        BackendUnavailableError: For a backend that does not run here.
+        MissingExtensionError: If PyTorch is needed and missing.
     """
     if not 0 < options.seconds < math.inf:
         raise InputError(f"--seconds is {options.seconds}; it must be above 0")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.atomic import keep_apart
 from lut_fuse_core.calibration.board import BOARD_KINDS, Board
 from lut_fuse_core.calibration.from_board import calibrate_from_board
 from lut_fuse_core.calibration.from_pairs import TOLERANCE, calibrate_from_pairs
@@ -233,9 +234,8 @@ def _size(text: str) -> tuple[int, int]:
 
 def _check_outputs(options: argparse.Namespace) -> None:
     check_registration_name(options.output)
-    picture, inputs = options.picture, [options.visible.resolve(), options.infrared.resolve()]
-    if picture and (picture.resolve() in inputs or picture.resolve().parent in inputs):
-        raise InputError(f"{picture} is, or lies among, the input; choose another --picture")
+    if options.picture:
+        keep_apart(options.picture, [options.visible, options.infrared], ("is", "lies in"))
 
 
 def _share(show: Callable[[int, int], None]) -> Callable[[float], None]:

@@ -19,8 +19,12 @@ def contact_sheet(
 ) -> UInt8Array:
     """Rows of images under headings.
 
-    rows: a label and the images, ``(H, W, 3)`` or ``(H, W)`` uint8, all of one shape; the label is
-    written into the first. Returns ``(H', W', 3) uint8``, RGB; images are ``cell_width`` wide.
+    Args:
+        rows: A label and the images, ``(H, W, 3)`` or ``(H, W)`` uint8, all of one shape; the label
+            is written into the first.
+
+    Returns:
+        ``(H', W', 3) uint8``, RGB; images are ``cell_width`` wide.
     """
     height, width = rows[0][1][0].shape[:2]
     cell = (cell_width, max(1, round(height * cell_width / width)))

@@ -132,7 +132,11 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluate as the options say. Raises InputError for unusable input."""
+    """Evaluate as the options say.
+
+    Raises:
+        InputError: For unusable input.
+    """
     _check_options(options)
     dataset = find_dataset(options.dataset)
     pairs = select(dataset.pairs, options.only, options.limit)

@@ -109,7 +109,11 @@ def check_detection_options(options: argparse.Namespace) -> None:
 def run_detection(
     options: argparse.Namespace, pairs: Sequence[PairFiles], subject: Subject, fuse: FuseFiles
 ) -> int:
-    """Measure what detectors find, as the options say. Raises InputError for unusable input."""
+    """Measure what detectors find, as the options say.
+
+    Raises:
+        InputError: For unusable input.
+    """
     labels = read_labels(options.boxes)
     chosen, orphans = labeled_pairs(pairs, labels)
     kinds = image_kinds({**_compared(options), "fused": fuse})

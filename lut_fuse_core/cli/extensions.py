@@ -20,8 +20,11 @@ class MissingExtensionError(LutFuseError):
 def load_extension(name: str, purpose: str) -> Any:
     """The object that an installed package offers under ``name``.
 
-    purpose: beginning of the error sentence, e.g. ``reading the published files``.
-    Raises MissingExtensionError, naming the way out, if it or what it imports is not installed.
+    Args:
+        purpose: Beginning of the error sentence, e.g. ``reading the published files``.
+
+    Raises:
+        MissingExtensionError: If it or what it imports is not installed; names the way out.
     """
     offers = list(entry_points(group=GROUP, name=name))
     if not offers:

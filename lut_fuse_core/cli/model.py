@@ -91,7 +91,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run_info(options: argparse.Namespace) -> int:
-    """Show a model. Raises ModelError if it cannot be used."""
+    """Show a model.
+
+    Raises:
+        ModelError: If it cannot be used.
+    """
     facts = {"file": str(model_path(options.model)), **summary(load_model(options.model))}
     if options.json:
         print(json.dumps(facts, indent=2))
@@ -101,7 +105,11 @@ def run_info(options: argparse.Namespace) -> int:
 
 
 def run_import(options: argparse.Namespace) -> int:
-    """Import the published files. Raises ModelError if they are not what they should be."""
+    """Import the published files.
+
+    Raises:
+        ModelError: If they are not what they should be.
+    """
     if not options.output.parent.is_dir():
         raise InputError(f"there is no folder {options.output.parent} to write to")
     import_published = load_extension("import_published", "reading the published files")
@@ -111,14 +119,22 @@ def run_import(options: argparse.Namespace) -> int:
 
 
 def run_export(options: argparse.Namespace) -> int:
-    """Export a model. Raises ModelError if it cannot be used."""
+    """Export a model.
+
+    Raises:
+        ModelError: If it cannot be used.
+    """
     for path in export_model(load_model(options.model), options.output):
         print(f"lut-fuse: wrote {path}", file=sys.stderr)
     return 0
 
 
 def run_ranges(options: argparse.Namespace) -> int:
-    """Write a model with input ranges. Raises ModelError, InputError for what cannot be used."""
+    """Write a model with input ranges.
+
+    Raises:
+        InputError: For a model or data that cannot be used.
+    """
     if not options.output.parent.is_dir():
         raise InputError(f"there is no folder {options.output.parent} to write to")
     model = load_model(options.model)

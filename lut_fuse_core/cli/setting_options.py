@@ -49,7 +49,11 @@ class SettingOptions(Generic[Config]):
                 self._add_one(parser, each)
 
     def values(self, options: argparse.Namespace) -> dict[str, Value | None]:
-        """Fields and values as parsed. Raises InputError, naming the option, for a bad one."""
+        """Fields and values as parsed.
+
+        Raises:
+            InputError: For a bad one; names the option.
+        """
         paired = {name: flag for flag, names in self.pairs.items() for name in names}
         found: dict[str, Value | None] = {}
         for each in self._settings():
@@ -62,11 +66,14 @@ class SettingOptions(Generic[Config]):
         return found
 
     def read(self, options: argparse.Namespace, **others: Any) -> Config:
-        """The dataclass as parsed. Raises InputError for values that cannot be used.
+        """The dataclass as parsed.
 
         Args:
             options: what the parser returned.
             **others: the fields that are no options.
+
+        Raises:
+            InputError: For values that cannot be used.
         """
         return self.owner(**self.values(options), **others)
 

@@ -40,8 +40,11 @@ class Subject:
 class Timing:
     """Median times of one subject at one size, in milliseconds.
 
-    total: the whole `fuse` call, best: the fastest one. stages: as `StagedBackend` names them.
-    calls: how many were timed. ratio: how many times faster than the baseline, if there is one.
+    Attributes:
+        total: The whole `fuse` call, best: the fastest one.
+        stages: As `StagedBackend` names them.
+        calls: How many were timed.
+        ratio: How many times faster than the baseline, if there is one.
     """
 
     backend: str
@@ -58,7 +61,8 @@ class Timing:
 def street_pair(width: int, height: int) -> tuple[UInt8Array, UInt8Array]:
     """A synthetic street at night: ``(H, W, 3) uint8``, RGB, and ``(H, W) uint8``.
 
-    Raises InputError for sizes that the scene cannot have.
+    Raises:
+        InputError: For sizes that the scene cannot have.
     """
     frame = StreetScene(SceneConfig(width=width, height=height)).frame(0)
     return frame.visible, InfraredNormalizer(NormalizationConfig())(frame.infrared)
@@ -74,8 +78,9 @@ def measure(
 ) -> list[Timing]:
     """Time every subject on one pair, in turns.
 
-    seconds: how long to go on for all together; the slowest gets at least a few turns.
-    baseline: index of the subject that ratios refer to.
+    Args:
+        seconds: How long to go on for all together; the slowest gets at least a few turns.
+        baseline: Index of the subject that ratios refer to.
     """
     records = [_Record(subject) for subject in subjects]
     for record in records:

@@ -96,7 +96,11 @@ def fused_by(fuser: Fuser) -> FuseFiles:
 
 
 def fused_in(folder: str | Path) -> FuseFiles:
-    """Images fused by any other method, found by name. Raises InputError if there are none."""
+    """Images fused by any other method, found by name.
+
+    Raises:
+        InputError: If there are none.
+    """
     files = images_by_name(folder)
 
     def read(pair: PairFiles, visible: UInt8Array, infrared: UInt8Array) -> UInt8Array:
@@ -108,9 +112,12 @@ def fused_in(folder: str | Path) -> FuseFiles:
 
 
 def load_pair(files: PairFiles, normalizer: InfraredNormalizer) -> tuple[UInt8Array, UInt8Array]:
-    """Visible ``(H, W, 3) uint8`` RGB and infrared ``(H, W) uint8``. Raises InputError.
+    """Visible ``(H, W, 3) uint8`` RGB and infrared ``(H, W) uint8``.
 
     Infrared of 8 bits is measured as it is; deeper images go through the normalizer.
+
+    Raises:
+        InputError: If one of them cannot be read.
     """
     visible, raw = read_visible(files.visible), read_infrared(files.infrared)
     return visible, _eight_bits(visible, raw, normalizer)
@@ -138,8 +145,9 @@ def file_normalizer() -> InfraredNormalizer:
 class SequenceMeters:
     """The meters of a sequence, fed frame by frame.
 
-    untouched: ``(H, W) bool`` region that no transient object touches, measured against the first
-        frame.
+    Attributes:
+        untouched: ``(H, W) bool`` region that no transient object touches, measured against the
+            first frame.
     """
 
     untouched: BoolArray | None = None
@@ -150,7 +158,11 @@ class SequenceMeters:
     _first: FusedFrame | None = None
 
     def update(self, visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> None:
-        """Add the next frame. Raises InputError if its size does not suit."""
+        """Add the next frame.
+
+        Raises:
+            InputError: If its size does not suit.
+        """
         frame = FusedFrame.of(visible, infrared, fused)
         if self.untouched is not None and self._first is not None:
             self._transient.update(self._first, frame, self.untouched)
@@ -159,7 +171,11 @@ class SequenceMeters:
             self._flicker[method].update(frame.visible, frame.infrared, image)
 
     def report(self) -> SequenceReport:
-        """What was measured. Raises InputError if there were no two frames to compare."""
+        """What was measured.
+
+        Raises:
+            InputError: If there were no two frames to compare.
+        """
         return SequenceReport(
             {method: meter.report() for method, meter in self._flicker.items()},
             None if self.untouched is None else self._transient.report(),
@@ -269,7 +285,11 @@ def _outputs(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> di
 
 
 def select(pairs: Sequence[PairFiles], pattern: str | None, limit: int | None) -> list[PairFiles]:
-    """The first ``limit`` pairs whose name matches a shell pattern. Raises InputError for none."""
+    """The first ``limit`` pairs whose name matches a shell pattern.
+
+    Raises:
+        InputError: For none.
+    """
     chosen = [pair for pair in pairs if pattern is None or fnmatchcase(pair.name, pattern)]
     if not chosen:
         raise InputError(f"none of the {len(pairs)} pairs has a name like '{pattern}'")

@@ -51,7 +51,11 @@ class FusedFrame(NamedTuple):
 
     @classmethod
     def of(cls, visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> FusedFrame:
-        """From gray or RGB images of one size. Raises InputError otherwise."""
+        """From gray or RGB images of one size.
+
+        Raises:
+            InputError: Otherwise.
+        """
         frame = cls(gray_levels(visible), gray_levels(infrared), gray_levels(fused))
         if not frame.visible.shape == frame.infrared.shape == frame.fused.shape:
             sizes = ", ".join(f"{image.shape[1]}x{image.shape[0]}" for image in frame)
@@ -63,9 +67,11 @@ class FusedFrame(NamedTuple):
 class FlickerReport:
     """Flicker of a video.
 
-    steps: steps between consecutive frames that were measured; skipped: those left out because
-    next to nothing stood still. still_share: mean share of still pixels, 0 to 1.
-    visible, infrared, fused: mean absolute change of the still pixels per step, in gray levels.
+    Attributes:
+        steps: Steps between consecutive frames that were measured.
+        skipped: Those left out because next to nothing stood still.
+        still_share: Mean share of still pixels, 0 to 1.
+        visible, infrared, fused: Mean absolute change of the still pixels per step, in gray levels.
     """
 
     steps: int
@@ -107,9 +113,12 @@ class FlickerMeter:
         self._skipped = 0
 
     def update(self, visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> None:
-        """Add the next frame: gray or RGB ``uint8`` images of one size. Raises InputError.
+        """Add the next frame: gray or RGB ``uint8`` images of one size.
 
         A frame of another size starts afresh, like the first one.
+
+        Raises:
+            InputError: For an image of another size.
         """
         frame, previous = FusedFrame.of(visible, infrared, fused), self._previous
         self._previous = frame
@@ -125,7 +134,11 @@ class FlickerMeter:
         self._changes += [change[still].mean() for change in changes]
 
     def report(self) -> FlickerReport:
-        """Flicker so far. Raises InputError if no step could be measured."""
+        """Flicker so far.
+
+        Raises:
+            InputError: If no step could be measured.
+        """
         if self._steps == 0 and self._skipped:
             raise InputError(
                 f"flicker cannot be measured: in each of the {self._skipped} steps less than "
@@ -143,8 +156,10 @@ class FlickerMeter:
 class RegionChange:
     """Change of one image stream in a region, in gray levels.
 
-    mean: absolute change of a pixel, mean over region and frames; worst: of the worst frame;
-    shift: how far the region's mean brightness moved in the worst frame, free of pixel noise.
+    Attributes:
+        mean: Absolute change of a pixel, mean over region and frames.
+        worst: Of the worst frame.
+        shift: How far the region's mean brightness moved in the worst frame, free of pixel noise.
     """
 
     mean: float
@@ -156,7 +171,8 @@ class RegionChange:
 class TransientReport:
     """What a transient object did to the region that it does not touch, over ``frames`` frames.
 
-    share: mean share of the picture that the region covers, 0 to 1.
+    Attributes:
+        share: Mean share of the picture that the region covers, 0 to 1.
     """
 
     frames: int
@@ -179,7 +195,8 @@ class TransientMeter:
     def update(self, without: FusedFrame, with_transient: FusedFrame, untouched: BoolArray) -> None:
         """Add one frame. untouched: ``(H, W) bool``, True where the transient object is not.
 
-        Raises InputError if the sizes differ or the region is empty.
+        Raises:
+            InputError: If the sizes differ or the region is empty.
         """
         if not without.visible.shape == with_transient.visible.shape == untouched.shape:
             raise InputError("the frames and the mask of the untouched region differ in size")
@@ -198,7 +215,11 @@ class TransientMeter:
         self._shift = np.maximum(self._shift, shift)
 
     def report(self) -> TransientReport:
-        """The change so far. Raises InputError if there was no frame."""
+        """The change so far.
+
+        Raises:
+            InputError: If there was no frame.
+        """
         if self._frames == 0:
             raise InputError("no frame with a transient object was measured")
         streams = zip(self._sum / self._frames, self._worst, self._shift, strict=True)

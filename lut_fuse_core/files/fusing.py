@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lut_fuse_core.atomic import keep_apart
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.files.folders import DEFAULT_OPTIONS, FolderOptions, fuse_folders
 from lut_fuse_core.files.report import FilesReport, Progress
@@ -44,7 +45,7 @@ def fuse_files(
             raise InputError(f"there is no file or folder {path}")
     if visible.is_dir() != infrared.is_dir():
         raise InputError(f"{visible} and {infrared} must be two files or two folders")
-    _keep_apart(output, visible, infrared)
+    keep_apart(output, [visible, infrared])
     if visible.is_dir():
         return fuse_folders(visible, infrared, output, pipeline, options, progress)
     videos = [path.suffix.lower() in VIDEO_SUFFIXES for path in (visible, infrared)]
@@ -53,14 +54,9 @@ def fuse_files(
         raise InputError(f"{visible} and {infrared} must be two images or two videos")
     if all(videos):
         target = output / f"{visible.stem}.mp4" if output.is_dir() else output
-        _keep_apart(target, visible, infrared)
+        keep_apart(target, [visible, infrared])
         return fuse_videos(visible, infrared, target, pipeline, progress)
     target = output / f"{visible.stem}{options.suffix}" if output.is_dir() else output
-    _keep_apart(target, visible, infrared)
+    keep_apart(target, [visible, infrared])
     write_image(target, pipeline.process(read_visible(visible), read_infrared(infrared)))
     return FilesReport("image", str(target), 1)
-
-
-def _keep_apart(output: Path, *inputs: Path) -> None:
-    if output.exists() and any(output.resolve() == path.resolve() for path in inputs):
-        raise InputError(f"{output} is an input; choose another output")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lut_fuse_core.atomic import keep_apart
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.files.report import FilesReport, Progress
 from lut_fuse_core.io.image_files import infrared_files, read_both, write_image
@@ -63,8 +64,7 @@ def fuse_one_file(
 
 
 def _fuse(source: Path, target: Path, pipeline: FusionPipeline) -> None:
-    if target.exists() and target.resolve() == source.resolve():
-        raise InputError(f"{target} is an input; choose another output")
+    keep_apart(target, [source])
     both = read_both(source)
     assert both.visible is not None
     given = pipeline.config

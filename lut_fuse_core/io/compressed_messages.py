@@ -59,7 +59,8 @@ class RawImage:
 def decompress(message: CompressedImageMessage) -> tuple[AnyArray, str]:
     """The image as it was handed to the codec, and the order of its samples, see `samples_of`.
 
-    Raises InputError for what is damaged, or holds no more what the camera saw.
+    Raises:
+        InputError: For what is damaged, or holds no more what the camera saw.
     """
     name = message.format.strip()
     data = np.frombuffer(message.data, np.uint8) if len(message.data) else np.empty(0, np.uint8)

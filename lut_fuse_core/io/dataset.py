@@ -44,7 +44,9 @@ class PairFiles:
 class Dataset:
     """A folder of pairs, sorted by name.
 
-    visible, infrared: the folders they are in. unmatched: names that only one of the two has.
+    Attributes:
+        visible, infrared: The folders they are in.
+        unmatched: Names that only one of the two has.
     """
 
     visible: Path
@@ -60,7 +62,8 @@ def find_dataset(folder: str | Path, splits: Sequence[str] = SPLITS) -> Dataset:
     either directly or in one of the splits (test/, val/ or train/), or has these inside the two.
     splits: the first of them that is there is taken.
 
-    Raises InputError if there is no such folder, or no two files of the same name.
+    Raises:
+        InputError: If there is no such folder, or no two files of the same name.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -78,7 +81,8 @@ def find_dataset(folder: str | Path, splits: Sequence[str] = SPLITS) -> Dataset:
 def images_by_name(folder: str | Path) -> dict[str, Path]:
     """The image files of a folder by stem, sorted by name.
 
-    Raises InputError if there is none, or if two have the same stem.
+    Raises:
+        InputError: If there is none, or if two have the same stem.
     """
     root = Path(folder)
     if not root.is_dir():

@@ -188,8 +188,12 @@ def _row_bytes(layout: Layout, width: int) -> int:
 def samples_of(message: ImageMessage) -> tuple[AnyArray, str]:
     """The samples of a raw image, and their order as in `Layout`.
 
-    Returns ``(rows, W)`` or ``(rows, W, C)`` in native byte order; rows is H, or more where planes
-    follow one another. Raises InputError if the message contradicts itself.
+    Returns:
+        ``(rows, W)`` or ``(rows, W, C)`` in native byte order; rows is H, or more where planes
+        follow one another.
+
+    Raises:
+        InputError: If the message contradicts itself.
     """
     layout = check_image(message)
     height, width, step = int(message.height), int(message.width), int(message.step)
@@ -228,7 +232,11 @@ def check_size(width: int, height: int) -> None:
 
 
 def to_rgb(samples: AnyArray, order: str) -> UInt8Array:
-    """Samples of an order as ``(H, W, 3) uint8``, RGB. Raises InputError for what is no color."""
+    """Samples of an order as ``(H, W, 3) uint8``, RGB.
+
+    Raises:
+        InputError: For what is no color.
+    """
     samples = _color_samples(samples, order)
     if order == "yuv":
         return np.asarray(cv2.transform(samples, _YUV_TO_RGB), np.uint8)
@@ -265,8 +273,10 @@ def to_gray(samples: AnyArray, order: str) -> AnyArray:
     """Samples of an order as raw infrared, ``(H, W)`` uint8, uint16, int16 or float32.
 
     Color becomes its intensities (see `palettes`), of YUV the Y samples are taken as they are, and
-    a Bayer mosaic is what a sensor with filters that pass infrared saw. Raises InputError for two
-    channels, and for colors of no known palette.
+    a Bayer mosaic is what a sensor with filters that pass infrared saw.
+
+    Raises:
+        InputError: For two channels, and for colors of no known palette.
     """
     if order == "gray" or order.startswith("bayer"):
         return _plain_numbers(samples)

@@ -101,7 +101,9 @@ def read_both(path: Path) -> ThermalImage:
 def write_image(path: Path, image: UInt8Array) -> None:
     """Write ``(H, W, 3) uint8`` RGB to a file whose suffix says the format, complete or not at all.
 
-    Raises InputError for a suffix that is no image format, OSError when it cannot be written.
+    Raises:
+        InputError: For a suffix that is no image format.
+        OSError: When it cannot be written.
     """
     if path.suffix.lower() not in IMAGE_SUFFIXES or path.suffix.lower() == ".pgm":
         raise InputError(

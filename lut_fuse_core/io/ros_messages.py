@@ -66,7 +66,10 @@ def decode_visible(message: ImageMessage) -> UInt8Array:
 
     Gray is spread over the three channels; 16-bit samples keep their upper 8 bits, of floating
     point 0 to 1 becomes 0 to 255.
-    Returns ``(H, W, 3) uint8``, RGB; for rgb8 a view of ``message.data``. Raises InputError.
+    Returns ``(H, W, 3) uint8``, RGB; for rgb8 a view of ``message.data``.
+
+    Raises:
+        InputError: For an encoding, size or step that does not fit the data.
     """
     return to_rgb(*samples_of(message))
 
@@ -76,7 +79,10 @@ def decode_infrared(message: ImageMessage) -> RawInfrared:
 
     Color becomes its luma; of YUV the Y samples are taken as they are, and so is a Bayer mosaic.
     Returns ``(H, W)`` uint8, uint16, int16 or float32 as they were sent; for gray and YUV a view
-    of ``message.data`` if its byte order is ours. Raises InputError.
+    of ``message.data`` if its byte order is ours.
+
+    Raises:
+        InputError: For an encoding, size or step that does not fit the data.
     """
     return to_gray(*samples_of(message))
 
@@ -94,8 +100,12 @@ def decode_compressed_infrared(message: CompressedImageMessage) -> RawInfrared:
 def image_fields(image: UInt8Array, encoding: Literal["rgb8", "bgr8"]) -> dict[str, Any]:
     """The fields of `sensor_msgs/msg/Image` for an image, but for its header.
 
-    image: ``(H, W, 3) uint8``, RGB. ``data`` is ``(H * W * 3,) uint8``, a view of ``image`` for
-    rgb8. Raises InputError for another encoding.
+    Args:
+        image: ``(H, W, 3) uint8``, RGB. ``data`` is ``(H * W * 3,) uint8``, a view of ``image`` for
+            rgb8.
+
+    Raises:
+        InputError: For another encoding.
     """
     if encoding not in ("rgb8", "bgr8"):
         raise InputError(f"output encoding '{encoding}' is not rgb8 or bgr8")
@@ -116,8 +126,13 @@ def compressed_fields(
 ) -> dict[str, Any]:
     """The fields of `sensor_msgs/msg/CompressedImage` for an image, but for its header.
 
-    image: ``(H, W, 3) uint8``, RGB. quality: of JPEG, 1 to 100. ``data`` is ``(N,) uint8``.
-    ``format`` is what image_transport writes. Raises InputError for another codec.
+    Args:
+        image: ``(H, W, 3) uint8``, RGB.
+        quality: Of JPEG, 1 to 100. ``data`` is ``(N,) uint8``. ``format`` is what image_transport
+            writes.
+
+    Raises:
+        InputError: For another codec.
     """
     if codec not in ("jpeg", "png"):
         raise InputError(f"compression '{codec}' is not jpeg or png")

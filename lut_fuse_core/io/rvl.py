@@ -16,7 +16,11 @@ from lut_fuse_core.io.image_encodings import check_size
 def decode_rvl(data: UInt8Array) -> npt.NDArray[np.uint16]:
     """An image from ``(N,) uint8``: its width and height, then numbers of 3 bits a nibble.
 
-    Returns ``(H, W) uint16``. Raises InputError for damaged data.
+    Returns:
+        ``(H, W) uint16``.
+
+    Raises:
+        InputError: For damaged data.
     """
     if data.size < 8:
         raise InputError(f"an RVL image of {data.size} bytes is truncated")

@@ -17,8 +17,12 @@ INSTANCE_NORM_EPSILON = 1e-5
 def encode(encoder: ContextEncoder, visible: UInt8Array, infrared: UInt8Array) -> FloatArray:
     """Context S of an image pair at full resolution (equation 1).
 
-    visible: ``(H, W, 3) uint8``, RGB; infrared: ``(H, W) uint8``.
-    Returns ``(H, W) float32``, gray levels 0..255.
+    Args:
+        visible: ``(H, W, 3) uint8``, RGB.
+        infrared: ``(H, W) uint8``.
+
+    Returns:
+        ``(H, W) float32``, gray levels 0..255.
     """
     coarse = run_blocks(encoder, encoder_input(encoder, visible, infrared))
     return upsample(coarse, encoder.stride, visible.shape[:2])
@@ -61,8 +65,11 @@ def convolution_inputs(encoder: ContextEncoder, planes: FloatArray) -> Iterator[
 def upsample(coarse: FloatArray, stride: int, shape: tuple[int, ...]) -> FloatArray:
     """Bilinear interpolation between the centers of ``stride`` x ``stride`` squares.
 
-    coarse: ``(h, w) float32``. Returns ``shape`` = (H, W), float32; beyond the outermost centers
-    the edge values continue.
+    Args:
+        coarse: ``(h, w) float32``.
+
+    Returns:
+        ``shape`` = (H, W), float32; beyond the outermost centers the edge values continue.
     """
     if stride == 1:
         return coarse

@@ -26,9 +26,11 @@ INPUT_CHANNELS: dict[str, int] = {"rgb_infrared": 4, "luma_infrared": 2}
 class ConvBlock:
     """One 3x3 convolution with zero padding: weight ``(out, in, 3, 3)``, bias ``(out,)``, float32.
 
-    gain, offset: the affine part ``(out,)`` of the instance normalization that follows, or None.
-    input_range: magnitude that what it convolves hardly exceeds on real pairs, which int8 needs;
-        None if it was not measured.
+    Attributes:
+        gain, offset: The affine part ``(out,)`` of the instance normalization that follows, or
+            None.
+        input_range: Magnitude that what it convolves hardly exceeds on real pairs, which int8
+            needs; None if it was not measured.
     """
 
     weight: FloatArray

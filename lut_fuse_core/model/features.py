@@ -26,7 +26,11 @@ dark vehicle that enters the picture, however bright or dark, hardly moves it.""
 def luma(visible: UInt8Array) -> FloatArray:
     """Luma of an image: N_v, the zeroth order of the visible image (paper, section 3.2).
 
-    visible: ``(H, W, 3) uint8``, RGB. Returns ``(H, W) float32`` in 0..255.
+    Args:
+        visible: ``(H, W, 3) uint8``, RGB.
+
+    Returns:
+        ``(H, W) float32`` in 0..255.
     """
     red, green, blue = (visible[..., channel].astype(np.float32) for channel in range(3))
     return (
@@ -39,7 +43,11 @@ def luma(visible: UInt8Array) -> FloatArray:
 def ambient(visible: UInt8Array) -> float:
     """How bright the scene is: the 40th percentile of the frame's luma.
 
-    visible: ``(H, W, 3) uint8``, RGB. Returns gray levels, 0 to 256.
+    Args:
+        visible: ``(H, W, 3) uint8``, RGB.
+
+    Returns:
+        Gray levels, 0 to 256.
     """
     return ambient_of_samples(ambient_samples(visible))
 
@@ -84,7 +92,11 @@ def place(visible: UInt8Array, model: FusionModel, level: float | None = None) -
 def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:
     """Gradient of the luma: G_v, the first order of the visible image (paper, section 3.2).
 
-    luma_image: ``(H, W) float32`` in 0..255. Returns ``(H, W) float32`` in gray levels, from 0.
+    Args:
+        luma_image: ``(H, W) float32`` in 0..255.
+
+    Returns:
+        ``(H, W) float32`` in gray levels, from 0.
     """
     mode = "constant" if spec.border == "zero" else "edge"
     padded = np.pad(luma_image, 1, mode=mode)  # type: ignore[call-overload]
@@ -113,7 +125,11 @@ def replace_luma(visible: UInt8Array, old: FloatArray, new: FloatArray) -> Float
     With chroma C = RGB - luma (BT.601's YCbCr is a linear map of it), keeping the chroma means
     adding the change of luma to each channel.
 
-    visible: ``(H, W, 3) uint8``, RGB; old, new: ``(H, W) float32`` gray levels.
-    Returns ``(H, W, 3) float32`` gray levels, not clipped.
+    Args:
+        visible: ``(H, W, 3) uint8``, RGB.
+        old, new: ``(H, W) float32`` gray levels.
+
+    Returns:
+        ``(H, W, 3) float32`` gray levels, not clipped.
     """
     return visible.astype(np.float32) + (new - old)[..., None]

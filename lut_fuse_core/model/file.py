@@ -28,8 +28,9 @@ MODELS_FOLDER = Path(__file__).parents[1] / "models"
 def save_model(model: FusionModel, path: str | Path) -> None:
     """Write a model file; an existing file is replaced only once the new one is complete.
 
-    Raises OSError if the folder does not exist or the disk is full, ModelError without the
-    safetensors package.
+    Raises:
+        OSError: If the folder does not exist or the disk is full.
+        ModelError: Without the safetensors package.
     """
     try:
         from safetensors.numpy import save as serialize
@@ -57,8 +58,9 @@ def save_model(model: FusionModel, path: str | Path) -> None:
 def load_model(source: str | Path) -> FusionModel:
     """Read and validate a model by name (``default``) or path.
 
-    Raises ModelError, saying what is wrong and what to do, if the file is missing, truncated,
-    altered, of a newer format, inconsistent, or holds numbers that are not finite.
+    Raises:
+        ModelError: If the file is missing, truncated, altered, of a newer format, inconsistent, or
+            holds numbers that are not finite; says what is wrong and what to do.
     """
     path = model_path(source)
     tensors, header = _read(path)
@@ -74,7 +76,11 @@ def load_model(source: str | Path) -> FusionModel:
 
 
 def model_path(source: str | Path) -> Path:
-    """The file behind a model name or path. Raises ModelError if there is none."""
+    """The file behind a model name or path.
+
+    Raises:
+        ModelError: If there is none.
+    """
     path = Path(source)
     if path.is_file():
         return path

@@ -36,10 +36,12 @@ def with_input_ranges(
 ) -> FusionModel:
     """The model with the range of each convolution's input: the largest found among the pairs.
 
-    pairs: visible ``(H, W, 3) uint8`` RGB and infrared ``(H, W) uint8``, like those that the model
-        will fuse. A few dozen tell enough.
+    Args:
+        pairs: Visible ``(H, W, 3) uint8`` RGB and infrared ``(H, W) uint8``, like those that the
+            model will fuse. A few dozen tell enough.
 
-    Raises InputError if there are none, or if the model normalizes with each frame's statistics.
+    Raises:
+        InputError: If there are none, or if the model normalizes with each frame's statistics.
     """
     if not model.time_stable:
         raise InputError(

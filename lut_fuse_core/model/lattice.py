@@ -17,8 +17,11 @@ IndexArray = npt.NDArray[np.int64]
 def coordinate(feature: FloatArray, axis: Axis) -> FloatArray:
     """Position of a feature on an axis, in units of nodes (equation 3).
 
-    feature: any shape, float32, gray levels. Returns the same shape, in [0, nodes - 1]: features
-    beyond the axis take its end.
+    Args:
+        feature: Any shape, float32, gray levels.
+
+    Returns:
+        The same shape, in [0, nodes - 1]: features beyond the axis take its end.
     """
     position = (feature - np.float32(axis.low)) * np.float32(1.0 / axis.step)
     return np.clip(position, np.float32(0.0), np.float32(axis.nodes - 1))
@@ -27,7 +30,8 @@ def coordinate(feature: FloatArray, axis: Axis) -> FloatArray:
 def cell(position: FloatArray, nodes: int) -> tuple[IndexArray, FloatArray]:
     """Lower node and the remaining fraction of a coordinate (equation 4).
 
-    Returns ``(index int64 in [0, nodes - 2], fraction float32 in [0, 1])``.
+    Returns:
+        ``(index int64 in [0, nodes - 2], fraction float32 in [0, 1])``.
     """
     index = np.minimum(np.floor(position), nodes - 2).astype(np.int64)
     return index, position - index.astype(np.float32)
@@ -44,8 +48,12 @@ def corner_weight(fractions: list[FloatArray], corner: tuple[int, ...]) -> Float
 def interpolate(lattice: FloatArray, positions: list[FloatArray]) -> FloatArray:
     """Weighted sum over the 16 corners of the cell around each position (equation 5).
 
-    lattice: ``(n0, n1, n2, n3) float32``; positions: four arrays of one shape, in units of nodes.
-    Returns that shape, float32.
+    Args:
+        lattice: ``(n0, n1, n2, n3) float32``.
+        positions: Four arrays of one shape, in units of nodes.
+
+    Returns:
+        That shape, float32.
     """
     cells = [cell(p, n) for p, n in zip(positions, lattice.shape, strict=True)]
     indices = [index for index, _ in cells]

@@ -31,7 +31,8 @@ def encoder_to_onnx(encoder: ContextEncoder, arithmetic: Arithmetic = "float32")
     for float32, float16 for the others.
     Output ``context``: ``(1, 1, h, w) float32``, gray levels 0..255.
 
-    Raises ModelError in int8 if the ranges that it needs are unknown, or nothing would be in int8.
+    Raises:
+        ModelError: In int8 if the ranges that it needs are unknown, or nothing would be in int8.
     """
     graph = OnnxGraph("context_encoder")
     writer = _Int8Encoder if arithmetic == "int8" else _FloatEncoder
@@ -134,7 +135,8 @@ class _Int8Encoder(_FloatEncoder):
     def quantized(self, name: str, source: str, top: FloatArray) -> str:
         """A tensor rounded to 8 bits, as a float32 tensor.
 
-        top: its range, or one for each index of its first axis.
+        Args:
+            top: Its range, or one for each index of its first axis.
         """
         scale = self.graph.tensor(f"{name}_scale", (top / INT8_TOP).astype(np.float32))
         zero = self.graph.tensor(f"{name}_zero", np.zeros(top.shape, np.int8))

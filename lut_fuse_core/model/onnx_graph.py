@@ -95,7 +95,11 @@ class OnnxGraph:
         self._graph = _message("Graph", name=name)
 
     def input(self, name: str, channels: int, element: int) -> str:
-        """Declare an input; element: `FLOAT` or `HALF`. Returns its name, as all of these do."""
+        """Declare an input; element: `FLOAT` or `HALF`.
+
+        Returns:
+            Its name, as all of these do.
+        """
         self._graph.input.append(_value(name, channels, element))
         return name
 

@@ -95,14 +95,19 @@ class Infrared(ctypes.Structure):
 def instruction_sets() -> tuple[str, ...]:
     """The instruction sets that the library can use on this machine, best first.
 
-    Raises BackendUnavailableError if there is no library.
+    Raises:
+        BackendUnavailableError: If there is no library.
     """
     return tuple(load_library().lut_fuse_instructions().decode().split())
 
 
 @lru_cache(maxsize=1)
 def load_library() -> ctypes.CDLL:
-    """The library. Raises BackendUnavailableError if it was not built or does not load."""
+    """The library.
+
+    Raises:
+        BackendUnavailableError: If it was not built or does not load.
+    """
     library = first_that_fits(Path(__file__).parent)
     library.lut_fuse_create.restype = ctypes.c_void_p
     library.lut_fuse_create.argtypes = (
@@ -132,7 +137,8 @@ def load_library() -> ctypes.CDLL:
 def first_that_fits(folder: Path) -> ctypes.CDLL:
     """The library of this Python, or one that another left there and that runs here as well.
 
-    Raises BackendUnavailableError if there is none.
+    Raises:
+        BackendUnavailableError: If there is none.
     """
     own = [folder / f"_native{suffix}" for suffix in EXTENSION_SUFFIXES]
     others = sorted(set(folder.glob("_native*.so")) - set(own))

@@ -25,10 +25,13 @@ FIELD_MARGIN = 1.1
 class CameraModel:
     """A pinhole or fisheye camera, as `sensor_msgs/CameraInfo` describes it.
 
-    width, height: image size in pixels. matrix: 3x3 intrinsic matrix, pixel centers at integers.
-    distortion: coefficients of `distortion_model`, one of `DISTORTION_MODELS`; empty for none.
+    Attributes:
+        width, height: Image size in pixels.
+        matrix: 3x3 intrinsic matrix, pixel centers at integers.
+        distortion: Coefficients of `distortion_model`, one of `DISTORTION_MODELS`; empty for none.
 
-    Raises InputError for a matrix or coefficients that describe no camera.
+    Raises:
+        InputError: For a matrix or coefficients that describe no camera.
     """
 
     width: int
@@ -147,7 +150,8 @@ class CameraModel:
     def cropped_to(self, x: int, y: int, width: int, height: int) -> CameraModel:
         """This camera reading out only a part of its sensor, whose first pixel is (x, y).
 
-        Raises InputError for a part that is not on the sensor.
+        Raises:
+            InputError: For a part that is not on the sensor.
         """
         if not (0 <= x < x + width <= self.width and 0 <= y < y + height <= self.height):
             raise InputError(
@@ -170,8 +174,11 @@ class CameraModel:
     ) -> CameraModel:
         """From the fields of `sensor_msgs/CameraInfo`.
 
-        k: 9 numbers. d: coefficients. rectified_projection: the 12 numbers of ``p`` if the images
-        are rectified already (`image_rect` topics); k and d are then not used.
+        Args:
+            k: 9 numbers.
+            d: Coefficients.
+            rectified_projection: The 12 numbers of ``p`` if the images are rectified already
+                (`image_rect` topics); k and d are then not used.
         """
         if rectified_projection is not None:
             p = np.asarray(rectified_projection, np.float64).reshape(3, 4)

@@ -170,7 +170,11 @@ def _holds_numbers(value: Any) -> bool:
 
 
 def matrix_of(value: Any, side: int) -> Float64Array:
-    """A square matrix in any of the forms that `numbers` reads. Raises ValueError."""
+    """A square matrix in any of the forms that `numbers` reads.
+
+    Raises:
+        ValueError: If they are no matrix.
+    """
     matrix = numbers(value)
     if matrix.size != side * side:
         raise ValueError(f"a {side}x{side} matrix has {side * side} numbers, not {matrix.size}")

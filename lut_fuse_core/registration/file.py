@@ -53,7 +53,11 @@ class LoadedRegistration:
 
 
 def load_registration(path: str | Path) -> Homography | CameraRig:
-    """What `read_registration` finds, without the convention. Raises InputError."""
+    """What `read_registration` finds, without the convention.
+
+    Raises:
+        InputError: If the file is missing or holds nothing of the kind.
+    """
     return read_registration(path).transform
 
 
@@ -112,8 +116,12 @@ def save_registration(
 ) -> None:
     """Write a homography or a rig as JSON or YAML (by suffix).
 
-    facts: more entries for the reader (errors in pixels, quality); `load_registration` skips them.
-    Raises InputError for a name that `check_registration_name` refuses.
+    Args:
+        facts: More entries for the reader (errors in pixels, quality); `load_registration` skips
+            them.
+
+    Raises:
+        InputError: For a name that `check_registration_name` refuses.
     """
     check_registration_name(path)
     path = Path(path)
@@ -126,7 +134,11 @@ def save_registration(
 
 
 def load_camera_info(path: str | Path) -> CameraModel:
-    """What `read_camera_info` finds, without the layout. Raises InputError."""
+    """What `read_camera_info` finds, without the layout.
+
+    Raises:
+        InputError: If the file is missing or holds nothing of the kind.
+    """
     return read_camera_info(path)[0]
 
 
@@ -163,7 +175,11 @@ def save_camera_info(path: str | Path, camera: CameraModel, name: str) -> None:
 def load_rig(
     visible: str | Path, infrared: str | Path, extrinsics: str | Path | None = None
 ) -> CameraRig:
-    """What `read_rig` finds, without the conventions. Raises InputError."""
+    """What `read_rig` finds, without the conventions.
+
+    Raises:
+        InputError: If the file is missing or holds nothing of the kind.
+    """
     return read_rig(visible, infrared, extrinsics)[0]
 
 

@@ -16,10 +16,13 @@ from lut_fuse_core.registration.camera import as_rows
 class Homography:
     """A plane-to-plane map from infrared pixels to visible pixels, pixel centers at integers.
 
-    matrix: 3x3. infrared_size, visible_size: (width, height) it was made for; images of other
-    sizes (a driver that bins or scales) are allowed for. None means: whatever comes.
+    Attributes:
+        matrix: 3x3.
+        infrared_size, visible_size: (width, height) it was made for; images of other sizes (a
+            driver that bins or scales) are allowed for. None means: whatever comes.
 
-    Raises InputError for a matrix that maps no image onto another.
+    Raises:
+        InputError: For a matrix that maps no image onto another.
     """
 
     matrix: tuple[tuple[float, ...], ...]
@@ -65,7 +68,8 @@ class Homography:
 def homography_map(matrix: Float64Array, infrared_size: Size, visible_size: Size) -> FloatArray:
     """Where each visible pixel lies in the infrared image: ``(H, W, 2) float32``, x and y.
 
-    matrix: ``(3, 3)``, infrared to visible. Pixels beyond the horizon of the map are NaN.
+    Args:
+        matrix: ``(3, 3)``, infrared to visible. Pixels beyond the horizon of the map are NaN.
     """
     width, height = visible_size
     # A matrix and its negative are the same map. What infrared sees, its center above all, lies on

@@ -17,7 +17,9 @@ from lut_fuse_core.registration.camera import CameraModel, as_rows
 class Pose:
     """Takes points from one camera's frame to another's: ``rotation @ point + translation``.
 
-    rotation: 3x3. translation: meters. Frames are optical: x right, y down, z forward.
+    Attributes:
+        rotation: 3x3.
+        translation: Meters. Frames are optical: x right, y down, z forward.
     """
 
     rotation: tuple[tuple[float, ...], ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -57,8 +59,9 @@ class Pose:
 class CameraRig:
     """Both cameras and where they sit.
 
-    infrared_from_visible: takes points from the visible camera's frame to the infrared camera's
-        (TF: `lookup_transform(target=infrared frame, source=visible frame)`).
+    Attributes:
+        infrared_from_visible: Takes points from the visible camera's frame to the infrared camera's
+            (TF: `lookup_transform(target=infrared frame, source=visible frame)`).
     """
 
     visible: CameraModel

@@ -23,11 +23,12 @@ BAND = 32
 class Remap:
     """Where each visible pixel lies in the infrared image, in OpenCV's fixed-point form.
 
-    offsets: ``(H, W, 2) int16``: x and y of the infrared pixel at its upper left, from -1 to the
-        last one; before the first and behind the last the border continues.
-    fractions: ``(H, W) uint16``: 32 * down + across, in 1/32 pixel.
-    windows: ``(bands, 4) int32``: first column and row and last column and row of the infrared
-        pixels that each `BAND` rows need.
+    Attributes:
+        offsets: ``(H, W, 2) int16``: x and y of the infrared pixel at its upper left, from -1 to
+            the last one; before the first and behind the last the border continues.
+        fractions: ``(H, W) uint16``: 32 * down + across, in 1/32 pixel.
+        windows: ``(bands, 4) int32``: first column and row and last column and row of the infrared
+            pixels that each `BAND` rows need.
     """
 
     offsets: npt.NDArray[np.int16]
@@ -52,9 +53,10 @@ class Remap:
 class Warp:
     """How infrared of one size gets onto the visible grid.
 
-    remap: None where resizing is all there is to do.
-    mask: ``(H, W) uint8``: 255 where infrared is valid, 0 where it sees nothing; None where
-        it covers the whole visible image.
+    Attributes:
+        remap: None where resizing is all there is to do.
+        mask: ``(H, W) uint8``: 255 where infrared is valid, 0 where it sees nothing; None where it
+            covers the whole visible image.
     """
 
     visible_size: Size
@@ -74,7 +76,8 @@ class Warp:
     def __call__(self, infrared: UInt8Array, out: UInt8Array | None = None) -> UInt8Array:
         """Infrared on the visible grid: ``(h, w) uint8`` to ``(H, W) uint8``.
 
-        out: where to write; None allocates. Where infrared sees nothing its border continues.
+        Args:
+            out: Where to write; None allocates. Where infrared sees nothing its border continues.
         """
         if self.remap is not None:
             warped = cv2.remap(
@@ -108,10 +111,13 @@ class Warp:
     ) -> None:
         """Normalize and register in one pass: the same pixels as ``self(levels[raw])``.
 
-        raw: ``(h, w) uint8 or uint16``. levels: ``(256,)`` or ``(65536,) uint8``, gray level of
-        every raw count. out: ``(H, W) uint8``, C-contiguous. threads: of the native library.
-
         Images that are only resized take a pass for either.
+
+        Args:
+            raw: ``(h, w) uint8 or uint16``.
+            levels: ``(256,)`` or ``(65536,) uint8``, gray level of every raw count.
+            out: ``(H, W) uint8``, C-contiguous.
+            threads: Of the native library.
         """
         if not self.one_pass:
             gray = np.empty(raw.shape, np.uint8)

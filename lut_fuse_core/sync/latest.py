@@ -30,7 +30,11 @@ class LatestPairer(Generic[V, I]):
         self._served = False
 
     def add_visible(self, stamp: int, item: V, arrival: int | None = None) -> list[Pair[V, I]]:
-        """Take a visible item (stamp and arrival in ns). Returns its pair, if there is one."""
+        """Take a visible item (stamp and arrival in ns).
+
+        Returns:
+            Its pair, if there is one.
+        """
         self.jump = self._watch.note("visible", stamp, arrival)
         if self.jump == "first":
             self._newest = None
@@ -41,7 +45,11 @@ class LatestPairer(Generic[V, I]):
         return [Pair(Stamped(stamp, item), self._newest)]
 
     def add_infrared(self, stamp: int, item: I, arrival: int | None = None) -> list[Pair[V, I]]:
-        """Take an infrared item (stamp and arrival in ns). Returns nothing."""
+        """Take an infrared item (stamp and arrival in ns).
+
+        Returns:
+            Nothing.
+        """
         self.jump = self._watch.note("infrared", stamp, arrival)
         self.unpaired_infrared += self._newest is not None and not self._served
         self._newest, self._served = Stamped(stamp, item), False

@@ -163,7 +163,11 @@ class StampPairer(Generic[V, I]):
             self._periods[side].restart()
 
     def _note(self, side: Side, stamp: int, arrival: int | None) -> list[Pair[V, I]]:
-        """Take in a stamp. Returns the pairs that a jump decides."""
+        """Take in a stamp.
+
+        Returns:
+            The pairs that a jump decides.
+        """
         self.jump, pairs = self._watch.note(side, stamp, arrival), list[Pair[V, I]]()
         if self.jump == "first":
             pairs = self.flush()

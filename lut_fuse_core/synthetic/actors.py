@@ -39,7 +39,8 @@ class Material:
 class Shape:
     """A convex polygon of the world, ``(N, 3)`` meters, or with a radius the hull of balls there.
 
-    radius: meters, one per point; None for a plain polygon.
+    Attributes:
+        radius: Meters, one per point; None for a plain polygon.
     """
 
     points: Float64Array
@@ -51,9 +52,13 @@ class Shape:
 class Patch:
     """An actor on the pixel grid: ``left``, ``top`` and maps of one size, float32.
 
-    alpha: ``(h, w)``, 0 to 1. albedo, emission: ``(h, w, 3)``. temperature: ``(h, w)``.
-    All but alpha are multiplied by it. depth: of the actor, meters. headlit: whether headlights
-    shine on what shows of it (they do not on the front of the car that carries them).
+    Attributes:
+        alpha: ``(h, w)``, 0 to 1.
+        albedo, emission: ``(h, w, 3)``.
+        temperature: ``(h, w)``. All but alpha are multiplied by it.
+        depth: Of the actor, meters.
+        headlit: Whether headlights shine on what shows of it (they do not on the front of the car
+            that carries them).
     """
 
     left: int

@@ -53,7 +53,10 @@ def paint(rng: np.random.Generator) -> tuple[float, float, float]:
 def place(car: Car, x: float, z: float, toward: bool, day: bool, camera_x: float) -> list[Shape]:
     """The shapes of a car, in drawing order for a camera at ``camera_x``.
 
-    x: of its middle; z: of its end nearest to the camera, meters. toward: whether it comes.
+    Args:
+        x: Of its middle.
+        z: Of its end nearest to the camera, meters.
+        toward: Whether it comes.
     """
 
     def world(along: float, up: float, across: float) -> list[float]:

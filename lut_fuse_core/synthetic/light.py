@@ -37,7 +37,9 @@ def still_light(surfaces: Surfaces, day: bool) -> Float32Array:
 def beams(surfaces: Surfaces, sources: Float64Array) -> Float32Array:
     """Light of headlights that point toward the camera, ``(H / 4, W / 4) float32``.
 
-    surfaces: every fourth pixel. sources: ``(N, 3)``, places of the headlights in meters.
+    Args:
+        surfaces: Every fourth pixel.
+        sources: ``(N, 3)``, places of the headlights in meters.
     """
     light = np.zeros(surfaces.x.shape, np.float32)
     for x, y, z in sources.astype(np.float32):

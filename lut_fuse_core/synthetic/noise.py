@@ -12,7 +12,8 @@ _TABLE = 256
 def texture(across: Float32Array, along: Float32Array, seed: int, octaves: int = 3) -> Float32Array:
     """Noise of mean 0 within about -1 to 1 at the given coordinates; details about 1 unit wide.
 
-    across, along: coordinates of any shape, float32. Each octave halves size and weight.
+    Args:
+        across, along: Coordinates of any shape, float32. Each octave halves size and weight.
     """
     table = np.random.default_rng(seed).uniform(-1, 1, (_TABLE, _TABLE)).astype(np.float32)
     total = np.zeros(across.shape, np.float32)

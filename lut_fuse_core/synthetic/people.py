@@ -24,7 +24,9 @@ _Place = Callable[[float, float, float], Float64Array]
 class Person:
     """Who walks: height in meters, clothes, and how warm the clothes appear (degrees Celsius).
 
-    coat: length of a skirt or coat below the hips in meters, 0 for none. bag: carries one.
+    Attributes:
+        coat: Length of a skirt or coat below the hips in meters, 0 for none.
+        bag: Carries one.
     """
 
     height: float
@@ -59,8 +61,9 @@ def dress(rng: np.random.Generator, day: bool) -> Person:
 def pose(person: Person, x: float, z: float, heading: float, walked: float) -> list[Shape]:
     """The shapes of a person at a place, far ones first.
 
-    heading: radians, 0 along the road away from the camera, pi/2 to the right.
-    walked: meters walked so far, which set the phase of the step.
+    Args:
+        heading: Radians, 0 along the road away from the camera, pi/2 to the right.
+        walked: Meters walked so far, which set the phase of the step.
     """
     scale = person.height / 1.7
     phase = 2 * np.pi * walked / (STRIDE * scale)

@@ -26,12 +26,17 @@ MINIMUM_SIDE = 16
 class SceneConfig:
     """What the scene holds; the same configuration gives the same frames everywhere.
 
-    width, height: pixels, at least 16. seed: of everything random. rate: frames per second.
-    day: daylight instead of night. moving: False freezes everything but the sensors' noise.
-    noisy: False gives sensors without noise, fixed pattern and drift.
-    people, cars: how many take part. parked: cars that stand at the curb.
-    lamp_at, hot_object_at: seconds at which a bright lamp (visible) or a hot object (infrared)
-        enters the scene and stays; None for never.
+    Attributes:
+        width, height: Pixels, at least 16.
+        seed: Of everything random.
+        rate: Frames per second.
+        day: Daylight instead of night.
+        moving: False freezes everything but the sensors' noise.
+        noisy: False gives sensors without noise, fixed pattern and drift.
+        people, cars: How many take part.
+        parked: Cars that stand at the curb.
+        lamp_at, hot_object_at: Seconds at which a bright lamp (visible) or a hot object (infrared)
+            enters the scene and stays; None for never.
     """
 
     width: int = 640
@@ -61,9 +66,12 @@ class SceneConfig:
 class SceneFrame:
     """One moment: the pair, registered to the pixel.
 
-    visible: ``(H, W, 3) uint8``, RGB. infrared: ``(H, W) uint16``, raw counts (14 bits used).
-    time: seconds since the first frame. touched: ``(H, W) bool``, where a transient object (lamp,
-    hot object) changes either image; all False before it enters.
+    Attributes:
+        visible: ``(H, W, 3) uint8``, RGB.
+        infrared: ``(H, W) uint16``, raw counts (14 bits used).
+        time: Seconds since the first frame.
+        touched: ``(H, W) bool``, where a transient object (lamp, hot object) changes either image;
+            all False before it enters.
     """
 
     visible: npt.NDArray[np.uint8]

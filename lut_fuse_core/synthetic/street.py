@@ -33,9 +33,12 @@ WALL_COLORS = np.array(
 class Surfaces:
     """Maps of the still scene. All ``(H, W)`` or ``(H, W, 3)`` float32.
 
-    albedo: reflected share of light, linear RGB. emission: light of its own, linear RGB.
-    temperature: apparent, degrees Celsius. x, y, z: where the ray ends, meters.
-    upright: 1 on walls, 0 on the ground.
+    Attributes:
+        albedo: Reflected share of light, linear RGB.
+        emission: Light of its own, linear RGB.
+        temperature: Apparent, degrees Celsius.
+        x, y, z: Where the ray ends, meters.
+        upright: 1 on walls, 0 on the ground.
     """
 
     albedo: Float32Array

@@ -56,11 +56,19 @@ class Decoder:
         self._layout: tuple[Any, ...] | None = None
 
     def visible(self, message: Any) -> UInt8Array:
-        """The color image, ``(H, W, 3) uint8``, RGB. Raises InputError."""
+        """The color image, ``(H, W, 3) uint8``, RGB.
+
+        Raises:
+            InputError: For a message that holds no usable image.
+        """
         return self._decode("visible", message, visible_pixels)
 
     def infrared(self, message: Any) -> RawInfrared:
-        """The raw infrared image, ``(h, w) uint8 or uint16``. Raises InputError."""
+        """The raw infrared image, ``(h, w) uint8 or uint16``.
+
+        Raises:
+            InputError: For a message that holds no usable image.
+        """
         if is_compressed(message) and is_coarse(message.format):
             self._statistics.count("lossy_16_bit")
         image = self._decode("infrared", message, infrared_pixels)

@@ -181,7 +181,11 @@ class Worker:
         return infrared, job.hold or infrared is None
 
     def _without(self, error: InputError) -> bool:
-        """Count an infrared image that cannot be used. Returns whether an earlier one may serve."""
+        """Count an infrared image that cannot be used.
+
+        Returns:
+            Whether an earlier one may serve.
+        """
         self._failed("malformed", error)
         return Fallback(self.parameters.fallback.policy).reuses
 

@@ -258,5 +258,9 @@ class NodeParameters:
         return from_values(cls, values)
 
     def updated(self, values: Mapping[str, Value]) -> NodeParameters:
-        """These parameters with some replaced. Raises InputError if the result cannot be used."""
+        """These parameters with some replaced.
+
+        Raises:
+            InputError: If the result cannot be used.
+        """
         return type(self).from_dict({**values_of(self), **values})

@@ -201,7 +201,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command. Returns the exit status: 0, 1 if nothing could be measured."""
+    """Run the command.
+
+    Returns:
+        The exit status: 0, 1 if nothing could be measured.
+    """
     given: Any = rclpy.utilities.remove_ros_args(args=arguments or sys.argv)[1:]
     options = _parser().parse_args(given)
     os.environ.update(room_for_images())

@@ -25,7 +25,11 @@ class Relay(Node):  # type: ignore[misc]
 
 
 def main() -> int:
-    """Relay until interrupted. Returns the exit status."""
+    """Relay until interrupted.
+
+    Returns:
+        The exit status.
+    """
     return spin_until_interrupted("relay", Relay)
 
 

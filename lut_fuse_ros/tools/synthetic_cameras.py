@@ -100,7 +100,11 @@ def _image(pixels: Any, encoding: str) -> Image:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Play until interrupted. Returns the exit status."""
+    """Play until interrupted.
+
+    Returns:
+        The exit status.
+    """
     return spin_until_interrupted("synthetic_cameras", SyntheticCameras, arguments)
 
 

@@ -209,7 +209,7 @@ def test_the_images_to_be_fused_are_not_overwritten(
     before = {path: path.read_bytes() for path in (pairs_folder / "visible").iterdir()}
     command = ["fuse", "--teacher", str(teacher), "--data", str(pairs_folder)]
     assert main([*command, "--out", str(pairs_folder / "visible")]) == 2
-    assert "choose another --out" in capsys.readouterr().err
+    assert "choose another output" in capsys.readouterr().err
     assert before == {path: path.read_bytes() for path in (pairs_folder / "visible").iterdir()}
 
 

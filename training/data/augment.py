@@ -25,18 +25,20 @@ Curve = Callable[[FloatArray], FloatArray]
 class AugmentConfig:
     """Probability of each disturbance per pair, 0 to 1; strengths are part of the functions.
 
-    zoom: what finer sensors see, where the same scene's edges extend over more pixels.
-    exposure, gamma: the visible camera's automatic exposure and tone curve.
-    night: the visible image nearly black, as on a street where only infrared sees.
-    cold: a dim street over cold ground: infrared shows warm bodies before dark or black, and the
-        visible image is dim but carries everything else.
-    glare: headlights, in the visible image only.
-    visible_noise, infrared_noise: sensor noise, growing in the dark; stripes of microbolometers.
-    infrared_drift: gain and offset of the infrared camera.
-    infrared_flat: an infrared image that shows warm bodies and little else, soft and dark, so that
-        the visible image must carry the street, by night as well.
-    reversal: infrared contrast reversed, as between a cold and a warm night (or black-hot).
-    misalignment: infrared shifted by up to 2 pixels.
+    Attributes:
+        zoom: What finer sensors see, where the same scene's edges extend over more pixels.
+        exposure, gamma: The visible camera's automatic exposure and tone curve.
+        night: The visible image nearly black, as on a street where only infrared sees.
+        cold: A dim street over cold ground: infrared shows warm bodies before dark or black, and
+            the visible image is dim but carries everything else.
+        glare: Headlights, in the visible image only.
+        visible_noise, infrared_noise: Sensor noise, growing in the dark; stripes of
+            microbolometers.
+        infrared_drift: Gain and offset of the infrared camera.
+        infrared_flat: An infrared image that shows warm bodies and little else, soft and dark, so
+            that the visible image must carry the street, by night as well.
+        reversal: Infrared contrast reversed, as between a cold and a warm night (or black-hot).
+        misalignment: Infrared shifted by up to 2 pixels.
     """
 
     zoom: float = 0.0
@@ -67,8 +69,9 @@ def augment(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """A pair with each disturbance applied or not, in the order light takes; clipped to 0..1.
 
-    scene: pixels of the whole visible image, ``(N, 3)``, of which ``visible`` is a crop. They are
-        returned in the light that the crop is in, without noise and glare.
+    Args:
+        scene: Pixels of the whole visible image, ``(N, 3)``, of which ``visible`` is a crop. They
+            are returned in the light that the crop is in, without noise and glare.
     """
     if rng.random() < config.zoom:
         visible, infrared = zoom(visible, infrared, rng)

@@ -28,9 +28,10 @@ UNAUGMENTED = AugmentConfig(**dict.fromkeys(AugmentConfig.__dataclass_fields__, 
 class Batch:
     """visible ``(B, 3, H, W)`` RGB, infrared ``(B, 1, H, W)``, float32 in [0, 1].
 
-    ambient: level of the whole scene, of which these are crops, ``(B,)`` in [0, 1].
-    teacher_output: luma that a teacher made of these crops, ``(B, 1, H, W)``, if it comes from a
-        folder.
+    Attributes:
+        ambient: Level of the whole scene, of which these are crops, ``(B,)`` in [0, 1].
+        teacher_output: Luma that a teacher made of these crops, ``(B, 1, H, W)``, if it comes from
+            a folder.
     """
 
     visible: Tensor

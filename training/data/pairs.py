@@ -38,18 +38,19 @@ NO_PARTNER = "it has no partner of the same name"
 class DataConfig:
     """Which crops a step sees.
 
-    crop: side of the square crops in pixels; smaller images are continued by reflection.
-    batch: pairs per step (per process).
-    validation_share: share of the pairs kept for validation, chosen by a hash of the file name,
-        so that adding pairs never moves one between the two.
-    validation_pairs: at most so many of them are measured, to save time.
-    synthetic_share: share of the batch made of synthetic night scenes.
-    synthetic_scenes: how many of them are drawn at the start (about a second each).
-    synthetic_warmth: how much warmer their ground may be, beside people and cars, than it is drawn:
-        infrared's gray levels, from 0 to 1, get an exponent between 1 less this and 1.
-    memory_gb: data sets up to this size are held in memory, larger ones are read at each use.
-    workers: threads that make the next batches meanwhile; worth it where a step is short (GPU) or
-        pairs are read at each use.
+    Attributes:
+        crop: Side of the square crops in pixels; smaller images are continued by reflection.
+        batch: Pairs per step (per process).
+        validation_share: Share of the pairs kept for validation, chosen by a hash of the file name,
+            so that adding pairs never moves one between the two.
+        validation_pairs: At most so many of them are measured, to save time.
+        synthetic_share: Share of the batch made of synthetic night scenes.
+        synthetic_scenes: How many of them are drawn at the start (about a second each).
+        synthetic_warmth: How much warmer their ground may be, beside people and cars, than it is
+            drawn: infrared's gray levels, from 0 to 1, get an exponent between 1 less this and 1.
+        memory_gb: Data sets up to this size are held in memory, larger ones are read at each use.
+        workers: Threads that make the next batches meanwhile; worth it where a step is short (GPU)
+            or pairs are read at each use.
     """
 
     crop: int = 160
@@ -80,8 +81,10 @@ class DataConfig:
 class Pair:
     """One pair in memory, and the luma a teacher made of it if that comes from a folder.
 
-    visible: ``(H, W, 3) uint8`` RGB; infrared: ``(H, W) uint8``; teacher_output: ``(H, W) uint8``
-    or None.
+    Attributes:
+        visible: ``(H, W, 3) uint8`` RGB.
+        infrared: ``(H, W) uint8``.
+        teacher_output: ``(H, W) uint8`` or None.
     """
 
     name: str
@@ -136,10 +139,13 @@ def read_pairs(
 ) -> PairSets:
     """Read all pairs of a data set, leaving out those that cannot be used.
 
-    folder: any layout that `lut_fuse_core.io.dataset.find_dataset` knows.
-    teacher_output: folder of images fused by a teacher, matched by file stem; their luma is kept.
+    Args:
+        folder: Any layout that `lut_fuse_core.io.dataset.find_dataset` knows.
+        teacher_output: Folder of images fused by a teacher, matched by file stem; their luma is
+            kept.
 
-    Raises InputError if no usable pair remains.
+    Raises:
+        InputError: If no usable pair remains.
     """
     dataset = training_part(folder)
     fused = images_by_name(teacher_output) if teacher_output is not None else None
@@ -177,7 +183,11 @@ def training_part(folder: str | Path) -> Dataset:
 
 
 def load_pair(files: PairFiles, fused: dict[str, Path] | None = None) -> Pair:
-    """Read one pair. Raises InputError if an image is damaged, of another size or too small."""
+    """Read one pair.
+
+    Raises:
+        InputError: If an image is damaged, of another size or too small.
+    """
     visible, infrared = read_visible(files.visible), to_gray(read_infrared(files.infrared))
     height, width = infrared.shape
     if visible.shape[:2] != infrared.shape:

@@ -18,9 +18,14 @@ from .term import Term
 class QualityWeights:
     """Weights of what the published metrics reward; 0 leaves a term out (and saves its time).
 
-    mi: mutual information with both images (nats). en: entropy (bits). cc: correlation.
-    ssim: to both images, summed. qabf: edges kept. scd: correlation of differences.
-    vif: visual information fidelity to both images, summed.
+    Attributes:
+        mi: Mutual information with both images (nats).
+        en: Entropy (bits).
+        cc: Correlation.
+        ssim: To both images, summed.
+        qabf: Edges kept.
+        scd: Correlation of differences.
+        vif: Visual information fidelity to both images, summed.
     """
 
     mi: float = 0.0
@@ -53,12 +58,13 @@ class QualityTargets:
 class Start:
     """What a student that goes on from a model is compared with.
 
-    fused: what that model makes of the same pairs.
-    darker: groups of pairs of darker scenes, ``(B,) bool``, and the targets that they have where
-        these are given: at night other losses are worth a gain than in daylight. A pair of several
-        groups has the targets of the last.
-    rival: what another method makes of the same pairs, None without one. On every pair the student
-        is to be better than it by the share ``lead``, whatever its targets are.
+    Attributes:
+        fused: What that model makes of the same pairs.
+        darker: Groups of pairs of darker scenes, ``(B,) bool``, and the targets that they have
+            where these are given: at night other losses are worth a gain than in daylight. A pair
+            of several groups has the targets of the last.
+        rival: What another method makes of the same pairs, None without one. On every pair the
+            student is to be better than it by the share ``lead``, whatever its targets are.
     """
 
     fused: Tensor
@@ -95,10 +101,11 @@ def quality_terms(
 ) -> dict[str, Term]:
     """What the metrics reward, measured on the 8-bit image that a user gets.
 
-    start: targets then are differences from its measures instead of values, image by image, so
-        that no measure need be given up for another, and none in daylight for a gain at night.
-
     Rounding passes the gradient straight through. Beyond 0 and 1 a tenth of it leads back.
+
+    Args:
+        start: Targets then are differences from its measures instead of values, image by image, so
+            that no measure need be given up for another, and none in daylight for a gain at night.
     """
     inside = fused.clamp(0, 1)
     measures = _measures(round_to_gray(inside + 0.1 * (fused - inside)), luma, infrared)

@@ -14,7 +14,9 @@ class Term:
     """One term: its value, whose mean is logged, and its weight in the loss (negative: more is
     better).
 
-    target: the value beyond which it no longer contributes, a number or a tensor like ``value``.
+    Attributes:
+        target: The value beyond which it no longer contributes, a number or a tensor like
+            ``value``.
     """
 
     value: Tensor

@@ -27,11 +27,13 @@ NIGHT_LUMA = 25 / 255
 class MMLutConfig:
     """Structure of an MM-LUT.
 
-    nodes: nodes on the luma, infrared, gradient and context axis.
-    gradient_range: gray levels at which the gradient axis ends.
-    dark: ambient levels, in gray levels, at which a lattice serves alone, increasing; the last one
-        is that of bright scenes, see `lut_fuse_core.model.scenes`. None for a model of one lattice.
-    width, pool, unshuffle, skip, inputs: the context encoder, see `ContextEncoder`.
+    Attributes:
+        nodes: Nodes on the luma, infrared, gradient and context axis.
+        gradient_range: Gray levels at which the gradient axis ends.
+        dark: Ambient levels, in gray levels, at which a lattice serves alone, increasing; the last
+            one is that of bright scenes, see `lut_fuse_core.model.scenes`. None for a model of one
+            lattice.
+        width, pool, unshuffle, skip, inputs: The context encoder, see `ContextEncoder`.
     """
 
     nodes: tuple[int, int, int, int] = (17, 17, 5, 5)
@@ -197,7 +199,8 @@ class MMLut(nn.Module):
     def of(cls, model: FusionModel) -> MMLut:
         """The module that a model was exported from.
 
-        Raises InputError for a model that no such module has, as the published one.
+        Raises:
+            InputError: For a model that no such module has, as the published one.
         """
         luma, infrared, gradient, context = model.axes
         encoder = model.encoder
@@ -224,7 +227,8 @@ class MMLut(nn.Module):
         ambient levels stay this module's, which must reach from the model's first to its last; it
         gets what serves there in the model.
 
-        Raises InputError if its structure is another than this module's configuration.
+        Raises:
+            InputError: If its structure is another than this module's configuration.
         """
         here = self.to_model({})
         same = (model.axes, model.gradient, _shape(model)) == (
@@ -262,7 +266,8 @@ class MMLut(nn.Module):
         infrared with a share of what the luma differs from `NIGHT_LUMA`, so that markings show
         through.
 
-        Raises InputError if the student has no such lattice.
+        Raises:
+            InputError: If the student has no such lattice.
         """
         if not self.config.dark:
             raise InputError("dark_rule is for students of several lattices; set student.dark")

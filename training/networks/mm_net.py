@@ -33,10 +33,11 @@ from ..images import luma_of
 class MMNetConfig:
     """Structure of MM-Net.
 
-    width: channels at half resolution; 1.5 and 2 times as many at a quarter and an eighth.
-    detail: channels of the full-resolution branch.
-    sharpness: how hard the choice of the brighter camera is at the start (per unit of gray).
-    correction: largest correction added to the choice, in units of gray.
+    Attributes:
+        width: Channels at half resolution; 1.5 and 2 times as many at a quarter and an eighth.
+        detail: Channels of the full-resolution branch.
+        sharpness: How hard the choice of the brighter camera is at the start (per unit of gray).
+        correction: Largest correction added to the choice, in units of gray.
     """
 
     width: int = 16
@@ -52,8 +53,10 @@ class MMNetConfig:
 class MMNet(nn.Module):
     """``forward(visible, infrared)``: ``(B, 3, H, W)`` RGB and ``(B, 1, H, W)`` in [0, 1].
 
-    Returns the fused luma ``(B, 1, H, W)``, within [-correction, 1 + correction], not clipped.
     Any size: the image is continued to a multiple of 8 by repeating its edge.
+
+    Returns:
+        The fused luma ``(B, 1, H, W)``, within [-correction, 1 + correction], not clipped.
     """
 
     def __init__(self, config: MMNetConfig | None = None) -> None:
@@ -117,7 +120,11 @@ def save_mm_net(net: MMNet, path: str | Path, provenance: dict[str, Any]) -> Non
 
 
 def load_mm_net(path: str | Path) -> MMNet:
-    """Read a trained MM-Net. Raises InputError if the file is none."""
+    """Read a trained MM-Net.
+
+    Raises:
+        InputError: If the file is none.
+    """
     content = read_tensors(path)
     if "mm_net" not in content:
         raise InputError(f"{path} holds no MM-Net; give the mm_net.pt of a 'teacher' run")

@@ -32,9 +32,12 @@ def read_files(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The published lattice ``(luma, gradient, context, infrared)`` and the encoder's state dict.
 
-    lattice_path: ``fine_tuned_lut.npy``; encoder_path: ``generator_context.pth``.
+    Args:
+        lattice_path: ``fine_tuned_lut.npy``.
+        encoder_path: ``generator_context.pth``.
 
-    Raises ModelError if a file is missing, is not of that kind, or has other tensors.
+    Raises:
+        ModelError: If a file is missing, is not of that kind, or has other tensors.
     """
     try:
         lattice = np.load(lattice_path, allow_pickle=False)
@@ -61,7 +64,8 @@ def read_files(
 def import_published(lattice_path: str | Path, encoder_path: str | Path) -> FusionModel:
     """A model of ours from the two published files, with the published per-frame behavior.
 
-    Raises ModelError as `read_files` does.
+    Raises:
+        ModelError: As `read_files` does.
     """
     lattice, state = read_files(lattice_path, encoder_path)
     blocks = []
@@ -98,8 +102,9 @@ class PublishedMethod(nn.Module):
     instance normalization and the gradient's range come from the frame, the context is computed at
     full resolution, and the 16 corners are fetched by 16 advanced indexings.
 
-    lattice: ``(luma, gradient, context, infrared) float32``; state: the encoder's state dict, as
-    `read_files` returns them.
+    Args:
+        lattice: ``(luma, gradient, context, infrared) float32``.
+        state: The encoder's state dict, as `read_files` returns them.
     """
 
     def __init__(self, lattice: Tensor, state: dict[str, Tensor]) -> None:
@@ -111,7 +116,11 @@ class PublishedMethod(nn.Module):
 
     @classmethod
     def from_files(cls, lattice_path: str | Path, encoder_path: str | Path) -> PublishedMethod:
-        """The method with the published files. Raises ModelError as `read_files` does."""
+        """The method with the published files.
+
+        Raises:
+            ModelError: As `read_files` does.
+        """
         return cls(*read_files(lattice_path, encoder_path))
 
     @classmethod
@@ -124,8 +133,12 @@ class PublishedMethod(nn.Module):
     def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
         """Fuse pairs.
 
-        visible: ``(N, 3, H, W) float32``, RGB; infrared: ``(N, 1, H, W) float32``; gray levels.
-        Returns ``(N, 3, H, W) float32``, RGB, 0 to 1 but not clipped.
+        Args:
+            visible: ``(N, 3, H, W) float32``, RGB.
+            infrared: ``(N, 1, H, W) float32``; gray levels.
+
+        Returns:
+            ``(N, 3, H, W) float32``, RGB, 0 to 1 but not clipped.
         """
         context = self.encoder(torch.cat((visible, infrared), dim=1))
         ycbcr = _to_ycbcr(visible / 255.0)
@@ -159,7 +172,8 @@ class PublishedMethod(nn.Module):
 class PublishedBackend:
     """The published method behind the interface of our backends, to time them side by side.
 
-    files: the published lattice and encoder, or None for random numbers of the same shapes.
+    Args:
+        files: The published lattice and encoder, or None for random numbers of the same shapes.
     """
 
     name = "published"
@@ -172,8 +186,10 @@ class PublishedBackend:
     def fuse(
         self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
-        """Fuse one pair; see `Backend.fuse`. Raises InputError for a strength or a mask; it has
-        no use for an ambient level.
+        """Fuse one pair; see `Backend.fuse`.
+
+        Raises:
+            InputError: For a strength or a mask; it has no use for an ambient level.
         """
         check_pair(visible, infrared, options)
         if options.strength != 1.0 or options.mask is not None:

@@ -53,7 +53,8 @@ def open_teacher(path: str | Path, device: str) -> TeacherSource:
     """The teacher at a path: a folder of images, .onnx, TorchScript, a model file (.safetensors)
     or mm_net.pt of a teacher run; or the bundled model of this name.
 
-    Raises InputError if it is none of these, or does not fuse a pair of images.
+    Raises:
+        InputError: If it is none of these, or does not fuse a pair of images.
     """
     path = Path(path)
     if path.is_dir():
@@ -133,7 +134,8 @@ class _Settled:
 def _settle(network: Any, path: Path, device: str) -> Teacher:
     """Try the network with RGB, then with luma, with any size, then with multiples.
 
-    Raises InputError if it takes none of these.
+    Raises:
+        InputError: If it takes none of these.
     """
     probes = [
         (torch.rand(1, 3, *size, device=device), torch.rand(1, 1, *size, device=device))

@@ -65,7 +65,8 @@ def ablate(config: DistilConfig, folder: Path, test: Path, options: RunOptions) 
 
     A variant that has been trained for this budget already is not trained again when resuming.
 
-    Raises InputError and LutFuseError as `distil` does.
+    Raises:
+        InputError, LutFuseError: As `distil` does.
     """
     if config.teacher is None:
         raise InputError("no teacher, so no distillation to be left out; give --teacher")
@@ -96,7 +97,11 @@ def ablate(config: DistilConfig, folder: Path, test: Path, options: RunOptions) 
 
 
 def _is_trained(out: Path, config: DistilConfig, folder: Path, options: RunOptions) -> bool:
-    """Whether a variant has reached this budget. Raises InputError if it was another's."""
+    """Whether a variant has reached this budget.
+
+    Raises:
+        InputError: If it was another's.
+    """
     report = read_report(out)
     if report.get("budget") != to_plain(options.budget):
         return False

@@ -21,8 +21,11 @@ FuseBatch = Callable[[Teacher, Batch], Tensor]
 
 
 class Comparison:
-    """The methods that the configuration names. Raises InputError if one cannot be had, or where it
-    is not said with what to compare; nothing else has been read by then.
+    """The methods that the configuration names.
+
+    Raises:
+        InputError: If one cannot be had, or where it is not said with what to compare; nothing else
+            has been read by then.
     """
 
     def __init__(self, config: DistilConfig, options: RunOptions) -> None:
@@ -54,7 +57,11 @@ class Comparison:
 
 
 def _method(path: str, options: RunOptions) -> Teacher:
-    """A method that fuses any crop. Raises InputError for a folder of images."""
+    """A method that fuses any crop.
+
+    Raises:
+        InputError: For a folder of images.
+    """
     network = open_teacher(path, options.device).network
     if network is None:
         raise InputError(f"{path} is a folder; what is compared with must be able to fuse any crop")

@@ -146,9 +146,12 @@ class DistilJob:
 def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Outcome, Scores]:
     """Distil a teacher into an MM-LUT and export it to the output folder.
 
-    Returns the outcome and the teacher's own validation scores (empty if it is no network).
-    Raises InputError for unusable data, teacher or options, LutFuseError if training diverges or
-    the export does not check.
+    Returns:
+        The outcome and the teacher's own validation scores (empty if it is no network).
+
+    Raises:
+        InputError: For unusable data, teacher or options.
+        LutFuseError: If training diverges or the export does not check.
     """
     comparison = Comparison(config, options)
     source = _teacher(config, options)
@@ -188,11 +191,14 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
 def export_run(run: Path, out: Path, blend: Path | None = None, share: float = 0.5) -> ExportReport:
     """Export the latest checkpoint of a distillation, finished or not.
 
-    blend, share: another run of the same structure, one of the two started from the other, and how
-    much its weights count (0 to 1). Between two stages with different weights of the loss, the
-    average of their weights is a trade-off between what each of them is good at.
+    Args:
+        blend, share: Another run of the same structure, one of the two started from the other, and
+            how much its weights count (0 to 1). Between two stages with different weights of the
+            loss, the average of their weights is a trade-off between what each of them is good at.
 
-    Raises InputError if a folder holds no such run, LutFuseError if the export does not check.
+    Raises:
+        InputError: If a folder holds no such run.
+        LutFuseError: If the export does not check.
     """
     if not (run / "config.yaml").is_file():
         raise InputError(f"{run} holds no distillation run; give the --out folder of 'distil'")

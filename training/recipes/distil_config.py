@@ -19,9 +19,10 @@ from ..run.options import LogConfig, ScheduleConfig, check_rate
 class DarkerScenes:
     """What the student is to reach in scenes of a lower ambient level.
 
-    level: crops count whose scene's ambient level (`Batch.ambient`, 0 to 1) lies below.
-    targets: as in `DistilLossConfig`, of measures that have one there, too; None leaves what holds
-        for lighter scenes.
+    Attributes:
+        level: Crops count whose scene's ambient level (`Batch.ambient`, 0 to 1) lies below.
+        targets: As in `DistilLossConfig`, of measures that have one there, too; None leaves what
+            holds for lighter scenes.
     """
 
     level: float
@@ -38,20 +39,24 @@ class DarkerScenes:
 class DistilLossConfig:
     """Weights of the student's loss.
 
-    intensity, structure: to the teacher (EMDS). brightness: to the brighter camera, so that a
-        bright sky or lamp is not grayed by a cold one. smoothness, monotonicity: of the lattice.
-    steepness, steepest: see `losses.steepness_term`; for luma, infrared, gradient and context.
-    markings, markings_share: see `losses.markings_term`.
-    fusion: the teacher's own terms (the Text-IF family) applied to the student directly.
-    quality, targets: what the metrics reward, and up to where.
-    relative: targets are differences from what the start (`start_from`) reaches on the same crops,
-        each crop by itself: 0 holds a measure without rewarding more of it. relative_to: another
-        method instead of the start, for a student of another structure or from scratch.
-    darker: with relative, other targets for crops of darker scenes, the darkest last.
-    rival, lead: with relative, a method that the student is to be better than on every crop, by
-        at least this share of each measure. (A method is whatever can be a teacher but a folder.)
-    stability, stability_limit: see `losses.stability_term`.
-    twilight, twilight_limit: for students of several lattices, see `losses.twilight_term`.
+    Attributes:
+        intensity, structure: To the teacher (EMDS).
+        brightness: To the brighter camera, so that a bright sky or lamp is not grayed by a cold
+            one.
+        smoothness, monotonicity: Of the lattice.
+        steepness, steepest: See `losses.steepness_term`; for luma, infrared, gradient and context.
+        markings, markings_share: See `losses.markings_term`.
+        fusion: The teacher's own terms (the Text-IF family) applied to the student directly.
+        quality, targets: What the metrics reward, and up to where.
+        relative: Targets are differences from what the start (`start_from`) reaches on the same
+            crops, each crop by itself: 0 holds a measure without rewarding more of it.
+        relative_to: Another method instead of the start, for a student of another structure or from
+            scratch.
+        darker: With relative, other targets for crops of darker scenes, the darkest last.
+        rival, lead: With relative, a method that the student is to be better than on every crop, by
+            at least this share of each measure. (A method is whatever can be a teacher but a
+            folder.) stability, stability_limit: see `losses.stability_term`.
+        twilight, twilight_limit: For students of several lattices, see `losses.twilight_term`.
     """
 
     intensity: float = 4.0
@@ -86,15 +91,18 @@ class DistilLossConfig:
 class DistilConfig:
     """Everything that `lut-fuse-train distil` can be told in YAML.
 
-    name: of the model. teacher: see `teachers.open_teacher`; None learns from quality terms alone.
-    start_from: what has the start's weights: the output folder of an earlier run of the same
-        structure, a model file of it, or a model's name, as ``default``. Its ambient levels
-        (`MMLutConfig.dark`) may be others, see `MMLut.take`.
-    dark_rule: starts the lattice for the darkest scenes again, see `MMLut.begin_dark`; None goes on
-        with what the start has.
-    context: False holds the context constant, so that the lattice works without it (an ablation).
-    lattice_rate, encoder_rate: Adam's learning rates. An encoder_rate of 0 leaves the encoder as
-        it is, which takes less time per step.
+    Attributes:
+        name: Of the model.
+        teacher: See `teachers.open_teacher`; None learns from quality terms alone.
+        start_from: What has the start's weights: the output folder of an earlier run of the same
+            structure, a model file of it, or a model's name, as ``default``. Its ambient levels
+            (`MMLutConfig.dark`) may be others, see `MMLut.take`.
+        dark_rule: Starts the lattice for the darkest scenes again, see `MMLut.begin_dark`; None
+            goes on with what the start has.
+        context: False holds the context constant, so that the lattice works without it (an
+            ablation).
+        lattice_rate, encoder_rate: Adam's learning rates. An encoder_rate of 0 leaves the encoder
+            as it is, which takes less time per step.
     """
 
     name: str = "distilled"

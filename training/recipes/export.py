@@ -51,9 +51,12 @@ def export_model(
 ) -> ExportReport:
     """Write ``model.safetensors`` and ``encoder.onnx`` and check both as read back.
 
-    pairs: visible RGB and infrared, to find the ranges on that int8 needs; None to leave them out.
+    Args:
+        pairs: Visible RGB and infrared, to find the ranges on that int8 needs; None to leave them
+            out.
 
-    Raises LutFuseError if they do not compute what the module does.
+    Raises:
+        LutFuseError: If they do not compute what the module does.
     """
     # The file holds lattices clipped to what can be shown; the module may exceed it.
     # A GPU's convolutions, to ten bits of their inputs, would be a difference to the file.

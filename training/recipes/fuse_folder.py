@@ -8,7 +8,7 @@ import cv2
 import torch
 from tqdm import tqdm
 
-from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.atomic import atomic_write, keep_apart
 from lut_fuse_core.errors import InputError, LutFuseError
 
 from ..data.batches import whole_images
@@ -22,12 +22,15 @@ def fuse_folder(
 ) -> tuple[int, list[BadPair]]:
     """Write ``out/NAME.png`` (RGB, chroma of the visible image) for every usable pair.
 
-    Returns how many were written, and the pairs left out. Raises InputError if there is no data
-    set, or it would be overwritten, LutFuseError if the disk is full.
+    Returns:
+        How many were written, and the pairs left out.
+
+    Raises:
+        InputError: If there is no data set, or it would be overwritten.
+        LutFuseError: If the disk is full.
     """
     dataset = training_part(folder)
-    if out.resolve() in (dataset.visible.resolve(), dataset.infrared.resolve()):
-        raise InputError(f"{out} holds the images to be fused; choose another --out")
+    keep_apart(out, [dataset.visible, dataset.infrared])
     out.mkdir(parents=True, exist_ok=True)
     bad = [BadPair(name, NO_PARTNER) for name in dataset.unmatched]
     written = 0

@@ -88,7 +88,11 @@ def measure(
 ) -> list[Row]:
     """Mean metrics of several methods on all usable pairs of a folder, read once.
 
-    methods: labels and the function that fuses. Raises InputError if no pair can be measured.
+    Args:
+        methods: Labels and the function that fuses.
+
+    Raises:
+        InputError: If no pair can be measured.
     """
     dataset = find_dataset(folder)
     for name in dataset.unmatched:

@@ -34,8 +34,9 @@ from ..run.validate import Scores, Validator
 class TeacherLossConfig:
     """Weights of the teacher's loss: the Text-IF family, quality measures, stability.
 
-    stability_limit: change of the fused image under noise that is free, as a share of the larger
-        change of its inputs.
+    Attributes:
+        stability_limit: Change of the fused image under noise that is free, as a share of the
+            larger change of its inputs.
     """
 
     intensity: float = 1.0
@@ -55,7 +56,9 @@ class TeacherLossConfig:
 class TeacherConfig:
     """Everything that `lut-fuse-train teacher` can be told in YAML.
 
-    rate: Adam's learning rate. start_from: an mm_net.pt whose weights are the start.
+    Attributes:
+        rate: Adam's learning rate.
+        start_from: An mm_net.pt whose weights are the start.
     """
 
     rate: float = 2e-3
@@ -121,7 +124,9 @@ class TeacherJob:
 def train_teacher(config: TeacherConfig, folder: Path, options: RunOptions) -> Outcome:
     """Train MM-Net on a folder of pairs; ``mm_net.pt`` and ``report.json`` go to the output folder.
 
-    Raises InputError for unusable data or options, LutFuseError if training diverges.
+    Raises:
+        InputError: For unusable data or options.
+        LutFuseError: If training diverges.
     """
     net = _start(config, options.seed)
     config = replace(config, network=net.config)
@@ -157,7 +162,8 @@ def _start(config: TeacherConfig, seed: int) -> MMNet:
 def loss_behind(teacher: str | Path) -> TeacherLossConfig:
     """What a teacher learned from: as written in an mm_net.pt, the plain family for any other.
 
-    Raises InputError if an mm_net.pt is from a version whose loss had other terms.
+    Raises:
+        InputError: If an mm_net.pt is from a version whose loss had other terms.
     """
     try:
         content = read_tensors(teacher)

@@ -13,7 +13,11 @@ from lut_fuse_core.errors import InputError
 
 
 def start(device: torch.device) -> tuple[int, int]:
-    """Join the other processes if torchrun started this one. Returns (rank, processes)."""
+    """Join the other processes if torchrun started this one.
+
+    Returns:
+        (rank, processes).
+    """
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return 0, 1
     if device.type == "cuda" and device.index is not None:
@@ -27,7 +31,8 @@ def own_card(name: str) -> str:
     """The card that this process trains on: ``name`` (``cuda``, or one by number), but a card each
     if torchrun started several processes on this machine.
 
-    Raises InputError if there are more processes than cards, or one card is named for all.
+    Raises:
+        InputError: If there are more processes than cards, or one card is named for all.
     """
     if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) == 1:
         return name

@@ -78,9 +78,12 @@ def train(
 ) -> Outcome:
     """Train a job within its budget; checkpoints, log and TensorBoard go to ``options.out``.
 
-    A checkpoint found there is resumed, at the rates of this job. Raises InputError if it does not
-    fit the job, LutFuseError if loss or weights are no longer finite, KeyboardInterrupt when
-    interrupted (SIGINT or SIGTERM), after saving.
+    A checkpoint found there is resumed, at the rates of this job.
+
+    Raises:
+        InputError: If it does not fit the job.
+        LutFuseError: If loss or weights are no longer finite.
+        KeyboardInterrupt: When interrupted (SIGINT or SIGTERM), after saving.
     """
     device, chief = torch.device(options.device), rank == 0
     optimizer = torch.optim.Adam(job.parameter_groups())

@@ -17,8 +17,10 @@ from . import distributed
 class ScheduleConfig:
     """Learning rate over the run: a short rise, then half a cosine.
 
-    warmup: steps until the full rate. final: the rate at the end, as a share of the full one.
-    clip: largest norm of the gradient; larger ones are scaled down.
+    Attributes:
+        warmup: Steps until the full rate.
+        final: The rate at the end, as a share of the full one.
+        clip: Largest norm of the gradient; larger ones are scaled down.
     """
 
     warmup: int = 50
@@ -44,8 +46,10 @@ def check_rate(name: str, rate: float) -> None:
 class LogConfig:
     """When what is written.
 
-    every: steps between log lines. validate_every: steps between validations (0: only at the end).
-    checkpoint_seconds: at most this much work is lost by a kill.
+    Attributes:
+        every: Steps between log lines.
+        validate_every: Steps between validations (0: only at the end).
+        checkpoint_seconds: At most this much work is lost by a kill.
     """
 
     every: int = 50
@@ -82,7 +86,9 @@ class Budget:
 class RunOptions:
     """Where and how a run takes place; nothing here but seed and budget changes its result.
 
-    precision: of the networks' convolutions on a GPU; losses are always single precision or better.
+    Attributes:
+        precision: Of the networks' convolutions on a GPU; losses are always single precision or
+            better.
     """
 
     out: Path
@@ -98,7 +104,11 @@ class RunOptions:
             raise InputError(f"the seed is {self.seed}; it must be 0 or more")
 
     def autocast(self) -> torch.autocast:
-        """Where networks run, in the chosen precision. Raises InputError if the device lacks it."""
+        """Where networks run, in the chosen precision.
+
+        Raises:
+            InputError: If the device lacks it.
+        """
         kind, precision = torch.device(self.device).type, getattr(torch, self.precision)
         try:
             return torch.autocast(kind, precision, self.precision != "float32")
@@ -108,7 +118,11 @@ class RunOptions:
 
 def device_from(name: str) -> str:
     """A device name that exists here: ``auto`` takes CUDA if there is one. Of several processes on
-    one machine each gets a card of its own. Raises InputError."""
+    one machine each gets a card of its own.
+
+    Raises:
+        InputError: For a device that is not there.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda"):

@@ -48,10 +48,12 @@ def open_session(
 ) -> Session:
     """Read the pairs, report the bad ones, make the output folder and note the configuration there.
 
-    network: the part of the configuration that a run to be resumed must share.
+    Args:
+        network: The part of the configuration that a run to be resumed must share.
 
-    Raises InputError if there is nothing to train on, or the output folder cannot be made or holds
-    a run that is not to be resumed, or of another network.
+    Raises:
+        InputError: If there is nothing to train on, or the output folder cannot be made or holds a
+            run that is not to be resumed, or of another network.
     """
     if (options.out / CHECKPOINT).exists():
         if not options.resume:

@@ -25,8 +25,10 @@ _log = logging.getLogger(__name__)
 class GpuBackend:
     """A backend around a `GpuFuser` that has been held against the reference.
 
-    precision: what it computes in. size: of the frames that it is tuned for. Raises
-    BackendUnavailableError, see `checked_fuser`.
+    precision: what it computes in. size: of the frames that it is tuned for.
+
+    Raises:
+        BackendUnavailableError: As `checked_fuser` does.
     """
 
     name: str
@@ -49,19 +51,28 @@ class GpuBackend:
     ) -> UInt8Array:
         """Fuse one pair; see `Backend.fuse`.
 
-        Raises BackendUnavailableError if a larger image than before needs what cannot be had, or
-        the GPU fails.
+        Raises:
+            BackendUnavailableError: If a larger image than before needs what cannot be had, or the
+                GPU fails.
         """
         with self._failing():
             return self.fuser.fuse(visible, infrared, options)
 
     def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
-        """Take a copy of a raw frame; see `RegisteringBackend.hold`. Raises as `fuse` does."""
+        """Take a copy of a raw frame; see `RegisteringBackend.hold`.
+
+        Raises:
+            InputError: As `fuse` does.
+        """
         with self._failing():
             self.fuser.hold(raw, levels, warp)
 
     def fuse_held(self, visible: UInt8Array, options: FuseOptions = FULL) -> UInt8Array:
-        """Fuse with the held frame; see `RegisteringBackend.fuse_held`. Raises as `fuse` does."""
+        """Fuse with the held frame; see `RegisteringBackend.fuse_held`.
+
+        Raises:
+            InputError: As `fuse` does.
+        """
         with self._failing():
             return self.fuser.fuse_held(visible, options)
 
@@ -91,8 +102,11 @@ def checked_fuser(
 ) -> tuple[Precision, GpuFuser]:
     """The first precision in which the GPU computes what the reference does, and its fuser.
 
-    wanted: None for `GpuDevice.precisions`. Logs a warning where it is not the first of them.
-    Raises BackendUnavailableError with the reason of each if there is none.
+    Args:
+        wanted: None for `GpuDevice.precisions`. Logs a warning where it is not the first of them.
+
+    Raises:
+        BackendUnavailableError: With the reason of each if there is none.
     """
     reasons: list[str] = []
     for precision in device.precisions(wanted):

@@ -40,11 +40,15 @@ def faster_backend(
 ) -> Backend:
     """The GPU backend that takes less time for a frame; which one is remembered beside the engines.
 
-    create: makes a backend by name or raises BackendUnavailableError. measure: seconds per frame of
-    a backend, a `GpuBackend`; None for `seconds_per_frame` of its fuser.
-
     What is taken is logged; that one of both cannot be used although it is installed, as a warning.
-    Raises BackendUnavailableError with the reasons if neither can be used.
+
+    Args:
+        create: Makes a backend by name or raises BackendUnavailableError.
+        measure: Seconds per frame of a backend, a `GpuBackend`; None for `seconds_per_frame` of its
+            fuser.
+
+    Raises:
+        BackendUnavailableError: With the reasons if neither can be used.
     """
     device = open_device()
     try:
@@ -101,7 +105,11 @@ def _created(names: tuple[str, ...], create: Create, only: int) -> list[Backend]
 def _working(backends: list[Backend], reasons: list[str]) -> Backend:
     """The first that still fuses after another has failed, perhaps with all of the GPU.
 
-    reasons: of what failed so far. Raises BackendUnavailableError with all of them if none does.
+    Args:
+        reasons: Of what failed so far.
+
+    Raises:
+        BackendUnavailableError: With all of them if none does.
     """
     from lut_fuse_core.backends.gpu.self_check import check_pair_of_images  # and with it, Numba
 
@@ -121,7 +129,8 @@ def _working(backends: list[Backend], reasons: list[str]) -> Backend:
 def _record_path(device: GpuDevice, model: FusionModel, tensorrt: str, options: GpuOptions) -> Path:
     """Where the choice is kept: under a name that holds all that the times depend on.
 
-    Raises BackendUnavailableError if TensorRT cannot serve the model in the precision asked for.
+    Raises:
+        BackendUnavailableError: If TensorRT cannot serve the model in the precision asked for.
     """
     precision = options.wanted or "fp16"
     plan = plan_kernels(model, of_kernels(precision), processors=device.processors)

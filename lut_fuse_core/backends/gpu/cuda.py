@@ -26,11 +26,14 @@ _log = logging.getLogger(__name__)
 class CudaBackend(GpuBackend):
     """Encoder on tensor cores (fp16) or in single precision (fp32), look-up and color on the GPU.
 
-    tile: size of an encoder tile; see `KernelPlan`.
+    Every instance fuses pairs and compares them with `reference` before it is used.
 
-    Every instance fuses pairs and compares them with `reference` before it is used. Raises
-    BackendUnavailableError if CuPy, a driver or a GPU is missing, if the model does not fit, or if
-    that comparison fails.
+    Args:
+        tile: Size of an encoder tile; see `KernelPlan`.
+
+    Raises:
+        BackendUnavailableError: If CuPy, a driver or a GPU is missing, if the model does not fit,
+            or if that comparison fails.
     """
 
     name = "cuda"

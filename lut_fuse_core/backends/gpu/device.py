@@ -46,7 +46,9 @@ TENSOR_CORES = 80
 class GpuDevice:
     """The GPU in use. cupy: the module. capability: e.g. 87 for 8.7. processors: multiprocessors.
 
-    integrated: whether it shares its memory with the CPU (Jetson), so that nothing need be copied.
+    Attributes:
+        integrated: Whether it shares its memory with the CPU (Jetson), so that nothing need be
+            copied.
     """
 
     cupy: Any
@@ -90,7 +92,11 @@ class GpuDevice:
         )
 
     def precisions(self, wanted: Precision | None) -> tuple[Precision, ...]:
-        """The precisions to try, in order. Raises BackendUnavailableError for one it lacks."""
+        """The precisions to try, in order.
+
+        Raises:
+            BackendUnavailableError: For one it lacks.
+        """
         if self.capability >= TENSOR_CORES:
             return ("fp16", "fp32") if wanted is None else (wanted,)
         if wanted is not None and of_kernels(wanted) == "fp16":
@@ -109,7 +115,8 @@ def gpu_is_there() -> bool:
 def open_device() -> GpuDevice:
     """The GPU that this thread uses, the first unless told otherwise.
 
-    Raises BackendUnavailableError, saying what is missing.
+    Raises:
+        BackendUnavailableError: If something is missing; the sentence says what.
     """
     try:
         import cupy
@@ -151,7 +158,8 @@ class GpuKernels:
 def compile_kernels(device: GpuDevice, model: FusionModel, plan: KernelPlan) -> GpuKernels:
     """Compile with NVRTC, or load what CuPy compiled before (under CUPY_CACHE_DIR).
 
-    Raises BackendUnavailableError with the compiler's first error.
+    Raises:
+        BackendUnavailableError: With the compiler's first error.
     """
     source = cuda_source(model, plan)
 

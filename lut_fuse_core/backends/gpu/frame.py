@@ -14,9 +14,11 @@ from lut_fuse_core.arrays import UInt8Array
 class Work:
     """What one graph does.
 
-    infrared: ``given`` registered, in 8 bits; the held ``raw`` frame; or ``kept``, what became of
-    the held frame. masked: whether a mask is given. copies: with the transfers from and to the
-    host.
+    Attributes:
+        infrared: ``given`` registered, in 8 bits; the held ``raw`` frame; or ``kept``, what became
+            of the held frame.
+        masked: Whether a mask is given.
+        copies: With the transfers from and to the host.
     """
 
     infrared: Literal["given", "raw", "kept"] = "given"

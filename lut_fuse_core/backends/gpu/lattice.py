@@ -47,7 +47,8 @@ class GpuLattice:
         """Begin to make the lattice right for the scene of a visible image, once what is on the
         stream has run.
 
-        image: as all kernels take it, see `GpuFrame.image_arguments`.
+        Args:
+            image: As all kernels take it, see `GpuFrame.image_arguments`.
         """
         if not self._mixes:
             return

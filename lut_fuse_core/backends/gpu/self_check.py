@@ -24,8 +24,9 @@ CHECK_SIZE = (75, 109)
 class Bound:
     """How far a precision may be from the reference.
 
-    share: of all values that must be within ``near`` gray levels. far: limit for every value, None
-    for no limit.
+    Attributes:
+        share: Of all values that must be within ``near`` gray levels.
+        far: Limit for every value, None for no limit.
     """
 
     near: int
@@ -95,8 +96,12 @@ def require_agreement(
     """Fuse a pair, with mask and another ambient level, and a darker one, and compare with the
     reference.
 
-    fuse: as `Backend.fuse`. device: for the message.
-    Raises BackendUnavailableError with the numbers if the bound of this precision does not hold.
+    Args:
+        fuse: As `Backend.fuse`.
+        device: For the message.
+
+    Raises:
+        BackendUnavailableError: With the numbers if the bound of this precision does not hold.
     """
     visible, infrared, mask = check_pair_of_images()
     reference = ReferenceBackend(model)
@@ -131,7 +136,8 @@ def require_registration(
 def check_raw_frame(mask: UInt8Array) -> tuple[RawInfrared, UInt8Array, Warp]:
     """A raw 16-bit frame with the gray level of each count, and a rotated view of it.
 
-    mask: ``(H, W) uint8`` of the visible image.
+    Args:
+        mask: ``(H, W) uint8`` of the visible image.
     """
     rng = np.random.default_rng(2)
     rows, columns = mask.shape

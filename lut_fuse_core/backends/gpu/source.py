@@ -43,8 +43,11 @@ PIXELS = (32, 8)
 class KernelPlan:
     """How the kernels are compiled for a model.
 
-    tile: width and height of an encoder tile. input_groups, hidden_groups: channels over 8, rounded
-    up, of the encoder's input and of its widest hidden convolution. encoder_bytes: shared memory.
+    Attributes:
+        tile: Width and height of an encoder tile.
+        input_groups, hidden_groups: Channels over 8, rounded up, of the encoder's input and of its
+            widest hidden convolution.
+        encoder_bytes: Shared memory.
     """
 
     precision: KernelPrecision
@@ -63,11 +66,13 @@ def plan_kernels(
 ) -> KernelPlan:
     """The plan for a model on a GPU of so many multiprocessors.
 
-    tile: None for the one of `TILES` with the least margin that fits into shared memory and leaves
-    no multiprocessor without work, see `MANY_PROCESSORS`.
+    Args:
+        tile: None for the one of `TILES` with the least margin that fits into shared memory and
+            leaves no multiprocessor without work, see `MANY_PROCESSORS`.
 
-    Raises BackendUnavailableError if the model needs each frame's statistics, or if its encoder is
-    too wide for the shared memory of a block.
+    Raises:
+        BackendUnavailableError: If the model needs each frame's statistics, or if its encoder is
+            too wide for the shared memory of a block.
     """
     if not model.time_stable:
         raise BackendUnavailableError(

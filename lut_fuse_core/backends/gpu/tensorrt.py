@@ -26,12 +26,16 @@ from lut_fuse_core.model.fusion_model import FusionModel
 class TensorRtBackend(GpuBackend):
     """The context encoder as a TensorRT engine; look-up and color as in the `cuda` backend.
 
-    size: height and width that the engine is tuned for; it serves smaller images too, larger ones
-    get an engine of their own when the first comes.
+    Every instance fuses pairs and compares them with `reference` before it is used.
 
-    Every instance fuses pairs and compares them with `reference` before it is used. Raises
-    BackendUnavailableError if TensorRT, CuPy, a driver or a GPU is missing, if the engine cannot be
-    built, if that comparison fails, or for int8 with a model that was not made ready for it.
+    Args:
+        size: Height and width that the engine is tuned for; it serves smaller images too, larger
+            ones get an engine of their own when the first comes.
+
+    Raises:
+        BackendUnavailableError: If TensorRT, CuPy, a driver or a GPU is missing, if the engine
+            cannot be built, if that comparison fails, or for int8 with a model that was not made
+            ready for it.
     """
 
     name = "tensorrt"
@@ -115,7 +119,11 @@ class TensorRtEncoder:
         context.set_tensor_address("context", frame.context.data.ptr)
 
     def launch(self, frame: GpuFrame, infrared: InfraredSource, stream: Any) -> None:
-        """See `ContextStage.launch`. Raises BackendUnavailableError if TensorRT refuses."""
+        """See `ContextStage.launch`.
+
+        Raises:
+            BackendUnavailableError: If TensorRT refuses.
+        """
         launch = prepare_launch(frame.rows, frame.columns)
         images = (*frame.image_arguments, *infrared.arguments)
         self._kernels.functions[infrared.variant("prepare_planes")](

@@ -47,9 +47,11 @@ _loggers: dict[str, Any] = {}
 class EngineKey:
     """All that an engine depends on; another value of any of them means another engine.
 
-    processors: multiprocessors; every Orin has the same name and capability, but not their number.
-    rows, columns: the encoder's grid that the engine is tuned for, and the largest it accepts.
-    onnx_hash: SHA-256 of the exported encoder.
+    Attributes:
+        processors: Multiprocessors; every Orin has the same name and capability, but not their
+            number.
+        rows, columns: The encoder's grid that the engine is tuned for, and the largest it accepts.
+        onnx_hash: SHA-256 of the exported encoder.
     """
 
     gpu: str
@@ -103,7 +105,8 @@ def cache_folder() -> Path:
 def exported(encoder: ContextEncoder, precision: Precision) -> tuple[bytes, str]:
     """The encoder as ONNX in this precision, and its SHA-256.
 
-    Raises BackendUnavailableError for int8 if the model does not have the ranges that it needs.
+    Raises:
+        BackendUnavailableError: For int8 if the model does not have the ranges that it needs.
     """
     try:
         from lut_fuse_core.model.onnx_encoder import encoder_to_onnx  # and with it, protobuf
@@ -115,7 +118,11 @@ def exported(encoder: ContextEncoder, precision: Precision) -> tuple[bytes, str]
 
 
 def open_tensorrt() -> Any:
-    """The tensorrt module. Raises BackendUnavailableError if it is missing or too old."""
+    """The tensorrt module.
+
+    Raises:
+        BackendUnavailableError: If it is missing or too old.
+    """
     try:
         import tensorrt
     except (ImportError, OSError, RuntimeError) as error:  # the module, or libraries it loads
@@ -169,8 +176,11 @@ def load_or_build(
 ) -> Any:
     """The engine for a key, from the cache if it is there and loads, else built and stored.
 
-    folder: None for `cache_folder`. A folder that cannot be written only costs time.
-    Raises BackendUnavailableError if TensorRT cannot build it.
+    Args:
+        folder: None for `cache_folder`. A folder that cannot be written only costs time.
+
+    Raises:
+        BackendUnavailableError: If TensorRT cannot build it.
     """
     logger = _logger(tensorrt)
     runtime = tensorrt.Runtime(logger)
@@ -250,7 +260,8 @@ def recall_timings(config: Any, known: bytes) -> None:
     """Let a build go on from what was measured before. Nearly all of its time goes into that, and
     an encoder of the same structure, as after more training, needs nothing new.
 
-    known: as serialized, or empty; what TensorRT cannot use is started again.
+    Args:
+        known: As serialized, or empty; what TensorRT cannot use is started again.
     """
     for content in (known, b""):
         cache = config.create_timing_cache(content)
@@ -262,7 +273,8 @@ def use_own_kernels_only(sources: Any, config: Any) -> None:
     """Build without cuDNN and cuBLAS: five small convolutions gain nothing from them, and an engine
     that uses them loads only where they are installed.
 
-    sources: tensorrt.TacticSource, whose members differ between the versions.
+    Args:
+        sources: Tensorrt.TacticSource, whose members differ between the versions.
     """
     wanted = config.get_tactic_sources()
     for name in ("CUDNN", "CUBLAS", "CUBLAS_LT"):
@@ -274,7 +286,8 @@ def use_own_kernels_only(sources: Any, config: Any) -> None:
 def network_flags(kinds: Any) -> tuple[int, bool]:
     """Flags of `create_network`, and whether the network takes its precision from builder flags.
 
-    kinds: tensorrt.NetworkDefinitionCreationFlag, whose members differ between the versions.
+    Args:
+        kinds: Tensorrt.NetworkDefinitionCreationFlag, whose members differ between the versions.
     """
     if hasattr(kinds, "STRONGLY_TYPED"):
         return 1 << int(kinds.STRONGLY_TYPED), False

@@ -24,7 +24,8 @@ def settle_transfers(fuser: GpuFuser, size: tuple[int, int]) -> None:
 
     Where memory is not shared, frames are copied and nothing is measured. Forgets a held frame.
 
-    size: height and width of the frames to measure with.
+    Args:
+        size: Height and width of the frames to measure with.
     """
     if not fuser.device.integrated:
         return

@@ -32,13 +32,17 @@ MINIMUM_SIDE = 41
 def evaluate_pair(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> dict[str, float]:
     """All metrics (`METRIC_NAMES`) of a fused image against the pair it was made from.
 
-    visible, fused: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``; infrared: ``(H, W) uint8``.
-    Raises InputError for images of other types, of different sizes, or below 41x41.
-
     >>> import numpy as np
     >>> visible, infrared = np.random.default_rng(0).integers(0, 256, (2, 48, 64), np.uint8)
     >>> round(evaluate_pair(visible, infrared, fused=visible)["VIF"])
     1
+
+    Args:
+        visible, fused: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``.
+        infrared: ``(H, W) uint8``.
+
+    Raises:
+        InputError: For images of other types, of different sizes, or below 41x41.
     """
     return PairEvaluator(visible, infrared).evaluate(fused)
 
@@ -46,8 +50,14 @@ def evaluate_pair(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) 
 def gray_levels(image: UInt8Array) -> UInt8Array:
     """Gray levels of an image, rounded BT.601 luma as OpenCV computes it.
 
-    image: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``. Returns ``(H, W) uint8``.
-    Raises InputError for anything else.
+    Args:
+        image: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``.
+
+    Returns:
+        ``(H, W) uint8``.
+
+    Raises:
+        InputError: For anything else.
     """
     if image.dtype == np.uint8 and image.ndim == 2:
         return np.ascontiguousarray(image)
@@ -61,8 +71,12 @@ def gray_levels(image: UInt8Array) -> UInt8Array:
 class PairEvaluator:
     """Measures fused images of one pair; what depends on the pair alone is computed once.
 
-    visible: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``; infrared: ``(H, W) uint8``.
-    Raises InputError for images of other types, of different sizes, or below 41x41.
+    Args:
+        visible: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``.
+        infrared: ``(H, W) uint8``.
+
+    Raises:
+        InputError: For images of other types, of different sizes, or below 41x41.
     """
 
     def __init__(self, visible: UInt8Array, infrared: UInt8Array) -> None:

@@ -45,7 +45,8 @@ def render_page(
 ) -> str:
     """The whole page as one HTML text.
 
-    pairs, fuse: what was evaluated; the best and the worst pairs are read and fused again.
+    Args:
+        pairs, fuse: What was evaluated; the best and the worst pairs are read and fused again.
     """
     sections = [
         _header(evaluation, subject),

@@ -21,7 +21,8 @@ JPEG_QUALITY = 88
 def side_by_side(title: str, scores: dict[str, float], images: Sequence[UInt8Array]) -> str:
     """A figure of visible, infrared and fused, under the pair's name and numbers.
 
-    images: three ``(H, W, 3) uint8`` RGB or ``(H, W) uint8`` images.
+    Args:
+        images: Three ``(H, W, 3) uint8`` RGB or ``(H, W) uint8`` images.
     """
     numbers = " · ".join(f"{name} {scores[name]:.2f}" for name in METRIC_NAMES)
     cells = "".join(

@@ -21,7 +21,9 @@ MOST_DOTS = 300
 def strip_plot(values: Mapping[str, Sequence[float]], names: Sequence[str]) -> str:
     """An SVG element: a row of dots per method with its median, over one common axis.
 
-    values: method to one number per pair. names: what the pairs are called, shown on hovering.
+    Args:
+        values: Method to one number per pair.
+        names: What the pairs are called, shown on hovering.
     """
     everything = np.concatenate([np.asarray(row, np.float64) for row in values.values()])
     ticks = axis_ticks(float(everything.min()), float(everything.max()))

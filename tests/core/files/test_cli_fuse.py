@@ -358,7 +358,7 @@ def test_an_input_in_the_output_folder_is_not_overwritten(lut_fuse, tmp_path, na
     before = visible.read_bytes()
     status, _, errors = lut_fuse(visible, infrared, "-o", visible.parent)
     assert (status, visible.read_bytes()) == (2, before)
-    assert "is an input" in errors
+    assert "is the input" in errors
 
 
 def test_a_file_that_must_not_be_read_is_reported_and_the_others_fused(
