@@ -19,7 +19,8 @@ CAPACITY = 3
 class Mailbox(Generic[T]):
     """Holds the newest item, and those that came at practically the same time.
 
-    However fast items arrive, the one that is taken came less than `CAPACITY` items ago.
+    However fast items arrive, the one that is taken came less than `CAPACITY` items ago. One item
+    is handled at a time, by the thread that takes it or by the one that brings it (`claim`).
 
     >>> box = Mailbox[str]()
     >>> box.put("old", now=0.0), box.put("new", now=1.0)
@@ -30,7 +31,7 @@ class Mailbox(Generic[T]):
 
     def __init__(self) -> None:
         self._items: deque[tuple[float, T]] = deque()
-        self._closed = False
+        self._closed = self._handling = False
         self._condition = threading.Condition()
 
     def put(self, item: T, now: float) -> int:
@@ -55,12 +56,37 @@ class Mailbox(Generic[T]):
             return displaced
 
     def take(self, timeout: float | None = None) -> T | None:
-        """Wait up to ``timeout`` seconds for an item; None if none came or the box was closed."""
+        """Wait up to ``timeout`` seconds for an item, and for the one before to be handled.
+
+        Returns:
+            None if none came or the box was closed; else call `done` afterwards.
+        """
         with self._condition:
-            self._condition.wait_for(lambda: self._items or self._closed, timeout)
-            if self._closed or not self._items:
+            ready = self._condition.wait_for(
+                lambda: (self._items and not self._handling) or self._closed, timeout
+            )
+            if self._closed or not ready:
                 return None
+            self._handling = True
             return self._items.popleft()[1]
+
+    def claim(self) -> bool:
+        """Whether an item may be handled by its bringer: none is waiting or being handled.
+
+        Returns:
+            If True, call `done` afterwards.
+        """
+        with self._condition:
+            if self._closed or self._items or self._handling:
+                return False
+            self._handling = True
+            return True
+
+    def done(self) -> None:
+        """The item that was taken or claimed has been handled."""
+        with self._condition:
+            self._handling = False
+            self._condition.notify()
 
     def close(self) -> None:
         """Wake whoever waits; from now on nothing is handed out."""
