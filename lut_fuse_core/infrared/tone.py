@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
@@ -9,6 +10,9 @@ from lut_fuse_core.infrared.gray_range import GrayRange
 
 FOOT, SHOULDER = 16.0, 208.0
 """Gray levels of the ends of the range; the soft ends beyond them take what lies outside it."""
+
+_UNCHANGED = np.arange(256, dtype=np.uint8)
+"""The table of 8-bit images that are used as they are."""
 
 
 def tone_table(gray_range: GrayRange, entries: int) -> UInt8Array:
@@ -35,5 +39,11 @@ def linear_table(gray_range: GrayRange, entries: int) -> UInt8Array:
 
 def apply_table(raw: RawInfrared, table: UInt8Array, out: UInt8Array) -> None:
     """Look every pixel up: ``(H, W) uint8 or uint16`` to ``(H, W) uint8``."""
+    if raw.dtype == np.uint8:
+        if np.array_equal(table, _UNCHANGED):
+            np.copyto(out, raw)
+        else:
+            cv2.LUT(raw, table, out)
+        return
     # A table has an entry for every count; clipping is the mode that needs no copy of `out`.
     np.take(table, raw, out=out, mode="clip")

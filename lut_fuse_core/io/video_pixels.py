@@ -117,7 +117,10 @@ def _reformatter() -> VideoReformatter:
 
 
 def _eight_bits(reformatter: VideoReformatter, frame: VideoFrame, form: str) -> UInt8Array:
-    return reformatter.reformat(frame, format=form).to_ndarray().astype(np.uint8, copy=False)
+    # One thread: a frame takes it a third of the time that several need to be started, and several
+    # overwrite columns of each other (findings/swscale_threads_overwrite_columns.sh).
+    converted = reformatter.reformat(frame, format=form, threads=1)
+    return converted.to_ndarray().astype(np.uint8, copy=False)
 
 
 def _samples(frame: VideoFrame, plane: int, step: int, kind: np.dtype[Any]) -> RawInfrared:

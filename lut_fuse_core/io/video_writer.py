@@ -137,7 +137,7 @@ class VideoWriter:
             planes = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)  # BT.601 of limited range
             return av.VideoFrame.from_ndarray(planes, format="yuv420p")
         return av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(
-            format=self._pixels, dst_colorspace=BT601, dst_color_range=FULL
+            format=self._pixels, dst_colorspace=BT601, dst_color_range=FULL, threads=1
         )
 
     def _mux(self, picture: av.VideoFrame | None) -> None:

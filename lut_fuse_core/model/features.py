@@ -69,6 +69,9 @@ def ambient_samples(visible: UInt8Array) -> UInt8Array:
     """The pixels that tell the ambient level: ``(AMBIENT_GRID**2, 3) uint8`` of ``(H, W, 3)``."""
     centers = 2 * np.arange(AMBIENT_GRID) + 1
     rows, columns = (centers * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
+    if visible.flags.c_contiguous:
+        places = (rows[:, np.newaxis] * visible.shape[1] + columns).reshape(-1)
+        return visible.reshape(-1, 3).take(places, axis=0)
     # Faster than one index for both.
     return visible[rows].take(columns, axis=1).reshape(-1, 3)
 

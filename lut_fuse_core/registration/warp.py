@@ -124,6 +124,9 @@ class Warp:
             apply_table(raw, levels, gray)
             self(gray, out)
             return
+        if self.remap is None and raw.dtype == np.uint8:
+            apply_table(raw, levels, out)  # OpenCV's table of bytes is the fastest
+            return
         try:
             library = load_library()
         except BackendUnavailableError:

@@ -38,6 +38,13 @@ def test_two_in_five_pixels_are_darker_than_the_ambient_level(size: tuple[int, i
     assert ambient(green) == pytest.approx(58.4, abs=0.01)
 
 
+def test_the_ambient_level_does_not_depend_on_the_layout_in_memory() -> None:
+    image = np.random.default_rng(4).integers(0, 256, (97, 131, 3), np.uint8)
+    wide = np.zeros((97, 262, 3), np.uint8)
+    wide[:, ::2] = image
+    assert ambient(wide[:, ::2]) == ambient(image)
+
+
 @pytest.mark.parametrize(
     ("darkest", "brightest", "entering"), [(10, 60, 255), (40, 90, 255), (100, 250, 10)]
 )

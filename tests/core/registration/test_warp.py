@@ -131,6 +131,20 @@ def test_the_number_of_threads_changes_nothing() -> None:
     assert all(np.array_equal(found[0], each) for each in found)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("kind", ["identity", "stretch"])
+def test_images_on_the_visible_grid_already_are_looked_up(dtype: type, kind: str) -> None:
+    raw = raw_frame((80, 60), dtype)[::2, 1::2]
+    entries = np.iinfo(dtype).max + 1
+    levels = linear_table(GrayRange(entries // 8, entries // 2), entries)
+    if kind == "identity":
+        levels = (np.arange(entries) * 256 // entries).astype(np.uint8)
+    plan, out = Warp((40, 30), (40, 30)), np.zeros((30, 40), np.uint8)
+    plan.sample(raw, np.repeat(levels, 3)[::3], out)
+    np.testing.assert_array_equal(out, levels[raw])
+    assert not np.shares_memory(out, raw)
+
+
 def test_images_that_are_only_resized_are_normalized_first() -> None:
     raw = raw_frame((40, 30), np.uint16)
     levels = linear_table(GrayRange(0, 65535), 65536)
