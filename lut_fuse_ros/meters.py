@@ -17,7 +17,12 @@ LATENCIES = 10.0
 
 @dataclass(frozen=True)
 class LatencySummary:
-    """Median and 99th percentile in milliseconds; NaN while there is nothing to measure."""
+    """Latencies in milliseconds; NaN while there is nothing to measure.
+
+    Attributes:
+        p50: Median.
+        p99: 99th percentile.
+    """
 
     p50: float = float("nan")
     p99: float = float("nan")
@@ -34,7 +39,11 @@ def summarize(milliseconds: list[float]) -> LatencySummary:
 
 
 class RateMeter:
-    """Events per second over the last `WINDOW` seconds, and the period between the latest."""
+    """Events per second over the last `WINDOW` seconds, and the period between the latest.
+
+    Args:
+        now: Seconds, of a monotonic clock.
+    """
 
     def __init__(self, now: float) -> None:
         self._gaps: deque[float] = deque(maxlen=5)
@@ -68,6 +77,9 @@ class Statistics:
     """What happened since activation.
 
     Meters are created on first use, counters start at zero; `COUNTERS` says what they count.
+
+    Args:
+        now: Seconds, of a monotonic clock.
 
     Attributes:
         last_error: The latest failure, a sentence.
@@ -140,10 +152,13 @@ class Statistics:
             self.clock_apart = apart
 
     def latency(self, now: float, processing: float, age: float | None) -> None:
-        """Note one frame: seconds from its arrival, and from its stamp, to its publication.
+        """Note one published frame.
 
         Args:
-            age: None where the stamp is of another clock.
+            now: Seconds, of a monotonic clock.
+            processing: Seconds from its arrival to its publication.
+            age: Seconds from its stamp to its publication; None where the stamp is of another
+                clock.
         """
         with self._lock:
             milliseconds = None if age is None else 1e3 * age

@@ -49,6 +49,7 @@ def read_checkpoint(run: Path, structure: dict[str, Any] | None = None) -> dict[
     """The state that a run in this folder saved last: module, structure, step, and so on.
 
     Args:
+        run: The output folder.
         structure: Of the network that it is for; None if any will do.
 
     Raises:
@@ -69,7 +70,7 @@ def read_checkpoint(run: Path, structure: dict[str, Any] | None = None) -> dict[
 
 
 def check_structure(run: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Raises InputError, naming what differs, if these describe different networks."""
+    """Raise InputError, naming what differs, if these describe different networks."""
     differing = [
         f"{key} {found.get(key)} instead of {wanted.get(key)}"
         for key in sorted(found.keys() | wanted.keys())

@@ -23,6 +23,7 @@ def read_config(kind: type[T], path: str | Path | None, overrides: Sequence[str]
     Args:
         kind: A frozen dataclass whose fields are numbers, strings, booleans, tuples or dataclasses.
         path: None for the defaults.
+        overrides: ``KEY=VALUE`` each.
 
     Raises:
         InputError: For a missing file, unknown keys and values of a wrong type; names the key.

@@ -37,18 +37,17 @@ CONTEXT_TOLERANCE = 0.05
 
 
 class CpuBackend:
-    """Runs any model wherever NumPy and OpenCV run."""
+    """Runs any model wherever NumPy and OpenCV run.
+
+    Args:
+        model: What to fuse with.
+        threads: CPU threads for the look-up; None for all cores this process may run on. The
+            encoder takes as many as OpenCV is set to (`cv2.setNumThreads`).
+    """
 
     name = "cpu"
 
     def __init__(self, model: FusionModel, threads: int | None = None) -> None:
-        """Prepare a model.
-
-        Args:
-            model: what to fuse with.
-            threads: CPU threads for the look-up; None for all cores this process may run on. The
-                encoder takes as many as OpenCV is set to (`cv2.setNumThreads`).
-        """
         self.model = model
         self._process = os.getpid()
         threads = threads or usable_cores()

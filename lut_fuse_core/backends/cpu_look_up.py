@@ -12,15 +12,14 @@ from lut_fuse_core.model.fusion_model import Axis
 
 
 class LatticeTable:
-    """One lattice, laid out for the interpolation of many pixels at a time."""
+    """One lattice, laid out for the interpolation of many pixels at a time.
+
+    Args:
+        lattice: ``(luma, infrared, gradient, context) float32``.
+        axes: Of the lattice, in the same order.
+    """
 
     def __init__(self, lattice: FloatArray, axes: Sequence[Axis]) -> None:
-        """Lay out a lattice.
-
-        Args:
-            lattice: ``(luma, infrared, gradient, context) float32``.
-            axes: of the lattice, in the same order.
-        """
         flat = np.ascontiguousarray(lattice).reshape(-1)
         self._axes = axes
         self._strides = np.cumprod((1, *lattice.shape[:0:-1]))[::-1].tolist()

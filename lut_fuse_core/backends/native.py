@@ -25,6 +25,8 @@ class NativeBackend:
     """Fixed-point look-up and single-precision encoder in C++, on several threads.
 
     Args:
+        model: What to fuse with.
+        threads: CPU threads; None for all cores this process may run on.
         instructions: The instruction set to use, one of `instruction_sets`; None for the best.
 
     Raises:
@@ -36,7 +38,6 @@ class NativeBackend:
     def __init__(
         self, model: FusionModel, threads: int | None = None, instructions: str | None = None
     ) -> None:
-        """Threads: None for all cores this process may run on."""
         self.model = model
         if not model.time_stable:
             raise BackendUnavailableError(

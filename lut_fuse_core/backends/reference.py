@@ -12,12 +12,16 @@ from lut_fuse_core.model.fusion_model import FusionModel
 
 
 class ReferenceBackend:
-    """Readable NumPy; seconds per frame at video sizes."""
+    """Readable NumPy; seconds per frame at video sizes.
+
+    Args:
+        model: What to fuse with.
+        threads: Accepted for uniformity; NumPy decides.
+    """
 
     name = "reference"
 
     def __init__(self, model: FusionModel, threads: int | None = None) -> None:
-        """threads is accepted for uniformity; NumPy decides."""
         self.model = model
 
     def fuse(

@@ -29,7 +29,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BackendStatus:
-    """Whether a backend runs here with a model, and if not, why not (one sentence)."""
+    """Whether a backend runs here with a model.
+
+    Attributes:
+        name: Of the backend.
+        available: Whether it runs.
+        reason: Why not, one sentence; empty if it does.
+    """
 
     name: str
     available: bool
@@ -45,6 +51,8 @@ def create_backend(
     """Create a backend by name; ``auto`` takes the fastest that works here with this model.
 
     Args:
+        name: Of the backend, or ``auto``.
+        model: What to fuse with.
         threads: CPU threads to use, None for all cores this process may run on.
         gpu: Wishes for the GPU backends.
 

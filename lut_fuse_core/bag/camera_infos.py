@@ -20,6 +20,11 @@ CAMERA_INFOS_KEPT = 256
 class CameraInfos:
     """Keeps the latest infos of the visible camera and gives the one of each fused image.
 
+    Args:
+        topics: All of the bag.
+        visible: Topic of the visible images.
+        fused: Topic of the fused images.
+
     Attributes:
         source: The topic with them; None where the bag has none.
         target: The channel for those of the fused images; None without a source.

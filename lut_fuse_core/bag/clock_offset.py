@@ -34,6 +34,7 @@ def find_clock_offset(
     nothing moves, that is the estimate, with a correlation of 0.
 
     Args:
+        bag: Folder or file of the recording.
         visible, infrared: Image topics; None to recognize them.
 
     Raises:

@@ -247,7 +247,11 @@ def infrared_of(content: Content) -> RawInfrared:
 
 
 class ImageStream:
-    """The images of one topic, in the order of recording; video is decoded on the way."""
+    """The images of one topic, in the order of recording; video is decoded on the way.
+
+    Args:
+        topic: Whose messages are taken.
+    """
 
     def __init__(self, topic: Topic) -> None:
         self._topic = topic

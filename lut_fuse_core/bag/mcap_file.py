@@ -48,6 +48,9 @@ class McapFile:
     Every message that can be read is read: with or without indexes, chunks or a summary, in the
     order of recording even where they lie in another. What is damaged is skipped and noted.
 
+    Args:
+        path: The file.
+
     Attributes:
         counts: Messages by channel.
         closed: Whether the recorder closed the file.

@@ -42,8 +42,15 @@ class DamagedError(Exception):
 
 @dataclass(frozen=True)
 class ChunkPlace:
-    """Where a chunk lies. start, end: of its messages, nanoseconds. offset, length: of its record's
-    content. channels: that have messages in it; None if unknown."""
+    """Where a chunk lies.
+
+    Attributes:
+        start: Time of its first message, in nanoseconds.
+        end: Time of its last message, in nanoseconds.
+        offset: Of its record's content in the file, in bytes.
+        length: Of that content, in bytes.
+        channels: That have messages in it; None if unknown.
+    """
 
     start: int
     end: int
@@ -54,7 +61,14 @@ class ChunkPlace:
 
 @dataclass(frozen=True)
 class MessagePlace:
-    """Where a message outside of chunks lies: offset and length of its record's content."""
+    """Where a message outside of chunks lies.
+
+    Attributes:
+        time: Of recording, in nanoseconds.
+        channel: Its number.
+        offset: Of its record's content in the file, in bytes.
+        length: Of that content, in bytes.
+    """
 
     time: int
     channel: int

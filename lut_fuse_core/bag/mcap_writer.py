@@ -56,7 +56,12 @@ _CHUNK = struct.Struct("<BQQQQIIQ")
 
 
 class McapWriter:
-    """Takes channels and messages; `close` completes the file."""
+    """Takes channels and messages; `close` completes the file.
+
+    Args:
+        path: The file to write.
+        contents: What it will hold besides messages.
+    """
 
     def __init__(self, path: Path, contents: Contents) -> None:
         self._path, self._contents = path, contents

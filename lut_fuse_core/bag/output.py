@@ -38,7 +38,13 @@ class OutputOptions(Protocol):
 
 @dataclass(frozen=True)
 class Fused:
-    """A step and its fused image, ``(H, W, 3) uint8``; fields once it is encoded."""
+    """A step and its fused image.
+
+    Attributes:
+        step: What the bag holds there.
+        image: ``(H, W, 3) uint8``, RGB; None where nothing was fused.
+        fields: Of the message, once the image is encoded.
+    """
 
     step: Step
     image: UInt8Array | None
@@ -47,6 +53,12 @@ class Fused:
 
 class Output:
     """Writes the steps of a bag, one after the other.
+
+    Args:
+        reader: The bag that is read.
+        writer: The bag that is written.
+        topics: Of the two cameras.
+        options: What is written and how.
 
     Attributes:
         needed: Topics of the input that are read for it.

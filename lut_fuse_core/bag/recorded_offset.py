@@ -53,7 +53,12 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class RecordedOffset:
-    """Seconds that infrared stamps are ahead of visible ones, and what that is taken for."""
+    """The offset between the clocks that recorded stamps show.
+
+    Attributes:
+        seconds: By which infrared stamps are ahead of visible ones.
+        reason: What that is taken for, for the report.
+    """
 
     seconds: float
     reason: str

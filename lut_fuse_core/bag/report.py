@@ -67,6 +67,7 @@ def require_pairs(report: BagReport, reading: PairedReading, tolerance: float) -
     """Raise InputError, saying why, if nothing could be fused.
 
     Args:
+        report: On the finished run.
         reading: Knows how far apart the images are.
         tolerance: Seconds.
     """

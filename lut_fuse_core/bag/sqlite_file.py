@@ -16,6 +16,9 @@ class SqliteFile:
 
     What can be read of a database with missing pages is read.
 
+    Args:
+        path: The database.
+
     Attributes:
         counts: Messages by channel.
         closed: Always true: whether a recorder closed a database does not show in it.

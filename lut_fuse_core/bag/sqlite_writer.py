@@ -38,6 +38,10 @@ class SqliteWriter:
 
     The database needs no journal: until it is complete it lies where nobody looks.
 
+    Args:
+        path: The database to write.
+        contents: What it will hold besides messages.
+
     Attributes:
         simplified: What the database could not take as it was: types with several definitions, and
             definitions that are no UTF-8.

@@ -30,7 +30,12 @@ _ROS1 = (
 
 @dataclass(frozen=True)
 class CameraTopics:
-    """The chosen pair of image topics."""
+    """The chosen pair of image topics.
+
+    Attributes:
+        visible: Of the visible camera.
+        infrared: Of the infrared camera.
+    """
 
     visible: Topic
     infrared: Topic
@@ -45,6 +50,9 @@ def choose_topics(
     """The topics asked for by name; what is not asked for is recognized if it is unambiguous.
 
     Args:
+        topics: All of the bag.
+        visible: Name asked for; None to recognize it.
+        infrared: Name asked for; None to recognize it.
         look: Reads the first image of a topic.
 
     Raises:

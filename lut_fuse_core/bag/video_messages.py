@@ -51,7 +51,11 @@ class VideoPacket:
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """A decoded frame; converted when its pixels are asked for."""
+    """A decoded frame; converted when its pixels are asked for.
+
+    Attributes:
+        frame: PyAV's `VideoFrame`.
+    """
 
     frame: Any
 
@@ -84,10 +88,17 @@ class VideoDecoder(Generic[T]):
     """Decodes the packets of one topic in the order of recording.
 
     A frame may come out after later packets went in; which packet it belongs to is kept.
+
+    Args:
+        topic: For messages.
+        first: The first packet, which names the codec.
+
+    Raises:
+        InputError: For an unknown codec.
+        LutFuseError: If PyAV is not installed.
     """
 
     def __init__(self, topic: str, first: VideoPacket) -> None:
-        """Raises InputError for an unknown codec, LutFuseError without PyAV."""
         self._topic = topic
         self._context = _decoder(topic, first.format)
         if first.size is not None:

@@ -29,6 +29,10 @@ DEMO_MARK = ".lut-fuse-demo"
 class BagWriter:
     """Takes channels and messages; made by `write_bag`.
 
+    Args:
+        storage: Takes the messages.
+        contents: What the bag holds besides messages.
+
     Attributes:
         left_out: What the storage cannot hold, and so was not written.
     """
@@ -134,8 +138,11 @@ def write_bag(
     """Yield a writer whose bag appears at ``target`` when the block ends without an error.
 
     Args:
-        version: Of the metadata of the bag it derives from. An existing bag at ``target`` stays as
-            it is until then; after an error nothing is left behind.
+        target: Folder of the new bag. One that exists stays as it is until the end; after an error
+            nothing is left behind.
+        storage: Format of the files.
+        version: Of the metadata of the bag that it derives from; None if it does not.
+        custom_data: Entries for the metadata.
     """
     target = target.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,8 @@ def contact_sheet(
     Args:
         rows: A label and the images, ``(H, W, 3)`` or ``(H, W)`` uint8, all of one shape; the label
             is written into the first.
+        headings: One per column.
+        cell_width: Of an image, in pixels.
 
     Returns:
         ``(H', W', 3) uint8``, RGB; images are ``cell_width`` wide.

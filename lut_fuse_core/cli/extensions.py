@@ -21,6 +21,7 @@ def load_extension(name: str, purpose: str) -> Any:
     """The object that an installed package offers under ``name``.
 
     Args:
+        name: In the entry points ``lut_fuse.extensions``.
         purpose: Beginning of the error sentence, e.g. ``reading the published files``.
 
     Raises:

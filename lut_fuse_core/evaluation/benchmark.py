@@ -25,7 +25,12 @@ while after their last work, which is no part of the next one's time."""
 
 @dataclass(frozen=True)
 class Subject:
-    """A backend to time. threads: how many it was created with."""
+    """A backend to time.
+
+    Attributes:
+        backend: What is timed.
+        threads: How many it was created with.
+    """
 
     backend: Backend
     threads: int
@@ -41,9 +46,14 @@ class Timing:
     """Median times of one subject at one size, in milliseconds.
 
     Attributes:
-        total: The whole `fuse` call, best: the fastest one.
-        stages: As `StagedBackend` names them.
+        backend: Its name.
+        threads: How many it was created with.
+        width: Of the frames, in pixels.
+        height: Of the frames, in pixels.
+        total: Of the whole `fuse` call.
+        best: The fastest call.
         calls: How many were timed.
+        stages: As `StagedBackend` names them.
         ratio: How many times faster than the baseline, if there is one.
     """
 
@@ -79,6 +89,9 @@ def measure(
     """Time every subject on one pair, in turns.
 
     Args:
+        subjects: What to time.
+        visible: ``(H, W, 3) uint8``, RGB.
+        infrared: ``(H, W) uint8``.
         seconds: How long to go on for all together; the slowest gets at least a few turns.
         baseline: Index of the subject that ratios refer to.
     """

@@ -41,7 +41,12 @@ Scores = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class PairScores:
-    """All metrics of one pair, for the method under test and for the baselines."""
+    """All metrics of one pair, for the method under test and for the baselines.
+
+    Attributes:
+        name: Of the pair.
+        scores: By method, then by metric.
+    """
 
     name: str
     scores: Scores
@@ -49,7 +54,12 @@ class PairScores:
 
 @dataclass(frozen=True)
 class Problem:
-    """A pair that could not be measured, and why."""
+    """A pair that could not be measured.
+
+    Attributes:
+        name: Of the pair.
+        reason: Why not, one sentence.
+    """
 
     name: str
     reason: str
@@ -57,7 +67,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class SequenceReport:
-    """What only a sequence shows: flicker by method, and the change of an untouched region."""
+    """What only a sequence shows.
+
+    Attributes:
+        flicker: By method.
+        untouched: Change of the region that no transient object touches; None if none was given.
+    """
 
     flicker: dict[str, FlickerReport]
     untouched: TransientReport | None
@@ -65,7 +80,13 @@ class SequenceReport:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The outcome: scores per pair in order, the pairs left out, and the sequence's flicker."""
+    """The outcome of an evaluation.
+
+    Attributes:
+        pairs: Scores in the order of the pairs.
+        problems: The pairs left out.
+        sequence: Of a sequence; None for a set of pairs.
+    """
 
     pairs: tuple[PairScores, ...]
     problems: tuple[Problem, ...] = ()

@@ -169,10 +169,14 @@ class RegionChange:
 
 @dataclass(frozen=True)
 class TransientReport:
-    """What a transient object did to the region that it does not touch, over ``frames`` frames.
+    """What a transient object did to the region that it does not touch.
 
     Attributes:
+        frames: That were compared.
         share: Mean share of the picture that the region covers, 0 to 1.
+        visible: Change of the visible image.
+        infrared: Change of the infrared image.
+        fused: Change of the fused image.
     """
 
     frames: int

@@ -10,7 +10,11 @@ from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 
 
 class WeightedSum:
-    """OpenCV's half and half: infrared to three channels, then `addWeighted`."""
+    """OpenCV's half and half: infrared to three channels, then `addWeighted`.
+
+    Args:
+        threads: Of OpenCV.
+    """
 
     name = "addWeighted"
 

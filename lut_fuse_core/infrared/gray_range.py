@@ -108,16 +108,14 @@ class RangeTracker:
     hotter or colder than the rest, takes its place on the soft end of the scale and leaves the
     rest as it was: for it the range opens in minutes only. A new scene (after a blank or
     featureless start, when fog lifts, behind a wall) is caught up with in some frames.
+
+    Args:
+        low_percentile: Dark end, in percent of the pixels.
+        high_percentile: Bright end, in percent of the pixels.
+        smoothing: Weight of the past per 1/30 s, 0 to below 1.
     """
 
     def __init__(self, low_percentile: float, high_percentile: float, smoothing: float) -> None:
-        """Start without a range.
-
-        Args:
-            low_percentile: Dark end, in percent of the pixels.
-            high_percentile: Bright end, in percent of the pixels.
-            smoothing: Weight of the past per 1/30 s, 0 to below 1.
-        """
         self._quantiles = np.array([low_percentile / 100, 0.25, 0.75, high_percentile / 100])
         self._smoothing = smoothing
         self.reset()

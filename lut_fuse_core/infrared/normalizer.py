@@ -159,14 +159,18 @@ class NormalizationConfig:
 
 
 class InfraredNormalizer:
-    """Turns raw frames of one camera into 8-bit frames; keeps the running range of the stream."""
+    """Turns raw frames of one camera into 8-bit frames; keeps the running range of the stream.
+
+    Args:
+        config: None for the defaults.
+        predecessor: Of the same camera; what was learned of its shutter and pixels goes on.
+    """
 
     def __init__(
         self,
         config: NormalizationConfig | None = None,
         predecessor: InfraredNormalizer | None = None,
     ) -> None:
-        """predecessor: of the same camera; what was learned of its shutter and pixels goes on."""
         self.config = config or NormalizationConfig()
         self._tracker = RangeTracker(
             self.config.low_percentile, self.config.high_percentile, self.config.smoothing

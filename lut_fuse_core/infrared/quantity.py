@@ -54,14 +54,12 @@ class CountConverter:
 
     What the numbers are is decided by the first frame that shows anything and kept, as frames of
     one stream must be comparable; only a step that turns out too fine is replaced by a coarser one.
+
+    Args:
+        quantity: What the numbers of the stream are; ``auto`` decides by their range.
     """
 
     def __init__(self, quantity: Quantity = "auto") -> None:
-        """Start a stream.
-
-        Args:
-            quantity: What its numbers are; ``auto`` decides by their range.
-        """
         self._quantity = quantity
         self.reset()
 

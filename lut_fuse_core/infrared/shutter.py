@@ -46,7 +46,13 @@ LONGEST_HOLD_SECONDS = 1.5
 
 @dataclass(frozen=True)
 class ShutterCounts:
-    """How often each event began since the start."""
+    """How often each event began since the start.
+
+    Attributes:
+        frozen: The same frame again.
+        blank: Frames without structure.
+        jump: Steps of the level.
+    """
 
     frozen: int = 0
     blank: int = 0
@@ -55,7 +61,12 @@ class ShutterCounts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one frame is. shift: counts by which the stream jumped (``jump`` only)."""
+    """What one frame is.
+
+    Attributes:
+        event: Flat-field correction, or none.
+        shift: Counts by which the stream jumped (``jump`` only).
+    """
 
     event: Event
     shift: float = 0.0

@@ -46,7 +46,16 @@ class CompressedImageMessage(Protocol):
 
 @dataclass(frozen=True)
 class RawImage:
-    """An image message of our own making, with the fields of `sensor_msgs/msg/Image`."""
+    """An image message of our own making, with the fields of `sensor_msgs/msg/Image`.
+
+    Attributes:
+        height: In pixels.
+        width: In pixels.
+        encoding: A name of sensor_msgs.
+        is_bigendian: 1 for big-endian samples.
+        step: Bytes per row.
+        data: The samples, row by row.
+    """
 
     height: int
     width: int

@@ -33,7 +33,13 @@ SPLITS = ("test", "val", "train")
 
 @dataclass(frozen=True)
 class PairFiles:
-    """The two files of a pair; ``name`` is their common stem."""
+    """The two files of a pair.
+
+    Attributes:
+        name: Their common stem.
+        visible: File of the visible image.
+        infrared: File of the infrared image.
+    """
 
     name: str
     visible: Path
@@ -46,6 +52,7 @@ class Dataset:
 
     Attributes:
         visible, infrared: The folders they are in.
+        pairs: Files by pair.
         unmatched: Names that only one of the two has.
     """
 
@@ -60,7 +67,10 @@ def find_dataset(folder: str | Path, splits: Sequence[str] = SPLITS) -> Dataset:
 
     It holds a folder of visible and one of infrared images (`VISIBLE_NAMES`, `INFRARED_NAMES`),
     either directly or in one of the splits (test/, val/ or train/), or has these inside the two.
-    splits: the first of them that is there is taken.
+
+    Args:
+        folder: Of the data set.
+        splits: The first of them that is there is taken.
 
     Raises:
         InputError: If there is no such folder, or no two files of the same name.

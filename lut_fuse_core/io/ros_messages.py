@@ -103,6 +103,7 @@ def image_fields(image: UInt8Array, encoding: Literal["rgb8", "bgr8"]) -> dict[s
     Args:
         image: ``(H, W, 3) uint8``, RGB. ``data`` is ``(H * W * 3,) uint8``, a view of ``image`` for
             rgb8.
+        encoding: Of the message.
 
     Raises:
         InputError: For another encoding.
@@ -128,6 +129,7 @@ def compressed_fields(
 
     Args:
         image: ``(H, W, 3) uint8``, RGB.
+        codec: Of the message.
         quality: Of JPEG, 1 to 100. ``data`` is ``(N,) uint8``. ``format`` is what image_transport
             writes.
 

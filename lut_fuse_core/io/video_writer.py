@@ -69,6 +69,11 @@ class VideoWriter:
 
     Codecs take even sizes only; an odd last row or column is shown twice.
 
+    Args:
+        path: The file to write.
+        size: Width and height in pixels.
+        rate: Frames per second.
+
     Attributes:
         codec: What the video is encoded in, in words.
         written: Frames so far.

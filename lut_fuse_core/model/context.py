@@ -18,6 +18,7 @@ def encode(encoder: ContextEncoder, visible: UInt8Array, infrared: UInt8Array) -
     """Context S of an image pair at full resolution (equation 1).
 
     Args:
+        encoder: Of the model.
         visible: ``(H, W, 3) uint8``, RGB.
         infrared: ``(H, W) uint8``.
 
@@ -67,6 +68,8 @@ def upsample(coarse: FloatArray, stride: int, shape: tuple[int, ...]) -> FloatAr
 
     Args:
         coarse: ``(h, w) float32``.
+        stride: Side of a square, in pixels.
+        shape: Height and width of the result.
 
     Returns:
         ``shape`` = (H, W), float32; beyond the outermost centers the edge values continue.

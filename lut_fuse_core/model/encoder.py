@@ -24,9 +24,11 @@ INPUT_CHANNELS: dict[str, int] = {"rgb_infrared": 4, "luma_infrared": 2}
 
 @dataclass(frozen=True)
 class ConvBlock:
-    """One 3x3 convolution with zero padding: weight ``(out, in, 3, 3)``, bias ``(out,)``, float32.
+    """One 3x3 convolution with zero padding.
 
     Attributes:
+        weight: ``(out, in, 3, 3) float32``.
+        bias: ``(out,) float32``.
         gain, offset: The affine part ``(out,)`` of the instance normalization that follows, or
             None.
         input_range: Magnitude that what it convolves hardly exceeds on real pairs, which int8
@@ -67,6 +69,15 @@ class ContextEncoder:
     become channels. All blocks but the last end in LeakyReLU(``slope``), followed by instance
     normalization where the block carries a gain. With ``skip`` the first block's output is added
     to the last but one's. The last block ends in a sigmoid, scaled to 0..255 gray levels.
+
+    Attributes:
+        blocks: The convolutions, in order.
+        inputs: What the channels are.
+        input_scale: Factor on gray levels.
+        pool: Side of the squares that are averaged, in pixels.
+        unshuffle: Side of the squares that become channels, in averaged pixels.
+        slope: Of LeakyReLU below 0.
+        skip: Whether the first block's output is added to the last but one's.
     """
 
     blocks: tuple[ConvBlock, ...]

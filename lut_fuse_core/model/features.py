@@ -97,6 +97,7 @@ def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:
 
     Args:
         luma_image: ``(H, W) float32`` in 0..255.
+        spec: Norm and scale.
 
     Returns:
         ``(H, W) float32`` in gray levels, from 0.

@@ -37,6 +37,7 @@ def with_input_ranges(
     """The model with the range of each convolution's input: the largest found among the pairs.
 
     Args:
+        model: Of any structure with a time-stable encoder.
         pairs: Visible ``(H, W, 3) uint8`` RGB and infrared ``(H, W) uint8``, like those that the
             model will fuse. A few dozen tell enough.
 

@@ -19,6 +19,7 @@ def coordinate(feature: FloatArray, axis: Axis) -> FloatArray:
 
     Args:
         feature: Any shape, float32, gray levels.
+        axis: Its nodes and range.
 
     Returns:
         The same shape, in [0, nodes - 1]: features beyond the axis take its end.

@@ -89,7 +89,11 @@ def _tensor_shape(value: Any) -> TensorShape:
 
 
 class OnnxGraph:
-    """A graph on images: tensors are ``(1, channels, height, width)``, of any height and width."""
+    """A graph on images: tensors are ``(1, channels, height, width)``, of any height and width.
+
+    Args:
+        name: For whoever reads the file.
+    """
 
     def __init__(self, name: str) -> None:
         self._graph = _message("Graph", name=name)

@@ -24,7 +24,12 @@ NEVER = -(2**63)
 
 @dataclass(frozen=True)
 class Stamped(Generic[T]):
-    """An item and when it was captured, in nanoseconds."""
+    """An item and when it was captured.
+
+    Attributes:
+        stamp: In nanoseconds.
+        item: Whatever is paired.
+    """
 
     stamp: int
     item: T
@@ -32,7 +37,12 @@ class Stamped(Generic[T]):
 
 @dataclass(frozen=True)
 class Pair(Generic[V, I]):
-    """A visible item and the infrared item that belongs to it."""
+    """Two items that belong together.
+
+    Attributes:
+        visible: Of the visible camera.
+        infrared: Of the infrared camera.
+    """
 
     visible: Stamped[V]
     infrared: Stamped[I]

@@ -28,7 +28,13 @@ _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 
 @dataclass(frozen=True)
 class Material:
-    """A surface: reflected share of light (linear RGB), light of its own, degrees Celsius."""
+    """A surface.
+
+    Attributes:
+        albedo: Reflected share of light, linear RGB, 0 to 1.
+        temperature: In degrees Celsius.
+        emission: Light of its own, linear RGB.
+    """
 
     albedo: tuple[float, float, float]
     temperature: float
@@ -37,9 +43,11 @@ class Material:
 
 @dataclass(frozen=True)
 class Shape:
-    """A convex polygon of the world, ``(N, 3)`` meters, or with a radius the hull of balls there.
+    """A convex polygon of the world, or the hull of balls at its corners.
 
     Attributes:
+        points: ``(N, 3) float64``, meters.
+        material: Of its surface.
         radius: Meters, one per point; None for a plain polygon.
     """
 
@@ -50,9 +58,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Patch:
-    """An actor on the pixel grid: ``left``, ``top`` and maps of one size, float32.
+    """An actor on the pixel grid: maps of one size, float32.
 
     Attributes:
+        left: First column, in pixels.
+        top: First row, in pixels.
         alpha: ``(h, w)``, 0 to 1.
         albedo, emission: ``(h, w, 3)``.
         temperature: ``(h, w)``. All but alpha are multiplied by it.

@@ -20,7 +20,14 @@ NEAREST = 0.35
 
 @dataclass(frozen=True)
 class View:
-    """A pinhole camera without distortion: image size in pixels and place in the world."""
+    """A pinhole camera without distortion.
+
+    Attributes:
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
+        x: Place across the road, in meters.
+        eye: Height above the road, in meters.
+    """
 
     width: int
     height: int

@@ -37,7 +37,13 @@ _World = Callable[[float, float, float], list[float]]
 
 @dataclass(frozen=True)
 class Car:
-    """A car's looks: paint (linear RGB), whether it runs (lights, warm engine, warm tires)."""
+    """A car's looks.
+
+    Attributes:
+        paint: Linear RGB, 0 to 1.
+        running: Whether engine and tires are warm.
+        lights: Whether its lights are on.
+    """
 
     paint: tuple[float, float, float]
     running: bool = True
@@ -54,9 +60,12 @@ def place(car: Car, x: float, z: float, toward: bool, day: bool, camera_x: float
     """The shapes of a car, in drawing order for a camera at ``camera_x``.
 
     Args:
-        x: Of its middle.
+        car: Its looks.
+        x: Of its middle, in meters.
         z: Of its end nearest to the camera, meters.
         toward: Whether it comes.
+        day: Whether it is day.
+        camera_x: Of the camera, in meters.
     """
 
     def world(along: float, up: float, across: float) -> list[float]:

@@ -14,6 +14,8 @@ def texture(across: Float32Array, along: Float32Array, seed: int, octaves: int =
 
     Args:
         across, along: Coordinates of any shape, float32. Each octave halves size and weight.
+        seed: Of the random numbers.
+        octaves: How many are added up.
     """
     table = np.random.default_rng(seed).uniform(-1, 1, (_TABLE, _TABLE)).astype(np.float32)
     total = np.zeros(across.shape, np.float32)

@@ -22,9 +22,12 @@ _Place = Callable[[float, float, float], Float64Array]
 
 @dataclass(frozen=True)
 class Person:
-    """Who walks: height in meters, clothes, and how warm the clothes appear (degrees Celsius).
+    """Who walks.
 
     Attributes:
+        height: In meters.
+        jacket: As it appears, with its temperature.
+        trousers: Likewise.
         coat: Length of a skirt or coat below the hips in meters, 0 for none.
         bag: Carries one.
     """
@@ -62,6 +65,9 @@ def pose(person: Person, x: float, z: float, heading: float, walked: float) -> l
     """The shapes of a person at a place, far ones first.
 
     Args:
+        person: Who walks.
+        x: Place across the road, in meters.
+        z: Distance along the road, in meters.
         heading: Radians, 0 along the road away from the camera, pi/2 to the right.
         walked: Meters walked so far, which set the phase of the step.
     """

@@ -87,6 +87,9 @@ class StreetScene:
     >>> frame = scene.frame(10)
     >>> frame.visible.shape, frame.infrared.dtype
     ((48, 64, 3), dtype('uint16'))
+
+    Args:
+        config: What it shows; None for the defaults.
     """
 
     def __init__(self, config: SceneConfig | None = None) -> None:

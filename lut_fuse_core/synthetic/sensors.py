@@ -18,7 +18,15 @@ _BANK_MARGIN = 61
 
 
 class VisibleSensor:
-    """Linear light to 8-bit sRGB, with shot noise and read noise as at night."""
+    """Linear light to 8-bit sRGB, with shot noise and read noise as at night.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        seed: Of the noise.
+        day: Whether it is exposed for the day.
+        noisy: False for an ideal sensor.
+    """
 
     def __init__(self, width: int, height: int, seed: int, day: bool, noisy: bool) -> None:
         rng = np.random.default_rng((seed, 1))
@@ -43,7 +51,14 @@ class VisibleSensor:
 
 
 class InfraredSensor:
-    """Apparent temperature to 14-bit counts: lens blur, noise, fixed pattern and slow drift."""
+    """Apparent temperature to 14-bit counts: lens blur, noise, fixed pattern and slow drift.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        seed: Of the noise.
+        noisy: False for an ideal sensor.
+    """
 
     def __init__(self, width: int, height: int, seed: int, noisy: bool) -> None:
         rng = np.random.default_rng((seed, 2))

@@ -54,7 +54,14 @@ class _Drive:
 
 
 class Traffic:
-    """All that moves, and the cars that are parked."""
+    """All that moves, and the cars that are parked.
+
+    Args:
+        seed: Of the random numbers.
+        walkers: How many people walk.
+        drivers: How many cars drive.
+        day: Whether it is day, when cars drive without lights.
+    """
 
     def __init__(self, seed: int, walkers: int, drivers: int, day: bool) -> None:
         self._seed, self._day = seed, day

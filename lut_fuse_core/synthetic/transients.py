@@ -14,7 +14,14 @@ from lut_fuse_core.synthetic.street import Surfaces
 
 @dataclass(frozen=True)
 class Lamp:
-    """A work lamp that is switched on over the right pavement; nothing changes beyond its reach."""
+    """A work lamp that is switched on over the right pavement; nothing changes beyond its reach.
+
+    Attributes:
+        x: Place across the road, in meters.
+        y: Height above the road, in meters.
+        z: Distance along the road, in meters.
+        reach: Radius of its light, in meters.
+    """
 
     x: float = 6.2
     y: float = 2.9
@@ -39,7 +46,13 @@ class Lamp:
 
 @dataclass(frozen=True)
 class HotObject:
-    """A steel drum with a fire in it: hotter than all else, hardly brighter."""
+    """A steel drum with a fire in it: hotter than all else, hardly brighter.
+
+    Attributes:
+        x: Place across the road, in meters.
+        z: Distance along the road, in meters.
+        temperature: In degrees Celsius.
+    """
 
     x: float = 0.2
     z: float = 11.0

@@ -25,6 +25,10 @@ class Output:
     The fused image is written straight into the data of the message that is sent: `canvas` gives
     an array over it. (An ndarray assigned to ``data`` would be copied element by element.)
 
+    Args:
+        node: That publishes.
+        parameters: Of the node.
+
     Attributes:
         camera_info: Of the visible camera, as last received.
         misfit: Why it is not published; empty if it is.

@@ -12,10 +12,12 @@ class CoreLog(logging.Handler):
     """Forwards the core's records to a ROS logger, each with its severity, from any thread.
 
     ROS decides what is shown: its log levels hold for these records as for the node's own.
+
+    Args:
+        logger: As `Node.get_logger` returns it.
     """
 
     def __init__(self, logger: Any) -> None:
-        """Begin to forward. logger: as `Node.get_logger` returns it."""
         super().__init__()
         self._logger = logger
         CORE.addHandler(self)

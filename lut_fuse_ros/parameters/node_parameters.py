@@ -189,6 +189,18 @@ class DiagnosticsParameters:
 class NodeParameters:
     """The parameters of one node, checked; ``sync.tolerance`` is the ROS parameter of that name.
 
+    Attributes:
+        gpu: See `GpuOptions`.
+        visible: How visible images arrive.
+        infrared: How infrared images arrive.
+        output: What is published and how.
+        sync: Which images belong together.
+        fallback: What is published without infrared.
+        normalization: Raw infrared to 8 bits.
+        registration: Infrared onto the visible grid.
+        calibration: The service ~/calibrate.
+        diagnostics: When to warn.
+
     Raises:
         InputError: naming the parameter and the allowed values, for one that cannot be used.
     """

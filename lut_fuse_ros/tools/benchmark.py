@@ -55,7 +55,12 @@ class Subject:
 
 
 class Receiver(Node):  # type: ignore[misc]
-    """Notes which stamps were sent and when their images came."""
+    """Notes which stamps were sent and when their images came.
+
+    Args:
+        topic: Whose images are timed.
+        reliable: Whether to subscribe reliably.
+    """
 
     def __init__(self, topic: str, *, reliable: bool) -> None:
         super().__init__("benchmark")

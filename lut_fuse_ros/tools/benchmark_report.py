@@ -66,7 +66,16 @@ class Report:
 
 @dataclass(frozen=True)
 class Turn:
-    """What was seen of one subject without a break; see `Report` for the units."""
+    """What was seen of one subject without a break.
+
+    Attributes:
+        seconds: That it took.
+        pairs: That were sent.
+        latencies: Milliseconds from stamp to callback.
+        cpu: Processor time in seconds, all threads.
+        memory: Seconds since the start and megabytes, once a second.
+        counters: Of the node's diagnostics.
+    """
 
     seconds: float
     pairs: int

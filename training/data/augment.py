@@ -70,8 +70,12 @@ def augment(
     """A pair with each disturbance applied or not, in the order light takes; clipped to 0..1.
 
     Args:
+        visible: ``(H, W, 3) float32`` in [0, 1], RGB.
+        infrared: ``(H, W) float32`` in [0, 1].
         scene: Pixels of the whole visible image, ``(N, 3)``, of which ``visible`` is a crop. They
             are returned in the light that the crop is in, without noise and glare.
+        config: How probable each disturbance is.
+        rng: Decides what happens.
     """
     if rng.random() < config.zoom:
         visible, infrared = zoom(visible, infrared, rng)

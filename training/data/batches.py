@@ -26,9 +26,11 @@ UNAUGMENTED = AugmentConfig(**dict.fromkeys(AugmentConfig.__dataclass_fields__, 
 
 @dataclass(frozen=True)
 class Batch:
-    """visible ``(B, 3, H, W)`` RGB, infrared ``(B, 1, H, W)``, float32 in [0, 1].
+    """Crops of one size, float32.
 
     Attributes:
+        visible: ``(B, 3, H, W)`` in [0, 1], RGB.
+        infrared: ``(B, 1, H, W)`` in [0, 1].
         ambient: Level of the whole scene, of which these are crops, ``(B,)`` in [0, 1].
         teacher_output: Luma that a teacher made of these crops, ``(B, 1, H, W)``, if it comes from
             a folder.
@@ -57,9 +59,17 @@ Scene = Callable[[np.random.Generator], Pair]
 class BatchSource:
     """Batches by step number.
 
-    Every process of a distributed run (rank of world) draws other pairs of the same shuffled
-    order. With a teacher's folder (``teacher_output``) pairs are not augmented: its images belong
-    to the originals.
+    Every process of a distributed run draws other pairs of the same shuffled order. With a
+    teacher's folder pairs are not augmented: its images belong to the originals.
+
+    Args:
+        pairs: To draw from.
+        data: Size of crops and batches.
+        augmentation: Of the pairs.
+        seed: Of the shuffling and the augmentation.
+        scene: Draws synthetic scenes; None without.
+        rank: Number of this process.
+        world: How many processes there are.
     """
 
     def __init__(

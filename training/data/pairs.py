@@ -79,12 +79,14 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class Pair:
-    """One pair in memory, and the luma a teacher made of it if that comes from a folder.
+    """One pair in memory.
 
     Attributes:
+        name: Stem of its files.
         visible: ``(H, W, 3) uint8`` RGB.
         infrared: ``(H, W) uint8``.
-        teacher_output: ``(H, W) uint8`` or None.
+        teacher_output: ``(H, W) uint8``, the luma that a teacher made of it; None unless that comes
+            from a folder.
     """
 
     name: str
@@ -102,14 +104,24 @@ class Pair:
 
 @dataclass(frozen=True)
 class BadPair:
-    """A pair that cannot be used, and why (one sentence)."""
+    """A pair that cannot be used.
+
+    Attributes:
+        name: Stem of its files.
+        reason: Why not, one sentence.
+    """
 
     name: str
     reason: str
 
 
 class PairSource:
-    """The usable pairs of a folder, by index; in memory, or read again at each use if too many."""
+    """The usable pairs of a folder, by index; in memory, or read again at each use if too many.
+
+    Args:
+        loaders: One per pair; reads it.
+        pairs: The pairs in memory; None to read them at each use.
+    """
 
     def __init__(self, loaders: Sequence[Callable[[], Pair]], pairs: Sequence[Pair] | None) -> None:
         self._loaders = loaders
@@ -124,7 +136,13 @@ class PairSource:
 
 @dataclass(frozen=True)
 class PairSets:
-    """Training and validation pairs, and what had to be left out."""
+    """The pairs of a data set.
+
+    Attributes:
+        training: To train on.
+        validation: To validate on.
+        bad: Those that had to be left out.
+    """
 
     training: PairSource
     validation: PairSource
@@ -141,8 +159,10 @@ def read_pairs(
 
     Args:
         folder: Any layout that `lut_fuse_core.io.dataset.find_dataset` knows.
+        config: Split, memory, crops.
         teacher_output: Folder of images fused by a teacher, matched by file stem; their luma is
             kept.
+        quiet: Whether to leave out the progress bar.
 
     Raises:
         InputError: If no usable pair remains.

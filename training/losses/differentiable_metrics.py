@@ -28,7 +28,13 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
 
 
 def correlation_coefficient(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """CC: mean correlation of the fused image with its two sources."""
+    """CC: mean correlation of the fused image with its two sources.
+
+    Args:
+        fused: ``(B, 1, H, W)`` in [0, 1].
+        visible: Likewise, luma.
+        infrared: Likewise.
+    """
     return (correlation(fused, visible) + correlation(fused, infrared)) / 2
 
 
@@ -97,7 +103,12 @@ def visual_information_fidelity(fused: Tensor, source: Tensor) -> Tensor:
 
 
 def entropy(image: Tensor, bins: int = HISTOGRAM_BINS) -> Tensor:
-    """EN: entropy in bits of the soft gray-level histogram, over its maximum (0 to 1)."""
+    """EN: entropy in bits of the soft gray-level histogram, over its maximum (0 to 1).
+
+    Args:
+        image: ``(B, 1, H, W)`` in [0, 1].
+        bins: Of the histogram.
+    """
     lower, upper, fraction = _soft_bins(image, bins)
     histogram = _accumulate(lower, 1 - fraction, bins) + _accumulate(upper, fraction, bins)
     return _entropy(histogram) / math.log(bins)

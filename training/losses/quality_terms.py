@@ -43,6 +43,15 @@ class QualityTargets:
 
     In the units of `QualityWeights`, for the mean of a batch of (disturbed) crops, which differs
     from the mean of whole images; None rewards without end.
+
+    Attributes:
+        mi: Of mutual information.
+        en: Of entropy.
+        cc: Of the correlation coefficient.
+        ssim: Of structural similarity.
+        qabf: Of edge transfer.
+        scd: Of the sum of correlations of differences.
+        vif: Of visual information fidelity.
     """
 
     mi: float | None = None
@@ -65,6 +74,7 @@ class Start:
             of several groups has the targets of the last.
         rival: What another method makes of the same pairs, None without one. On every pair the
             student is to be better than it by the share ``lead``, whatever its targets are.
+        lead: See ``rival``.
     """
 
     fused: Tensor
@@ -104,6 +114,11 @@ def quality_terms(
     Rounding passes the gradient straight through. Beyond 0 and 1 a tenth of it leads back.
 
     Args:
+        fused: ``(B, 1, H, W)`` in [0, 1].
+        luma: Likewise, of the visible image.
+        infrared: Likewise.
+        weights: Of the measures.
+        targets: Beyond which they no longer contribute; None for none.
         start: Targets then are differences from its measures instead of values, image by image, so
             that no measure need be given up for another, and none in daylight for a gain at night.
     """

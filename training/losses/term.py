@@ -11,10 +11,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Term:
-    """One term: its value, whose mean is logged, and its weight in the loss (negative: more is
-    better).
+    """One term of a loss.
 
     Attributes:
+        value: Its mean is logged.
+        weight: In the loss; negative where more is better.
         target: The value beyond which it no longer contributes, a number or a tensor like
             ``value``.
     """

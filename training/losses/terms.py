@@ -30,7 +30,13 @@ MARKING_FLOOR = 8 / 255
 
 @dataclass(frozen=True)
 class FusionWeights:
-    """Weights of `fusion_terms`; if all are 0, the terms are left out."""
+    """Weights of `fusion_terms`; if all are 0, the terms are left out.
+
+    Attributes:
+        intensity: To the brighter camera, pixel by pixel.
+        gradient: To the stronger gradient.
+        structure: SSIM with both cameras.
+    """
 
     intensity: float = 0.0
     gradient: float = 0.0

@@ -30,10 +30,17 @@ class MMLutConfig:
     Attributes:
         nodes: Nodes on the luma, infrared, gradient and context axis.
         gradient_range: Gray levels at which the gradient axis ends.
+        gradient_norm: ``l1`` or ``l2``, of the two derivatives.
         dark: Ambient levels, in gray levels, at which a lattice serves alone, increasing; the last
             one is that of bright scenes, see `lut_fuse_core.model.scenes`. None for a model of one
             lattice.
-        width, pool, unshuffle, skip, inputs: The context encoder, see `ContextEncoder`.
+        width: Channels of the context encoder.
+        blocks: Of the context encoder.
+        pool: See `ContextEncoder`.
+        unshuffle: See `ContextEncoder`.
+        slope: See `ContextEncoder`.
+        skip: See `ContextEncoder`.
+        inputs: See `ContextEncoder`.
     """
 
     nodes: tuple[int, int, int, int] = (17, 17, 5, 5)
@@ -76,8 +83,11 @@ class MMLut(nn.Module):
     """Learnable lattice and context encoder (paper, section 3.2).
 
     ``forward(visible, infrared, ambient)`` takes ``(B, 3, H, W)`` RGB and ``(B, 1, H, W)``, float
-    in [0, 1], and returns the fused luma ``(B, 1, H, W)``, not clipped. ambient: of the scenes that
-    the images are cut from, ``(B,)`` in [0, 1]; None if they are whole.
+    in [0, 1], and returns the fused luma ``(B, 1, H, W)``, not clipped. The ambient levels are
+    those of the scenes that the images are cut from, ``(B,)`` in [0, 1]; None if they are whole.
+
+    Args:
+        config: Its structure.
     """
 
     def __init__(self, config: MMLutConfig) -> None:

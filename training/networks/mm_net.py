@@ -55,6 +55,9 @@ class MMNet(nn.Module):
 
     Any size: the image is continued to a multiple of 8 by repeating its edge.
 
+    Args:
+        config: Its structure; None for the defaults.
+
     Returns:
         The fused luma ``(B, 1, H, W)``, within [-correction, 1 + correction], not clipped.
     """

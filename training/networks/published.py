@@ -174,6 +174,7 @@ class PublishedBackend:
 
     Args:
         files: The published lattice and encoder, or None for random numbers of the same shapes.
+        threads: Of PyTorch.
     """
 
     name = "published"

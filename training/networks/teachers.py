@@ -43,7 +43,12 @@ class Teacher(Protocol):
 
 @dataclass(frozen=True)
 class TeacherSource:
-    """Where the teacher's images come from: a network, or a folder of images made beforehand."""
+    """Where the teacher's images come from; nothing of both for no teacher.
+
+    Attributes:
+        network: Fuses crops as they come.
+        folder: Of images made beforehand.
+    """
 
     network: Teacher | None = None
     folder: Path | None = None
@@ -76,7 +81,11 @@ def open_teacher(path: str | Path, device: str) -> TeacherSource:
 
 
 class ModelFile:
-    """Another MM-LUT, executed by the core: image by image, in whole gray levels."""
+    """Another MM-LUT, executed by the core: image by image, in whole gray levels.
+
+    Args:
+        model: What to fuse with.
+    """
 
     def __init__(self, model: FusionModel) -> None:
         self._fuser = Fuser(model)

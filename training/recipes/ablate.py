@@ -26,7 +26,15 @@ NO_GRADIENT = 1e6
 
 @dataclass(frozen=True)
 class Variant:
-    """One line of the table: a folder name, which parts it has, and its configuration."""
+    """One line of the table.
+
+    Attributes:
+        name: Of its folder.
+        lae: Whether it has low-order approximation encoding.
+        cse: Whether it has contextual scene encoding.
+        emds: Whether it is distilled from a teacher.
+        config: Of the training.
+    """
 
     name: str
     lae: bool

@@ -23,6 +23,10 @@ FuseBatch = Callable[[Teacher, Batch], Tensor]
 class Comparison:
     """The methods that the configuration names.
 
+    Args:
+        config: Of the distillation.
+        options: Device and precision.
+
     Raises:
         InputError: If one cannot be had, or where it is not said with what to compare; nothing else
             has been read by then.

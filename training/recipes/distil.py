@@ -46,7 +46,16 @@ from .export import ExportReport, export_model
 
 
 class DistilJob:
-    """The student with its loss, as the loop wants it."""
+    """The student with its loss, as the loop wants it.
+
+    Args:
+        student: What is trained.
+        teacher: The network that it learns from; None for a folder of images, or no teacher.
+        comparison: What it is compared with.
+        config: Loss and rates.
+        validator: Measures it.
+        options: Device and precision.
+    """
 
     def __init__(
         self,
@@ -192,6 +201,8 @@ def export_run(run: Path, out: Path, blend: Path | None = None, share: float = 0
     """Export the latest checkpoint of a distillation, finished or not.
 
     Args:
+        run: Its output folder.
+        out: Where the model goes.
         blend, share: Another run of the same structure, one of the two started from the other, and
             how much its weights count (0 to 1). Between two stages with different weights of the
             loss, the average of their weights is a trade-off between what each of them is good at.

@@ -43,9 +43,9 @@ class DistilLossConfig:
         intensity, structure: To the teacher (EMDS).
         brightness: To the brighter camera, so that a bright sky or lamp is not grayed by a cold
             one.
+        markings, markings_share: See `losses.markings_term`.
         smoothness, monotonicity: Of the lattice.
         steepness, steepest: See `losses.steepness_term`; for luma, infrared, gradient and context.
-        markings, markings_share: See `losses.markings_term`.
         fusion: The teacher's own terms (the Text-IF family) applied to the student directly.
         quality, targets: What the metrics reward, and up to where.
         relative: Targets are differences from what the start (`start_from`) reaches on the same
@@ -55,7 +55,9 @@ class DistilLossConfig:
         darker: With relative, other targets for crops of darker scenes, the darkest last.
         rival, lead: With relative, a method that the student is to be better than on every crop, by
             at least this share of each measure. (A method is whatever can be a teacher but a
-            folder.) stability, stability_limit: see `losses.stability_term`.
+            folder.)
+        stability: Of the fused image under noise.
+        stability_limit: See `losses.terms.stability_term`.
         twilight, twilight_limit: For students of several lattices, see `losses.twilight_term`.
     """
 
@@ -103,6 +105,12 @@ class DistilConfig:
             ablation).
         lattice_rate, encoder_rate: Adam's learning rates. An encoder_rate of 0 leaves the encoder
             as it is, which takes less time per step.
+        student: Structure of the MM-LUT.
+        loss: Weights of the terms.
+        data: Pairs and crops.
+        augment: How probable each disturbance is.
+        schedule: Of the learning rates.
+        log: How often to report and save.
     """
 
     name: str = "distilled"

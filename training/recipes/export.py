@@ -36,7 +36,12 @@ CONTEXT_TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class ExportReport:
-    """Largest differences found: fused luma of module and core, context of ONNX and core."""
+    """Largest differences found, 0 to 1.
+
+    Attributes:
+        luma_difference: Fused luma of module and core.
+        context_difference: Context of ONNX and core.
+    """
 
     luma_difference: float
     context_difference: float
@@ -52,6 +57,9 @@ def export_model(
     """Write ``model.safetensors`` and ``encoder.onnx`` and check both as read back.
 
     Args:
+        module: The trained student.
+        out: Folder of the files.
+        provenance: Written into the model.
         pairs: Visible RGB and infrared, to find the ranges on that int8 needs; None to leave them
             out.
 

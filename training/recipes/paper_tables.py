@@ -32,7 +32,12 @@ FusePair = Callable[[Pair], UInt8Array]
 
 @dataclass(frozen=True)
 class Row:
-    """One line: what was measured (one text per label column) and its mean metrics."""
+    """One line of a table.
+
+    Attributes:
+        labels: One text per label column: what was measured.
+        scores: Its mean metrics.
+    """
 
     labels: tuple[str, ...]
     scores: Scores
@@ -40,7 +45,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Lines under label columns and the paper's metrics; ``notes`` say what the labels mean."""
+    """Lines under label columns and the paper's metrics.
+
+    Attributes:
+        title: Above the table.
+        columns: Headings of the label columns.
+        rows: The lines.
+        notes: What the labels mean.
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -90,6 +102,8 @@ def measure(
 
     Args:
         methods: Labels and the function that fuses.
+        folder: Of the pairs.
+        quiet: Whether to leave out the progress bar.
 
     Raises:
         InputError: If no pair can be measured.

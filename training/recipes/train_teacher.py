@@ -35,6 +35,11 @@ class TeacherLossConfig:
     """Weights of the teacher's loss: the Text-IF family, quality measures, stability.
 
     Attributes:
+        intensity: See `FusionWeights`.
+        gradient: See `FusionWeights`.
+        structure: See `FusionWeights`.
+        quality: What the metrics reward.
+        stability: Of the fused image under noise.
         stability_limit: Change of the fused image under noise that is free, as a share of the
             larger change of its inputs.
     """
@@ -59,6 +64,12 @@ class TeacherConfig:
     Attributes:
         rate: Adam's learning rate.
         start_from: An mm_net.pt whose weights are the start.
+        network: Structure of MM-Net.
+        loss: Weights of the terms.
+        data: Pairs and crops.
+        augment: How probable each disturbance is.
+        schedule: Of the learning rate.
+        log: How often to report and save.
     """
 
     rate: float = 2e-3
@@ -75,7 +86,14 @@ class TeacherConfig:
 
 
 class TeacherJob:
-    """MM-Net with its loss, as the loop wants it."""
+    """MM-Net with its loss, as the loop wants it.
+
+    Args:
+        net: What is trained.
+        config: Loss and rate.
+        validator: Measures it.
+        options: Device and precision.
+    """
 
     def __init__(
         self, net: MMNet, config: TeacherConfig, validator: Validator, options: RunOptions

@@ -21,7 +21,13 @@ LOG = "log.jsonl"
 
 
 class Journal:
-    """Writes to the output folder and the terminal; silent in all processes but the first."""
+    """Writes to the output folder and the terminal; silent in all processes but the first.
+
+    Args:
+        options: Output folder, and whether to be quiet.
+        every: Steps between two lines.
+        chief: Whether this is the first process.
+    """
 
     def __init__(self, options: RunOptions, every: int, chief: bool) -> None:
         self.board = Board(options.out, chief, options.quiet)

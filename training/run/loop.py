@@ -60,7 +60,13 @@ class Job(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: steps taken, seconds used (over all resumptions), validation scores."""
+    """How a run ended.
+
+    Attributes:
+        steps: Taken, over all resumptions.
+        seconds: Used, over all resumptions.
+        scores: Of the validation.
+    """
 
     steps: int
     seconds: float

@@ -63,7 +63,12 @@ class LogConfig:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: steps or minutes, one of the two."""
+    """How long to train: one of the two.
+
+    Attributes:
+        steps: Of the optimizer.
+        minutes: Over all resumptions.
+    """
 
     steps: int | None = None
     minutes: float | None = None
@@ -87,8 +92,14 @@ class RunOptions:
     """Where and how a run takes place; nothing here but seed and budget changes its result.
 
     Attributes:
+        out: Output folder.
+        budget: How long to train.
+        seed: Of all random numbers.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
         precision: Of the networks' convolutions on a GPU; losses are always single precision or
             better.
+        resume: Whether to go on from the last checkpoint.
+        quiet: Whether to leave out progress and hints.
     """
 
     out: Path

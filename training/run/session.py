@@ -29,7 +29,14 @@ BAD_PAIRS_SHOWN = 10
 
 @dataclass(frozen=True)
 class Session:
-    """A run that is ready to start."""
+    """A run that is ready to start.
+
+    Attributes:
+        pairs: Training and validation.
+        batches: Of the training pairs.
+        rank: Number of this process.
+        world: How many processes there are.
+    """
 
     pairs: PairSets
     batches: BatchSource
@@ -49,7 +56,13 @@ def open_session(
     """Read the pairs, report the bad ones, make the output folder and note the configuration there.
 
     Args:
+        folder: Of the pairs.
+        data: Pairs and crops.
+        augmentation: Of the pairs.
+        config: Noted in the output folder.
         network: The part of the configuration that a run to be resumed must share.
+        options: Output folder, seed, device.
+        teacher_output: Folder of images made by a teacher; None for none.
 
     Raises:
         InputError: If there is nothing to train on, or the output folder cannot be made or holds a

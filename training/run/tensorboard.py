@@ -10,7 +10,13 @@ from torch import Tensor
 
 
 class Board:
-    """Writes to ``out/tensorboard``; without TensorBoard it says so once and writes nothing."""
+    """Writes to ``out/tensorboard``; without TensorBoard it says so once and writes nothing.
+
+    Args:
+        out: Output folder of the run.
+        active: False writes nothing.
+        quiet: Whether to keep silent about a missing TensorBoard.
+    """
 
     def __init__(self, out: Path, active: bool = True, quiet: bool = False) -> None:
         self._writer: Any = None

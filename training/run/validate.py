@@ -22,7 +22,13 @@ PANELS = 3
 
 
 class Validator:
-    """Measures fusions on the same pairs again and again; what depends on these alone is kept."""
+    """Measures fusions on the same pairs again and again; what depends on these alone is kept.
+
+    Args:
+        pairs: To measure on.
+        limit: How many of them at most.
+        device: Where the networks are.
+    """
 
     def __init__(self, pairs: PairSource, limit: int, device: str) -> None:
         self._pairs = [pairs[index] for index in range(min(limit, len(pairs)))]

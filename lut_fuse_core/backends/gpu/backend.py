@@ -25,7 +25,15 @@ _log = logging.getLogger(__name__)
 class GpuBackend:
     """A backend around a `GpuFuser` that has been held against the reference.
 
-    precision: what it computes in. size: of the frames that it is tuned for.
+    Args:
+        model: What to fuse with.
+        device: The GPU.
+        wanted: Precision to compute in; None for the first of `GpuDevice.precisions` that agrees.
+        make: Makes the fuser for a precision.
+        size: Height and width of the frames that it is tuned for, in pixels.
+
+    Attributes:
+        precision: What it computes in.
 
     Raises:
         BackendUnavailableError: As `checked_fuser` does.
@@ -103,7 +111,12 @@ def checked_fuser(
     """The first precision in which the GPU computes what the reference does, and its fuser.
 
     Args:
+        name: Of the backend, for messages.
+        model: What to fuse with.
+        device: The GPU.
         wanted: None for `GpuDevice.precisions`. Logs a warning where it is not the first of them.
+        make: Makes the fuser for a precision.
+        size: Height and width of the frames that it is tuned for, in pixels.
 
     Raises:
         BackendUnavailableError: With the reason of each if there is none.

@@ -43,6 +43,8 @@ def faster_backend(
     What is taken is logged; that one of both cannot be used although it is installed, as a warning.
 
     Args:
+        model: What to fuse with.
+        options: Wishes for the GPU backends.
         create: Makes a backend by name or raises BackendUnavailableError.
         measure: Seconds per frame of a backend, a `GpuBackend`; None for `seconds_per_frame` of its
             fuser.

@@ -29,6 +29,9 @@ class CudaBackend(GpuBackend):
     Every instance fuses pairs and compares them with `reference` before it is used.
 
     Args:
+        model: What to fuse with.
+        threads: Accepted for uniformity; the GPU has its own.
+        options: GPU, precision and cache folder.
         tile: Size of an encoder tile; see `KernelPlan`.
 
     Raises:
@@ -46,8 +49,6 @@ class CudaBackend(GpuBackend):
         options: GpuOptions = DEFAULT_OPTIONS,
         tile: tuple[int, int] | None = None,
     ) -> None:
-        """Threads is accepted for uniformity; the GPU has its own."""
-
         # What the model rules out is the better reason on a machine without a GPU, too.
         wanted = options.wanted
         plan_kernels(model, of_kernels(wanted or "fp16"))
@@ -70,7 +71,13 @@ class CudaBackend(GpuBackend):
 
 
 class OwnEncoder:
-    """Our fused convolutions: one kernel."""
+    """Our fused convolutions: one kernel.
+
+    Args:
+        device: The GPU.
+        kernels: Compiled for the model.
+        model: Whose encoder it is.
+    """
 
     def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
         self.generation = 0

@@ -44,9 +44,13 @@ TENSOR_CORES = 80
 
 @dataclass(frozen=True)
 class GpuDevice:
-    """The GPU in use. cupy: the module. capability: e.g. 87 for 8.7. processors: multiprocessors.
+    """The GPU in use.
 
     Attributes:
+        cupy: The module.
+        name: As the driver says.
+        capability: Compute capability times ten: 87 for 8.7.
+        processors: Number of multiprocessors.
         integrated: Whether it shares its memory with the CPU (Jetson), so that nothing need be
             copied.
     """
@@ -149,7 +153,12 @@ def open_device() -> GpuDevice:
 
 @dataclass(frozen=True)
 class GpuKernels:
-    """The compiled `KERNELS` for one model, by name."""
+    """The compiled `KERNELS` for one model, by name.
+
+    Attributes:
+        plan: What they were compiled for.
+        functions: The kernels by name.
+    """
 
     plan: KernelPlan
     functions: dict[str, Any]
@@ -184,7 +193,12 @@ def compile_kernels(device: GpuDevice, model: FusionModel, plan: KernelPlan) -> 
 
 @dataclass(frozen=True)
 class Launch:
-    """Grid and block of a kernel, as CuPy takes them."""
+    """Grid and block of a kernel, as CuPy takes them.
+
+    Attributes:
+        grid: Blocks along x, y and z.
+        block: Threads along x, y and z.
+    """
 
     grid: tuple[int, ...]
     block: tuple[int, ...]

@@ -18,6 +18,7 @@ class Work:
         infrared: ``given`` registered, in 8 bits; the held ``raw`` frame; or ``kept``, what became
             of the held frame.
         masked: Whether a mask is given.
+        strength: Share of the fused image in the output, 0 to 1.
         copies: With the transfers from and to the host.
     """
 
@@ -31,8 +32,16 @@ class Work:
 class GpuFrame:
     """Buffers of one image size.
 
-    Host arrays are pinned. Device arrays are CuPy's, or the pinned host memory itself where frames
-    are read in place. context: ``(rows, columns) float32`` on the device.
+    Attributes:
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+        rows: Of the encoder's grid.
+        columns: Of the encoder's grid.
+        host: Pinned arrays by name.
+        device: Arrays by name: CuPy's, or the pinned host memory itself where frames are read in
+            place.
+        context: ``(rows, columns) float32`` on the device.
+        graphs: Captured CUDA graphs.
     """
 
     height: int
@@ -57,7 +66,12 @@ class GpuFrame:
 
 @dataclass(frozen=True)
 class InfraredSource:
-    """Where a kernel finds infrared: which variant of it, and its arguments for infrared."""
+    """Where a kernel finds infrared.
+
+    Attributes:
+        arguments: The kernel's arguments for infrared.
+        raw: Whether it is the variant that reads a raw frame.
+    """
 
     arguments: tuple[Any, ...]
     raw: bool = False

@@ -28,8 +28,15 @@ KEPT_GRAPHS = 8
 class GpuFuser:
     """Fuses frames with one model: copies, context, look-up, captured once per image size.
 
-    in_place: whether kernels read and write pinned memory instead of copies of it; so it is from
-    the beginning on a GPU that shares its memory with the CPU.
+    Args:
+        device: The GPU.
+        kernels: Compiled for the model.
+        model: What to fuse with.
+        stage: Computes the context.
+
+    Attributes:
+        in_place: Whether kernels read and write pinned memory instead of copies of it; initially so
+            on a GPU that shares its memory with the CPU.
     """
 
     def __init__(

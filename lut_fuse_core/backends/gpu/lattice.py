@@ -15,10 +15,16 @@ from lut_fuse_core.model.fusion_model import FusionModel
 class GpuLattice:
     """A model's lattice; where it has several, mixed for the scene of each frame.
 
-    array: what `fuse_pixels` takes.
-
     Mixing takes few blocks, and nothing waits for it but the look-up; so it has a stream of its
     own, beside the encoder.
+
+    Args:
+        device: The GPU.
+        kernels: Compiled for the model.
+        model: Whose lattices they are.
+
+    Attributes:
+        array: What `fuse_pixels` takes.
     """
 
     def __init__(self, device: GpuDevice, kernels: GpuKernels, model: FusionModel) -> None:
@@ -49,6 +55,7 @@ class GpuLattice:
 
         Args:
             image: As all kernels take it, see `GpuFrame.image_arguments`.
+            stream: What is on it must have run before.
         """
         if not self._mixes:
             return

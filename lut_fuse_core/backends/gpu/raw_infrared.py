@@ -16,12 +16,21 @@ from lut_fuse_core.registration.warp import Warp
 class HeldSensor:
     """Buffers for raw frames of one size and type that go onto one visible grid.
 
-    Frames pass through pinned memory, as all that changes with every frame, and are read there
-    ``in_place`` or copied by the caller. Levels, maps and mask always lie on the device: they
-    are read all over the place, and uploaded only when they change.
+    Frames pass through pinned memory, as all that changes with every frame. Levels, maps and mask
+    always lie on the device: they are read all over the place, and uploaded only when they change.
 
-    registered: ``(H, W) uint8`` on the device, what the latest frame became. pending: whether the
-    frame that was taken last has not been registered yet. mask: on the device, or None.
+    Args:
+        device: The GPU.
+        stream: Takes the uploads.
+        raw: The first frame, ``(h, w) uint8 or uint16``.
+        levels: ``(256,)`` or ``(65536,) uint8``, gray level of every raw count.
+        warp: Onto the visible grid.
+        in_place: Whether frames are read in pinned memory; otherwise the caller copies them.
+
+    Attributes:
+        registered: ``(H, W) uint8`` on the device, what the latest frame became.
+        pending: Whether the frame that was taken last has not been registered yet.
+        mask: On the device; None where infrared covers the whole image.
     """
 
     def __init__(

@@ -25,6 +25,7 @@ class Bound:
     """How far a precision may be from the reference.
 
     Attributes:
+        near: Gray levels within which most values must be.
         share: Of all values that must be within ``near`` gray levels.
         far: Limit for every value, None for no limit.
     """
@@ -50,7 +51,13 @@ ADVICE: dict[Precision, str] = {
 
 @dataclass(frozen=True)
 class Agreement:
-    """Differences to the reference: the largest in gray levels, and the share within the bound."""
+    """Differences from the reference.
+
+    Attributes:
+        largest: Largest difference in gray levels.
+        share: Of the values within the bound, 0 to 1.
+        bound: What was asked.
+    """
 
     largest: int
     share: float
@@ -98,6 +105,8 @@ def require_agreement(
 
     Args:
         fuse: As `Backend.fuse`.
+        model: What it fuses with.
+        precision: What it computes in.
         device: For the message.
 
     Raises:

@@ -44,10 +44,11 @@ class KernelPlan:
     """How the kernels are compiled for a model.
 
     Attributes:
+        precision: What the encoder computes in.
         tile: Width and height of an encoder tile.
         input_groups, hidden_groups: Channels over 8, rounded up, of the encoder's input and of its
             widest hidden convolution.
-        encoder_bytes: Shared memory.
+        encoder_bytes: Shared memory that the encoder takes per block.
     """
 
     precision: KernelPrecision
@@ -64,11 +65,14 @@ def plan_kernels(
     tile: tuple[int, int] | None = None,
     processors: int = 1,
 ) -> KernelPlan:
-    """The plan for a model on a GPU of so many multiprocessors.
+    """The plan for a model on a GPU.
 
     Args:
+        model: What the kernels fuse with.
+        precision: What the encoder computes in.
         tile: None for the one of `TILES` with the least margin that fits into shared memory and
             leaves no multiprocessor without work, see `MANY_PROCESSORS`.
+        processors: Number of multiprocessors.
 
     Raises:
         BackendUnavailableError: If the model needs each frame's statistics, or if its encoder is

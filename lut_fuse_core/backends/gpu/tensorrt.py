@@ -29,6 +29,9 @@ class TensorRtBackend(GpuBackend):
     Every instance fuses pairs and compares them with `reference` before it is used.
 
     Args:
+        model: What to fuse with.
+        threads: Accepted for uniformity; the GPU has its own.
+        options: GPU, precision and cache folder.
         size: Height and width that the engine is tuned for; it serves smaller images too, larger
             ones get an engine of their own when the first comes.
 
@@ -48,7 +51,6 @@ class TensorRtBackend(GpuBackend):
         options: GpuOptions = DEFAULT_OPTIONS,
         size: tuple[int, int] = DEFAULT_SIZE,
     ) -> None:
-        """Threads is accepted for uniformity; the GPU has its own."""
         # What the model rules out is the better reason on a machine without TensorRT, too.
         wanted = options.wanted or "fp16"
         plan_kernels(model, of_kernels(wanted))
@@ -84,7 +86,14 @@ class _Engine:
 
 
 class TensorRtEncoder:
-    """The context of a frame by TensorRT; a `ContextStage`."""
+    """The context of a frame by TensorRT; a `ContextStage`.
+
+    Args:
+        engines: Of the encoder.
+        device: The GPU.
+        kernels: Compiled for the model.
+        grid: Rows and columns that the first engine is tuned for.
+    """
 
     def __init__(
         self,
@@ -93,7 +102,6 @@ class TensorRtEncoder:
         kernels: GpuKernels,
         grid: tuple[int, int],
     ) -> None:
-        """grid: rows and columns that the first engine is tuned for."""
         self._engines, self._device, self._kernels = engines, device, kernels
         self.generation = 0
         self._engine = self._open(*grid)

@@ -48,8 +48,12 @@ class EngineKey:
     """All that an engine depends on; another value of any of them means another engine.
 
     Attributes:
+        gpu: Name of the GPU.
+        capability: Compute capability times ten.
         processors: Multiprocessors; every Orin has the same name and capability, but not their
             number.
+        tensorrt: Its version.
+        precision: What the engine computes in.
         rows, columns: The encoder's grid that the engine is tuned for, and the largest it accepts.
         onnx_hash: SHA-256 of the exported encoder.
     """
@@ -145,7 +149,18 @@ def version_of(text: str) -> tuple[int, int]:
 
 
 class EncoderEngines:
-    """The engines of one encoder in one precision, for any size. channels: of its input."""
+    """The engines of one encoder in one precision, for any size.
+
+    Args:
+        tensorrt: The module.
+        device: The GPU.
+        encoder: What they compute.
+        precision: What they compute in.
+        folder: Where they are cached; None for `cache_folder`.
+
+    Attributes:
+        channels: Of the encoder's input.
+    """
 
     def __init__(
         self,
@@ -155,7 +170,6 @@ class EncoderEngines:
         precision: Precision,
         folder: Path | None,
     ) -> None:
-        """folder: None for `cache_folder`. Raises as `exported` does."""
         self._tensorrt, self._device, self._folder = tensorrt, device, folder
         self._precision = precision
         self._onnx, self._hash = exported(encoder, precision)
@@ -177,6 +191,10 @@ def load_or_build(
     """The engine for a key, from the cache if it is there and loads, else built and stored.
 
     Args:
+        tensorrt: The module.
+        key: What the engine depends on.
+        onnx: The exported encoder.
+        channels: Of its input.
         folder: None for `cache_folder`. A folder that cannot be written only costs time.
 
     Raises:
@@ -261,6 +279,7 @@ def recall_timings(config: Any, known: bytes) -> None:
     an encoder of the same structure, as after more training, needs nothing new.
 
     Args:
+        config: TensorRT's builder configuration.
         known: As serialized, or empty; what TensorRT cannot use is started again.
     """
     for content in (known, b""):
@@ -274,7 +293,8 @@ def use_own_kernels_only(sources: Any, config: Any) -> None:
     that uses them loads only where they are installed.
 
     Args:
-        sources: Tensorrt.TacticSource, whose members differ between the versions.
+        sources: `tensorrt.TacticSource`, whose members differ between the versions.
+        config: TensorRT's builder configuration.
     """
     wanted = config.get_tactic_sources()
     for name in ("CUDNN", "CUBLAS", "CUBLAS_LT"):

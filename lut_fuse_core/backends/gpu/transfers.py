@@ -25,6 +25,7 @@ def settle_transfers(fuser: GpuFuser, size: tuple[int, int]) -> None:
     Where memory is not shared, frames are copied and nothing is measured. Forgets a held frame.
 
     Args:
+        fuser: Gets the faster way.
         size: Height and width of the frames to measure with.
     """
     if not fuser.device.integrated:

@@ -37,7 +37,12 @@ def fusion_mutual_information(
     """MI: what the fused image tells about its two sources, in nats, from 0.
 
     Sum of the mutual informations with either source (Qu, Zhang and Yan, "Information measure for
-    performance of image fusion", Electronics Letters 38(7), 2002). All ``(H, W) uint8``.
+    performance of image fusion", Electronics Letters 38(7), 2002).
+
+    Args:
+        infrared: ``(H, W) uint8``.
+        visible: ``(H, W) uint8``, luma.
+        fused: ``(H, W) uint8``, luma.
     """
     return mutual_information(fused, infrared) + mutual_information(fused, visible)
 

@@ -17,7 +17,10 @@ def standard_deviation(image: UInt8Array) -> float:
     """SD: standard deviation of the gray levels, 0 to 127.5; global contrast.
 
     As in the survey of Ma, Ma and Li, "Infrared and visible image fusion methods and applications",
-    Information Fusion 45, 2019. image: ``(H, W) uint8``.
+    Information Fusion 45, 2019.
+
+    Args:
+        image: ``(H, W) uint8``.
     """
     return float(image.std(dtype=np.float64))
 
@@ -27,7 +30,9 @@ def spatial_frequency(image: UInt8Array) -> float:
 
     ``sqrt(RF^2 + CF^2)`` (Eskicioglu and Fisher, "Image quality measures and their performance",
     IEEE Transactions on Communications 43(12), 1995), each mean over the differences there are.
-    image: ``(H, W) uint8``.
+
+    Args:
+        image: ``(H, W) uint8``.
     """
     levels = image.astype(np.int32)
     rows = np.square(np.diff(levels, axis=1)).mean()
@@ -40,7 +45,10 @@ def average_gradient(image: UInt8Array) -> float:
 
     Cui, Feng, Xu, Li and Chen, "Detail preserved fusion of visible and infrared images using
     regional saliency extraction and multi-scale image decomposition", Optics Communications 341,
-    2015; with central differences (one-sided at the border). image: ``(H, W) uint8``.
+    2015; with central differences (one-sided at the border).
+
+    Args:
+        image: ``(H, W) uint8``.
     """
     levels = image.astype(np.float32)
     strength = np.empty_like(levels)
@@ -91,6 +99,11 @@ def correlation_coefficient(infrared: Centered, visible: Centered, fused: Center
     """CC: mean of the fused image's Pearson correlations with its two sources, -1 to 1.
 
     As in the survey of Ma, Ma and Li (2019).
+
+    Args:
+        infrared: Centered gray levels.
+        visible: Likewise.
+        fused: Likewise.
     """
     return (correlation(fused, infrared) + correlation(fused, visible)) / 2
 
@@ -103,6 +116,11 @@ def sum_of_correlations_of_differences(
     ``r(F - B, A) + r(F - A, B)`` with Pearson's r (Aslantas and Bendes, "A new image quality metric
     for image fusion: the sum of the correlations of differences", AEU International Journal of
     Electronics and Communications 69(12), 2015).
+
+    Args:
+        infrared: Centered gray levels.
+        visible: Likewise.
+        fused: Likewise.
     """
     added_to_visible = centered(fused.image - visible.image)
     added_to_infrared = centered(fused.image - infrared.image)

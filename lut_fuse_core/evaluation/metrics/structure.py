@@ -22,7 +22,13 @@ structure in the darkest corner as much as anywhere; with 255 all values would b
 
 @dataclass(frozen=True)
 class LocalMoments:
-    """Means, ``(h, w) float64``, and variances, likewise, of every SSIM window of one image."""
+    """Moments of every SSIM window of one image.
+
+    Attributes:
+        image: ``(H, W) float64``, gray levels.
+        mean: ``(h, w) float64``.
+        variance: ``(h, w) float64``.
+    """
 
     image: Float64Array
     mean: Float64Array
@@ -67,9 +73,11 @@ def _window_mean(image: Float64Array) -> Float64Array:
 
 @dataclass(frozen=True)
 class Edges:
-    """Sobel edges of one image: strength in gray levels (of the sum of eight), angle in radians.
+    """Sobel edges of one image.
 
-    Both ``(H, W) float32``; the angle is that of a line, so within -pi/2 to pi/2.
+    Attributes:
+        strength: ``(H, W) float32``, gray levels (of the sum of eight).
+        angle: ``(H, W) float32``, radians; that of a line, so within -pi/2 to pi/2.
     """
 
     strength: FloatArray
@@ -96,6 +104,10 @@ def edge_transfer(sources: Sequence[Edges], fused: Edges) -> float:
 
     Xydeas and Petrovic, "Objective image fusion performance measure", Electronics Letters 36(4),
     2000, with their constants. 0 where no source has an edge.
+
+    Args:
+        sources: Edges of the two inputs.
+        fused: Edges of the fused image.
     """
     available = sum(float(source.strength.sum(dtype=np.float64)) for source in sources)
     kept = sum(_kept(source, fused) for source in sources)

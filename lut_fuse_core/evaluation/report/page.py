@@ -33,7 +33,13 @@ _LABELS = {"fused": "fused", "maximum": "maximum rule", "average": "average rule
 
 @dataclass(frozen=True)
 class Subject:
-    """What was evaluated: the data set's and the method's names, and the program's version."""
+    """What was evaluated.
+
+    Attributes:
+        dataset: Its name.
+        method: Its name.
+        version: Of the program.
+    """
 
     dataset: str
     method: str
@@ -46,7 +52,10 @@ def render_page(
     """The whole page as one HTML text.
 
     Args:
-        pairs, fuse: What was evaluated; the best and the worst pairs are read and fused again.
+        evaluation: The outcome.
+        subject: What was evaluated, for the heading.
+        pairs: Files of all pairs; the best and the worst are read again.
+        fuse: Fuses a pair of files.
     """
     sections = [
         _header(evaluation, subject),

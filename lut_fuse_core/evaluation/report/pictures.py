@@ -22,6 +22,8 @@ def side_by_side(title: str, scores: dict[str, float], images: Sequence[UInt8Arr
     """A figure of visible, infrared and fused, under the pair's name and numbers.
 
     Args:
+        title: The pair's name.
+        scores: By metric.
         images: Three ``(H, W, 3) uint8`` RGB or ``(H, W) uint8`` images.
     """
     numbers = " · ".join(f"{name} {scores[name]:.2f}" for name in METRIC_NAMES)
