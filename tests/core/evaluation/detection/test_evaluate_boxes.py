@@ -88,7 +88,7 @@ def test_the_page_shows_the_pictures_that_fusion_changed_with_their_boxes(
     page = tmp_path / "page.html"
     words = (
         *("evaluate", shared / "data/roadscene/train", "--boxes"),
-        *(shared / "data/roadscene/boxes.json", "--only", "FLIR_0[49]*", "--classes", "person"),
+        *(shared / "data/roadscene/boxes.json", "--only", "FLIR_049*", "--classes", "person"),
         *("--detector", shared / "detectors/yolox_nano.onnx", "--html", page),
     )
     assert main([*map(str, words)]) == 0
