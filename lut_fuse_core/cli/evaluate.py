@@ -39,6 +39,7 @@ from lut_fuse_core.evaluation.flicker import BoolArray
 from lut_fuse_core.evaluation.metrics import METRIC_MEANINGS, METRIC_NAMES
 from lut_fuse_core.evaluation.report import Subject, render_page
 from lut_fuse_core.io.dataset import SPLITS, Dataset, PairFiles, find_dataset, read_visible
+from lut_fuse_core.parallel import usable_cores
 
 NAMED_PROBLEMS = 5
 """How many of the pairs that were left out are named on the terminal."""
@@ -125,9 +126,9 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--jobs",
         type=_count,
-        default=2,
+        default=usable_cores(),
         metavar="N",
-        help="threads that compute metrics (default: %(default)s)",
+        help="threads or processes that compute metrics (default: one per usable core)",
     )
 
 

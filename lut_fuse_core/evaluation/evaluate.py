@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from operator import length_hint
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,10 @@ METHODS = ("fused", *BASELINES)
 
 RANKING_METRICS = ("MI", "EN", "CC", "SSIM", "Qabf")
 """The five metrics of the LUT-Fuse paper; their mean rank orders the pairs from best to worst."""
+
+MANY = 16
+"""Pairs from which on processes compute the metrics, which take half a second to start: hundreds of
+short NumPy calls per pair keep two threads waiting for one another."""
 
 FuseFiles = Callable[[PairFiles, UInt8Array, UInt8Array], UInt8Array]
 """The method under test: files, visible RGB and 8-bit infrared to the fused image (RGB or gray)."""
@@ -215,7 +220,8 @@ def evaluate(
         pairs: What to measure.
         fuse: The method; see `fused_by` and `fused_in`.
         meters: What to measure of consecutive frames, too, if the pairs are a sequence.
-        workers: Threads that read, and as many that compute metrics, beside the one that fuses.
+        workers: Threads that read, and threads (for `MANY` pairs and more: processes) that compute
+            metrics, beside the thread that fuses.
 
     Returns:
         The scores of the pairs, and the pairs left out.
@@ -239,9 +245,11 @@ def evaluate(
 def _measured(
     pairs: Iterable[PairFiles], fuse: FuseFiles, meters: SequenceMeters | None, workers: int
 ) -> Iterator[tuple[str, Scores | InputError]]:
-    """Results in order; images are read and measured in threads, fused in this one."""
+    """Results in order; images are read and measured beside this thread, fused in it."""
+    processes = workers > 1 and length_hint(pairs) >= MANY
     read = ordered_map(_read, pairs, workers=workers)
-    return ordered_map(_score, _fused(read, fuse, meters), workers=workers)
+    fused = _fused(read, fuse, meters)
+    return ordered_map(_score, fused, workers=workers, processes=processes)
 
 
 class _Read(NamedTuple):
