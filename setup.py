@@ -112,6 +112,7 @@ EXTRAS["training"] = [
     "torch==2.13.0",
     "tensorboard>=2.14",
     "onnxruntime>=1.17",
+    "onnx>=1.16",  # to read detectors
 ]
 EXTRAS["tools"] = [
     *EXTRAS["bags"],

@@ -22,6 +22,11 @@ from lut_fuse_core.cli.evaluate_detection import (
     check_detection_options,
     run_detection,
 )
+from lut_fuse_core.cli.evaluate_segmentation import (
+    add_segmentation_arguments,
+    check_segmentation_options,
+    run_segmentation,
+)
 from lut_fuse_core.cli.pipeline_options import BACKEND_OPTION, MODEL_OPTION
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import (
@@ -61,6 +66,7 @@ examples:
   lut-fuse evaluate MSRS --fused results/tardal             images that another method fused
   lut-fuse evaluate street --sequence                       flicker, too: frames of a fixed camera
   lut-fuse evaluate FLIR --boxes coco.json --detector yolo.onnx    what a detector finds
+  lut-fuse evaluate MSRS --labels MSRS/test/Segmentation_labels --segmenter segformer.onnx
 """
 
 
@@ -78,6 +84,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_method_arguments(parser)
     _add_choice_arguments(parser)
     add_detection_arguments(parser)
+    add_segmentation_arguments(parser)
     _add_output_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -93,6 +100,14 @@ def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure the images in this folder instead, fused by any method, matched by name",
     )
     group.add_argument("--backend", **BACKEND_OPTION)
+    group.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="NAME=MODEL|DIR",
+        help="with --boxes or --labels: measure another model, or the images in a folder, as well; "
+        "may be given several times",
+    )
 
 
 def _add_choice_arguments(parser: argparse.ArgumentParser) -> None:
@@ -144,6 +159,8 @@ def run(options: argparse.Namespace) -> int:
     subject, fuse = _method(options, dataset)
     if options.boxes:
         return run_detection(options, pairs, subject, fuse)
+    if options.labels:
+        return run_segmentation(options, pairs, subject, fuse)
     meters = None
     if options.sequence:
         meters = SequenceMeters(_untouched(options.untouched, pairs[0]))
@@ -166,6 +183,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_options(options: argparse.Namespace) -> None:
     check_detection_options(options)
+    check_segmentation_options(options)
+    if options.compare and not (options.boxes or options.labels):
+        raise InputError("--compare goes with labels; add --boxes LABELS or --labels DIR")
     if options.untouched and not options.sequence:
         raise InputError("--untouched measures consecutive frames; add --sequence")
     if options.html and not options.html.absolute().parent.is_dir():

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from lut_fuse_core import Fuser
 from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.cli.compared_methods import compared_methods, note, note_orphans, of_one_name
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.evaluation.detection.classes import chosen_classes, read_class_names
 from lut_fuse_core.evaluation.detection.detector import Detector
-from lut_fuse_core.evaluation.detection.images import image_kinds
 from lut_fuse_core.evaluation.detection.label_files import read_labels
 from lut_fuse_core.evaluation.detection.page import render_detection_page
 from lut_fuse_core.evaluation.detection.study import (
     DetectionStudy,
-    labeled_pairs,
     study_detection,
 )
 from lut_fuse_core.evaluation.detection.tables import as_json, as_text
-from lut_fuse_core.evaluation.evaluate import FuseFiles, fused_by, fused_in
+from lut_fuse_core.evaluation.evaluate import FuseFiles
+from lut_fuse_core.evaluation.image_kinds import image_kinds, labeled_pairs
 from lut_fuse_core.evaluation.report import Subject
 from lut_fuse_core.io.dataset import PairFiles
 
@@ -71,14 +70,6 @@ def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
         help="bounds of the ranges of height to tell apart; objects below the first do not count "
         "(default: 20 40 80)",
     )
-    group.add_argument(
-        "--compare",
-        action="append",
-        default=[],
-        metavar="NAME=MODEL|DIR",
-        help="measure another model, or the images in a folder, as well; may be given several "
-        "times",
-    )
 
 
 def check_detection_options(options: argparse.Namespace) -> None:
@@ -90,7 +81,6 @@ def check_detection_options(options: argparse.Namespace) -> None:
                 ("--detector", options.detector),
                 ("--detector-classes", options.detector_classes),
                 ("--classes", options.classes),
-                ("--compare", options.compare),
             )
             if value
         ]
@@ -115,8 +105,8 @@ def run_detection(
         InputError: For unusable input.
     """
     labels = read_labels(options.boxes)
-    chosen, orphans = labeled_pairs(pairs, labels)
-    kinds = image_kinds({**_compared(options), "fused": fuse})
+    chosen, orphans = labeled_pairs(pairs, labels.boxes)
+    kinds = image_kinds({**compared_methods(options), "fused": fuse})
     detectors = _detectors(options)
 
     def progress(files: object) -> tqdm[PairFiles]:
@@ -124,7 +114,7 @@ def run_detection(
 
     study = study_detection(
         *(chosen, labels, detectors, kinds, tuple(options.heights)),
-        _chosen_classes(options.classes),
+        None if options.classes is None else chosen_classes(options.classes),
         progress,
     )
     if options.html:
@@ -136,61 +126,21 @@ def run_detection(
         print(json.dumps({**result, "labels_without_pair": list(orphans)}, allow_nan=False))
     else:
         print(f"{subject.dataset}, fused by {subject.method}\n{as_text(study)}")
-    _report_problems(study, orphans, options.only is not None or options.limit is not None)
+    _report_problems(study)
+    note_orphans(orphans, options)
     return 0
 
 
 def _detectors(options: argparse.Namespace) -> list[Detector]:
-    names = None
-    if options.detector_classes:
-        try:
-            text = options.detector_classes.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{options.detector_classes} cannot be read: {error}") from None
-        names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    names = read_class_names(options.detector_classes) if options.detector_classes else None
     detectors = [Detector(path, names, options.jobs) for path in options.detector]
-    stems = [detector.name for detector in detectors]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise InputError(f"two detectors are called '{stem}'; rename one of the files")
+    of_one_name("detectors", [detector.name for detector in detectors])
     return detectors
 
 
-def _compared(options: argparse.Namespace) -> dict[str, FuseFiles]:
-    methods: dict[str, FuseFiles] = {}
-    for text in options.compare:
-        name, _, source = text.partition("=")
-        if not name or not source:
-            raise InputError(f"--compare {text} is not NAME=MODEL or NAME=FOLDER")
-        if name in (*image_kinds({}), "fused") or name in methods:
-            raise InputError(f"--compare {text}: '{name}' is taken; choose another name")
-        path = Path(source)
-        methods[name] = (
-            fused_in(path) if path.is_dir() else fused_by(Fuser(source, options.backend))
-        )
-    return methods
-
-
-def _chosen_classes(words: Sequence[str] | None) -> dict[str, tuple[str, ...]] | None:
-    if words is None:
-        return None
-    chosen = {}
-    for word in words:
-        name, _, names = word.partition("=")
-        chosen[name] = tuple(names.split(",")) if names else ()
-    return chosen
-
-
-def _report_problems(study: DetectionStudy, orphans: Sequence[str], selected: bool) -> None:
+def _report_problems(study: DetectionStudy) -> None:
     for name, reason in study.left_out.items():
-        _note(f"left out {name}: {reason}")
+        note(f"left out {name}: {reason}")
     for detector, names in study.unknown.items():
         if names:
-            _note(f"{detector} has no class for {', '.join(names)}: not measured; see --classes")
-    if orphans and not selected:
-        shown = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")
-        _note(f"{len(orphans)} labeled pictures have no pair of that name: {shown}")
-
-
-def _note(text: str) -> None:
-    print(f"lut-fuse: {text}", file=sys.stderr)
+            note(f"{detector} has no class for {', '.join(names)}: not measured; see --classes")

@@ -34,11 +34,13 @@ class Material:
         albedo: Reflected share of light, linear RGB, 0 to 1.
         temperature: In degrees Celsius.
         emission: Light of its own, linear RGB.
+        shadow: Whether it is ground in the actor's shadow, not part of the actor.
     """
 
     albedo: tuple[float, float, float]
     temperature: float
     emission: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    shadow: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,21 +66,25 @@ class Patch:
         left: First column, in pixels.
         top: First row, in pixels.
         alpha: ``(h, w)``, 0 to 1.
+        body: ``(h, w)``, alpha without the actor's shadow.
         albedo, emission: ``(h, w, 3)``.
-        temperature: ``(h, w)``. All but alpha are multiplied by it.
+        temperature: ``(h, w)``. All but alpha and body are multiplied by alpha.
         depth: Of the actor, meters.
         headlit: Whether headlights shine on what shows of it (they do not on the front of the car
             that carries them).
+        label: Its number in label maps.
     """
 
     left: int
     top: int
     alpha: Float32Array
+    body: Float32Array
     albedo: Float32Array
     emission: Float32Array
     temperature: Float32Array
     depth: float
     headlit: bool = True
+    label: int = 0
 
 
 def draw(shapes: list[Shape], view: View, depth: float) -> Patch | None:
@@ -119,18 +125,18 @@ def _shade(
     fineness: int,
     depth: float,
 ) -> Patch:
-    table = np.zeros((len(materials) + 1, 8), np.float32)
+    table = np.zeros((len(materials) + 1, 9), np.float32)
     for number, material in enumerate(materials, start=1):
-        table[number] = (1, *material.albedo, *material.emission, material.temperature)
+        solid = 0 if material.shadow else 1
+        table[number] = (1, *material.albedo, *material.emission, material.temperature, solid)
     size = (canvas.shape[1] // fineness, canvas.shape[0] // fineness)
-    mean = cv2.resize(table[canvas], size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], 8)
-    alpha, albedo, emission, temperature = (
-        np.ascontiguousarray(mean[..., channels]) for channels in (0, slice(1, 4), slice(4, 7), 7)
+    mean = cv2.resize(table[canvas], size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], 9)
+    alpha, albedo, emission, temperature, body = (
+        np.ascontiguousarray(mean[..., channels])
+        for channels in (0, slice(1, 4), slice(4, 7), 7, 8)
     )
     # Bodies are round: toward their outline they turn away from light and from the sensor.
     radius = max(1, round(0.02 * size[1] + 1)) * 2 + 1
     core = cv2.blur(alpha, (radius, radius), borderType=cv2.BORDER_REPLICATE)
     roundness = np.clip(0.45 + 0.6 * core, 0, 1)
-    return Patch(
-        corner[0], corner[1], alpha, albedo * roundness[..., None], emission, temperature, depth
-    )
+    return Patch(*corner, alpha, body, albedo * roundness[..., None], emission, temperature, depth)

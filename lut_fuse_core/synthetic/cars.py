@@ -78,7 +78,7 @@ def place(car: Car, x: float, z: float, toward: bool, day: bool, camera_x: float
     shadow = np.array(
         [world(a, 0.01, b) for a, b in ((0.1, -0.9), (0.1, 0.9), (4.2, 0.9), (4.2, -0.9))]
     )
-    under = Material((0.006, 0.006, 0.006), base + (9.0 if car.running else 2.0))
+    under = Material((0.006, 0.006, 0.006), base + (9.0 if car.running else 2.0), shadow=True)
     belly = np.array([world(a, b, c) for a, b, c in _belly(0.1 if toward else 4.2)])
     return [
         Shape(shadow, under),

@@ -72,12 +72,15 @@ class SceneFrame:
         time: Seconds since the first frame.
         touched: ``(H, W) bool``, where a transient object (lamp, hot object) changes either image;
             all False before it enters.
+        labels: ``(H, W) uint8``, what is where: 1 for cars, 2 for people, as in MFNet's label
+            maps, 0 for all else.
     """
 
     visible: npt.NDArray[np.uint8]
     infrared: npt.NDArray[np.uint16]
     time: float
     touched: npt.NDArray[np.bool_]
+    labels: npt.NDArray[np.uint8]
 
 
 class StreetScene:
@@ -96,6 +99,7 @@ class StreetScene:
         self.config = config = config or SceneConfig()
         self._view = View(config.width, config.height)
         self._traffic = Traffic(config.seed, config.people, config.cars, config.day)
+        self._still_labels = np.zeros((config.height, config.width), np.uint8)
         self._still = self._build_still()
         self._coarse = _every_fourth(self._still)
         self._light = lighting.still_light(self._still, config.day)
@@ -111,13 +115,14 @@ class StreetScene:
         time = index / self.config.rate
         moment = time if self.config.moving else 0.0
         lamp, hot = self._transients(time)
-        radiance, temperature = self._render(moment, lamp, hot)
+        radiance, temperature, labels = self._render(moment, lamp, hot)
         touched = np.zeros(temperature.shape, np.bool_)
         if lamp is not None or hot is not None:
             touched = self._difference(moment, time, radiance, temperature)
         rng = np.random.default_rng((self.config.seed, 3, index))
         visible = self._visible.expose(radiance, rng)
-        return SceneFrame(visible, self._infrared.expose(temperature, time, rng), time, touched)
+        infrared = self._infrared.expose(temperature, time, rng)
+        return SceneFrame(visible, infrared, time, touched, labels)
 
     def frames(self, count: int) -> Iterator[SceneFrame]:
         """The first ``count`` pairs."""
@@ -146,7 +151,7 @@ class StreetScene:
         config = self.config
         still = build_street(self._view, config.seed, config.day)
         for patch in self._traffic.parked(config.parked, self._view):
-            _lay_over_surfaces(still, patch)
+            _lay_over_surfaces(still, self._still_labels, patch)
         return still
 
     def _add_still_glare(self) -> None:
@@ -165,8 +170,9 @@ class StreetScene:
 
     def _render(
         self, moment: float, lamp: Lamp | None, hot: HotObject | None
-    ) -> tuple[Float32Array, Float32Array]:
-        """Linear light ``(H, W, 3)`` and temperature ``(H, W)`` of one moment."""
+    ) -> tuple[Float32Array, Float32Array, npt.NDArray[np.uint8]]:
+        """Linear light ``(H, W, 3)``, temperature and labels ``(H, W)`` of one moment."""
+        labels = self._still_labels.copy()
         radiance = self._background.copy()
         temperature = self._still.temperature.copy()
         sources = np.zeros((0, 3)) if self.config.day else self._traffic.headlights(moment)
@@ -179,12 +185,12 @@ class StreetScene:
         if hot is not None:
             patches += hot.patches(self._view)
         for patch in sorted(patches, key=lambda patch: -patch.depth):
-            self._lay_over(radiance, temperature, patch, beams)
+            self._lay_over(radiance, temperature, labels, patch, beams)
         if not self.config.day:
             self._add_headlight_glare(radiance, sources)
         if lamp is not None:
             lamp.add_glare(radiance, self._sprite, self._view)
-        return radiance, temperature
+        return radiance, temperature, labels
 
     def _beams(self, sources: Float64Array) -> Float32Array | None:
         if not len(sources):
@@ -198,6 +204,7 @@ class StreetScene:
         self,
         radiance: Float32Array,
         temperature: Float32Array,
+        labels: npt.NDArray[np.uint8],
         patch: Patch,
         beams: Float32Array | None,
     ) -> None:
@@ -217,6 +224,7 @@ class StreetScene:
         radiance[here] = radiance[here] * (1 - covered) + shown
         warmth = patch.temperature * in_front
         temperature[here] = temperature[here] * (1 - alpha) + warmth
+        labels[here][patch.body * in_front > 0.5] = patch.label
 
     def _add_headlight_glare(self, radiance: Float32Array, sources: Float64Array) -> None:
         for place, pixel in zip(sources, self._view.project(sources), strict=True):
@@ -235,7 +243,7 @@ class StreetScene:
             )
 
 
-def _lay_over_surfaces(still: Surfaces, patch: Patch) -> None:
+def _lay_over_surfaces(still: Surfaces, labels: npt.NDArray[np.uint8], patch: Patch) -> None:
     """Make an actor part of the still scene."""
     height, width = patch.alpha.shape
     here = np.s_[patch.top : patch.top + height, patch.left : patch.left + width]
@@ -249,6 +257,7 @@ def _lay_over_surfaces(still: Surfaces, patch: Patch) -> None:
     still.temperature[here] += patch.temperature * in_front
     still.z[here][solid] = patch.depth
     still.upright[here][solid] = 1
+    labels[here][patch.body * in_front > 0.5] = patch.label
 
 
 def _every_fourth(surfaces: Surfaces) -> Surfaces:

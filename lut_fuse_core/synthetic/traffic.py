@@ -12,6 +12,9 @@ from lut_fuse_core.synthetic import cars, people
 from lut_fuse_core.synthetic.actors import Patch, Shape, draw
 from lut_fuse_core.synthetic.camera_view import View
 
+CAR, PERSON = 1, 2
+"""Their numbers in label maps, as MFNet has them."""
+
 COMING_LANE, GOING_LANE, PARKING_LANE = -1.75, 1.75, -4.4
 ROAD_START, ROAD_END = -5.0, 95.0
 
@@ -74,13 +77,14 @@ class Traffic:
         for walk in self._walks:
             x, z, heading, walked = walk.at(time)
             if z > 1.0:
-                yield from _drawn(people.pose(walk.person, x, z, heading, walked), view, z)
+                for patch in _drawn(people.pose(walk.person, x, z, heading, walked), view, z):
+                    yield replace(patch, label=PERSON)
         for drive in self._drives:
             x, z = drive.at(time)
             if z + cars.LENGTH > 2.0:
                 shapes = cars.place(drive.car, x, z, drive.toward, self._day, view.x)
                 for patch in _drawn(shapes, view, max(z, 1.0)):
-                    yield replace(patch, headlit=not drive.toward)
+                    yield replace(patch, headlit=not drive.toward, label=CAR)
 
     def parked(self, count: int, view: View) -> list[Patch]:
         """Cars at the curb, far ones first, cold."""
@@ -90,7 +94,7 @@ class Traffic:
             car = cars.Car(cars.paint(rng), running=False, lights=False)
             z = 17.5 + 6.3 * number + float(rng.uniform(0, 0.8))
             shapes = cars.place(car, PARKING_LANE, z, False, self._day, view.x)
-            found += _drawn(shapes, view, z)
+            found += (replace(patch, label=CAR) for patch in _drawn(shapes, view, z))
         return found
 
     def headlights(self, time: float) -> Float64Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lut_fuse_core import load_model
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.evaluation.detection.study import DetectionStudy
 from lut_fuse_core.model.int8_ranges import chosen_pairs
 
 from ..checkpoint import check_structure, read_checkpoint
@@ -19,6 +20,7 @@ from ..config import from_plain, read_config, to_plain
 from ..data.augment import AugmentConfig
 from ..data.batches import Batch
 from ..data.pairs import PairSource
+from ..detection.adaptation import Adaptation, DetectorFiles
 from ..images import luma_of
 from ..losses.lattice_terms import lattice_terms, steepness_term
 from ..losses.quality_terms import quality_terms
@@ -42,7 +44,7 @@ from ..run.tensorboard import Board
 from ..run.validate import Scores, Validator
 from .comparison import Comparison
 from .distil_config import DistilConfig
-from .export import ExportReport, export_model
+from .export import MODEL, ExportReport, export_model
 
 
 class DistilJob:
@@ -65,9 +67,13 @@ class DistilJob:
         config: DistilConfig,
         validator: Validator,
         options: RunOptions,
+        adaptation: Adaptation | None = None,
     ) -> None:
         self.module: MMLut = student
         comparison.begin(student)
+        if adaptation is not None:
+            adaptation.begin(student)
+        self._adaptation = adaptation
         self._teacher, self._comparison = teacher, comparison
         self._config, self._validator = config, validator
         self._autocast = options.autocast()
@@ -86,7 +92,7 @@ class DistilJob:
         return groups
 
     def losses(self, batch: Batch, rng: np.random.Generator) -> Terms:
-        """EMDS, the quality measures, and stability under noise."""
+        """EMDS, the quality measures, stability under noise, and what detectors find."""
         loss = self._config.loss
         luma, infrared = luma_of(batch.visible), batch.infrared
         fused = self._fuse(batch.visible, infrared, batch.ambient)
@@ -118,6 +124,7 @@ class DistilJob:
             **self._twilight(batch),
             **lattice_terms(self.module.lattices, loss.smoothness, loss.monotonicity),
             **steepness_term(self.module.lattices, loss.steepness, loss.steepest),
+            **(self._adaptation.terms(self._fuse, rng) if self._adaptation else {}),
         }
 
     def validate(self, board: Board, step: int) -> Scores:
@@ -152,16 +159,40 @@ class DistilJob:
             return self.module(visible, infrared, ambient).float()
 
 
-def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Outcome, Scores]:
+@dataclass(frozen=True)
+class Distilled:
+    """How a distillation ended.
+
+    Attributes:
+        outcome: Steps, time and validation scores.
+        teacher_scores: The teacher's own; empty if it is no network.
+        detection: What detectors find on labeled pairs that were held out; None without any.
+    """
+
+    outcome: Outcome
+    teacher_scores: Scores
+    detection: DetectionStudy | None = None
+
+
+def distil(
+    config: DistilConfig, folder: Path, options: RunOptions, detectors: DetectorFiles | None = None
+) -> Distilled:
     """Distil a teacher into an MM-LUT and export it to the output folder.
 
-    Returns:
-        The outcome and the teacher's own validation scores (empty if it is no network).
+    Args:
+        config: Student, loss, data and schedule.
+        folder: The pairs.
+        options: Budget, output folder and device.
+        detectors: To adapt the fusion to.
 
     Raises:
-        InputError: For unusable data, teacher or options.
+        InputError: For unusable data, teacher, detectors or options.
         LutFuseError: If training diverges or the export does not check.
     """
+    adaptation = None
+    if detectors is not None:
+        share = config.data.validation_share
+        adaptation = Adaptation(detectors, config.detection, folder, share, options.device)
     comparison = Comparison(config, options)
     source = _teacher(config, options)
     if source.folder is not None and config.data.synthetic_share:
@@ -183,18 +214,21 @@ def distil(config: DistilConfig, folder: Path, options: RunOptions) -> tuple[Out
         student.blocks.requires_grad_(False)
     student.to(options.device)
     validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
-    job = DistilJob(student, source.network, comparison, config, validator, options)
+    job = DistilJob(student, source.network, comparison, config, validator, options, adaptation)
     teacher_scores = validator(source.network) if source.network and session.rank == 0 else {}
     outcome = train(
         job, session.batches, config.schedule, config.log, options, session.rank, session.world
     )
+    study = None
     if session.rank == 0:
         facts = provenance(config.name, folder, session.pairs, config, options)
         facts["steps"], facts["seconds"] = outcome.steps, round(outcome.seconds)
         facts["validation"], facts["teacher_validation"] = outcome.scores, teacher_scores
         _finish(student, options.out, facts, session.pairs.training)
+        if adaptation is not None:
+            study = adaptation.gain(options.out / MODEL, _start_model(config))
     distributed.stop()
-    return outcome, teacher_scores
+    return Distilled(outcome, teacher_scores, study)
 
 
 def export_run(run: Path, out: Path, blend: Path | None = None, share: float = 0.5) -> ExportReport:
@@ -285,6 +319,14 @@ def _teacher(config: DistilConfig, options: RunOptions) -> TeacherSource:
             "to learn from the quality terms alone"
         )
     return TeacherSource()
+
+
+def _start_model(config: DistilConfig) -> str | Path | None:
+    """The model file or name of what the configuration starts from, if it has one."""
+    if config.start_from is None or not Path(config.start_from).is_dir():
+        return config.start_from
+    exported = Path(config.start_from) / MODEL
+    return exported if exported.is_file() else None
 
 
 def _load_weights(student: MMLut, source: str | Path) -> None:

@@ -9,6 +9,7 @@ from lut_fuse_core.errors import InputError
 
 from ..data.augment import AugmentConfig
 from ..data.pairs import DataConfig
+from ..detection.adaptation import DetectionConfig
 from ..losses.quality_terms import QualityTargets, QualityWeights
 from ..losses.terms import FusionWeights
 from ..networks.mm_lut import MMLutConfig
@@ -111,6 +112,7 @@ class DistilConfig:
         augment: How probable each disturbance is.
         schedule: Of the learning rates.
         log: How often to report and save.
+        detection: What the detectors of `distil --detector` teach.
     """
 
     name: str = "distilled"
@@ -126,6 +128,7 @@ class DistilConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    detection: DetectionConfig = field(default_factory=DetectionConfig)
 
     def __post_init__(self) -> None:
         check_rate("lattice_rate", self.lattice_rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from lut_fuse_core.errors import InputError
 
@@ -67,6 +68,28 @@ def class_map(
     return {
         name: _chosen(name, theirs, labeled, detected, numbers) for name, theirs in chosen.items()
     }
+
+
+def chosen_classes(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What a user chose, for `class_map`: words such as ``person`` or ``car=car,van``."""
+    chosen = {}
+    for word in words:
+        name, _, names = word.partition("=")
+        chosen[name] = tuple(names.split(",")) if names else ()
+    return chosen
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Names of classes in order, from a text file with one per line.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _chosen(

@@ -12,7 +12,7 @@ from lut_fuse_core.arrays import FloatArray, Size, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.detection.classes import COCO_CLASSES, ClassMap
 from lut_fuse_core.evaluation.detection.layouts import Candidates, Layout, recognize
-from lut_fuse_core.evaluation.detection.network import open_network
+from lut_fuse_core.evaluation.onnx_network import open_network
 
 LEAST_SCORE = 0.01
 """Below this nothing is a detection; low, since average precision looks at all scores."""
@@ -54,6 +54,9 @@ class Detector:
     Attributes:
         name: Stem of the file.
         classes: Names of its classes in order.
+        layout: How it wants images and answers.
+        output: Which of its outputs has the boxes.
+        input_size: Width and height of its input.
 
     Raises:
         InputError: It cannot be run, its output is not understood, or its classes have no names.
@@ -64,10 +67,10 @@ class Detector:
     ) -> None:
         self._network = open_network(path, threads)
         self.name = self._network.path.stem
-        size = (self._network.width, self._network.height)
+        self.input_size = size = (self._network.width, self._network.height)
         gray = np.full((1, 3, size[1], size[0]), PADDING / 255, np.float32)
         try:
-            self.layout, self._output, count = recognize(self._network.forward(gray), size)
+            self.layout, self.output, count = recognize(self._network.forward(gray), size)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         self.classes = classes or self._network.classes or COCO_CLASSES
@@ -78,16 +81,18 @@ class Detector:
                 "); give a text file with a name per line as --detector-classes"
             )
 
+    def answer(self, batch: FloatArray) -> FloatArray:
+        """The output with the boxes, for an image as the layout wants it, ``(1, 3, h, w)``."""
+        return self._network.forward(batch)[self.output]
+
     def candidates(self, image: UInt8Array) -> Candidates:
         """All boxes with the scores of all classes, in pixels of the image.
 
         Args:
             image: ``(H, W, 3) uint8``, RGB.
         """
-        size = (self._network.width, self._network.height)
-        batch, scale, shift = _prepared(image, size, self.layout)
-        output = self._network.forward(batch)[self._output]
-        boxes, scores = self.layout.decode(output, size)
+        batch, scale, shift = _prepared(image, self.input_size, self.layout)
+        boxes, scores = self.layout.decode(self.answer(batch), self.input_size)
         keep = scores.max(axis=1, initial=0.0) >= LEAST_SCORE
         corners = (boxes[keep] - np.tile(shift, 2)) / np.tile(scale, 2)
         limit = np.array(image.shape[1::-1] * 2, np.float32)

@@ -13,11 +13,11 @@ from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.detection.average_precision import WORKING_SCORE
 from lut_fuse_core.evaluation.detection.detector import Detections
-from lut_fuse_core.evaluation.detection.images import CAMERAS
 from lut_fuse_core.evaluation.detection.labels import LabeledBox
 from lut_fuse_core.evaluation.detection.study import DetectionStudy, DetectorStudy
 from lut_fuse_core.evaluation.detection.tables import ranges
 from lut_fuse_core.evaluation.evaluate import FuseFiles, file_normalizer, load_pair
+from lut_fuse_core.evaluation.image_kinds import CAMERAS
 from lut_fuse_core.evaluation.report.page import Subject
 from lut_fuse_core.evaluation.report.pictures import data_address
 from lut_fuse_core.evaluation.report.style import SCRIPT, STYLE

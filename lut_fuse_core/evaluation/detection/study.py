@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lut_fuse_core.arrays import Float64Array, UInt8Array
+from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.detection.average_precision import (
     Assessment,
@@ -16,9 +16,9 @@ from lut_fuse_core.evaluation.detection.average_precision import (
 )
 from lut_fuse_core.evaluation.detection.classes import ClassMap, class_map
 from lut_fuse_core.evaluation.detection.detector import Detections, Detector
-from lut_fuse_core.evaluation.detection.images import CAMERAS
 from lut_fuse_core.evaluation.detection.labels import LabeledBox, Labels
 from lut_fuse_core.evaluation.evaluate import FuseFiles, file_normalizer, load_pair
+from lut_fuse_core.evaluation.image_kinds import CAMERAS, made
 from lut_fuse_core.io.dataset import PairFiles
 
 Progress = Callable[[Iterable[PairFiles]], Iterable[PairFiles]]
@@ -69,25 +69,6 @@ class DetectionStudy:
     left_out: Mapping[str, str]
 
 
-def labeled_pairs(
-    pairs: Sequence[PairFiles], labels: Labels
-) -> tuple[list[PairFiles], tuple[str, ...]]:
-    """The pairs that have labels, and the labels that have no pair.
-
-    Raises:
-        InputError: No label is of a pair.
-    """
-    names = {pair.name for pair in pairs}
-    chosen = [pair for pair in pairs if pair.name in labels.boxes]
-    if not chosen:
-        raise InputError(
-            f"none of the {len(labels.boxes)} labeled pictures ({next(iter(labels.boxes))}, ...) "
-            f"is one of the {len(pairs)} pairs ({pairs[0].name}, ...); labels belong to the pair "
-            "with the same file name"
-        )
-    return chosen, tuple(sorted(set(labels.boxes) - names))
-
-
 def study_detection(
     pairs: Sequence[PairFiles],
     labels: Labels,
@@ -100,10 +81,10 @@ def study_detection(
     """Run every detector on every kind of image of every pair, and assess what it finds.
 
     Args:
-        pairs: Pairs with labels, see `labeled_pairs`.
+        pairs: Pairs with labels, see `image_kinds.labeled_pairs`.
         labels: Their objects.
         detectors: Detectors, of different names.
-        kinds: Name to kind of image, see `images.image_kinds`; one is called ``fused``.
+        kinds: Name to kind of image, see `image_kinds.image_kinds`; one is called ``fused``.
         heights: Bounds of the ranges of height in pixels, see `Assessment`.
         chosen: Which classes to measure, see `classes.class_map`.
         progress: Wraps the pairs, to show how far it is.
@@ -128,7 +109,7 @@ def study_detection(
             continue
         boxes = labels.inside(files.name, (visible.shape[1], visible.shape[0]))
         for kind, make in kinds.items():
-            image = _made(kind, make, files, visible, infrared)
+            image = made(kind, make, files, visible, infrared)
             for detector, classes, answers in zip(detectors, maps, found, strict=True):
                 answers[kind].append(detector.detect(image, classes))
         measured.append(files)
@@ -152,18 +133,6 @@ def study_detection(
         unknown if chosen is None else {},
         left_out,
     )
-
-
-def _made(
-    kind: str, make: FuseFiles, files: PairFiles, visible: UInt8Array, infrared: UInt8Array
-) -> UInt8Array:
-    image = make(files, visible, infrared)
-    if image.shape[:2] != visible.shape[:2]:
-        raise InputError(
-            f"the '{kind}' image of {files.name} is {image.shape[1]}x{image.shape[0]}, its pair "
-            f"{visible.shape[1]}x{visible.shape[0]}; boxes fit images of the pair's size"
-        )
-    return image
 
 
 def _assessed(

@@ -93,7 +93,7 @@ def test_classes_without_names_are_refused_and_can_be_named(tmp_path: Path) -> N
 
 
 def test_files_that_are_no_detector_are_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no detector"):
+    with pytest.raises(InputError, match="there is no network"):
         Detector(tmp_path / "missing.onnx")
     (tmp_path / "text.onnx").write_text("not a network")
     with pytest.raises(InputError, match="not a readable ONNX file"):

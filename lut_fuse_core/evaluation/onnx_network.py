@@ -28,6 +28,7 @@ class Network:
     Attributes:
         path: Its file.
         width, height: Size of its input in pixels.
+        any_size: Whether it takes other sizes, too.
         half: Whether it takes float16.
         classes: Names of its classes, in order, from its metadata (Ultralytics writes them);
             empty where it does not say.
@@ -37,13 +38,14 @@ class Network:
     path: Path
     width: int
     height: int
+    any_size: bool
     half: bool
     classes: tuple[str, ...]
     forward: Forward
 
 
 def open_network(path: str | Path, threads: int = 1) -> Network:
-    """Load an ONNX detector.
+    """Load an ONNX network.
 
     Args:
         path: The file.
@@ -54,20 +56,20 @@ def open_network(path: str | Path, threads: int = 1) -> Network:
     """
     source = Path(path)
     if not source.is_file():
-        raise InputError(f"there is no detector {source}")
+        raise InputError(f"there is no network {source}")
     graph = read_graph(source.read_bytes())
     if graph is None or not graph.inputs:
         raise InputError(f"{source} is not a readable ONNX file")
     _, element, shape = graph.inputs[0]
     if len(shape) != 4 or shape[1] not in (3, None):
         raise InputError(
-            f"{source} takes an input of shape {list(shape)}; a detector takes one color image, "
+            f"{source} takes an input of shape {list(shape)}; it should take one color image, "
             "(1, 3, height, width)"
         )
     height, width = (side or FALLBACK_SIZE for side in shape[2:])
     half = element == "float16"
-    forward = _opened(source, half, threads)
-    return Network(source, width, height, half, _classes(graph.metadata), forward)
+    forward, classes = _opened(source, half, threads), _classes(graph.metadata)
+    return Network(source, width, height, None in shape[2:], half, classes, forward)
 
 
 def _opened(path: Path, half: bool, threads: int) -> Forward:

@@ -1,0 +1,48 @@
+"""What `lut-fuse evaluate` with labels does alike for detectors and segmenters."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lut_fuse_core import Fuser
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.evaluation.evaluate import FuseFiles, fused_by, fused_in
+from lut_fuse_core.evaluation.image_kinds import image_kinds
+
+
+def compared_methods(options: argparse.Namespace) -> dict[str, FuseFiles]:
+    """The models and folders of ``--compare``, by name. Raises InputError."""
+    methods: dict[str, FuseFiles] = {}
+    for text in options.compare:
+        name, _, source = text.partition("=")
+        if not name or not source:
+            raise InputError(f"--compare {text} is not NAME=MODEL or NAME=FOLDER")
+        if name in (*image_kinds({}), "fused") or name in methods:
+            raise InputError(f"--compare {text}: '{name}' is taken; choose another name")
+        path = Path(source)
+        methods[name] = (
+            fused_in(path) if path.is_dir() else fused_by(Fuser(source, options.backend))
+        )
+    return methods
+
+
+def of_one_name(what: str, names: Sequence[str]) -> None:
+    """Raise InputError if two networks would have the same name in a table."""
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two {what} are called '{name}'; rename one of the files")
+
+
+def note_orphans(orphans: Sequence[str], options: argparse.Namespace) -> None:
+    """Say which labels have no pair, unless only some of the pairs were chosen."""
+    if orphans and options.only is None and options.limit is None:
+        shown = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")
+        note(f"{len(orphans)} labeled pictures have no pair of that name: {shown}")
+
+
+def note(text: str) -> None:
+    """A line on stderr."""
+    print(f"lut-fuse: {text}", file=sys.stderr)

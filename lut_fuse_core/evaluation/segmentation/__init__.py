@@ -1,0 +1,1 @@
+"""What segmenters see on fused images and on each camera's own."""

@@ -1,0 +1,1 @@
+"""Detectors as differentiable modules, and what a fusion learns from them."""
