@@ -153,14 +153,16 @@ def assessed(
     pictures = cut.shape[1]
 
     def means(drawn: npt.NDArray[np.int64]) -> Float64Array:
-        return np.nanmean(_iou(cut[:, drawn].sum(1)), axis=1)
+        mean: Float64Array = np.nanmean(_iou(cut[:, drawn].sum(1)), axis=1)
+        return mean
 
     whole = _iou(cut.sum(1))
     mean = np.nanmean(whole, axis=1)
     cameras = [kinds.index(camera) for camera in CAMERAS if camera in kinds]
     better = cameras[int(np.argmax(mean[cameras]))] if cameras else 0
     rng = np.random.default_rng(0)
-    rounds = np.array([means(rng.integers(0, pictures, pictures)) for _ in range(BOOTSTRAP_ROUNDS)])
+    draws = rng.integers(0, pictures, (BOOTSTRAP_ROUNDS, pictures))
+    rounds = np.array([means(drawn) for drawn in draws])
     low, high = np.nanpercentile(rounds, (2.5, 97.5), axis=0)
     fused = kinds.index("fused")
     apart = rounds[:, fused] - rounds[:, better]
