@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import Float64Array, RawInfrared, UInt8Array
 from lut_fuse_core.infrared.gray_range import GrayRange
 
 FOOT, SHOULDER = 16.0, 208.0
@@ -16,18 +17,56 @@ _UNCHANGED = np.arange(256, dtype=np.uint8)
 
 
 def tone_table(gray_range: GrayRange, entries: int) -> UInt8Array:
-    """Gray level of every raw count, ``(entries,) uint8``, linear with soft ends.
+    """Gray level of every raw count, ``(entries,) uint8``: `tones`, rounded.
+
+    The levels rise with the counts, so that it is enough to find the count at which each of them
+    begins: a stream that moves its range with every frame needs a table of 65536 entries each time.
+    """
+    beginnings = gray_range.low + (_BEGINNINGS - FOOT) * gray_range.width / (SHOULDER - FOOT)
+    first = np.ceil(np.clip(beginnings, 0, entries)).astype(np.int64)
+    # Where rounding put a beginning beside the count for which `tones` gives the level.
+    wanted = np.arange(1, 256)
+    first -= (first > 0) & (_rounded(tones(gray_range, first - 1)) >= wanted)
+    first += (first < entries) & (_rounded(tones(gray_range, first)) < wanted)
+    return np.repeat(_UNCHANGED, np.diff(first, prepend=0, append=entries))
+
+
+def tones(gray_range: GrayRange, counts: npt.NDArray[np.int64]) -> Float64Array:
+    """Gray levels of raw counts, 0 to 255, before rounding; linear with soft ends.
 
     Beyond both ends of the range the levels approach 0 and 255 as x / (1 + x), with the slope of
     the linear part at the joint: nothing ever saturates fully, whatever its temperature.
+
+    Args:
+        gray_range: Of any width above 0.
+        counts: ``(N,)``.
+
+    Returns:
+        ``(N,) float64``.
     """
     slope = (SHOULDER - FOOT) / gray_range.width
-    levels = FOOT + (np.arange(entries, dtype=np.float64) - gray_range.low) * slope
+    levels = FOOT + (counts - gray_range.low) * slope
     above, below = np.maximum(levels - SHOULDER, 0), np.maximum(FOOT - levels, 0)
     top, bottom = 255.0 - SHOULDER, FOOT
     soft = np.clip(levels, FOOT, SHOULDER)
     soft += top * above / (top + above) - bottom * below / (bottom + below)
-    return (soft + 0.5).astype(np.uint8)
+    return np.asarray(soft, np.float64)
+
+
+def _rounded(levels: Float64Array) -> UInt8Array:
+    return (levels + 0.5).astype(np.uint8)
+
+
+def _beginnings() -> Float64Array:
+    """Where the linear scale stands when the soft one reaches 0.5, 1.5, ... 254.5, ``(255,)``."""
+    levels = np.arange(1, 256) - 0.5
+    above, below = np.maximum(levels - SHOULDER, 0), np.maximum(FOOT - levels, 0)
+    top, bottom = 255.0 - SHOULDER, FOOT
+    linear = np.clip(levels, FOOT, SHOULDER)
+    return np.asarray(linear + top * above / (top - above) - bottom * below / (bottom - below))
+
+
+_BEGINNINGS = _beginnings()
 
 
 def linear_table(gray_range: GrayRange, entries: int) -> UInt8Array:
