@@ -56,7 +56,7 @@ class Fuser:
         self._threads = threads
 
     def attempt(self, work: Callable[[], T], lost: Callable[[], None]) -> T:
-        """Do something with the backend, and where the GPU fails, once more on the CPU.
+        """Run something on the backend; if the GPU fails, run it again on the CPU.
 
         Args:
             work: What to do; asks for `backend` each time.

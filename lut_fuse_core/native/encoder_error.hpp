@@ -9,7 +9,7 @@ namespace lut_fuse {
 // precision from exact luma, over frames of noise and of black and white squares, times four.
 //
 // A bound that holds for every frame would not help: through five convolutions worst cases multiply
-// to 10^4 times what any frame shows, for single precision as well (docs/performance.md).
+// to 10^4 times what any frame shows, for single precision as well (docs/development/performance.md).
 float context_error(const LutFuseModel& model, const std::vector<Block>& blocks,
                     const Kernels& kernels);
 

@@ -558,6 +558,7 @@ def test_a_bag_with_a_damaged_middle_is_fused_up_to_there(lut_fuse, tmp_path):
 FUSE = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
 # Stops in the middle and says so, that a signal meets it there however fast it is.
 FUSE_HALF = f"""
+import time
 from lut_fuse_core import Fuser
 fuse, calls = Fuser.fuse, []
 def fuse_half(self, *pair, **options):
@@ -599,7 +600,7 @@ def test_a_full_disk_leaves_the_old_output_intact(
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 
     process = start_fusing(bag, out, model_file, preexec_fn=fill_the_disk)
-    errors = process.communicate(timeout=60)[1]
+    errors = process.communicate(timeout=600)[1]
     assert process.returncode == 1
     assert errors.startswith("lut-fuse: ")
     assert "Traceback" not in errors
@@ -620,7 +621,7 @@ def test_a_kill_leaves_the_old_output_intact(
     assert process.stdout.readline() == "half\n"
     assert any(tmp_path.glob(".out.*.partial/out/*.mcap"))
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert process.returncode == (130 if tidy else -signal.SIGKILL)
     assert {path: path.read_bytes() for path in out.iterdir()} == before
     assert any(tmp_path.glob(".out.*")) != tidy
