@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 5
+INTERFACE = 6
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -92,6 +92,64 @@ class Infrared(ctypes.Structure):
     )
 
 
+class Match(ctypes.Structure):
+    """Cells of a grid and the search lines along which they are compared."""
+
+    _fields_ = (
+        ("visible", ctypes.c_void_p),
+        ("infrared", ctypes.c_void_p),
+        ("slopes", ctypes.c_void_p),
+        ("scores", ctypes.c_void_p),
+        ("rows", ctypes.c_int32),
+        ("columns", ctypes.c_int32),
+        ("cell", ctypes.c_int32),
+        ("channels", ctypes.c_int32),
+        ("margin", ctypes.c_int32),
+        ("vertical", ctypes.c_int32),
+        ("first_label", ctypes.c_int32),
+        ("last_label", ctypes.c_int32),
+        ("blurs", ctypes.c_int32),
+        ("floor", ctypes.c_float),
+    )
+
+
+class Labels(ctypes.Structure):
+    """Costs of labels on a grid, and how neighbors are bound to each other."""
+
+    _fields_ = (
+        ("costs", ctypes.c_void_p),
+        ("right_links", ctypes.c_void_p),
+        ("down_links", ctypes.c_void_p),
+        ("sums", ctypes.c_void_p),
+        ("rows", ctypes.c_int32),
+        ("columns", ctypes.c_int32),
+        ("labels", ctypes.c_int32),
+        ("small", ctypes.c_float),
+        ("large", ctypes.c_float),
+    )
+
+
+class Expansion(ctypes.Structure):
+    """Positions at the nodes of a grid, and the remap that they become."""
+
+    _fields_ = (
+        ("nodes", ctypes.c_void_p),
+        ("offsets", ctypes.c_void_p),
+        ("fractions", ctypes.c_void_p),
+        ("windows", ctypes.c_void_p),
+        ("mask", ctypes.c_void_p),
+        ("rows", ctypes.c_int32),
+        ("columns", ctypes.c_int32),
+        ("step", ctypes.c_int32),
+        ("band", ctypes.c_int32),
+        ("raw_height", ctypes.c_int32),
+        ("raw_width", ctypes.c_int32),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("fade", ctypes.c_float),
+    )
+
+
 def instruction_sets() -> tuple[str, ...]:
     """The instruction sets that the library can use on this machine, best first.
 
@@ -125,6 +183,9 @@ def load_library() -> ctypes.CDLL:
         ctypes.c_int,
         ctypes.c_char_p,
     )
+    library.lut_fuse_match.argtypes = (ctypes.POINTER(Match),)
+    library.lut_fuse_smooth_labels.argtypes = (ctypes.POINTER(Labels),)
+    library.lut_fuse_expand.argtypes = (ctypes.POINTER(Expansion),)
     library.lut_fuse_stage_times.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64))
     library.lut_fuse_stage_times.restype = None
     library.lut_fuse_is_packed.argtypes = (ctypes.c_void_p,)

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine.hpp"
+#include "field.hpp"
 #include "sampling.hpp"
 
 #if defined(LUT_FUSE_AMX)
@@ -82,6 +83,17 @@ int sample(const LutFuseInfrared& infrared, int threads, const char* instruction
     }
 }
 
+// Whether memory ran out.
+template <class Job>
+int ran_out(void (*run)(const Job&), const Job* job) {
+    try {
+        run(*job);
+        return 0;
+    } catch (const std::exception&) {
+        return 1;
+    }
+}
+
 }  // namespace
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
@@ -127,6 +139,16 @@ EXPORT int lut_fuse_sample(const LutFuseInfrared* infrared, int threads,
                            const char* instructions) {
     return infrared->wide ? sample<uint16_t>(*infrared, threads, instructions)
                           : sample<uint8_t>(*infrared, threads, instructions);
+}
+
+EXPORT int lut_fuse_match(const LutFuseMatch* match) { return ran_out(lut_fuse::match, match); }
+
+EXPORT int lut_fuse_smooth_labels(const LutFuseLabels* labels) {
+    return ran_out(lut_fuse::smooth_labels, labels);
+}
+
+EXPORT int lut_fuse_expand(const LutFuseExpansion* expansion) {
+    return ran_out(lut_fuse::expand, expansion);
 }
 
 EXPORT void lut_fuse_stage_times(const LutFuse* fuser, int64_t times[LUT_FUSE_STAGES]) {

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 5
+#define LUT_FUSE_INTERFACE 6
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -69,6 +69,42 @@ typedef struct {
     int32_t band, wide, raw_height, raw_width, height, width;
 } LutFuseInfrared;
 
+/* How well the cells of a grid fit along their search lines. visible: (rows * cell, columns * cell,
+   channels); infrared: the same with `margin` more pixels on each side, which labels times slopes
+   must not leave. A label is a displacement along x (along y if vertical); slopes, (rows, columns):
+   how much of it goes across. blurs: how often sums are blurred over neighboring cells. floor:
+   energy, in that of a usual cell, that keeps empty cells from fitting anywhere. scores: (rows,
+   columns, labels). */
+typedef struct {
+    const int16_t *visible, *infrared;
+    const float *slopes;
+    float *scores;
+    int32_t rows, columns, cell, channels, margin, vertical, first_label, last_label, blurs;
+    float floor;
+} LutFuseMatch;
+
+/* Semi-global matching. costs, sums: (rows, columns, labels). links, (rows, columns): weight of the
+   bond with the cell to the right and below. small, large: cost of a step of one label, of more. */
+typedef struct {
+    const float *costs, *right_links, *down_links;
+    float *sums;
+    int32_t rows, columns, labels;
+    float small, large;
+} LutFuseLabels;
+
+/* The remap of LutFuseInfrared from raw positions (x, y) at every `step`-th pixel, the first at
+   -0.5, bilinear in between. mask: 255 where they are on the raw image, beyond it less by `fade`
+   (share a raw pixel). */
+typedef struct {
+    const float *nodes;
+    int16_t *offsets;
+    uint16_t *fractions;
+    LutFuseWindow *windows;
+    uint8_t *mask;
+    int32_t rows, columns, step, band, raw_height, raw_width, height, width;
+    float fade;
+} LutFuseExpansion;
+
 typedef struct LutFuse LutFuse;
 
 /* instructions: one of lut_fuse_instructions(), or NULL for the best. On failure returns NULL
@@ -83,6 +119,11 @@ int lut_fuse_run(LutFuse *fuser, const LutFuseFrame *frame);
 /* Normalizes and registers infrared in one pass. instructions: one of lut_fuse_instructions(), or
    NULL for the best. Returns 0, or 1 if memory ran out. */
 int lut_fuse_sample(const LutFuseInfrared *infrared, int threads, const char *instructions);
+
+/* Each returns 0, or 1 if memory ran out. */
+int lut_fuse_match(const LutFuseMatch *match);
+int lut_fuse_smooth_labels(const LutFuseLabels *labels);
+int lut_fuse_expand(const LutFuseExpansion *expansion);
 
 /* Nanoseconds that the last frame took in each stage, all threads together. */
 void lut_fuse_stage_times(const LutFuse *fuser, int64_t times[LUT_FUSE_STAGES]);

@@ -1,0 +1,6 @@
+"""Registration that follows depth: a displacement for every cell of a coarse grid."""
+
+from lut_fuse_core.registration.field.displacement import DisplacementField
+from lut_fuse_core.registration.field.estimator import FieldEstimator
+
+__all__ = ["DisplacementField", "FieldEstimator"]

@@ -1,0 +1,169 @@
+"""What a registration says about the search: where infrared lies, and along which lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.arrays import Float64Array, FloatArray, RawInfrared, Size
+from lut_fuse_core.registration.field.grid import CELL, WorkingGrid
+from lut_fuse_core.registration.field.lines import SearchLines
+from lut_fuse_core.registration.positions import infrared_positions
+from lut_fuse_core.registration.registration import RegistrationConfig
+from lut_fuse_core.registration.rig import CameraRig
+
+NEAREST = 1.5
+"""Meters: what is nearer is not followed."""
+
+REACH = 24.0
+"""Visible pixels at a width of 640 to either side, where the direction of parallax is not known."""
+
+LONGEST = 60
+"""Labels to either side: a rig with a longer search is no rig for near objects."""
+
+ANGLES = tuple(np.pi * step / 8 for step in range(8))
+"""Directions that are tried where none is known."""
+
+
+@dataclass(frozen=True)
+class FieldGeometry:
+    """A registration as the search sees it.
+
+    Attributes:
+        registration: Settings; its distance is where displacements are 0.
+        infrared_size: Width and height in pixels.
+        visible_size: Width and height in pixels.
+    """
+
+    registration: RegistrationConfig
+    infrared_size: Size
+    visible_size: Size
+
+    @cached_property
+    def grid(self) -> WorkingGrid:
+        """The cells."""
+        return WorkingGrid.of(self.visible_size)
+
+    @cached_property
+    def choices(self) -> tuple[SearchLines, ...]:
+        """The lines along which displacements may lie: one set for a calibrated rig, else several
+        directions, of which the images tell the right one."""
+        shape = (self.grid.rows, self.grid.columns)
+        if isinstance(self.registration.transform, CameraRig):
+            return (self._epipolar_lines(),)
+        reach = round(REACH * max(self.visible_size) / 640 / float(self.grid.scale.mean()))
+        return tuple(SearchLines.straight(angle, max(4, reach), shape) for angle in ANGLES)
+
+    @cached_property
+    def margin(self) -> int:
+        """Working pixels around the visible image in which infrared is needed."""
+        return max(lines.margin for lines in self.choices)
+
+    def positions(self, points: FloatArray, inverse_distance: float | None = None) -> Float64Array:
+        """Infrared pixels for visible ones, at the set distance unless another is given."""
+        if inverse_distance is None:
+            inverse_distance = 1 / self.registration.distance
+        sizes = self.infrared_size, self.visible_size
+        transform = self.registration.transform
+        return infrared_positions(transform, inverse_distance, *sizes, points.astype(np.float64))
+
+    @cached_property
+    def reduction(self) -> float:
+        """Infrared pixels in one working pixel, at the middle of the image."""
+        middle = self.grid.points(0)[self.grid.rows * CELL // 2, self.grid.columns * CELL // 2]
+        step = self.grid.scale
+        places = middle + np.array([[0, 0], [step[0], 0], [0, step[1]]])
+        at = self.positions(places.astype(np.float32))
+        sides = np.linalg.norm(at[1:] - at[0], axis=1)
+        return float(np.nanmean(sides)) if np.isfinite(sides).any() else 1.0
+
+    @cached_property
+    def _maps(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Where working pixels, with the margin, lie in the reduced infrared image, and which of
+        them lie on it."""
+        at = self.positions(self.grid.points(self.margin))
+        size = np.array(self._reduced_size, np.float64)
+        at = (at + 0.5) * (size / self.infrared_size) - 0.5
+        inside = (at >= -0.5).all(axis=-1) & (at <= size - 0.5).all(axis=-1)
+        at = np.nan_to_num(at, nan=-1e4)
+        # Edges between what infrared sees and what it does not are none of the scene.
+        inside = cv2.erode(inside.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=0)
+        x, y = (np.ascontiguousarray(at[..., axis], np.float32) for axis in range(2))
+        return x, y, inside.astype(np.float32)
+
+    @property
+    def _reduced_size(self) -> Size:
+        factor = max(1.0, self.reduction)
+        width, height = (max(2, round(side / factor)) for side in self.infrared_size)
+        return width, height
+
+    def infrared_at_work(self, raw: RawInfrared) -> tuple[FloatArray, FloatArray]:
+        """A raw frame at the set distance on the working grid with its margin.
+
+        Returns:
+            ``(h, w) float32`` counts, and ``(h, w) float32``, 1 where infrared sees.
+        """
+        if self.reduction > 1.4:
+            raw = cv2.resize(raw, self._reduced_size, interpolation=cv2.INTER_AREA).astype(
+                raw.dtype
+            )
+            x, y, inside = self._maps
+        else:
+            x, y, inside = self._maps_of_whole
+        found = cv2.remap(raw, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return found.astype(np.float32), inside
+
+    @cached_property
+    def _maps_of_whole(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        x, y, inside = self._maps
+        factor = np.array(self.infrared_size) / np.array(self._reduced_size)
+        whole = ((each + 0.5) * by - 0.5 for each, by in zip((x, y), factor, strict=True))
+        across, down = (each.astype(np.float32) for each in whole)
+        return across, down, inside
+
+    def _epipolar_lines(self) -> SearchLines:
+        grid = self.grid
+        near, far = (self._displaced(inverse) for inverse in (1 / NEAREST, 0.0))
+        # Where a lens does not see so far outside, the rest of the image speaks for it.
+        longest = np.nan_to_num(near - far)
+        mean = longest.reshape(-1, 2).mean(axis=0)
+        vertical = abs(mean[1]) > abs(mean[0])
+        along, across = (1, 0) if vertical else (0, 1)
+        reach = np.where(np.abs(longest[..., along]) < 1e-3, 1e-3, longest[..., along])
+        slopes = np.clip(longest[..., across] / reach, -1, 1).astype(np.float32)
+        ends = np.nan_to_num(np.stack([near[..., along], far[..., along]]))
+        # A margin of 2 labels for what is calibrated almost right.
+        first = int(np.clip(np.floor(ends.min()) - 2, -LONGEST, 0))
+        last = int(np.clip(np.ceil(ends.max()) + 2, 0, LONGEST))
+        assert slopes.shape == (grid.rows, grid.columns)
+        return SearchLines(bool(vertical), slopes, first, last)
+
+    def _displaced(self, inverse_distance: float) -> Float64Array:
+        """Displacement in working pixels of cells at another distance than the set one."""
+        centers = self.grid.centers.astype(np.float64)
+        target = self.positions(centers, inverse_distance)
+        at = centers.copy()
+        for _ in range(3):
+            slope = np.stack(
+                [
+                    (self.positions(at + step) - self.positions(at - step)) / 8
+                    for step in np.array([[4.0, 0.0], [0.0, 4.0]])
+                ],
+                axis=-1,
+            )
+            broken = ~np.isfinite(slope).all(axis=(-2, -1))
+            slope[broken] = np.eye(2)
+            gap = (target - self.positions(at))[..., None]
+            at = at + np.nan_to_num(np.linalg.solve(slope, gap)[..., 0])
+        return (at - centers) / self.grid.scale
+
+
+@lru_cache(maxsize=4)
+def geometry(
+    registration: RegistrationConfig, infrared_size: Size, visible_size: Size
+) -> FieldGeometry:
+    """The geometry of these settings; the last few are kept."""
+    return FieldGeometry(registration, infrared_size, visible_size)

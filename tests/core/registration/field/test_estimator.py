@@ -1,0 +1,85 @@
+"""The displacement field of single pairs."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from lut_fuse_core.registration import CameraModel, CameraRig, Pose, RegistrationConfig
+from lut_fuse_core.registration.field.displacement import DisplacementField
+from lut_fuse_core.registration.field.estimator import FieldEstimator
+from lut_fuse_core.registration.field.geometry import FieldGeometry, geometry
+from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
+
+SIZE = (320, 240)
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    frame = StreetScene(SceneConfig(*SIZE, seed=3, day=True)).frame(0)
+    return frame.visible, frame.infrared
+
+
+def estimate(visible: np.ndarray, infrared: np.ndarray) -> DisplacementField:
+    size, infrared_size = visible.shape[1::-1], infrared.shape[::-1]
+    return FieldEstimator(geometry(RegistrationConfig(), infrared_size, size)).estimate(
+        visible, infrared
+    )
+
+
+def moved(infrared: np.ndarray, across: int, down: int) -> np.ndarray:
+    shift = np.array([[1, 0, across], [0, 1, down]], np.float64)
+    return cv2.warpAffine(infrared, shift, SIZE, borderMode=cv2.BORDER_REPLICATE)
+
+
+@pytest.mark.parametrize("shift", [(7, 0), (-9, 0), (0, 6)])
+def test_a_shifted_image_is_found(pair, shift) -> None:
+    field = estimate(pair[0], moved(pair[1], *shift)).everywhere()
+    middle = field[60:180, 80:240]
+    assert np.linalg.norm(middle - np.array(shift), axis=-1).mean() < 0.6
+
+
+def test_a_registered_pair_stays_as_it_is(pair) -> None:
+    field = estimate(*pair)
+    assert np.linalg.norm(field.displacement, axis=-1).mean() < 0.3
+
+
+@pytest.mark.parametrize("black", ["visible", "infrared"])
+def test_a_black_image_moves_nothing_and_gives_no_confidence(pair, black) -> None:
+    visible, infrared = pair
+    if black == "visible":
+        visible = np.zeros_like(visible)
+    else:
+        infrared = np.zeros_like(infrared)
+    field = estimate(visible, infrared)
+    assert not field.displacement.any()
+    assert field.confidence.max() < 0.01
+
+
+def test_inverted_infrared_gives_the_same_field(pair) -> None:
+    visible, infrared = pair
+    one = estimate(visible, moved(infrared, 7, 0))
+    other = estimate(visible, moved(16383 - infrared, 7, 0))
+    np.testing.assert_allclose(one.displacement, other.displacement, atol=0.05)
+
+
+def test_calibrated_cameras_are_searched_along_their_epipolar_lines() -> None:
+    camera = CameraModel(640, 480, ((560, 0, 320), (0, 560, 240), (0, 0, 1)))
+    # Infrared 10 cm to the right: what it shows lies to the left of the visible image's.
+    rig = CameraRig(camera, camera, Pose(translation=(-0.1, 0.0, 0.0)))
+    found = FieldGeometry(RegistrationConfig(rig, distance=20.0), (640, 480), (640, 480))
+    (lines,) = found.choices
+    assert not lines.vertical
+    np.testing.assert_allclose(lines.slopes, 0, atol=1e-3)
+    # At 1.5 m 37.3 pixels, at 20 m 2.8, at infinity none: in steps of 2 pixels, and 2 to spare.
+    assert lines.first == -20
+    assert lines.last == 4
+
+
+def test_a_field_is_interpolated_between_cells_and_continued_beyond_them() -> None:
+    displacement = np.zeros((2, 2, 2), np.float32)
+    displacement[:, 1, 0] = 8
+    field = DisplacementField(displacement, np.ones((2, 2), np.float32), (16, 16), np.ones(2))
+    across = field.everywhere()[5, :, 0]
+    np.testing.assert_allclose(across[[0, 3, 7, 8, 12, 15]], [0, 0, 3.5, 4.5, 8, 8], atol=0.3)
