@@ -121,13 +121,14 @@ def _refined(
         around = _merged(around, cells)
         ones = np.ones(around.shape[:2], np.float32)
         links = (ones, ones)
-    costs = leaving * np.minimum(np.abs(steps), LEAVING) - around
+    costs = np.float32(leaving) * np.minimum(np.abs(steps), np.float32(LEAVING)) - around
     found = _lowest(smooth_labels(costs, links, small, large)) - reach
     if cells > 1:
         rows, columns = labels.shape
         y, x = np.indices((rows, columns), np.float32)
-        places = ((each + 0.5) / cells - 0.5 for each in (x, y))
-        found = cv2.remap(found, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        across, down = (((each + 0.5) / cells - 0.5).astype(np.float32) for each in (x, y))
+        wide = cv2.remap(found, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        found = wide.astype(np.float32)
     limits = lines.first, lines.last
     return np.clip(labels + found, *limits).astype(np.float32, copy=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,7 +63,9 @@ class FieldGeometry:
         """Working pixels around the visible image in which infrared is needed."""
         return max(lines.margin for lines in self.choices)
 
-    def positions(self, points: FloatArray, inverse_distance: float | None = None) -> Float64Array:
+    def positions(
+        self, points: FloatArray | Float64Array, inverse_distance: float | None = None
+    ) -> Float64Array:
         """Infrared pixels for visible ones, at the set distance unless another is given."""
         if inverse_distance is None:
             inverse_distance = 1 / self.registration.distance
@@ -90,9 +93,10 @@ class FieldGeometry:
         inside = (at >= -0.5).all(axis=-1) & (at <= size - 0.5).all(axis=-1)
         at = np.nan_to_num(at, nan=-1e4)
         # Edges between what infrared sees and what it does not are none of the scene.
-        inside = cv2.erode(inside.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=0)
+        edge = np.ones((5, 5), np.uint8)
+        seen = cv2.erode(np.asarray(inside, np.uint8), edge, borderValue=0).astype(np.float32)
         x, y = (np.ascontiguousarray(at[..., axis], np.float32) for axis in range(2))
-        return x, y, inside.astype(np.float32)
+        return x, y, seen
 
     @property
     def _reduced_size(self) -> Size:
@@ -106,14 +110,12 @@ class FieldGeometry:
         Returns:
             ``(h, w) float32`` counts, and ``(h, w) float32``, 1 where infrared sees.
         """
+        smooth: Any = raw
+        x, y, inside = self._maps_of_whole
         if self.reduction > 1.4:
-            raw = cv2.resize(raw, self._reduced_size, interpolation=cv2.INTER_AREA).astype(
-                raw.dtype
-            )
+            smooth = cv2.resize(smooth, self._reduced_size, interpolation=cv2.INTER_AREA)
             x, y, inside = self._maps
-        else:
-            x, y, inside = self._maps_of_whole
-        found = cv2.remap(raw, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        found = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return found.astype(np.float32), inside
 
     @cached_property
