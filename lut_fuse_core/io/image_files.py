@@ -15,10 +15,10 @@ from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.byte_order import in_native_order
+from lut_fuse_core.io.decoder import decode_whole
 from lut_fuse_core.io.image_encodings import MAX_PIXELS
 from lut_fuse_core.io.image_header import encoded_size, is_plausible, is_whole
 from lut_fuse_core.io.natural_order import natural
-from lut_fuse_core.io.opencv_log import quiet
 from lut_fuse_core.io.palettes import intensities
 from lut_fuse_core.io.png import encode_png
 from lut_fuse_core.io.thermal.files import THERMAL_SUFFIXES, read_thermal
@@ -182,14 +182,7 @@ def _decode(content: bytes, mode: int) -> npt.NDArray[Any]:
         raise InputError("it is truncated")
     if not is_plausible(data):
         raise InputError("it is damaged: its header, or a checksum, does not fit its data")
-    try:
-        with quiet():
-            image = cv2.imdecode(data, mode)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise InputError("it is not an image that can be read")
-    return image
+    return decode_whole(data, mode)
 
 
 def _gray(image: npt.NDArray[Any]) -> AnyInfrared:

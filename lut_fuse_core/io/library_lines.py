@@ -19,13 +19,18 @@ def library_lines() -> Iterator[list[str]]:
     """Catch what image libraries write to stderr meanwhile.
 
     Lines of others, from other threads too, reach stderr a little later. One thread at a time.
+    Where stderr is closed there is nothing to catch.
 
     Yields:
         A list that holds the caught lines once the context is left.
     """
     lines: list[str] = []
     with _lock, tempfile.TemporaryFile() as caught:
-        stderr = os.dup(2)
+        try:
+            stderr = os.dup(2)
+        except OSError:
+            yield lines
+            return
         os.dup2(caught.fileno(), 2)
         try:
             yield lines

@@ -47,6 +47,7 @@ def fff(
     png: bool = False,
     directory: int = 64,
     stamp: float = 0.0,
+    jpeg_ls: bool = False,
 ) -> bytes:
     """A FLIR file of one frame.
 
@@ -57,10 +58,15 @@ def fff(
         png: Whether the counts are a PNG, with their bytes swapped, as in the cameras' files.
         directory: Where the directory of records stands.
         stamp: Seconds since 1970.
+        jpeg_ls: Whether the counts are compressed as in .csq files.
     """
     counts = flir_counts(celsius)
     height, width = counts.shape
     data = cv2.imencode(".png", counts.byteswap())[1].tobytes() if png else counts.tobytes()
+    if jpeg_ls:
+        import imagecodecs
+
+        data = bytes(imagecodecs.jpegls_encode(counts))
     camera = bytearray(1000)
     for offset, value in {
         **{0x20: 1.0, 0x24: 0.0, 0x28: 293.15, 0x2C: 293.15, 0x30: 293.15, 0x34: 1.0, 0x3C: 0.0},

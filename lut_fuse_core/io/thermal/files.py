@@ -11,7 +11,7 @@ from lut_fuse_core.io.thermal.matrix import NPY_MARK, read_csv, read_npy
 from lut_fuse_core.io.thermal.telops import is_telops, read_telops
 from lut_fuse_core.io.thermal.thermal_image import ThermalImage
 
-THERMAL_SUFFIXES = (".fff", ".seq", ".is2", ".irg", ".hcc", ".npy", ".csv")
+THERMAL_SUFFIXES = (".fff", ".seq", ".csq", ".is2", ".irg", ".hcc", ".npy", ".csv")
 """Of files with thermal images, beside .jpg."""
 
 

@@ -1,6 +1,6 @@
-"""FLIR's radiometric JPEG, .fff and .seq files, and the JPEGs of DJI cameras with FLIR sensors.
+"""FLIR's radiometric JPEG, .fff, .seq and .csq files, and JPEGs of DJI cameras with FLIR sensors.
 
-Read with flyr, but for the directory of records, which flyr expects at a fixed place, for photos
+Read with flyr, but for counts compressed with JPEG-LS (.csq), which it does not know, for the directory of records, which flyr expects at a fixed place, for photos
 stored as PNG, of which flyr gives the YCbCr samples as if they were RGB, and for the digital zoom,
 which the magnification in the file includes and flyr does not take off.
 """
@@ -8,17 +8,18 @@ which the magnification in the file includes and flyr does not take off.
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from mmap import mmap
-from typing import Any
 
 import cv2
 import numpy as np
 
-from lut_fuse_core.arrays import FloatArray, UInt8Array
+from lut_fuse_core.arrays import FloatArray, RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.byte_order import in_native_order
+from lut_fuse_core.io.decoder import decode_whole
 from lut_fuse_core.io.thermal.thermal_image import (
     Placement,
     ThermalImage,
@@ -71,7 +72,7 @@ def read_flir(content: bytes) -> ThermalImage:
 
 
 def flir_frames(content: bytes | mmap) -> Iterator[tuple[float, FloatArray]]:
-    """Times in seconds and temperatures in degrees Celsius of the frames of a .seq file."""
+    """Times in seconds and temperatures in degrees Celsius of the frames of a .seq or .csq file."""
     starts = _frame_starts(content)
     for start, end in zip(starts, [*starts[1:], len(content)], strict=True):
         frame = bytes(content[start:end])
@@ -94,7 +95,7 @@ def _segments(content: bytes) -> list[bytes]:
 
 
 def _frame_starts(content: bytes | mmap) -> list[int]:
-    """Where the frames of a .seq file begin; within their data the mark may stand by chance."""
+    """Where the frames of a recording begin; within their data the mark may stand by chance."""
     starts: list[int] = []
     at = 0
     while 0 <= at < len(content):
@@ -139,7 +140,8 @@ def _zoom(content: bytes) -> float:
     """The digital zoom of the picture on the camera's display; 1 for none."""
     from PIL import Image
 
-    with guarded("FLIR"):
+    with guarded("FLIR"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         zoom = Image.open(BytesIO(content)).getexif().get_ifd(_EXIF).get(_ZOOM, 1.0)
     return float(zoom) if 1 <= zoom <= 16 else 1.0
 
@@ -158,15 +160,13 @@ def _read_frame(frame: bytes, zoom: float = 1.0) -> ThermalImage:
         width, height = struct.unpack_from("<HH", frame, offset + 2)
         check_thermal_size(width, height)
         start = frame[offset + 32 : offset + 40]
-        if start[:2] == b"\xff\xd8":
-            raise InputError(
-                "its thermal image is compressed with JPEG-LS (.csq), which is not read; export "
-                "it as .seq or as radiometric JPEG"
-            )
-        if start[:4] != b"\x89PNG" and length < 32 + 2 * width * height:
-            raise InputError("it is truncated")
         stream = BytesIO(frame)
-        raw = parse_raw_data(stream, records[_RAW])[2].astype(np.uint16)
+        if start[:2] == b"\xff\xd8":
+            raw = _jpeg_ls(frame[offset + 32 : offset + length], (height, width))
+        elif start[:4] != b"\x89PNG" and length < 32 + 2 * width * height:
+            raise InputError("it is truncated")
+        else:
+            raw = parse_raw_data(stream, records[_RAW])[2].astype(np.uint16)
         camera = parse_camera_info(stream, records[_CAMERA])
         celsius = FlyrThermogram(in_native_order(raw), camera).celsius
         if not np.isfinite(celsius).any():
@@ -176,14 +176,25 @@ def _read_frame(frame: bytes, zoom: float = 1.0) -> ThermalImage:
     return ThermalImage(celsius.astype(np.float32), visible, placement)
 
 
+def _jpeg_ls(data: bytes, shape: tuple[int, int]) -> RawInfrared:
+    """Counts compressed without loss, ``(h, w) uint16``."""
+    import imagecodecs
+
+    raw = np.asarray(imagecodecs.jpegls_decode(data))
+    if raw.shape != shape or raw.dtype != np.uint16:
+        raise InputError("it is damaged: its thermal image has another size than it says")
+    return raw
+
+
 def _photo(frame: bytes, records: Records) -> UInt8Array | None:
     if _PHOTO not in records:
         return None
     offset, length = records[_PHOTO][2:]
     data = frame[offset + 32 : offset + length]
-    image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise InputError("its photo is damaged")
+    try:
+        image = decode_whole(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except InputError as error:
+        raise InputError(f"its photo cannot be used: {error}") from None
     if data[:4] == b"\x89PNG":  # OpenCV has converted Y, Cb, Cr, taken for RGB, into Cr, Cb, Y
         image = cv2.cvtColor(np.ascontiguousarray(image[..., [2, 0, 1]]), cv2.COLOR_YCrCb2RGB)
     else:

@@ -1,4 +1,4 @@
-"""Recordings of thermal cameras: FLIR's .seq and Telops's .hcc, read frame by frame like videos."""
+"""Recordings of thermal cameras, read frame by frame: FLIR's .seq and .csq, Telops's .hcc."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lut_fuse_core.io.thermal.flir import FILE_MARKS, flir_frames
 from lut_fuse_core.io.thermal.telops import telops_frames
 from lut_fuse_core.io.video_reader import VideoFrame
 
-SEQUENCE_SUFFIXES = (".seq", ".hcc")
+SEQUENCE_SUFFIXES = (".seq", ".csq", ".hcc")
 
 FALLBACK_RATE = 30.0
 """Frames per second of recordings that do not say."""

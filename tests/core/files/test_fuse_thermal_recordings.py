@@ -27,10 +27,16 @@ def visible_video(path, frames: int = 12, rate: int = 10):
     return path
 
 
-def seq(path, frames: int = 12, rate: float = 10.0):
+def seq(path, frames: int = 12, rate: float = 10.0, jpeg_ls: bool = False):
+    if jpeg_ls:
+        pytest.importorskip("imagecodecs")
     stamps = (1_700_000_000 + number / rate for number in range(frames))
+    images = (degrees() + 0.1 * (number % 3) for number in range(frames))
     path.write_bytes(
-        b"".join(fff(degrees() + 0.1 * (n % 3), stamp=s) for n, s in enumerate(stamps))
+        b"".join(
+            fff(image, stamp=stamp, jpeg_ls=jpeg_ls)
+            for image, stamp in zip(images, stamps, strict=True)
+        )
     )
     return path
 
@@ -57,13 +63,13 @@ def test_a_telops_recording_is_calibrated_frame_by_frame(tmp_path) -> None:
     assert levels == pytest.approx([1000 / 16 + 280 + 1.625 * number for number in range(6)])
 
 
-@pytest.mark.parametrize("suffix", [".seq", ".hcc"])
+@pytest.mark.parametrize("suffix", [".seq", ".csq", ".hcc"])
 def test_a_recording_is_fused_with_a_video(suffix, run_tool, tmp_path) -> None:
     pytest.importorskip("flyr")
     fasthcc = pytest.importorskip("fasthcc")
     thermal = tmp_path / f"t{suffix}"
-    if suffix == ".seq":
-        seq(thermal)
+    if suffix != ".hcc":
+        seq(thermal, jpeg_ls=suffix == ".csq")
     else:
         kelvin = np.stack([degrees() + 273.15] * 12).astype(np.float32)
         fasthcc.write_hcc(thermal, kelvin, frame_rate=10.0, data_offset=270.0, data_exp=-9)

@@ -269,3 +269,15 @@ def test_damaged_files_are_refused_or_read_but_raise_nothing_else(kind, read, tm
         path.write_bytes(damaged)
         with contextlib.suppress(InputError):
             assert read(path).size <= 1 << 27
+
+
+@pytest.mark.parametrize("read", [read_infrared, read_visible])
+def test_a_jpeg_that_its_decoder_bridges_with_errors_is_refused(read, tmp_path, capfd) -> None:
+    """libjpeg fills what it cannot decode, and says so on stderr only."""
+    data = bytearray(written(".jpg", tmp_path / "i.jpg"))
+    middle = len(data) * 2 // 3
+    data[middle : middle + 2] = b"\xff\xd9"  # the end of an image
+    (tmp_path / "i.jpg").write_bytes(data)
+    with pytest.raises(InputError, match=r"i.jpg: it is damaged: its decoder reports 'Corrupt"):
+        read(tmp_path / "i.jpg")
+    assert capfd.readouterr().err == ""

@@ -52,6 +52,24 @@ def test_a_flir_file_of_one_frame_gives_its_temperatures(tmp_path) -> None:
         assert np.abs(read_infrared(path) - degrees()).max() < 0.06
 
 
+def test_a_flir_file_compressed_with_jpeg_ls_gives_its_temperatures(tmp_path) -> None:
+    pytest.importorskip("flyr")
+    pytest.importorskip("imagecodecs")
+    path = write(tmp_path, "i.csq", fff(degrees(), jpeg_ls=True))
+    assert np.abs(read_infrared(path) - degrees()).max() < 0.06
+
+
+def test_a_damaged_photo_in_a_flir_file_is_no_photo(tmp_path, capfd) -> None:
+    pytest.importorskip("flyr")
+    data = bytearray(jpeg(photo()))
+    data[len(data) // 2 : len(data) // 2 + 2] = b"\xff\xd9"  # the end of an image
+    flir = fff(degrees(), bytes(data), (1.5, 14, -6))
+    source = write(tmp_path, "i.jpg", in_jpeg(flir, preview()))
+    with pytest.raises(InputError, match=r"i.jpg: its photo cannot be used: it is damaged"):
+        read_both(source)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_flir_sequence_is_no_single_image(tmp_path) -> None:
     pytest.importorskip("flyr")
     with pytest.raises(InputError, match=r"3 frames.*video"):
@@ -283,6 +301,7 @@ def sample(kind: str) -> tuple[str, bytes]:
         "FLIR JPEG": lambda: ("i.jpg", in_jpeg(fff(degrees(), jpeg(photo())), preview())),
         "FLIR PNG": lambda: ("i.jpg", in_jpeg(fff(degrees(), png=True), preview())),
         "fff": lambda: ("i.fff", fff(degrees())),
+        "csq": lambda: ("i.csq", fff(degrees(), jpeg_ls=True)),
         "is2": lambda: ("i.is2", is2(degrees(), photo())),
         "irg": lambda: ("i.irg", irg(degrees(), photo(80, 60))),
         "hikmicro": lambda: ("i.jpg", hikmicro(counts, preview())),
@@ -291,9 +310,11 @@ def sample(kind: str) -> tuple[str, bytes]:
     return stream[kind]()
 
 
-@pytest.mark.parametrize("kind", ["FLIR JPEG", "FLIR PNG", "fff", "is2", "irg", "hikmicro", "csv"])
+@pytest.mark.parametrize(
+    "kind", ["FLIR JPEG", "FLIR PNG", "fff", "csq", "is2", "irg", "hikmicro", "csv"]
+)
 def test_damaged_thermal_files_raise_nothing_but_a_sentence(kind, tmp_path, monkeypatch) -> None:
-    for reader in ("flyr", "fluke_thermal_reader", "infiray_irg"):
+    for reader in ("flyr", "imagecodecs", "fluke_thermal_reader", "infiray_irg"):
         pytest.importorskip(reader)
     monkeypatch.chdir(tmp_path)
     name, content = sample(kind)

@@ -1,0 +1,44 @@
+"""OpenCV's image decoder, with what the libraries below it only write to stderr taken seriously."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.library_lines import library_lines
+from lut_fuse_core.io.opencv_log import quiet
+
+
+def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:
+    """The image in encoded data.
+
+    libjpeg goes on after an error, with pixels that are wrong from there on.
+
+    Args:
+        data: ``(N,)``.
+        mode: One of OpenCV's ``IMREAD`` constants.
+
+    Returns:
+        As OpenCV decodes it.
+
+    Raises:
+        InputError: If it cannot be decoded without errors.
+    """
+    with quiet(), library_lines() as lines:
+        try:
+            image = cv2.imdecode(data, mode)
+        except cv2.error:
+            image = None
+    if image is None:
+        raise InputError("it is not an image that can be read")
+    if lines:
+        raise InputError(
+            f"it is damaged: its decoder reports '{lines[-1]}'; if it looks right in a viewer, "
+            "save it again there"
+        )
+    return np.asarray(image)
