@@ -297,4 +297,5 @@ def parse() -> argparse.Namespace:
 
 if __name__ == "__main__":
     chosen = parse()
-    sys.exit(not all([run_kind(kind, chosen) for kind in chosen.kinds or KINDS]))
+    sound = {kind: run_kind(kind, chosen) for kind in chosen.kinds or KINDS}
+    sys.exit(not all(sound.values()))

@@ -1,8 +1,9 @@
 """FLIR's radiometric JPEG, .fff, .seq and .csq files, and JPEGs of DJI cameras with FLIR sensors.
 
-Read with flyr, but for counts compressed with JPEG-LS (.csq), which it does not know, for the directory of records, which flyr expects at a fixed place, for photos
-stored as PNG, of which flyr gives the YCbCr samples as if they were RGB, and for the digital zoom,
-which the magnification in the file includes and flyr does not take off.
+Read with flyr, but for what it does not know: counts that are compressed with JPEG-LS (.csq), a
+directory of records that does not stand where it usually does, photos stored as PNG, of which flyr
+gives the YCbCr samples as if they were RGB, and the digital zoom, which the magnification in the
+file includes and flyr does not take off.
 """
 
 from __future__ import annotations

@@ -65,6 +65,7 @@ def test_a_damaged_photo_in_a_flir_file_is_no_photo(tmp_path, capfd) -> None:
     data[len(data) // 2 : len(data) // 2 + 2] = b"\xff\xd9"  # the end of an image
     flir = fff(degrees(), bytes(data), (1.5, 14, -6))
     source = write(tmp_path, "i.jpg", in_jpeg(flir, preview()))
+    capfd.readouterr()
     with pytest.raises(InputError, match=r"i.jpg: its photo cannot be used: it is damaged"):
         read_both(source)
     assert capfd.readouterr().err == ""
