@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 INTERRUPTED = 130
 """Exit status of a process that was interrupted before there was anything to end."""
 
@@ -21,11 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
     """
     # Before what takes seconds to import, and would end in a traceback. (What Python itself does
     # before it comes to this module is not ours to guard.)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, _leave)
     from lut_fuse_ros.process import run
 
-    return run(arguments)
+    try:
+        return run(arguments)
+    finally:
+        # While it ends, Python gives up its handlers: a second interrupt (Ctrl-C reaches the node,
+        # and launch hands it on) would kill the process with another status.
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _leave(*_: object) -> None:

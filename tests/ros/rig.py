@@ -24,8 +24,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-TIMEOUT = 60.0
-"""Generous, for machines under load; nothing waits this long when it works."""
+TIMEOUT = 180.0
+"""Seconds; generous, for machines under load: nothing waits this long when it works."""
 
 FRAME = 33_333_333
 WIDTH, HEIGHT = 64, 48

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from rig import FRAME, NodeTest, description, node_process, pixels_of, stamp_ns
+from rig import FRAME, TIMEOUT, NodeTest, description, node_process, pixels_of, stamp_ns
 
 
 @pytest.mark.launch_test
@@ -31,7 +31,7 @@ class TestDropout(NodeTest):
                 return image
         raise AssertionError("infrared is there again but not fused")
 
-    def stream_visible(self, condition, what: str, seconds: float = 60.0) -> None:
+    def stream_visible(self, condition, what: str, seconds: float = TIMEOUT) -> None:
         """Visible frames at 30 Hz, and no infrared, until something holds."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -35,6 +35,32 @@ def interrupted(number: int, after: float) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_another_interrupt_while_python_ends_changes_nothing(number):
+    """Ctrl-C reaches the node and launch, which hands it on. Python's end deletes modules after it
+    has given up its handlers of signals."""
+    program = f"""
+import os, sys
+from lut_fuse_ros.main import main
+
+class Last:
+    def __del__(self, interrupt=os.kill, process=os.getpid()):
+        interrupt(process, {int(number)})
+
+sys.modules["last"] = Last()
+sys.exit(main())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "--ros-args", "-p", "strength:=2.0"],
+        capture_output=True,
+        text=True,
+        timeout=3 * TIMEOUT,
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "'strength' is 2.0" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("after", MOMENTS)
 def test_a_node_that_is_interrupted_ends_quietly(number, after):
     status, output = interrupted(number, after)

@@ -57,7 +57,7 @@ class TestStamps(NodeTest):
     def test_a_recording_that_skips_ahead_is_fused_at_once(self):
         jumps = self.rig.count("clock_jumps")
         for _ in range(5):
-            assert shows_infrared(self.rig.fused(self.pair(15.0), 5.0))
+            assert shows_infrared(self.rig.fused(self.pair(15.0)))
         assert self.rig.count("clock_jumps") == jumps + 5
 
     def test_a_recording_that_loops_loses_no_pair_however_often(self):
@@ -67,7 +67,7 @@ class TestStamps(NodeTest):
             self.rig.images.clear()
             for _ in range(3):
                 stamp = self.pair(0.2, ("visible", "infrared")[loop % 2])
-                assert shows_infrared(self.rig.fused(stamp, 5.0))
+                assert shows_infrared(self.rig.fused(stamp))
         assert self.rig.count("clock_jumps") == jumps + 15
 
     def test_an_image_from_before_between_the_jumps_of_both_cameras_holds_nothing_up(self):
@@ -81,7 +81,7 @@ class TestStamps(NodeTest):
         self.rig.send_visible(stamp=before)
         time.sleep(0.1)
         # The first visible image is still one that does not wait for infrared.
-        images = [self.rig.fused(self.pair(0.2), 5.0) for _ in range(3)]
+        images = [self.rig.fused(self.pair(0.2)) for _ in range(3)]
         assert [shows_infrared(image) for image in images[1:]] == [True, True]
 
 

@@ -65,7 +65,7 @@ def port() -> int:
 
 def test_two_processes_share_weights_gradients_and_the_moment_to_stop(port: int) -> None:
     started = started_by_torchrun(["-c", PROCESS], port)
-    first, second = (json.loads(process.communicate(timeout=120)[0]) for process in started)
+    first, second = (json.loads(process.communicate(timeout=600)[0]) for process in started)
     assert (first["rank"], second["rank"], first["world"]) == (0, 1, 2)
     assert first["start"] == second["start"]
     assert first["gradient"] == second["gradient"] == [[0.5] * 3] * 2
@@ -81,12 +81,12 @@ def test_when_one_process_is_interrupted_all_stop_and_the_first_saves(
     command[place : place + 2] = ["--minutes", "5", "--threads", "1"]
     started = started_by_torchrun(["-m", "training", *command], port)
     log = tmp_path / "run" / "log.jsonl"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not log.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     started[1].send_signal(signal.SIGTERM)
     try:
-        ended = [process.communicate(timeout=120)[1] for process in started]
+        ended = [process.communicate(timeout=600)[1] for process in started]
     finally:
         for process in started:
             process.kill()

@@ -262,7 +262,7 @@ print(*({"numba", "onnxruntime", "cv2", "torch", "scipy"} & set(sys.modules)))
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=600,
         cwd=Path(__file__).parents[3],
     )
     memory, modules = run.stdout.split("\n")[:2]

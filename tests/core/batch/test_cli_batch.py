@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -173,8 +172,23 @@ def test_videos_and_folders_are_paired_by_what_their_wildcards_stand_for(
     assert sorted(path.name for path in (tmp_path / "out" / "x").iterdir()) == ["rgb"]
 
 
-def start(job_file: Path, **options: object) -> subprocess.Popen:
-    program = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
+BATCH = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
+
+STOPS_AFTER_ONE = f"""
+import time
+from lut_fuse_core.batch.manifest import Manifest
+finish = Manifest.finish
+def finish_and_stop(self, *outcome):
+    finish(self, *outcome)
+    print("one", flush=True)
+    time.sleep(600)
+Manifest.finish = finish_and_stop
+{BATCH}
+"""
+"""A batch that goes no further once its first output is in the manifest."""
+
+
+def start(job_file: Path, program: str = BATCH, **options: object) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", program, "batch", str(job_file)],
         stdout=subprocess.PIPE,
@@ -188,14 +202,10 @@ def start(job_file: Path, **options: object) -> subprocess.Popen:
 def test_a_killed_batch_loses_only_what_was_under_way(
     recordings: Path, job, batch: Run, tmp_path: Path, number: int
 ) -> None:
-    process = start(job())
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "out" / "north" / "a").exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    process = start(job(), STOPS_AFTER_ONE)
+    assert process.stdout.readline() == "one\n"
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     if number == signal.SIGTERM:
         assert process.returncode == 130
         assert list((tmp_path / "out").rglob("*.partial")) == []
@@ -215,7 +225,7 @@ def test_a_full_disk_is_named_loses_nothing_and_passes(
         resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 
     process = start(job(), preexec_fn=fill_the_disk)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "Traceback" not in errors
     assert "north/large: " in errors
