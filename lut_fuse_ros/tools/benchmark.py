@@ -124,8 +124,10 @@ def _turn(subject: Subject, options: argparse.Namespace, turns: int, cameras: Pr
     receiver = Receiver(subject.topic, reliable=options.reliable)
     executor = SingleThreadedExecutor()
     executor.add_node(receiver)
+    started = time.monotonic()
     with Process(subject.module, subject.arguments) as process:
         _wait_for_first(executor, receiver, (process, cameras))
+        first_image = time.monotonic() - started
         _run(executor, options.warm_up, ())
         start, cpu = time.time(), process.cpu_seconds()
         memory = _run(executor, options.duration / turns, (process, cameras))
@@ -135,7 +137,7 @@ def _turn(subject: Subject, options: argparse.Namespace, turns: int, cameras: Pr
     latencies = [1e-6 * receiver.latency[stamp] for stamp in sent if stamp in receiver.latency]
     executor.remove_node(receiver)
     receiver.destroy_node()
-    return Turn(seconds, len(sent), latencies, cpu, memory, receiver.counters)
+    return Turn(seconds, len(sent), latencies, cpu, memory, receiver.counters, first_image)
 
 
 def _wait_for_first(

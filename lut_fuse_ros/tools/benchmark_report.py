@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 from dataclasses import dataclass
+from statistics import median
 
 from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.sync.jumps import SIDES
@@ -38,6 +39,8 @@ class Report:
         memory: Of the subject at the end, resident megabytes.
         memory_settled: After a minute; None in shorter runs.
         memory_most: At most after that.
+        first_image: Seconds from the start of the subject's process to its first image, median of
+            the turns; None after a single one, which the cameras' own start delays.
         load: Of the machine, per core.
         node_parameters: As given on the command line.
     """
@@ -60,6 +63,7 @@ class Report:
     memory: float
     memory_settled: float | None
     memory_most: float | None
+    first_image: float | None
     load: float
     node_parameters: list[str]
 
@@ -75,6 +79,7 @@ class Turn:
         cpu: Processor time in seconds, all threads.
         memory: Seconds since the start and megabytes, once a second.
         counters: Of the node's diagnostics.
+        first_image: Seconds from the start of the process to its first image.
     """
 
     seconds: float
@@ -83,6 +88,7 @@ class Turn:
     cpu: float
     memory: list[tuple[float, float]]
     counters: dict[str, str]
+    first_image: float
 
 
 def judge(options: argparse.Namespace, subject: str, turns: list[Turn]) -> Report:
@@ -112,6 +118,7 @@ def judge(options: argparse.Namespace, subject: str, turns: list[Turn]) -> Repor
         memory=round(last.memory[-1][1], 1),
         memory_settled=round(settled[0], 1) if settled else None,
         memory_most=round(max(settled), 1) if settled else None,
+        first_image=round(median(turn.first_image for turn in turns), 2) if turns[1:] else None,
         load=round(os.getloadavg()[0] / usable_cores(), 2),
         node_parameters=options.parameter,
     )
@@ -152,5 +159,6 @@ def comparison(node: Report, relay: Report) -> str:
     return (
         f"node / relay: p50 {node.latency_p50 / relay.latency_p50:.2f}, p99 "
         f"{node.latency_p99 / relay.latency_p99:.2f}, processor time "
-        f"{node.cpu_per_frame / relay.cpu_per_frame:.2f}, memory {node.memory / relay.memory:.2f}"
+        f"{node.cpu_per_frame / relay.cpu_per_frame:.2f}, memory {node.memory / relay.memory:.2f}; "
+        f"first image {node.first_image:.1f} s after the start, the relay's {relay.first_image:.1f}"
     )
