@@ -98,7 +98,13 @@ def _automatic(model: FusionModel, threads: int | None, gpu: GpuOptions) -> Back
 def fastest_without_gpu(
     model: FusionModel, threads: int | None, reasons: list[str], level: int = logging.WARNING
 ) -> Backend:
-    """The fastest backend of the CPU. reasons: why the GPU is not used, for the log.
+    """The fastest backend of the CPU.
+
+    Args:
+        model: What to fuse with.
+        threads: CPU threads; None for all cores this process may run on.
+        reasons: Why the GPU is not used, for the log.
+        level: Of the log.
 
     Raises:
         BackendUnavailableError: If there is none.

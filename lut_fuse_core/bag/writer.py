@@ -70,9 +70,14 @@ class BagWriter:
         published: int | None = None,
         sequence: int = 0,
     ) -> None:
-        """Write a message, recorded at ``time`` nanoseconds, whose content is these parts.
+        """Write a message; its parts must not change any more.
 
-        The parts must not change any more. published: nanoseconds; None for ``time``.
+        Args:
+            channel: Where it belongs.
+            time: Of recording, in nanoseconds.
+            published: In nanoseconds; None for ``time``.
+            sequence: Its number; 0 if unknown.
+            parts: Of its content, in order.
         """
         sent = time if published is None else published
         if sent != time and isinstance(self._storage, SqliteWriter):

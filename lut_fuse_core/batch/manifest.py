@@ -42,7 +42,20 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Row:
-    """What the manifest says of an output; see the columns of the table."""
+    """What the manifest says of an output; see the columns of the table.
+
+    Attributes:
+        output: Path below the output folder.
+        input: Paths of the input, as JSON.
+        size: Of the input, in bytes.
+        state: ``running``, ``fused``, ``partly`` or ``failed``.
+        pairs: That were written.
+        metrics: Means by name.
+        seconds: That it took.
+        error: One sentence; empty without.
+        finished: When it ended, seconds since 1970.
+        thumbnail: Visible, infrared and fused side by side, as JPEG.
+    """
 
     output: str
     input: str
@@ -58,6 +71,9 @@ class Row:
 
 class Manifest:
     """The database of one output folder. Use as a context manager.
+
+    Args:
+        folder: The output folder.
 
     Raises:
         InputError: If another batch is writing there.

@@ -26,7 +26,11 @@ METRICS = {
 
 
 class SampledPipeline(FusionPipeline):
-    """Samples the first fused image, the second, the fourth and so on: few, from all over."""
+    """Samples the first fused image, the second, the fourth and so on: few, from all over.
+
+    Args:
+        *arguments: Of `FusionPipeline`.
+    """
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

@@ -33,7 +33,12 @@ class BagSettings:
 
 @dataclass(frozen=True)
 class FileSettings:
-    """How videos and folders are fused; see `fuse_files`."""
+    """How videos and folders are fused; see `fuse_files`.
+
+    Attributes:
+        sequence: Whether a folder holds consecutive frames.
+        suffix: Of fused images.
+    """
 
     sequence: bool = False
     suffix: str = ".png"

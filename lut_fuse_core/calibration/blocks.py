@@ -78,7 +78,13 @@ def collect(views: Views, radius: int, found: Sequence[list[Surface]]) -> Blocks
 
 
 def correlate_blocks(views: Views, radius: int, settings: ChannelSettings) -> Blocks:
-    """How well the edges of each block correlate. radius: working pixels."""
+    """How well the edges of each block correlate.
+
+    Args:
+        views: All pairs under one registration.
+        radius: Of the displacements, in working pixels.
+        settings: Of the edge channels.
+    """
     return collect(
         views, radius, [list(_correlated(views, view, settings, radius)) for view in views.views]
     )

@@ -102,7 +102,12 @@ class Board:
 
 @dataclass(frozen=True)
 class Detection:
-    """Points of a board in one image. ids: ``(N,)``, which; pixels: ``(N, 2)``, where."""
+    """Points of a board in one image.
+
+    Attributes:
+        ids: ``(N,) int64``, which points.
+        pixels: ``(N, 2) float64``, where they are, x and y.
+    """
 
     ids: npt.NDArray[np.int64]
     pixels: Float64Array

@@ -28,7 +28,12 @@ DAMPING = 0.05
 
 @dataclass(frozen=True)
 class Fit:
-    """Parameters (see `PRIOR`) and the mean correlation of the blocks there, 0 to 1."""
+    """Where the blocks correlate best.
+
+    Attributes:
+        parameters: See `PRIOR`.
+        agreement: Mean correlation of the blocks there, 0 to 1.
+    """
 
     parameters: Float64Array
     agreement: float
@@ -61,6 +66,7 @@ def fit_blocks(blocks: Blocks, free: int = 8) -> Fit:
     surfaces are summed, rather than one best shift taken from each.
 
     Args:
+        blocks: Of all pairs.
         free: 4 for a similarity, 8 for a homography.
     """
     parameters: Float64Array = np.zeros(8)

@@ -26,7 +26,13 @@ OUTLIER = 3.0
 
 @dataclass(frozen=True)
 class View:
-    """One pair in which both cameras see the board. index: of the pair that was passed in."""
+    """One pair in which both cameras see the board.
+
+    Attributes:
+        index: Of the pair that was passed in.
+        visible: Points in the visible image.
+        infrared: Points in the infrared image.
+    """
 
     index: int
     visible: Detection
@@ -38,11 +44,14 @@ class BoardCalibration:
     """A calibrated rig and its errors.
 
     Attributes:
+        rig: Both cameras and the pose between them.
         visible_error, infrared_error: Root mean square distance in pixels between board points as
             detected and as the camera model says.
         transfer_error: Visible pixels between points as detected in the visible image and as
             predicted from the infrared image through the rig; this is what registration will feel
             at the board.
+        views: That it was found from.
+        pairs: How many were passed in.
     """
 
     rig: CameraRig
@@ -71,6 +80,7 @@ def calibrate_from_board(
     """Intrinsics of both cameras and the pose between them.
 
     Args:
+        board: What the pairs show.
         pairs: Visible ``(H, W, 3) uint8`` RGB and infrared ``(h, w) uint8`` showing the board at
             different places, distances and tilts; pairs without it are skipped.
         progress: Finished share.

@@ -73,7 +73,13 @@ class Quality:
 
 @dataclass(frozen=True)
 class PairsCalibration:
-    """The homography of a rig, and whether to believe it. reason: why not, empty if accepted."""
+    """The homography of a rig, and whether to believe it.
+
+    Attributes:
+        homography: Infrared pixels to visible pixels.
+        quality: How certain it is.
+        reason: Why it is refused, one sentence; empty if accepted.
+    """
 
     homography: Homography
     quality: Quality

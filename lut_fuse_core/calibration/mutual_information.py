@@ -33,7 +33,10 @@ def inform_blocks(views: Views, radius: int) -> Blocks:
     """Normalized mutual information of each block above its median over all displacements.
 
     The normalization is by the geometric mean of both entropies (Strehl and Ghosh, JMLR 2002).
-    radius: working pixels.
+
+    Args:
+        views: All pairs under one registration.
+        radius: Of the displacements, in working pixels.
     """
     return collect(views, radius, [list(_informed(views, view, radius)) for view in views.views])
 

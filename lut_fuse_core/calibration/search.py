@@ -34,7 +34,12 @@ CHANNELS = ChannelSettings(channels=4, sigma=1.0, pool=1.5, high_pass=5.0)
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A possible registration. matrix: ``(3, 3)``, infrared to visible; score: higher is better."""
+    """A possible registration.
+
+    Attributes:
+        score: Higher is better.
+        matrix: ``(3, 3) float64``, infrared to visible.
+    """
 
     score: float
     matrix: Float64Array
@@ -50,6 +55,7 @@ def search(
 
     Args:
         pairs: One or more.
+        keep: How many are returned at most.
         progress: Called with the finished share, 0 to 1.
     """
     visible, infrared = pairs[0]

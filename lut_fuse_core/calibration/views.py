@@ -37,6 +37,7 @@ class Views:
     """All pairs of a rig under one registration.
 
     Attributes:
+        views: One per pair.
         shape: Working infrared height and width.
         to_work: Full infrared pixels to working ones, ``(3, 3)``.
         block: Side of a block in working pixels.
@@ -63,6 +64,7 @@ def bring_together(pairs: Sequence[GrayPair], matrix: Float64Array, side: int) -
     """Warp the visible images of all pairs onto the infrared grid.
 
     Args:
+        pairs: Gray images of both cameras.
         matrix: ``(3, 3)``, infrared to visible, full pixels.
         side: Longest infrared side to work at; the work is done at the coarser of both resolutions
             at most.

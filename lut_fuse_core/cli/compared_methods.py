@@ -14,7 +14,11 @@ from lut_fuse_core.evaluation.image_kinds import image_kinds
 
 
 def compared_methods(options: argparse.Namespace) -> dict[str, FuseFiles]:
-    """The models and folders of ``--compare``, by name. Raises InputError."""
+    """The models and folders of ``--compare``, by name.
+
+    Raises:
+        InputError: For a name that is taken, or a model or folder that cannot be used.
+    """
     methods: dict[str, FuseFiles] = {}
     for text in options.compare:
         name, _, source = text.partition("=")

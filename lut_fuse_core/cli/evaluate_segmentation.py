@@ -84,7 +84,11 @@ def check_segmentation_options(options: argparse.Namespace) -> None:
 def run_segmentation(
     options: argparse.Namespace, pairs: Sequence[PairFiles], subject: Subject, fuse: FuseFiles
 ) -> int:
-    """Measure what segmenters see, as the options say. Raises InputError for unusable input."""
+    """Measure what segmenters see, as the options say.
+
+    Raises:
+        InputError: For unusable input.
+    """
     classes = read_class_names(options.label_classes) if options.label_classes else MFNET_CLASSES
     maps = images_by_name(options.labels)
     chosen, orphans = labeled_pairs(pairs, maps)

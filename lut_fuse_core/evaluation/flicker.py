@@ -197,7 +197,12 @@ class TransientMeter:
         self._shift: FloatVector = np.zeros(3)
 
     def update(self, without: FusedFrame, with_transient: FusedFrame, untouched: BoolArray) -> None:
-        """Add one frame. untouched: ``(H, W) bool``, True where the transient object is not.
+        """Add one frame.
+
+        Args:
+            without: Rendered without the transient object.
+            with_transient: The same frame with it.
+            untouched: ``(H, W) bool``, True where the transient object is not.
 
         Raises:
             InputError: If the sizes differ or the region is empty.

@@ -43,5 +43,9 @@ class Fallback:
         return self.policy == "last_infrared"
 
     def withholds(self, source: Source | None) -> bool:
-        """Whether an output must not be shown. source: of it, `PipelineStatus.source`."""
+        """Whether an output must not be shown.
+
+        Args:
+            source: Of the output, see `PipelineStatus.source`.
+        """
         return source == "visible" and self.policy == "nothing"

@@ -29,6 +29,7 @@ class CameraModel:
         width, height: Image size in pixels.
         matrix: 3x3 intrinsic matrix, pixel centers at integers.
         distortion: Coefficients of `distortion_model`, one of `DISTORTION_MODELS`; empty for none.
+        distortion_model: ``plumb_bob``, ``rational_polynomial`` or ``equidistant``.
 
     Raises:
         InputError: For a matrix or coefficients that describe no camera.
@@ -175,8 +176,11 @@ class CameraModel:
         """From the fields of `sensor_msgs/CameraInfo`.
 
         Args:
+            width: Of the image, in pixels.
+            height: Of the image, in pixels.
             k: 9 numbers.
             d: Coefficients.
+            distortion_model: Which one the coefficients are of.
             rectified_projection: The 12 numbers of ``p`` if the images are rectified already
                 (`image_rect` topics); k and d are then not used.
         """

@@ -117,6 +117,8 @@ def save_registration(
     """Write a homography or a rig as JSON or YAML (by suffix).
 
     Args:
+        path: Of the file; its suffix decides the format.
+        transform: What to write.
         facts: More entries for the reader (errors in pixels, quality); `load_registration` skips
             them.
 

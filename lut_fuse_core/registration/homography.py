@@ -70,6 +70,8 @@ def homography_map(matrix: Float64Array, infrared_size: Size, visible_size: Size
 
     Args:
         matrix: ``(3, 3)``, infrared to visible. Pixels beyond the horizon of the map are NaN.
+        infrared_size: Width and height in pixels.
+        visible_size: Width and height in pixels.
     """
     width, height = visible_size
     # A matrix and its negative are the same map. What infrared sees, its center above all, lies on

@@ -60,6 +60,8 @@ class CameraRig:
     """Both cameras and where they sit.
 
     Attributes:
+        visible: Of the visible camera.
+        infrared: Of the infrared camera.
         infrared_from_visible: Takes points from the visible camera's frame to the infrared camera's
             (TF: `lookup_transform(target=infrared frame, source=visible frame)`).
     """

@@ -54,6 +54,8 @@ class Warp:
     """How infrared of one size gets onto the visible grid.
 
     Attributes:
+        visible_size: Width and height in pixels.
+        infrared_size: Width and height in pixels.
         remap: None where resizing is all there is to do.
         mask: ``(H, W) uint8``: 255 where infrared is valid, 0 where it sees nothing; None where it
             covers the whole visible image.

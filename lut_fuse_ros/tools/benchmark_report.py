@@ -92,7 +92,13 @@ class Turn:
 
 
 def judge(options: argparse.Namespace, subject: str, turns: list[Turn]) -> Report:
-    """All turns of a subject together. options: of the command line."""
+    """All turns of a subject together.
+
+    Args:
+        options: Of the command line.
+        subject: Its name.
+        turns: What was seen.
+    """
     latencies = [each for turn in turns for each in turn.latencies]
     pairs, seconds = sum(turn.pairs for turn in turns), sum(turn.seconds for turn in turns)
     cpu = sum(turn.cpu for turn in turns)

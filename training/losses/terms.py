@@ -143,7 +143,12 @@ def twilight_term(slope: Tensor, weight: float, limit: float) -> dict[str, Term]
     """How much the fused image changes with the ambient level alone, beyond a limit.
 
     In twilight a mixture of two lattices serves, and a lamp that enters moves the ambient level,
-    and thereby all of the picture. slope: see `MMLut.slope`, ``(B,)``.
+    and thereby all of the picture.
+
+    Args:
+        slope: See `MMLut.slope`, ``(B,)``.
+        weight: In the loss.
+        limit: Gray levels per gray level that are free.
     """
     return {"twilight": Term(F.relu(slope - limit).mean(), weight)}
 

@@ -286,7 +286,12 @@ class MMLut(nn.Module):
         self.dark_lattices[0] = torch.maximum(luma, through).clamp(0, 1)
 
     def to_model(self, provenance: dict[str, Any], levels: int | None = 255) -> FusionModel:
-        """The core's model. levels: rounds the lattice to steps of 1/levels, None does not."""
+        """The core's model.
+
+        Args:
+            provenance: Written into it.
+            levels: The lattice is rounded to steps of 1/levels; None does not round it.
+        """
         blocks = tuple(_conv_block(block) for block in self.blocks)
         config = self.config
         return FusionModel(

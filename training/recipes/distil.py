@@ -57,6 +57,7 @@ class DistilJob:
         config: Loss and rates.
         validator: Measures it.
         options: Device and precision.
+        adaptation: What a detector adds to the loss; None without one.
     """
 
     def __init__(

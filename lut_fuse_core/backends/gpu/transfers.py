@@ -43,7 +43,12 @@ def settle_transfers(fuser: GpuFuser, size: tuple[int, int]) -> None:
 
 
 def seconds_per_frame(fuser: GpuFuser, size: tuple[int, int] = DEFAULT_SIZE) -> float:
-    """Median time of a frame from and to pinned memory. size: height and width."""
+    """Median time of a frame from and to pinned memory.
+
+    Args:
+        fuser: What is timed.
+        size: Height and width of the frame.
+    """
     host = fuser.frame(*size).host
     times = []
     for call in range(WARM_UP + CALLS):

@@ -45,7 +45,11 @@ Pyramid = tuple[_Scale, ...]
 
 
 def pyramid(image: UInt8Array) -> Pyramid:
-    """The image at four scales with local moments. image: ``(H, W) uint8``, at least 41x41."""
+    """The image at four scales with local moments.
+
+    Args:
+        image: ``(H, W) uint8``, at least 41x41.
+    """
     level = image.astype(np.float64)
     scales = []
     for index in range(SCALES):

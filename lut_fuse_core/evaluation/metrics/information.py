@@ -15,7 +15,10 @@ def entropy(image: UInt8Array) -> float:
 
     ``-sum p log2 p`` over the normalized histogram p (Roberts, van Aardt and Ahmed, "Assessment of
     image fusion procedures using entropy, image quality, and multispectral classification",
-    Journal of Applied Remote Sensing 2, 2008). image: ``(H, W) uint8``.
+    Journal of Applied Remote Sensing 2, 2008).
+
+    Args:
+        image: ``(H, W) uint8``.
     """
     return _entropy_of(np.bincount(image.ravel(), minlength=LEVELS)) / float(np.log(2.0))
 

@@ -95,7 +95,11 @@ class PairEvaluator:
         self._pyramids = [fidelity.pyramid(image) for image in sources]
 
     def evaluate(self, fused: UInt8Array) -> dict[str, float]:
-        """All metrics, by name. fused: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``."""
+        """All metrics, by name.
+
+        Args:
+            fused: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``.
+        """
         image = gray_levels(fused)
         self._check_size("fused", image)
         images = (self.infrared, self.visible, image)

@@ -36,7 +36,11 @@ class LocalMoments:
 
 
 def local_moments(image: UInt8Array) -> LocalMoments:
-    """Moments in the windows that lie wholly in the image. image: ``(H, W) uint8``."""
+    """Moments in the windows that lie wholly in the image.
+
+    Args:
+        image: ``(H, W) uint8``.
+    """
     levels = image.astype(np.float64)
     mean, variance = _window_mean(levels), _window_mean(levels * levels)
     for rows in row_blocks(mean.shape):
@@ -85,7 +89,11 @@ class Edges:
 
 
 def edges(image: UInt8Array) -> Edges:
-    """Edges for `edge_transfer`. image: ``(H, W) uint8``, black outside."""
+    """Edges for `edge_transfer`.
+
+    Args:
+        image: ``(H, W) uint8``; black outside.
+    """
     levels = image.astype(np.float32)
     leftward = -cv2.Sobel(levels, cv2.CV_32F, 1, 0, borderType=cv2.BORDER_CONSTANT)
     downward = cv2.Sobel(levels, cv2.CV_32F, 0, 1, borderType=cv2.BORDER_CONSTANT)

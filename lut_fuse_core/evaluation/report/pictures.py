@@ -38,7 +38,11 @@ def side_by_side(title: str, scores: dict[str, float], images: Sequence[UInt8Arr
 
 
 def data_address(image: UInt8Array) -> str:
-    """An image as a ``data:`` address. image: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``."""
+    """An image as a ``data:`` address.
+
+    Args:
+        image: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``.
+    """
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False)
     height, width = image.shape[:2]
