@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo
 
@@ -25,7 +26,7 @@ from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, set_transform, warm_up
 
 LOOK_PERIOD = 1.0
-"""Seconds between two looks at TF and at who publishes camera_info."""
+"""Seconds between two looks at TF and at who publishes and subscribes, and how."""
 
 
 class Configured:
@@ -117,7 +118,9 @@ class Active:
             for side in SIDES
         ]
         self._rig: CameraRig | None = None
-        self._timer = node.create_timer(LOOK_PERIOD, self._look_around)
+        # Not the node's clock, which stands still until a bag is played or a simulation runs.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(LOOK_PERIOD, self._look_around, clock=steady)
 
     def close(self) -> None:
         """Unsubscribe and finish the frame under way."""
@@ -140,7 +143,9 @@ class Active:
             setattr(self._configured.registration, side, info)
 
     def _look_around(self) -> None:
-        """See whether a latched camera_info or the rig became known, or changed."""
+        """See who publishes and subscribes by now, and how, and whether the rig is known."""
+        self.inputs.look()
+        self._configured.output.look()
         for info in self._infos:
             info.look()
         if self._configured.registration is None:

@@ -222,7 +222,7 @@ def _open(path: Path) -> tuple[InputContainer, VideoStream]:
         container = av.open(
             f"file:{path.absolute()}",
             options={"protocol_whitelist": "file"},
-            metadata_errors="replace",
+            **_lenient_titles(av.__version__),
         )
     except PermissionError as error:
         raise InputError(f"{path} cannot be read ({error.strerror})") from None
@@ -241,6 +241,11 @@ def _open(path: Path) -> tuple[InputContainer, VideoStream]:
     decoder.thread_count = min(usable_cores(), MAX_DECODER_THREADS)
     decoder.options = {"max_pixels": str(MAX_PIXELS)}
     return container, stream
+
+
+def _lenient_titles(version: str) -> dict[str, str]:
+    """What has PyAV open a file whose titles are not UTF-8; since version 19 it always does."""
+    return {"metadata_errors": "replace"} if int(version.split(".")[0]) < 19 else {}
 
 
 def _unreadable(path: Path) -> str:

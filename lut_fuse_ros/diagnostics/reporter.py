@@ -65,6 +65,9 @@ class Diagnostics:
         for name, summary in (("arrival", processing), ("stamp", age)):
             status.add(f"latency since {name} p50 (ms)", f"{summary.p50:.1f}")
             status.add(f"latency since {name} p99 (ms)", f"{summary.p99:.1f}")
+        if session.active is not None:
+            for side, text in session.active.inputs.qos.items():
+                status.add(f"{side} QoS", text)
         if situation.infrared_offset is not None:
             status.add("infrared stamps ahead (s)", f"{situation.infrared_offset:.4f}")
         if session.active is not None and session.active.pairing.tolerance is not None:
@@ -137,11 +140,10 @@ class Diagnostics:
         notes: list[str] = []
         if configured is not None:
             notes += _configured_notes(configured, active is not None and active.worker.registered)
-        endpoints = [] if configured is None else list(configured.output.publishers)
+        topics = [] if configured is None else configured.output.topics
         if active is not None:
             notes += doubts(self._node, self._session.parameters)
-            endpoints += active.inputs.subscriptions
-        topics = [endpoint.topic_name for endpoint in endpoints]
+            topics += active.inputs.topics
         notes += sorted(set(mismatches(self._node, topics)))
         return notes
 

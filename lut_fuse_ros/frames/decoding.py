@@ -10,12 +10,17 @@ import numpy as np
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.compressed_messages import is_coarse
-from lut_fuse_core.io.image_encodings import check_image
+from lut_fuse_core.io.image_encodings import AnyArray, check_image, to_gray, to_rgb
 from lut_fuse_core.io.image_header import encoded_size
 from lut_fuse_core.io.library_lines import library_lines
-from lut_fuse_core.io.ros_messages import infrared_pixels, is_compressed, visible_pixels
+from lut_fuse_core.io.ros_messages import (
+    decode_compressed_infrared,
+    decode_compressed_visible,
+    is_compressed,
+)
 from lut_fuse_core.io.stream_bound import StreamBound
 from lut_fuse_core.sync.jumps import SIDES, Side
+from lut_fuse_ros.frames.samples import Log, Samples
 from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
@@ -45,10 +50,12 @@ class Decoder:
     Args:
         parameters: Of the node; how large images may be is fixed from here on.
         statistics: Where to count what could be decoded but is not as it should be.
+        log: Takes a warning for the user.
     """
 
-    def __init__(self, parameters: NodeParameters, statistics: Statistics) -> None:
+    def __init__(self, parameters: NodeParameters, statistics: Statistics, log: Log) -> None:
         self._statistics = statistics
+        self._samples = Samples(log)
         self._bounds = {
             side: StreamBound(round(getattr(parameters, side).max_megapixels * MEGA))
             for side in SIDES
@@ -61,7 +68,7 @@ class Decoder:
         Raises:
             InputError: For a message that holds no usable image.
         """
-        return self._decode("visible", message, visible_pixels)
+        return self._decode("visible", message, to_rgb, decode_compressed_visible)
 
     def infrared(self, message: Any) -> RawInfrared:
         """The raw infrared image, ``(h, w) uint8 or uint16``.
@@ -71,18 +78,24 @@ class Decoder:
         """
         if is_compressed(message) and is_coarse(message.format):
             self._statistics.count("lossy_16_bit")
-        image = self._decode("infrared", message, infrared_pixels)
+        image = self._decode("infrared", message, to_gray, decode_compressed_infrared)
         layout = (image.dtype, image.shape)
         self._statistics.count("format_changes", self._layout not in (None, layout))
         self._layout = layout
         return image
 
-    def _decode(self, side: Side, message: Any, decode: Callable[[Any], T]) -> T:
+    def _decode(
+        self,
+        side: Side,
+        message: Any,
+        convert: Callable[[AnyArray, str], T],
+        decompress: Callable[[Any], T],
+    ) -> T:
         try:
             if is_compressed(message):
-                return self._decompress(side, message, decode)
+                return self._decompress(side, message, decompress)
             self._bounds[side].check(int(message.width), int(message.height))
-            return decode(message)
+            return convert(*self._samples.of(message))
         except InputError as error:
             raise InputError(f"{side} camera: {error}") from None
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from message_filters import Subscriber
 from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
 from lut_fuse_core.sync.jumps import SIDES, Side
+from lut_fuse_core.sync.stamps import stamp_of
 from lut_fuse_ros.middleware import topics
-from lut_fuse_ros.middleware.qos import profile
+from lut_fuse_ros.middleware.qos import alike, as_offered, profile, text_of
 from lut_fuse_ros.parameters.node_parameters import InputParameters, NodeParameters
+
+REMEMBERED = 64
+"""Stamps by which an image is recognized that comes twice while one subscription replaces another;
+more than come in the second for which there are two."""
 
 
 class Inputs:
-    """Subscribes to the images, raw or compressed, as the parameters say.
+    """Subscribes to the images of both cameras, raw or compressed, as the parameters say.
 
     Args:
         node: That subscribes.
@@ -30,30 +37,104 @@ class Inputs:
         parameters: NodeParameters,
         on_image: Callable[[Side, Any], None],
     ) -> None:
-        self._node = node
-        self._filters = {
-            side: self._subscribe(side, getattr(parameters, side), on_image) for side in SIDES
+        self._inputs: dict[Side, _Input] = {
+            side: _Input(node, side, getattr(parameters, side), partial(on_image, side))
+            for side in SIDES
         }
 
     @property
-    def subscriptions(self) -> list[Any]:
-        """What rclpy made."""
-        return [each.sub for each in self._filters.values()]
+    def topics(self) -> list[str]:
+        """Whole names of the topics that images are taken from."""
+        return [each.topic for each in self._inputs.values()]
+
+    @property
+    def qos(self) -> dict[Side, str]:
+        """The quality of service in use, in words."""
+        return {side: each.text for side, each in self._inputs.items()}
+
+    def look(self) -> None:
+        """See what the publishers offer by now, and ask for that; call it once in a while."""
+        for each in self._inputs.values():
+            each.look()
 
     def close(self) -> None:
         """Unsubscribe."""
-        for subscription in self.subscriptions:
-            self._node.destroy_subscription(subscription)
+        for each in self._inputs.values():
+            each.close()
 
-    def _subscribe(
-        self, side: Side, settings: InputParameters, on_image: Callable[[Side, Any], None]
-    ) -> Subscriber:
-        compressed, topic = settings.transport == "compressed", topics.INPUTS[side]
-        subscriber = Subscriber(
-            self._node,
-            CompressedImage if compressed else Image,
-            topics.compressed(self._node, topic) if compressed else topic,
-            qos_profile=profile(settings.qos, settings.queue_size),
+
+class _Input:
+    """The subscription to one camera, replaced where the camera turns out to offer more, or less.
+
+    The one before stays until the next look, and what both deliver is passed on once: a
+    subscription finds its publisher only after a while, and no image is to be lost meanwhile.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        side: Side,
+        settings: InputParameters,
+        take: Callable[[Any], None],
+    ) -> None:
+        self._node, self._side, self._settings, self._take = node, side, settings, take
+        compressed = settings.transport == "compressed"
+        self._kind = CompressedImage if compressed else Image
+        name = topics.INPUTS[side]
+        self._name = topics.compressed(node, name) if compressed else name
+        self._passed: deque[int] = deque(maxlen=REMEMBERED)
+        self._subscriptions: list[Any] = []
+        self._subscribe(self._offered() or self._by_name())
+        self.topic = self._topic()
+
+    @property
+    def text(self) -> str:
+        """The quality of service in use, in words."""
+        offered = ", as offered" if self._settings.qos == "auto" else ""
+        return text_of(self._qos) + offered
+
+    def look(self) -> None:
+        """Replace the subscription if the publishers offer another quality of service by now."""
+        while len(self._subscriptions) > 1:
+            self._node.destroy_subscription(self._subscriptions.pop(0))
+        offered = self._offered()
+        if offered is not None and not alike(offered, self._qos):
+            self._subscribe(offered)
+            self._node.get_logger().info(f"{self._side} images: {self.text}")
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for each in self._subscriptions:
+            self._node.destroy_subscription(each)
+
+    def _by_name(self) -> QoSProfile:
+        name = "sensor_data" if self._settings.qos == "auto" else self._settings.qos
+        return profile(name, self._settings.queue_size)
+
+    def _offered(self) -> QoSProfile | None:
+        """What the publishers offer; None while there are none, or it is not to be followed."""
+        if self._settings.qos != "auto":
+            return None
+        kind = f"sensor_msgs/msg/{self._kind.__name__}"
+        offers = [
+            each.qos_profile
+            for each in self._node.get_publishers_info_by_topic(self._topic())
+            if each.topic_type == kind
+        ]
+        return as_offered(offers, self._settings.queue_size) if offers else None
+
+    def _topic(self) -> str:
+        return str(self._node.resolve_topic_name(self._name))
+
+    def _subscribe(self, qos: QoSProfile) -> None:
+        self._qos = qos
+        self._subscriptions.append(
+            self._node.create_subscription(self._kind, self._name, self._receive, qos)
         )
-        subscriber.registerCallback(lambda message: on_image(side, message))
-        return subscriber
+
+    def _receive(self, message: Any) -> None:
+        stamp = stamp_of(message)
+        twice = len(self._subscriptions) > 1 and stamp in self._passed
+        self._passed.append(stamp)
+        if not twice:
+            self._take(message)

@@ -15,7 +15,7 @@ from lut_fuse_core.io.image_header import encoded_size
 from lut_fuse_core.io.ros_messages import compressed_fields, image_fields, is_compressed
 from lut_fuse_ros.frames.camera_info import fitted, misfit
 from lut_fuse_ros.middleware import topics
-from lut_fuse_ros.middleware.qos import profile
+from lut_fuse_ros.middleware.publisher import Publisher
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 
@@ -36,28 +36,36 @@ class Output:
 
     def __init__(self, node: LifecycleNode, parameters: NodeParameters) -> None:
         self.parameters = parameters
-        self._node = node
         self._data = array("B")
         self._bytes: UInt8Array = np.empty(0, np.uint8)
-        qos = profile(parameters.output.qos, parameters.output.queue_size)
         compressed = topics.compressed(node, topics.FUSED)
-        self._image = node.create_lifecycle_publisher(Image, topics.FUSED, qos)
-        self._compressed = node.create_lifecycle_publisher(CompressedImage, compressed, qos)
-        self._info = node.create_lifecycle_publisher(CameraInfo, topics.FUSED_INFO, qos)
-        self.publishers = (self._image, self._compressed, self._info)
+        settings = parameters.output
+        self._image = Publisher(node, Image, topics.FUSED, settings)
+        self._compressed = Publisher(node, CompressedImage, compressed, settings)
+        self._info = Publisher(node, CameraInfo, topics.FUSED_INFO, settings)
+        self._publishers = (self._image, self._compressed, self._info)
         self.camera_info: CameraInfo | None = None
         self.misfit = ""
 
     def close(self) -> None:
         """Take the topics down."""
-        for publisher in self.publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
+        for publisher in self._publishers:
+            publisher.close()
+
+    @property
+    def topics(self) -> list[str]:
+        """Whole names of what is published."""
+        return [publisher.topic for publisher in self._publishers]
 
     @property
     def wanted(self) -> bool:
         """Whether anybody subscribes to the fused image, raw or compressed."""
-        publishers = (self._image, self._compressed)
-        return any(publisher.get_subscription_count() > 0 for publisher in publishers)
+        return self._image.wanted or self._compressed.wanted
+
+    def look(self) -> None:
+        """See what subscribers ask for by now, and offer that; call it once in a while."""
+        for publisher in self._publishers:
+            publisher.look()
 
     def canvas(self, shape: tuple[int, ...]) -> UInt8Array:
         """Where to draw the next image: ``shape`` uint8, over the data of the message."""
@@ -75,13 +83,13 @@ class Output:
             image: ``(H, W, 3) uint8``, RGB.
         """
         parameters, header = self.parameters, message.header
-        if self._compressed.get_subscription_count() > 0:
+        if self._compressed.wanted:
             codec = parameters.output.compression
             fields = compressed_fields(image, codec, parameters.output.jpeg_quality)
             data = array("B")
             data.frombytes(fields.pop("data").data)
             self._compressed.publish(CompressedImage(header=header, data=data, **fields))
-        if self._image.get_subscription_count() > 0:
+        if self._image.wanted:
             encoding = parameters.output.encoding
             fields = image_fields(image, encoding)
             samples = fields.pop("data")

@@ -70,7 +70,7 @@ class Worker:
         self._pipeline, self._output, self._statistics = pipeline, output, statistics
         self._now, self._log = now, log
         self._mailbox, self._requests = Mailbox[Job](), Requests()
-        self._decoder = Decoder(parameters, statistics)
+        self._decoder = Decoder(parameters, statistics, log)
         self._served = ServedInfrared[Frame]()
         self._seconds = math.inf
         self._thread = threading.Thread(target=self._run, name="fusion", daemon=True)

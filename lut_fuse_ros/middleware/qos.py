@@ -1,4 +1,4 @@
-"""Quality of service by the names the parameters use, and who cannot be reached with it."""
+"""Quality of service: as the parameters name it, as the other side has it, and misfits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import (
+    DurabilityPolicy,
     HistoryPolicy,
     QoSCompatibility,
     QoSProfile,
@@ -23,12 +24,65 @@ def profile(name: str, depth: int) -> QoSProfile:
         name: ``sensor_data`` (best effort) or ``reliable``.
         depth: Messages that are kept.
     """
-    best_effort = name == "sensor_data"
+    return _profile(depth, reliable=name == "reliable", latched=False)
+
+
+def as_offered(offers: Iterable[QoSProfile], depth: int) -> QoSProfile:
+    """What a subscriber asks for that takes all that its publishers give: what each of them has.
+
+    Args:
+        offers: Of the publishers; best effort where there are none.
+        depth: Messages that are kept.
+    """
+    offers = list(offers)
+    return _profile(
+        depth,
+        reliable=bool(offers) and all(_is_reliable(each) for each in offers),
+        latched=bool(offers) and all(_is_latched(each) for each in offers),
+    )
+
+
+def as_requested(requests: Iterable[QoSProfile], depth: int) -> QoSProfile:
+    """What a publisher offers that serves all of its subscribers: what any of them asks for.
+
+    Args:
+        requests: Of the subscribers; best effort where there are none.
+        depth: Messages that are kept.
+    """
+    requests = list(requests)
+    return _profile(
+        depth,
+        reliable=any(_is_reliable(each) for each in requests),
+        latched=any(_is_latched(each) for each in requests),
+    )
+
+
+def alike(one: QoSProfile, other: QoSProfile) -> bool:
+    """Whether two profiles match the same counterparts."""
+    return (one.reliability, one.durability) == (other.reliability, other.durability)
+
+
+def text_of(qos: QoSProfile) -> str:
+    """A profile in words."""
+    reliability = "reliable" if _is_reliable(qos) else "best effort"
+    return f"{reliability}, transient local" if _is_latched(qos) else reliability
+
+
+def _profile(depth: int, *, reliable: bool, latched: bool) -> QoSProfile:
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
-        reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
+
+
+def _is_reliable(qos: QoSProfile) -> bool:
+    return bool(qos.reliability == ReliabilityPolicy.RELIABLE)
+
+
+def _is_latched(qos: QoSProfile) -> bool:
+    return bool(qos.durability == DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def mismatches(node: Node, topics: Iterable[str]) -> Iterator[str]:

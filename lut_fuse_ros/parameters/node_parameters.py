@@ -32,10 +32,11 @@ from lut_fuse_core.settings import (
 class SideParameters:
     """How messages of one side, a camera or the output, travel."""
 
-    qos: Literal["sensor_data", "reliable"] = setting(
-        "sensor_data",
-        "Reliability: 'sensor_data' (best effort, never waits) or 'reliable' (for RViz and for "
-        "networks that lose packets).",
+    qos: Literal["auto", "sensor_data", "reliable"] = setting(
+        "auto",
+        "Quality of service: 'auto' asks a camera for what its driver offers, and offers "
+        "subscribers what they ask for; 'sensor_data' is best effort and never waits; 'reliable' "
+        "repeats what was lost.",
     )
     queue_size: int = setting(
         5, "Messages that the middleware keeps for this side.", minimum=1, maximum=1000

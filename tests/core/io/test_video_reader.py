@@ -94,7 +94,8 @@ def test_a_truncated_recording_is_told_from_a_whole_one(recorded, tmp_path, name
     cut = tmp_path / name
     cut.write_bytes(data[: round(share * len(data))])
     what = problem(cut)
-    assert "truncated" in what or (frames_in(cut) == 40 and share > 0.9)  # only its index is lost
+    # At the very end the index may be all that is lost, or a frame and one that is shown before it.
+    assert "truncated" in what or (frames_in(cut) >= 38 and share > 0.9)
 
 
 @pytest.mark.parametrize("name", NEEDS_ITS_END)

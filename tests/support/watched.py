@@ -1,0 +1,118 @@
+"""Runs a program and says which sockets it opened and which files it wrote."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HOOK = """
+import os, sys
+
+log = os.open(os.environ["WATCHED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+def note(event, args):
+    if event == "socket.__new__" and args[1] != 1:  # 1 is AF_UNIX, which stays on the machine
+        os.write(log, f"socket {args[1]}\\n".encode())
+    elif event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname"):
+        os.write(log, f"socket {event} {args[-1]}\\n".encode())
+    elif event == "open" and isinstance(args[0], (str, bytes, os.PathLike)):
+        name, mode, flags = os.fsdecode(args[0]), args[1] or "", args[2]
+        if set(mode) & set("wax+") or (not mode and flags & WRITING):
+            os.write(log, f"file {os.path.abspath(name)}\\n".encode())
+    elif event in ("os.mkdir", "os.rename", "os.symlink", "os.link"):
+        name = args[0] if event == "os.mkdir" else args[1]
+        os.write(log, f"file {os.path.abspath(os.fsdecode(name))}\\n".encode())
+
+sys.addaudithook(note)
+"""
+"""As sitecustomize of every Python that the program starts."""
+
+INTERNET = re.compile(r"socket\((AF_(?!UNIX|NETLINK)\w+)")
+WRITTEN = re.compile(
+    r'(?:open|openat|creat)\((?:AT_FDCWD, )?"([^"]+)", (?:[^)]*(?:O_WRONLY|O_RDWR|O_CREAT)|0)'
+    r'|(?:mkdir|mkdirat)\((?:AT_FDCWD, )?"([^"]+)"'
+    r'|rename\w*\(.*"([^"]+)"(?:, \w+)?\) = 0'
+)
+"""What strace shows of a socket that may leave the machine, and of a file that is written."""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a program left.
+
+    Attributes:
+        sockets: Those that could reach another machine, as they were noted.
+        files: Whole names of what was written or made, devices aside.
+        output: What the program printed.
+    """
+
+    sockets: list[str]
+    files: set[Path]
+    output: str
+
+    def outside(self, *folders: Path) -> set[Path]:
+        """The files that are in none of these folders."""
+        return {file for file in self.files if not any(file.is_relative_to(f) for f in folders)}
+
+
+def watch(program: list[str], folder: Path, environment: dict[str, str], *, kernel: bool) -> Traces:
+    """Run a program to its end.
+
+    Args:
+        program: With its arguments; it must succeed.
+        folder: In which it runs. What is needed to watch it lies there, too.
+        environment: Of the program.
+        kernel: Watched by strace, which also sees what libraries do; else by Python's audit hook.
+    """
+    log = folder / "watched.log"
+    if kernel:
+        calls = "trace=socket,open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2"
+        command = ["strace", "-f", "-qq", "-s", "400", "-e", calls, "-o", str(log), *program]
+    else:
+        (folder / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
+        environment = {**environment, "PYTHONPATH": str(folder), "WATCHED": str(log)}
+        command = program
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    sockets, files = _of_strace(lines, folder) if kernel else _of_hook(lines)
+    files = {file for file in files if not file.is_relative_to("/dev")} - {log}
+    return Traces(sockets, files, done.stdout)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """What a program gets to know of the user: a home, a folder for temporary files, a path."""
+    for folder in (home, home.parent / "tmp"):
+        folder.mkdir(parents=True, exist_ok=True)
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return {
+        **kept,
+        "HOME": str(home),
+        "TMPDIR": str(home.parent / "tmp"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def _of_hook(lines: list[str]) -> tuple[list[str], set[Path]]:
+    sockets = [line.removeprefix("socket ") for line in lines if line.startswith("socket ")]
+    return sockets, {Path(line.removeprefix("file ")) for line in lines if line.startswith("file ")}
+
+
+def _of_strace(lines: list[str], folder: Path) -> tuple[list[str], set[Path]]:
+    sockets = [line for line in lines if INTERNET.search(line)]
+    files = set()
+    for line in lines:
+        if (found := WRITTEN.search(line)) and "= -1 " not in line:
+            files.add(Path(os.path.normpath(folder / next(filter(None, found.groups())))))
+    return sockets, files
+
+
+PYTHON = sys.executable
