@@ -16,7 +16,7 @@ from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from lut_fuse_ros.middleware.cyclonedds import room_for_images
+from lut_fuse_ros.middleware.large_images import room_for_images
 
 SHARE = Path(get_package_share_directory("lut_fuse_ros"))
 

@@ -13,7 +13,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_ros.fusion_node import FusionNode
-from lut_fuse_ros.middleware.cyclonedds import room_for_images
+from lut_fuse_ros.middleware.large_images import room_for_images
 from lut_fuse_ros.registration.live_calibration import estimating
 
 SWITCH_INTERVAL = 0.001

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
+import rclpy
 from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
 
 from lut_fuse_core.sync.jumps import SIDES, Side
 from lut_fuse_ros.middleware import topics
@@ -55,11 +57,25 @@ def why_silent(node: Node, side: Side, transport: str) -> str:
     wanted = COMPRESSED if transport == "compressed" else RAW
     kinds = dict(node.get_topic_names_and_types())
     if _publishers(node, topic, wanted):
-        return f"{topic} has a publisher, but nothing comes from it"
+        return f"{topic} has a publisher, but nothing comes from it{_too_large(node, topic)}"
     others = {each.topic_type for each in node.get_publishers_info_by_topic(topic)} - {wanted}
     if others:
         return f"what is published on {topic} is {', '.join(sorted(others))}, not {wanted}"
     return f"nobody publishes {topic}" + _instead(node, side, topic, transport, kinds)
+
+
+def _too_large(node: Node, topic: str) -> str:
+    """Whether it may be that Fast DDS gives up images that its sender has no room for."""
+    offers = node.get_publishers_info_by_topic(topic)
+    best_effort = any(
+        each.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for each in offers
+    )
+    if not best_effort or not rclpy.get_rmw_implementation_identifier().startswith("rmw_fastrtps"):
+        return ""
+    return (
+        "; it is best effort, with which Fast DDS, as installed, loses images of more than half a "
+        "megabyte (see 'Large images')"
+    )
 
 
 def _instead(

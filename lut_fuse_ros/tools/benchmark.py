@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.sync.stamps import NANOSECONDS, stamp_of
-from lut_fuse_ros.middleware.cyclonedds import room_for_images
+from lut_fuse_ros.middleware.large_images import room_for_images
 from lut_fuse_ros.middleware.qos import profile
 from lut_fuse_ros.tools.benchmark_report import Report, Turn, comparison, judge, text_of
 from lut_fuse_ros.tools.relay import RELAYED

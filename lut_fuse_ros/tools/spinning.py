@@ -12,7 +12,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
-from lut_fuse_ros.middleware.cyclonedds import room_for_images
+from lut_fuse_ros.middleware.large_images import room_for_images
 
 
 def spin_until_interrupted(

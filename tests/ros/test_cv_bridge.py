@@ -6,9 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not sourced: the node's tests were NOT run")
-
 from rig import image_message
 
 from lut_fuse_core.errors import InputError

@@ -1,11 +1,14 @@
 """No image comes: the diagnostics name the topic, what is there, and what to set."""
 
 import time
+import unittest
 from collections import deque
 
 import numpy as np
 import pytest
+import rclpy
 from rig import (
+    BEST_EFFORT,
     NodeTest,
     description,
     gray_visible,
@@ -18,7 +21,7 @@ from rig import (
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
-NAMESPACES = ("alone", "typed", "squeezed", "raw", "near")
+NAMESPACES = ("alone", "typed", "squeezed", "raw", "near", "large")
 
 
 @pytest.mark.launch_test
@@ -50,6 +53,23 @@ class Why(NodeTest):
     def without_visible(self) -> None:
         """Take the rig's own publisher away, which would be there."""
         self.rig.node.destroy_publisher(self.rig.visible)
+
+
+@unittest.skipUnless(
+    rclpy.get_rmw_implementation_identifier().startswith("rmw_fastrtps"), "not Fast DDS"
+)
+class TestLarge(Why):
+    namespace = "/large"
+
+    def test_images_that_fast_dds_has_no_room_for_are_told_from_a_driver_that_hangs(self):
+        self.without_visible()
+        publisher = self.rig.node.create_publisher(Image, "visible/image_raw", BEST_EFFORT)
+        image = image_message(gray_visible(width=1920, height=1080), "rgb8")
+        self.told(
+            "/large/visible/image_raw has a publisher, but nothing comes from it; it is best "
+            "effort, with which Fast DDS",
+            meanwhile=lambda: publisher.publish(image),
+        )
 
 
 class TestNobody(Why):
