@@ -105,6 +105,12 @@ EXTRAS = {
         "pillow>=9",
     ],
     "detection": ["pycocotools>=2.0.7", "onnxruntime>=1.17"],
+    "cluster": ["ray>=2.40", "universal-pathlib>=0.2.5"],  # the second brings fsspec
+    "s3": ["universal-pathlib>=0.2.5", "s3fs>=2024.2"],
+    "gs": ["universal-pathlib>=0.2.5", "gcsfs>=2024.2"],
+    "webdataset": ["webdataset>=0.2.86"],
+    "lerobot": ["lerobot>=0.3.2,<0.4"],  # with PyTorch
+    "view": ["rerun-sdk>=0.23"],
     "gpu": ["cupy-cuda12x>=12.3"],  # TensorRT comes with JetPack, or from pip as tensorrt
 }
 EXTRAS["training"] = [
@@ -124,6 +130,8 @@ EXTRAS["tools"] = [
 EXTRAS["test"] = [
     *EXTRAS["tools"],
     *EXTRAS["detection"],
+    *EXTRAS["webdataset"],
+    "universal-pathlib>=0.2.5",
     "pytest>=8",
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lut_fuse_core.atomic import keep_apart
+from lut_fuse_core.batch.storage import is_remote, list_once, location
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 
@@ -24,7 +25,7 @@ class Source:
 
     Attributes:
         visible: Path, folder or pattern of bags; of visible videos or folders where there is an
-            infrared one.
+            infrared one. Also an address such as ``s3://bucket/folder``.
         infrared: The same of infrared; what its wildcards stand for must be what those of
             ``visible`` stand for. None for bags.
     """
@@ -39,7 +40,7 @@ class BatchInput:
 
     Attributes:
         kind: What it is.
-        paths: The bag, or the visible and the infrared video or folder.
+        paths: The bag, or the visible and the infrared video or folder; absolute.
         target: Where its output goes, relative to the output folder.
     """
 
@@ -63,9 +64,10 @@ def find_inputs(sources: Sequence[Source], output: Path, base: Path) -> list[Bat
         InputError: Nothing matches, an input is there twice, two inputs would write the same
             output, or the output is an input.
     """
+    folder = output.resolve()
     found: list[BatchInput] = []
     for source in sources:
-        here = [each for each in _of(source, base) if not _within(each, output)]
+        here = [each for each in _of(source, base) if not _within(each, folder)]
         if not here:
             raise InputError(f"nothing to fuse matches '{source.visible}'")
         found += here
@@ -87,8 +89,7 @@ def _check(found: Sequence[BatchInput], output: Path) -> None:
         keep_apart(output, each.paths, ("is", "lies in"))
 
 
-def _within(found: BatchInput, output: Path) -> bool:
-    folder = output.resolve()
+def _within(found: BatchInput, folder: Path) -> bool:
     return all(folder in path.resolve().parents for path in found.paths)
 
 
@@ -106,8 +107,13 @@ def _of(source: Source, base: Path) -> Iterator[BatchInput]:
 
 
 def _bag(path: Path, root: Path) -> BatchInput:
-    relative = path.relative_to(root) if path != root else Path(path.name)
+    relative = _mirrored(path, root)
     return BatchInput("bag", (path,), relative.with_suffix("") if path.is_file() else relative)
+
+
+def _mirrored(path: Path, root: Path) -> Path:
+    """Where an input lies below its root."""
+    return Path(str(path).removeprefix(str(root)).lstrip("/") if path != root else path.name)
 
 
 def _bags_in(folder: Path) -> Iterator[Path]:
@@ -141,7 +147,7 @@ def _pairs(visible: str, infrared: str, base: Path) -> Iterator[BatchInput]:
         partner = partners.get(match.groups()) if match is not None else None
         if partner is None or partner == path:
             raise InputError(f"{path} has no infrared partner like '{infrared}'")
-        relative = path.relative_to(root) if path != root else Path(path.name)
+        relative = _mirrored(path, root)
         if path.is_dir():
             yield BatchInput("folders", (path, partner), relative)
         elif path.suffix.lower() in VIDEO_SUFFIXES:
@@ -152,23 +158,23 @@ def _pairs(visible: str, infrared: str, base: Path) -> Iterator[BatchInput]:
 
 def _matches(pattern: str, base: Path) -> Iterator[tuple[Path, Path]]:
     """Paths like a pattern, each with the folder below which its output mirrors it."""
-    whole = str(base / Path(pattern).expanduser())
-    if not _WILD.search(pattern):
-        path = Path(whole)
-        if not path.exists():
-            raise InputError(f"there is no {path}")
-        yield (path.parent, path)
-        return
-    parts = Path(whole).parts
-    wild = next(index for index, part in enumerate(parts) if _WILD.search(part))
-    root = Path(*parts[:wild])
-    for match in sorted(root.glob(str(Path(*parts[wild:])))):
-        yield root, match
+    parts = pattern.split("/")
+    wild = next((number for number, part in enumerate(parts) if _WILD.search(part)), len(parts))
+    root = location("/".join(parts[:wild]) or ("/" if pattern.startswith("/") else "."), base)
+    if is_remote(root):
+        list_once(root)
+    if wild < len(parts):
+        for match in sorted(root.glob("/".join(parts[wild:]))):
+            yield root, match
+    elif root.exists():
+        yield root.parent, root
+    else:
+        raise InputError(f"there is no {root}")
 
 
 def _expression(pattern: str, base: Path) -> re.Pattern[str]:
     """The pattern as a regular expression, a group for every wildcard."""
-    whole = str(base / Path(pattern).expanduser())
+    whole = str(location(pattern, base))
     parts = re.split(r"(\*\*/|\*|\?|\[[^\]]*\])", whole)
     words = {"**/": "((?:.*/)?)", "*": "([^/]*)", "?": "([^/])"}
     return re.compile(

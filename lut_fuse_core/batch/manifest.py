@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lut_fuse_core.batch.task import Outcome, Task, content_hash, files_in
+from lut_fuse_core.batch.outcome import Outcome
+from lut_fuse_core.batch.storage import is_remote, location
+from lut_fuse_core.batch.task import Task, content_hash, files_in
 from lut_fuse_core.errors import InputError, LutFuseError
 
 NAME = "batch.sqlite"
@@ -21,7 +23,7 @@ CREATE TABLE IF NOT EXISTS outputs(
   size INTEGER, modified INTEGER, digest TEXT,
   settings TEXT, model TEXT, version TEXT,
   state TEXT NOT NULL, pairs INTEGER, metrics TEXT, seconds REAL, error TEXT,
-  finished REAL, thumbnail BLOB)
+  finished REAL, thumbnail BLOB, receipt TEXT)
 """
 
 
@@ -54,7 +56,7 @@ class Row:
         seconds: That it took.
         error: One sentence; empty without.
         finished: When it ended, seconds since 1970.
-        thumbnail: Visible, infrared and fused side by side, as JPEG.
+        pictured: Whether it has a thumbnail.
     """
 
     output: str
@@ -66,7 +68,7 @@ class Row:
     seconds: float
     error: str
     finished: float
-    thumbnail: bytes
+    pictured: bool
 
 
 class Manifest:
@@ -111,10 +113,11 @@ class Manifest:
         size, modified = extent(task.input.paths)
         self._write(
             "INSERT OR REPLACE INTO outputs(output, input, kind, size, modified, settings, model, "
-            "version, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 'running')",
+            "version, receipt, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')",
             (
                 *(output, json.dumps([str(path) for path in task.input.paths]), task.input.kind),
                 *(size, modified, recipe.settings, recipe.model, recipe.version),
+                None if task.receipt is None else str(task.receipt),
             ),
         )
 
@@ -130,19 +133,37 @@ class Manifest:
             ),
         )
 
+    def flush(self) -> None:
+        """Bring all that was noted into the database's own file."""
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def under_way(self) -> list[tuple[str, Path]]:
+        """Outputs and receipts of what was started and is not known to have ended."""
+        rows = self._database.execute(
+            "SELECT output, receipt FROM outputs WHERE state='running' AND receipt IS NOT NULL"
+        )
+        return [(output, location(receipt, Path())) for output, receipt in rows.fetchall()]
+
+    def thumbnail(self, output: str) -> bytes:
+        """Of one output: JPEG, or empty."""
+        row = self._database.execute(
+            "SELECT thumbnail FROM outputs WHERE output=?", (output,)
+        ).fetchone()
+        return (row and row[0]) or b""
+
     def rows(self) -> list[Row]:
         """What is known of all outputs, in the order of their names."""
         rows = self._database.execute(
             "SELECT output, input, size, state, pairs, metrics, seconds, error, finished, "
-            "thumbnail FROM outputs ORDER BY output"
+            "length(thumbnail) > 0 FROM outputs ORDER BY output"
         )
         return [
             Row(
                 output, " + ".join(json.loads(paths)), size or 0, state, pairs or 0,
                 json.loads(metrics or "{}"), seconds or 0.0, error or "", finished or 0.0,
-                thumbnail or b"",
+                bool(pictured),
             )
-            for output, paths, size, state, pairs, metrics, seconds, error, finished, thumbnail
+            for output, paths, size, state, pairs, metrics, seconds, error, finished, pictured
             in rows
         ]  # fmt: skip
 
@@ -184,7 +205,9 @@ def why(database: sqlite3.Connection | None, task: Task, output: str, recipe: Re
             return f"another {name}" if name != "settings" else "other settings"
     if paths != json.dumps([str(path) for path in task.input.paths]):
         return "another input"
-    if (size, modified) != extent(task.input.paths) and digest != content_hash(task.input.paths):
+    if (size, modified) != extent(task.input.paths) and (
+        any(map(is_remote, task.input.paths)) or digest != content_hash(task.input.paths)
+    ):
         return "its input has changed"
     return None
 
@@ -213,4 +236,5 @@ def _no_manifest(folder: Path, error: sqlite3.Error) -> InputError:
 def extent(paths: tuple[Path, ...]) -> tuple[int, int]:
     """Bytes of files and folders, and when they were last changed (nanoseconds)."""
     facts = [file.stat() for path in paths for file in files_in(path)]
-    return sum(each.st_size for each in facts), max((each.st_mtime_ns for each in facts), default=0)
+    times = [getattr(each, "st_mtime_ns", 0) or round(each.st_mtime * 1e9) for each in facts]
+    return sum(each.st_size for each in facts), max(times, default=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import numpy as np
@@ -51,9 +51,16 @@ def outliers(rows: Sequence[Row]) -> list[tuple[Row, str, float, float]]:
     return [(row, name, value, middle) for _, row, name, value, middle in found]
 
 
-def render(rows: Sequence[Row], name: str) -> str:
-    """The page as HTML, complete in itself."""
-    sections = [_summary(rows), _failures(rows), _outliers(rows), _pictures(rows), _all(rows)]
+def render(rows: Sequence[Row], name: str, thumbnail: Callable[[str], bytes]) -> str:
+    """The page as HTML, complete in itself.
+
+    Args:
+        rows: What is known of the outputs.
+        name: Heading.
+        thumbnail: An output's thumbnail, asked for those that are shown.
+    """
+    pictures = _pictures(rows, thumbnail)
+    sections = [_summary(rows), _failures(rows), _outliers(rows), pictures, _all(rows)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -115,17 +122,16 @@ def _outliers(rows: Sequence[Row]) -> str:
     )
 
 
-def _pictures(rows: Sequence[Row]) -> str:
-    shown = [row for row in rows if row.thumbnail]
-    strange = [row for row, *_ in outliers(rows) if row.thumbnail]
-    step = max(1, len(shown) // SHOWN)
-    chosen = list(dict.fromkeys(row.output for row in (*strange[:8], *shown[::step])))
-    by_name = {row.output: row for row in shown}
+def _pictures(rows: Sequence[Row], thumbnail: Callable[[str], bytes]) -> str:
+    shown = [row for row in rows if row.pictured]
+    strange = [row for row, *_ in outliers(rows) if row.pictured]
+    step = -(-len(shown) // SHOWN) or 1
+    chosen = dict.fromkeys(row.output for row in (*strange[:8], *shown[::step]))
     tiles = "".join(
         f'<figure><img alt="visible, infrared, fused" src="data:image/jpeg;base64,'
-        f'{base64.b64encode(by_name[name].thumbnail).decode()}"><figcaption>{escape(name)}'
+        f'{base64.b64encode(thumbnail(name)).decode()}"><figcaption>{escape(name)}'
         f"</figcaption></figure>"
-        for name in chosen[:SHOWN]
+        for name in list(chosen)[:SHOWN]
     )
     return f'<h2>Visible, infrared, fused</h2><div class="tiles">{tiles}</div>' if tiles else ""
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import shutil
 import time
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from lut_fuse_core.batch.inputs import BatchInput
+from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.sample import SampledPipeline
+from lut_fuse_core.batch.staging import commit, finished, staged
+from lut_fuse_core.batch.storage import UnreachableError, fetch, is_remote, scratch_folder
 from lut_fuse_core.errors import InputError, LutFuseError, describe
 from lut_fuse_core.pipeline.config import PipelineConfig
-
-State = Literal["fused", "partly", "failed"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,8 @@ class Task:
         config: Of the pipeline.
         settings: Of the kind of input.
         auto_offset: Whether the offset between the clocks is estimated from the input first.
+        receipt: File that says what became of the task, written when its output is complete; None
+            for none.
     """
 
     input: BatchInput
@@ -61,48 +61,63 @@ class Task:
     config: PipelineConfig
     settings: BagSettings | FileSettings
     auto_offset: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a task.
-
-    Attributes:
-        state: ``fused``; ``partly`` where some of the input could not be used; ``failed``.
-        pairs: Fused and written.
-        seconds: It took.
-        error: One sentence: why it failed, or what of the input was not used; empty otherwise.
-        passing: Whether a failure may pass (a full disk, a process that was killed); bad input
-            stays bad.
-        digest: Hash of the input's content; empty if it was not read to its end.
-        metrics: Of the fused images that were sampled, by name.
-        thumbnail: A sampled pair and its fused image side by side, as JPEG; empty without any.
-    """
-
-    state: State
-    pairs: int = 0
-    seconds: float = 0.0
-    error: str = ""
-    passing: bool = False
-    digest: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    thumbnail: bytes = b""
+    receipt: Path | None = None
 
 
 def fuse_input(task: Task) -> Outcome:
-    """Fuse one input. Never raises for anything that is wrong with it, or with the machine."""
+    """Fuse one input. Never raises for anything that is wrong with it, or with the machine.
+
+    A task that was finished before, by a worker that was lost before it could say so, is not done
+    again.
+    """
     start = time.perf_counter()
     try:
-        outcome = _fuse(task)
+        done = finished(task.target, task.receipt)
+        if done is not None:
+            return done
+        _check_target(task)
+        with _nearby(task.input) as near, staged(task.target, task.receipt) as place:
+            outcome = _fuse(replace(task, input=near, target=place))
+            outcome = replace(
+                outcome, digest=content_hash(near.paths), seconds=time.perf_counter() - start
+            )
+            commit(place, task.target, task.receipt, outcome)
+        return outcome
+    except UnreachableError as error:
+        outcome = Outcome("failed", error=str(error), passing=True)
     except InputError as error:
         outcome = Outcome("failed", error=str(error))
     except (LutFuseError, MemoryError) as error:
         outcome = Outcome("failed", error=str(error) or "no memory left", passing=True)
+    except ModuleNotFoundError as error:
+        outcome = Outcome("failed", error=f"the worker lacks the Python package '{error.name}'")
     except OSError as error:
         outcome = Outcome("failed", error=describe(error), passing=True)
-    return replace(
-        outcome, seconds=time.perf_counter() - start, digest=content_hash(task.input.paths)
-    )
+    return replace(outcome, seconds=time.perf_counter() - start)
+
+
+@contextmanager
+def _nearby(source: BatchInput) -> Iterator[BatchInput]:
+    """The input, with local copies of what is remote."""
+    if not any(map(is_remote, source.paths)):
+        yield source
+        return
+    with scratch_folder() as folder:
+        paths = []
+        for number, path in enumerate(source.paths):
+            own = folder / str(number)
+            own.mkdir()
+            paths.append(fetch(path, own) if is_remote(path) else path)
+        yield replace(source, paths=tuple(paths))
+
+
+def _check_target(task: Task) -> None:
+    """Raises InputError where something else than a bag would be replaced by one."""
+    if task.input.kind == "bag" and not is_remote(task.target):
+        from lut_fuse_core.bag.writer import check_target
+
+        source = task.input.paths[0]
+        check_target(task.target, None if is_remote(source) else source, overwrite=True)
 
 
 def _fuse(task: Task) -> Outcome:
@@ -115,7 +130,6 @@ def _fuse(task: Task) -> Outcome:
         "videos": _fuse_videos,
         "folders": _fuse_folders,
     }
-    task.target.parent.mkdir(parents=True, exist_ok=True)
     outcome = kinds[task.input.kind](task, pipeline)
     return replace(outcome, metrics=pipeline.metrics(), thumbnail=pipeline.thumbnail())
 
@@ -162,35 +176,16 @@ def _fuse_folders(task: Task, pipeline: SampledPipeline) -> Outcome:
     from lut_fuse_core.files.fusing import fuse_files
 
     assert isinstance(task.settings, FileSettings)
-    aside = task.target.with_name(f".{task.target.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        visible, infrared = task.input.paths
-        options = FolderOptions(task.settings.sequence, task.settings.suffix)
-        report = fuse_files(visible, infrared, aside, pipeline, options)
-        if not report.pairs:
-            raise InputError("; ".join(report.failed.values()) or "no pair could be fused")
-        if task.target.exists():
-            task.target.rename(aside / ".replaced")
-        aside.rename(task.target)
-        shutil.rmtree(task.target / ".replaced", ignore_errors=True)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    visible, infrared = task.input.paths
+    options = FolderOptions(task.settings.sequence, task.settings.suffix)
+    report = fuse_files(visible, infrared, task.target, pipeline, options)
+    if not report.pairs:
+        raise InputError("; ".join(report.failed.values()) or "no pair could be fused")
     return _outcome(report.pairs, [f"{name}: {why}" for name, why in report.failed.items()])
 
 
 def _outcome(pairs: int, problems: list[str]) -> Outcome:
     return Outcome("partly" if problems else "fused", pairs, error="; ".join(problems))
-
-
-def remove_leftovers(target: Path) -> None:
-    """Remove what a killed process left beside a target."""
-    for path in target.parent.glob(f".{glob_escape(target.name)}.*.partial"):
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def glob_escape(name: str) -> str:
-    """A name as a pattern that matches it alone."""
-    return re.sub(r"([*?\[])", r"[\1]", name)
 
 
 def content_hash(paths: tuple[Path, ...]) -> str:

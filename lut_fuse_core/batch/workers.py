@@ -11,7 +11,8 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any
 
-from lut_fuse_core.batch.task import Outcome, Task
+from lut_fuse_core.batch.outcome import Outcome
+from lut_fuse_core.batch.task import Task
 
 PATIENCE = 10.0
 """Seconds that a process has to tidy up when it is told to end."""

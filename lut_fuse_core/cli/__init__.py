@@ -18,6 +18,8 @@ SUBCOMMANDS = {
     "fuse": "fuse images, folders of images or videos",
     "bag": "fuse a rosbag2 into a new one",
     "batch": "fuse many bags, videos and folders; resumes, keeps a manifest and an HTML page",
+    "export": "fuse recordings into data sets: COCO, YOLO, WebDataset, LeRobot",
+    "view": "show visible, infrared, fused and diagnostics along time in Rerun",
     "evaluate": "measure fusion quality on a folder of pairs; table, JSON, HTML page",
     "bench": "measure milliseconds per frame on this machine",
     "backends": "list the ways to run a model and which of them work here",

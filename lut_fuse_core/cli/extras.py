@@ -11,6 +11,12 @@ EXTRAS = {
         *("fluke_thermal_reader", "infiray_irg", "fasthcc"),
     ),
     "detection": ("pycocotools", "onnxruntime"),
+    "cluster": ("ray", "upath", "fsspec"),
+    "s3": ("s3fs",),
+    "gs": ("gcsfs",),
+    "webdataset": ("webdataset",),
+    "lerobot": ("lerobot",),
+    "view": ("rerun",),
 }
 """The modules that each extra of setup.py brings."""
 

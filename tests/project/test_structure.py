@@ -22,6 +22,7 @@ FLOORS = (
     {"pipeline"},
     {"files", "bag", "calibration", "evaluation"},
     {"batch"},
+    {"export"},
     {"cli"},
 )
 """Folders and modules of `lut_fuse_core`, lowest first. None imports from a floor above its own."""

@@ -22,8 +22,9 @@ import pytest
 
 from lut_fuse_core.batch.inputs import BatchInput, Source, find_inputs
 from lut_fuse_core.batch.manifest import Manifest, Recipe, Row
+from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.page import cause, outliers, render
-from lut_fuse_core.batch.task import FileSettings, Outcome, Task
+from lut_fuse_core.batch.task import FileSettings, Task
 from lut_fuse_core.batch.workers import KILLED, run_tasks
 from lut_fuse_core.cli import main
 from lut_fuse_core.errors import InputError
@@ -387,20 +388,24 @@ def test_a_video_without_partner_is_refused(tmp_path: Path) -> None:
 
 def row(name: str, entropy: float, error: str = "") -> Row:
     state = "failed" if error else "fused"
-    return Row(name, name, 10**6, state, 5, {"EN": entropy}, 1.0, error, 100.0, b"")
+    return Row(name, name, 10**6, state, 5, {"EN": entropy}, 1.0, error, 100.0, False)
+
+
+def page_of(rows: list[Row], name: str = "x") -> str:
+    return render(rows, name, lambda output: b"")
 
 
 def test_outliers_are_named_worst_first() -> None:
     rows = [row(f"bag{index}", 7.0 + 0.01 * index) for index in range(10)]
     rows += [row("dark", 1.5), row("dim", 4.0)]
     assert [found[0].output for found in outliers(rows)] == ["dark", "dim"]
-    assert "dark" in render(rows, "x")
+    assert "dark" in page_of(rows)
     assert outliers(rows[-3:]) == []
 
 
 def test_failures_that_differ_in_names_and_numbers_have_one_cause() -> None:
     errors = [f"/data/{name}.mcap breaks off at byte {name}" for name in (17, 5000)]
     assert cause(errors[0]) == cause(errors[1])
-    page = render([row(str(index), 1.0, error) for index, error in enumerate(errors)], "x")
+    page = page_of([row(str(index), 1.0, error) for index, error in enumerate(errors)])
     assert page.count("breaks off at byte #") == 1
-    assert "<script>" not in render([row("<script>", 1.0)], "<script>")
+    assert "<script>" not in page_of([row("<script>", 1.0)], "<script>")

@@ -1,0 +1,260 @@
+"""The tasks of a batch on a Ray cluster, a task an input. Ray places them and does them again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lut_fuse_core import __version__, load_model
+from lut_fuse_core.batch.outcome import Outcome
+from lut_fuse_core.batch.task import Task
+from lut_fuse_core.batch.workers import KILLED, PATIENCE, Work
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.model.fusion_model import FusionModel
+
+RETRIES_ON_A_CLUSTER = 3
+"""Unless the job says it; Ray's own default."""
+
+AHEAD = 2
+"""Tasks that are submitted for each that the cluster can do at a time."""
+
+RECOUNT = 2.0
+"""Seconds after which the cluster is asked again how much it can do."""
+
+ANSWER = 10.0
+"""Seconds that the head has to answer."""
+
+GPU_BACKENDS = ("cuda", "tensorrt")
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a task needs of a node.
+
+    Attributes:
+        threads: CPU cores.
+        gpus: GPUs, 0 or 1.
+    """
+
+    threads: int = 1
+    gpus: int = 0
+
+    def of(self, resources: dict[str, float]) -> int:
+        """How many tasks resources allow at a time."""
+        count = resources.get("CPU", 0.0) / self.threads
+        return int(min(count, resources.get("GPU", 0.0)) if self.gpus else count)
+
+
+@contextmanager
+def connected(address: str, tasks: Iterable[Task]) -> Iterator[Any]:
+    """Yield Ray, connected to a cluster that can do these tasks.
+
+    Args:
+        address: ``host:port`` of the cluster's head, or ``auto`` for the one on this machine.
+        tasks: What it is for.
+
+    Raises:
+        InputError: There is no such cluster, or no node of it has what a task needs.
+        ModuleNotFoundError: Ray is not installed.
+    """
+    ray = _connect(address)
+    try:
+        for share in {share_of(task) for task in tasks}:
+            if not _slots(ray, share):
+                wanted = "GPU, which the backend needs" if share.gpus else f"{share.threads} CPUs"
+                raise InputError(f"no node of the Ray cluster has a {wanted}")
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def run_on_ray(
+    ray: Any,
+    tasks: Iterable[Task],
+    work: Work,
+    *,
+    retries: int,
+    started: Callable[[Task], None] = lambda task: None,
+) -> Iterator[tuple[Task, Outcome]]:
+    """Do all tasks on a cluster, and yield each with what became of it as it ends.
+
+    The model travels with the tasks; paths must mean the same on all nodes. When the iterator is
+    closed, or an error ends it, what is under way is canceled.
+
+    Args:
+        ray: See `connected`.
+        tasks: What to do, in order.
+        work: Does one task. A function of a module.
+        retries: How often a task is done again whose worker or node was lost, or whose failure
+            may pass.
+        started: Called with each task when it is submitted.
+    """
+    attempt = ray.remote(_attempt)
+    models, capacity = _Models(ray), _Capacity(ray)
+    running: dict[Any, Task] = {}
+    try:
+        for task in tasks:
+            share = share_of(task)
+            while len(running) >= AHEAD * capacity.slots(share):
+                yield _next(ray, running)
+            started(task)
+            placed = attempt.options(
+                num_cpus=share.threads,
+                num_gpus=share.gpus,
+                max_retries=retries,
+                retry_exceptions=[_PassingError],
+            )
+            model = models.reference(task)
+            running[placed.remote(task, model, work, share.threads, __version__)] = task
+        while running:
+            yield _next(ray, running)
+    finally:
+        _cancel(ray, list(running))
+
+
+def share_of(task: Task) -> Share:
+    """What a task needs of a node: a core unless it is to use more threads, a GPU if it says so."""
+    return Share(task.config.threads or 1, int(task.config.backend in GPU_BACKENDS))
+
+
+def _next(ray: Any, running: dict[Any, Task]) -> tuple[Task, Outcome]:
+    """The next task to end."""
+    (done,) = ray.wait(list(running))[0]
+    return running.pop(done), _result(ray, done)
+
+
+class _PassingError(Exception):
+    """A failure that may pass; what became of the task is its only argument."""
+
+
+def _attempt(task: Task, model: FusionModel, work: Work, threads: int, version: str) -> Outcome:
+    """Do a task in a worker of the cluster."""
+    if version != __version__:
+        return Outcome(
+            "failed",
+            error=f"the node {socket.gethostname()} has version {__version__} of this program, not "
+            f"{version}; install the same on all nodes",
+        )
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    import cv2
+
+    cv2.setNumThreads(threads)
+    outcome = work(replace(task, config=replace(task.config, model=model)))
+    if outcome.passing:
+        raise _PassingError(outcome)
+    return outcome
+
+
+def _result(ray: Any, done: Any) -> Outcome:
+    """What became of a task, from what Ray says of it."""
+    errors = ray.exceptions
+    try:
+        outcome: Outcome = ray.get(done)
+        return outcome
+    except errors.RayTaskError as error:
+        if isinstance(error.cause, _PassingError):
+            given: Outcome = error.cause.args[0]
+            return given
+        last = str(error).strip().splitlines()[-1]
+        return Outcome("failed", error=f"a worker could not do the task: {last}", passing=True)
+    except errors.WorkerCrashedError:
+        return Outcome("failed", error=KILLED, passing=True)
+    except errors.RayError as error:
+        first = str(error).strip().splitlines()[0]
+        return Outcome("failed", error=f"the cluster lost the task: {first}", passing=True)
+
+
+class _Models:
+    """Models in the cluster's object store, each once."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self._references: dict[str, Any] = {}
+
+    def reference(self, task: Task) -> Any:
+        """Where a task's model is; Ray hands the model itself to the worker."""
+        model = str(task.config.model)
+        if model not in self._references:
+            self._references[model] = self._ray.put(load_model(model))
+        return self._references[model]
+
+
+class _Capacity:
+    """How many tasks the cluster can do at a time, as nodes come and go."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self._known: dict[Share, tuple[float, int]] = {}
+
+    def slots(self, share: Share) -> int:
+        """The number, at least 1; asked again every few seconds."""
+        asked, count = self._known.get(share, (-RECOUNT, 0))
+        now = time.monotonic()
+        if now - asked > RECOUNT:
+            count = max(1, _slots(self._ray, share))
+            self._known[share] = now, count
+        return count
+
+
+def _slots(ray: Any, share: Share) -> int:
+    nodes = (each for each in ray.nodes() if each["Alive"])
+    return sum(share.of(each["Resources"]) for each in nodes)
+
+
+def _cancel(ray: Any, running: list[Any]) -> None:
+    """Let workers tidy up."""
+    with suppress(Exception):
+        for each in running:
+            ray.cancel(each, force=False)
+        if running:
+            ray.wait(running, num_returns=len(running), timeout=PATIENCE)
+
+
+def _connect(address: str) -> Any:
+    """Ray, connected. Raises InputError."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address != "auto":
+        _check_answers(address)
+    import ray
+
+    try:
+        ray.init(
+            address=address,
+            namespace="lut-fuse",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _skip_env_hook=True,
+        )
+    except ConnectionError as error:
+        if address == "auto":
+            raise InputError(
+                "there is no Ray cluster on this machine; start one with 'ray start --head "
+                "--disable-usage-stats', or name its address"
+            ) from None
+        raise InputError(f"the Ray cluster at {address} cannot be used ({_first(error)})") from None
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"the Ray cluster at {address} cannot be used ({_first(error)})") from None
+    return ray
+
+
+def _check_answers(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        raise InputError(f"'{address}' is no address of a Ray cluster; write HOST:PORT, or auto")
+    try:
+        socket.create_connection((host, int(port)), ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"no Ray cluster answers at {address} ({getattr(error, 'strerror', None) or error}); "
+            "'ray status' on its head shows whether it runs"
+        ) from None
+
+
+def _first(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,1 @@
+"""Where fused recordings go next: data sets of other tools, and the Rerun viewer."""

@@ -1,0 +1,74 @@
+"""LeRobot data sets: an episode for each recording, a data set for each part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.errors import InputError
+from lut_fuse_core.export.examples import Example, ImageSettings
+
+TASK = "look"
+"""LeRobot wants the task of each frame named; a recording of cameras has none of its own."""
+
+
+def write_lerobot(
+    folder: Path, examples: Iterable[Example], images: ImageSettings, rate: float
+) -> None:
+    """Write a data set to ``PART/``, with ``observation.images.KIND`` as images.
+
+    LeRobot's frames are evenly spaced, so that a frame's time is its number by the rate. It has no
+    place for boxes.
+
+    Args:
+        folder: Where to, an empty folder.
+        examples: What to write, recording by recording.
+        images: Which images; they are stored as PNG.
+        rate: Frames per second, a whole number.
+
+    Raises:
+        InputError: The images of one part are of several sizes, or the rate is not whole.
+        ModuleNotFoundError: The package lerobot is not installed.
+    """
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    if rate != round(rate) or rate < 1:
+        raise InputError(f"--rate is {rate:g}; LeRobot takes whole frames per second from 1 on")
+    parts: dict[str, Any] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    episodes: dict[str, str] = {}
+    for part, frame, _ in examples:
+        shape = frame.fused.shape
+        if part not in parts:
+            features = {
+                f"observation.images.{kind}": {
+                    "dtype": "image",
+                    "shape": shape,
+                    "names": ["height", "width", "channels"],
+                }
+                for kind in images.kinds
+            }
+            parts[part] = LeRobotDataset.create(
+                f"lut-fuse/{part}", round(rate), features, folder / part, use_videos=False
+            )
+            shapes[part] = shape
+        if shape != shapes[part]:
+            raise InputError(
+                f"{frame.recording} has images of {shape[1]}x{shape[0]}, recordings before it of "
+                f"{shapes[part][1]}x{shapes[part][0]}; a LeRobot data set has one size"
+            )
+        if episodes.setdefault(part, frame.recording) != frame.recording:
+            parts[part].save_episode()
+            episodes[part] = frame.recording
+        content = {f"observation.images.{kind}": _color(frame.image(kind)) for kind in images.kinds}
+        parts[part].add_frame(content, TASK)
+    for dataset in parts.values():
+        dataset.save_episode()
+
+
+def _color(image: UInt8Array) -> UInt8Array:
+    return image if image.ndim == 3 else np.dstack([image] * 3)

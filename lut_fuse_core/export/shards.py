@@ -1,0 +1,49 @@
+"""WebDataset shards: tar files in which the files of a frame follow each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lut_fuse_core.export.examples import Example, ImageSettings
+
+SHARD_BYTES = 1 << 30
+"""Size of a shard, about."""
+
+
+def write_shards(folder: Path, examples: Iterable[Example], images: ImageSettings) -> None:
+    """Write ``PART-000000.tar`` and so on, with ``KIND.png`` and ``json`` for each frame.
+
+    Args:
+        folder: Where to, an empty folder.
+        examples: What to write; their boxes go to the JSON as ``[x0, y0, x1, y1]``.
+        images: Which images, and how.
+
+    Raises:
+        ModuleNotFoundError: The package webdataset is not installed.
+    """
+    from webdataset import ShardWriter
+
+    writers: dict[str, Any] = {}
+    try:
+        for part, frame, boxes in examples:
+            if part not in writers:
+                pattern = str(folder / f"{part}-%06d.tar").replace(
+                    str(folder), str(folder).replace("%", "%%")
+                )
+                writers[part] = ShardWriter(
+                    pattern, maxcount=100_000, maxsize=SHARD_BYTES, verbose=0
+                )
+            facts: dict[str, Any] = {"recording": frame.recording, "time": frame.time}
+            if boxes is not None:
+                facts["boxes"] = [
+                    {"class": box.name, "box": list(box[1:5]), "crowd": box.crowd} for box in boxes
+                ]
+            files = {f"{kind}{images.suffix}": images.encoded(frame, kind) for kind in images.kinds}
+            # A point in a key would begin the file's extension.
+            key = frame.name.replace(".", "_")
+            writers[part].write({"__key__": key, **files, "json": facts})
+    finally:
+        for writer in writers.values():
+            writer.close()
