@@ -20,6 +20,9 @@ OUTLIER = 3.5
 LEAST = 8
 """Values that it takes to call one of them an outlier."""
 
+WORST = 12
+"""Outliers on the page."""
+
 SHOWN = 24
 """Thumbnails on the page; of more outputs an even selection."""
 
@@ -80,13 +83,32 @@ def _summary(rows: Sequence[Row]) -> str:
     finished = [row.finished for row in done]
     starts = [row.finished - row.seconds for row in done]
     span = max(finished) - min(starts) if done else 0.0
-    size = sum(row.size for row in done) / 1e9
+    size = _bytes(sum(row.size for row in done))
     states = ", ".join(f"{count} {state}" for state, count in sorted(by_state.items()))
-    speed = f"{pairs / busy:.1f} pairs per second and process" if busy else "nothing fused yet"
+    speed = "nothing fused yet"
+    if busy and span:
+        speed = (
+            f"{pairs / span:.1f} pairs per second in all, {pairs / busy:.1f} in each process, "
+            f"from the first start to the last end: {_duration(span)}"
+        )
     return (
-        f'<p class="soft">{len(rows)} inputs: {states or "none"}. {pairs} pairs of {size:.2f} GB; '
-        f"{speed}. From the first start to the last end: {span / 60:.1f} minutes.</p>"
+        f'<p class="soft">{len(rows)} inputs: {states or "none"}. {pairs} pairs of {size}; '
+        f"{speed}.</p>"
     )
+
+
+def _bytes(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _failures(rows: Sequence[Row]) -> str:
@@ -112,11 +134,13 @@ def _outliers(rows: Sequence[Row]) -> str:
     lines = "".join(
         f'<tr><td class="left">{escape(row.output)}</td><td>{name}</td><td>{value:g}</td>'
         f"<td>{middle:g}</td></tr>"
-        for row, name, value, middle in found[:SHOWN]
+        for row, name, value, middle in found[:WORST]
     )
+    count = f"The worst {WORST} of {len(found)}. " if len(found) > WORST else ""
     meanings = "; ".join(f"{name}: {words}" for name, words in METRICS.items())
     return (
-        f'<h2>Outliers</h2><p class="soft">Of a few fused images of each input. {meanings}.</p>'
+        f'<h2>Outliers</h2><p class="soft">{count}Measured on a few fused images of each input. '
+        f"{meanings}.</p>"
         "<table><thead><tr><th>output</th><th>metric</th><th>here</th><th>median of all</th></tr>"
         f"</thead><tbody>{lines}</tbody></table>"
     )
