@@ -362,6 +362,29 @@ def test_a_job_file_that_is_none_is_refused(batch: Run, tmp_path: Path, content:
     assert errors.count("\n") == 1
 
 
+def test_a_place_where_nothing_may_be_written_is_named(
+    recordings: Path, job, batch: Run, tmp_path: Path
+) -> None:
+    for place in ("/sys/lut-fuse-out", "/dev/null/out"):  # root may not write there either
+        status, out, errors = batch(job(output=place))
+        assert (status, out) == (1, "")
+        assert errors.count("\n") == 1
+        assert place.rsplit("/", 1)[0] in errors
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_input_that_may_not_be_read_fails_alone_and_is_named(
+    recordings: Path, job, batch: Run, tmp_path: Path
+) -> None:
+    (data,) = (recordings / "north" / "a").glob("*.mcap")
+    data.chmod(0)
+    status, out, _ = batch(job(), "--json")
+    report = json.loads(out)
+    assert status == 1
+    assert report["fused"] == 2
+    assert "Permission denied" in report["failed"]["north/a"]
+
+
 def test_two_inputs_of_one_name_are_refused(tmp_path: Path) -> None:
     for place in ("one", "two"):
         write_bag(tmp_path / place / "bag")
