@@ -18,7 +18,16 @@ RECEIPTS = ".batch"
 
 
 def write_receipt(path: Path, outcome: Outcome) -> None:
-    """Note what became of a task. Raises OSError or UnreachableError."""
+    """Note what became of a task.
+
+    Args:
+        path: The receipt.
+        outcome: What became of it.
+
+    Raises:
+        OSError: It cannot be written.
+        UnreachableError: The same in object storage.
+    """
     facts = dataclasses.asdict(outcome)
     facts["thumbnail"] = base64.b64encode(outcome.thumbnail).decode()
     text = json.dumps(facts)
