@@ -11,7 +11,7 @@ from lut_fuse_core.backends.base import Backend, RegisteringBackend
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.infrared.view import outside_view
-from lut_fuse_core.registration.registration import Registration, RegistrationConfig
+from lut_fuse_core.registration.registration import Registration, RegistrationConfig, faded
 from lut_fuse_core.registration.warp import Warp
 
 
@@ -172,7 +172,8 @@ class InfraredRegistrar:
         known = self._masked
         if known is not None and known[0] is warp and np.array_equal(known[1], seen):
             return known[2]
-        mask = np.where(warp(seen) == 255, 255, 0).astype(np.uint8)
+        inside = (warp(seen) == 255).astype(np.uint8)
+        mask = faded(inside, self.registration.config.feather)
         if warp.mask is not None:
             mask = np.minimum(mask, warp.mask)
         self._masked = warp, seen, replace(warp, mask=mask)

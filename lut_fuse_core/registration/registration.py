@@ -172,7 +172,20 @@ def mask_of(positions: FloatArray, infrared_size: Size, feather: float) -> UInt8
     inside = (x >= -reach) & (y >= -reach) & (x <= width - 1 + reach) & (y <= height - 1 + reach)
     if inside.all():
         return None
-    mask = inside.astype(np.uint8)
+    return faded(inside.astype(np.uint8), feather)
+
+
+def faded(inside: UInt8Array, feather: float) -> UInt8Array:
+    """A mask that fades out toward what is outside.
+
+    Args:
+        inside: ``(H, W) uint8``, 0 outside.
+        feather: Width of the fade in pixels.
+
+    Returns:
+        ``(H, W) uint8``: 0 outside, 255 from that far inside on.
+    """
+    mask = (inside != 0).astype(np.uint8)
     if feather <= 0:
         return mask * np.uint8(255)
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)

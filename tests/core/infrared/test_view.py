@@ -43,6 +43,20 @@ def test_what_infrared_does_not_see_is_the_visible_image(kind, transform) -> Non
         assert (fused[:80, 42:] != photo()[:80, 42:]).any(axis=2).mean() > 0.5
 
 
+@pytest.mark.parametrize("kind", ["zeros", "NaN"])
+def test_infrared_fades_out_toward_what_it_does_not_see(kind) -> None:
+    """The seam would show as an edge that is in neither image."""
+    flat = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    steps = []
+    for feather in (0.0, 24.0):
+        registration = RegistrationConfig(feather=feather)
+        pipeline = FusionPipeline(PipelineConfig(backend="reference", registration=registration))
+        fused = pipeline.process(flat, bordered(kind)).astype(int).mean(axis=(0, 2))
+        steps.append(np.abs(np.diff(fused))[36:46].max())
+    assert steps[0] > 5
+    assert steps[1] < steps[0] / 3
+
+
 def test_a_border_that_goes_is_seen_again() -> None:
     pipeline = FusionPipeline(PipelineConfig(backend="reference"))
     pipeline.process(photo(), bordered("zeros"))
