@@ -11,6 +11,7 @@ import pytest
 from geometry_msgs.msg import TransformStamped
 from rig import (
     HEIGHT,
+    TIMEOUT,
     WIDTH,
     NodeTest,
     description,
@@ -206,7 +207,7 @@ class TestService(NodeTest):
         first = client.call_async(Trigger.Request())
         time.sleep(0.5)
         second = client.call_async(Trigger.Request())
-        self.rig.wait(second.done, "the second caller waits for the first", 20.0)
+        self.rig.wait(second.done, "the second caller waits for the first")
         assert not first.done()
         assert "under way already" in second.result().message
         self.rig.wait(
@@ -228,7 +229,7 @@ class TestService(NodeTest):
         thread.start()
         try:
             name = f"{self.rig.target}/calibrate"
-            return self.rig.call(Trigger, name, Trigger.Request(), timeout=180)
+            return self.rig.call(Trigger, name, Trigger.Request(), timeout=5 * TIMEOUT)
         finally:
             stop.set()
             thread.join()
