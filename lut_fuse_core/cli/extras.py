@@ -11,7 +11,7 @@ EXTRAS = {
         *("fluke_thermal_reader", "infiray_irg", "fasthcc"),
     ),
     "detection": ("pycocotools", "onnxruntime"),
-    "cluster": ("ray", "upath", "fsspec"),
+    "cluster": ("ray", "upath"),
     "s3": ("s3fs",),
     "gs": ("gcsfs",),
     "webdataset": ("webdataset",),

@@ -75,7 +75,7 @@ def test_a_gpu_backend_takes_a_gpu_and_threads_take_cores(tmp_path: Path) -> Non
         assert (share.threads, share.gpus) == expected
 
 
-# With Ray. The functions are those of a module, since workers of their own call them.
+# With Ray.
 
 
 def task(folder: Path, name: str, config: PipelineConfig | None = None) -> Task:
@@ -121,8 +121,11 @@ def cluster() -> Iterator[Any]:
     pytest.importorskip("ray", reason="no Ray: pip install '.[cluster]'")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_raylet_start_wait_time_s"] = "300"  # noqa: SIM112
+    import ray
     from ray.cluster_utils import Cluster
 
+    # Workers cannot import this module.
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     settings = {"num_cpus": 1, "object_store_memory": 80 << 20}
     made = Cluster(initialize_head=True, head_node_args={**settings, "include_dashboard": False})
     made.add_node(**settings)
