@@ -120,6 +120,12 @@ EXTRAS["training"] = [
     "onnxruntime>=1.17",
     "onnx>=1.16",  # to read detectors
 ]
+EXTRAS["downstream"] = [  # detectors and segmenters to train on fused images
+    *EXTRAS["training"],
+    *EXTRAS["detection"],
+    "transformers>=4.49",
+    "scipy>=1.10",
+]
 EXTRAS["tools"] = [
     *EXTRAS["bags"],
     *EXTRAS["models"],

@@ -8,7 +8,7 @@ import sys
 
 from lut_fuse_core.errors import LutFuseError, end_with
 
-COMMANDS = ("teacher", "distil", "fuse", "export", "quantize", "ablate")
+COMMANDS = ("teacher", "distil", "fuse", "export", "quantize", "ablate", "downstream")
 
 
 def build_parser() -> argparse.ArgumentParser:

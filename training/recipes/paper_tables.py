@@ -45,19 +45,23 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Lines under label columns and the paper's metrics.
+    """Lines under label columns and metrics, by default the paper's.
 
     Attributes:
         title: Above the table.
         columns: Headings of the label columns.
         rows: The lines.
         notes: What the labels mean.
+        metrics: Which scores are shown.
+        digits: After the decimal point.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = PAPER_METRICS
+    digits: int = 3
 
     def as_text(self) -> str:
         """Aligned columns for the terminal."""
@@ -80,13 +84,15 @@ class Table:
         return json.dumps({"title": self.title, "rows": rows, "notes": self.notes}, indent=1)
 
     def _cells(self, bold: bool = False) -> list[list[str]]:
-        best = {name: max(row.scores[name] for row in self.rows) for name in PAPER_METRICS}
-        cells = [[*self.columns, *PAPER_METRICS]]
+        best = {name: max(row.scores[name] for row in self.rows) for name in self.metrics}
+        cells = [[*self.columns, *self.metrics]]
         for row in self.rows:
-            numbers = [
-                f"**{value:.3f}**" if bold and value == best[name] else f"{value:.3f}"
-                for name, value in ((name, row.scores[name]) for name in PAPER_METRICS)
-            ]
+            numbers = []
+            for name in self.metrics:
+                number = f"{row.scores[name]:.{self.digits}f}"
+                numbers.append(
+                    f"**{number}**" if bold and row.scores[name] == best[name] else number
+                )
             cells.append([*row.labels, *numbers])
         return cells
 

@@ -22,7 +22,7 @@ from torch import nn
 from lut_fuse_core.errors import InputError, LutFuseError
 
 from ..checkpoint import CHECKPOINT, read_checkpoint, write_tensors
-from ..data.batches import LOSS_STREAM, Batch, BatchSource
+from ..data.batches import LOSS_STREAM
 from ..losses.term import Terms, total
 from . import distributed
 from .interruption import interruptible
@@ -49,12 +49,24 @@ class Job(Protocol):
         """What Adam takes: groups of parameters with a learning rate each."""
         ...
 
-    def losses(self, batch: Batch, rng: np.random.Generator) -> Terms:
-        """The weighted terms on a batch, random numbers from ``rng``."""
+    def losses(self, batch: Any, rng: np.random.Generator) -> Terms:
+        """The weighted terms on a batch of its own kind, random numbers from ``rng``."""
         ...
 
     def validate(self, board: Board, step: int) -> Scores:
         """Metrics on the validation pairs, with pictures for the board."""
+        ...
+
+
+class Batches(Protocol):
+    """Where a job's batches come from."""
+
+    def __call__(self, step: int) -> Any:
+        """The batch of this step; its ``to`` brings it onto a device."""
+        ...
+
+    def generator(self, step: int, stream: int) -> np.random.Generator:
+        """The random numbers of this step, for one purpose."""
         ...
 
 
@@ -75,7 +87,7 @@ class Outcome:
 
 def train(
     job: Job,
-    batches: BatchSource,
+    batches: Batches,
     schedule: ScheduleConfig,
     log: LogConfig,
     options: RunOptions,
