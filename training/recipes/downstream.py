@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -91,6 +91,17 @@ class Source:
     kinds: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What is trained on which pairs, and how."""
+
+    source: Source
+    training: list[PairFiles]
+    test: list[PairFiles]
+    config: DownstreamConfig
+    options: RunOptions
+
+
 class _Trained(Protocol):
     """Makes the job of a kind and where its batches come from."""
 
@@ -115,7 +126,7 @@ def downstream(task: Task, source: Source, config: DownstreamConfig, options: Ru
     kinds = _kinds(source)
     training, test = _split(source, config.test_share)
     prepare = _detecting if task == "detect" else _segmenting
-    job_of, columns = prepare(source, training, test, config, options)
+    job_of = prepare(_Plan(source, training, test, config, options))
     rows = []
     for kind, make in kinds.items():
         out = options.out / kind
@@ -141,7 +152,7 @@ def downstream(task: Task, source: Source, config: DownstreamConfig, options: Ru
     if task == "detect":
         title, digits = f"Object detection on {name}", 3
     notes = (f"{len(training)} pairs to train on, {len(test)} to measure on",)
-    return Table(title, ("images",), tuple(rows), notes, columns(rows[0]), digits)
+    return Table(title, ("images",), tuple(rows), notes, tuple(rows[0].scores), digits)
 
 
 def _budget(options: RunOptions) -> dict[str, float | None]:
@@ -186,16 +197,9 @@ def _split(source: Source, share: float) -> tuple[list[PairFiles], list[PairFile
     return [files for files in training if files not in test], test
 
 
-Prepared = tuple[_Trained, Callable[[Row], tuple[str, ...]]]
+def _segmenting(plan: _Plan) -> _Trained:
+    source, config, options = plan.source, plan.config, plan.options
 
-
-def _segmenting(
-    source: Source,
-    training: list[PairFiles],
-    test: list[PairFiles],
-    config: DownstreamConfig,
-    options: RunOptions,
-) -> Prepared:
     def labeled(pairs: list[PairFiles], folder: Path) -> Labeled[UInt8Array]:
         maps = images_by_name(folder)
         chosen, _ = labeled_pairs(_some(pairs), maps)
@@ -204,7 +208,8 @@ def _segmenting(
             lambda name, size: read_label_map(maps[name], size, len(source.classes)),
         )
 
-    parts = labeled(training, source.labels), labeled(test, source.test_labels or source.labels)
+    other = source.test_labels or source.labels
+    parts = labeled(plan.training, source.labels), labeled(plan.test, other)
 
     def job_of(kind: str, make: FuseFiles) -> tuple[Job, Pictures[Any]]:
         learned, measured = (Pictures(part, kind, make, config.pictures) for part in parts)
@@ -216,16 +221,11 @@ def _segmenting(
         )
         return job, learned
 
-    return job_of, lambda row: tuple(row.scores)
+    return job_of
 
 
-def _detecting(
-    source: Source,
-    training: list[PairFiles],
-    test: list[PairFiles],
-    config: DownstreamConfig,
-    options: RunOptions,
-) -> Prepared:
+def _detecting(plan: _Plan) -> _Trained:
+    source, config, options = plan.source, plan.config, plan.options
     labels = read_labels(source.labels)
     test_labels = read_labels(source.test_labels) if source.test_labels else labels
 
@@ -233,7 +233,7 @@ def _detecting(
         chosen, _ = labeled_pairs(_some(pairs), labels.boxes)
         return Labeled(tuple(chosen), lambda name, size: (labels.inside(name, size), size))
 
-    parts = labeled(training, labels), labeled(test, test_labels)
+    parts = labeled(plan.training, labels), labeled(plan.test, test_labels)
     classes = labels.only(files.name for files in parts[0].files).classes
     if not classes:
         raise InputError(f"the labels of the pairs in {source.data} hold no object to learn")
@@ -248,7 +248,7 @@ def _detecting(
         )
         return job, learned
 
-    return job_of, lambda row: tuple(row.scores)
+    return job_of
 
 
 def _some(pairs: list[PairFiles]) -> list[PairFiles]:
