@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.evaluation.detection.average_precision import MAX_DETECTIONS, Assessment
-from lut_fuse_core.evaluation.detection.detector import Detections
+from lut_fuse_core.evaluation.detection.average_precision import Assessment
+from lut_fuse_core.evaluation.detection.detector import MAX_DETECTIONS, Detections
 from lut_fuse_core.evaluation.detection.labels import LabeledBox
 from lut_fuse_core.evaluation.segmentation.label_maps import IGNORED
 from lut_fuse_core.evaluation.segmentation.study import assessed, shared_pixels

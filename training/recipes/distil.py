@@ -24,7 +24,6 @@ from ..detection.adaptation import Adaptation, DetectorFiles
 from ..images import luma_of
 from ..losses.lattice_terms import lattice_terms, steepness_term
 from ..losses.quality_terms import quality_terms
-from ..losses.smoothed_gradient import smoothed_gradient
 from ..losses.term import Term, Terms
 from ..losses.terms import (
     brightness_term,
@@ -215,9 +214,6 @@ def distil(
     elif not config.encoder_rate:
         student.blocks.requires_grad_(False)
     student.to(options.device)
-    if config.gradient_blur:
-        for parameter in student.lattice_parameters():
-            parameter.register_hook(lambda g: smoothed_gradient(g, config.gradient_blur))
     validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
     job = DistilJob(student, source.network, comparison, config, validator, options, adaptation)
     teacher_scores = validator(source.network) if source.network and session.rank == 0 else {}

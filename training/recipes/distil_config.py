@@ -106,8 +106,6 @@ class DistilConfig:
             ablation).
         lattice_rate, encoder_rate: Adam's learning rates. An encoder_rate of 0 leaves the encoder
             as it is, which takes less time per step.
-        gradient_blur: Standard deviation of a blur of the lattices' gradient, as a share of each
-            axis, so that little data moves neighboring nodes alike; 0 for none.
         student: Structure of the MM-LUT.
         loss: Weights of the terms.
         data: Pairs and crops.
@@ -124,7 +122,6 @@ class DistilConfig:
     context: bool = True
     lattice_rate: float = 3e-3
     encoder_rate: float = 2e-3
-    gradient_blur: float = 0.0
     student: MMLutConfig = field(default_factory=MMLutConfig)
     loss: DistilLossConfig = field(default_factory=DistilLossConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -136,9 +133,5 @@ class DistilConfig:
     def __post_init__(self) -> None:
         check_rate("lattice_rate", self.lattice_rate)
         check_rate("encoder_rate", self.encoder_rate)
-        if not 0 <= self.gradient_blur <= 1:
-            raise InputError(
-                f"gradient_blur is {self.gradient_blur}; it is a share of an axis, 0 to 1"
-            )
         if self.loss.twilight and not self.student.dark:
             raise InputError("loss.twilight is for students of several lattices; set student.dark")
