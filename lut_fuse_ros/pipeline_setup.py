@@ -47,7 +47,10 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
         strength=parameters.strength,
         normalization=parameters.normalization,
         registration=RegistrationConfig(
-            transform, parameters.registration.distance, parameters.registration.feather
+            transform,
+            parameters.registration.distance,
+            parameters.registration.feather,
+            parameters.registration.depth,
         ),
         max_infrared_age=_infrared_age(parameters),
         ambient_seconds=parameters.ambient_seconds,
@@ -102,6 +105,7 @@ def apply_changes(pipeline: FusionPipeline, parameters: NodeParameters) -> None:
         pipeline.config.registration,
         distance=parameters.registration.distance,
         feather=parameters.registration.feather,
+        depth=parameters.registration.depth,
     )
     pipeline.reconfigure(
         replace(

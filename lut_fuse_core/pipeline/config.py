@@ -12,6 +12,7 @@ from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.infrared.shutter import ShutterCounts
 from lut_fuse_core.model.fusion_model import FusionModel
+from lut_fuse_core.registration.field import DepthStatus
 from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.settings import check_settings, inherited, setting
 from lut_fuse_core.sync.clock_offset import ClockOffset
@@ -118,6 +119,7 @@ class PipelineStatus:
         clock_offset: As estimated from the streams; None while there is no clear estimate, or none
             was asked for.
         replaced: Why another backend than at the start fuses now; empty if none does.
+        depth: What following the depth does; None where registration does not follow it.
     """
 
     fused: int = 0
@@ -133,3 +135,4 @@ class PipelineStatus:
     dead_pixels: int = 0
     clock_offset: ClockOffset | None = None
     replaced: str = ""
+    depth: DepthStatus | None = None

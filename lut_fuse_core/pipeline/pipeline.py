@@ -75,6 +75,7 @@ class FusionPipeline:
             dead_pixels=registrar.normalizer.dead_pixel_count,
             clock_offset=self.clock.estimate,
             replaced=self.fuser.replaced,
+            depth=None if self.config.registration.depth == "off" else registrar.depth.status,
         )
 
     @property

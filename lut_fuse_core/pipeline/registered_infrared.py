@@ -11,6 +11,7 @@ from lut_fuse_core.backends.base import Backend, RegisteringBackend
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.infrared.view import outside_view
+from lut_fuse_core.registration.field import DepthFollower
 from lut_fuse_core.registration.registration import Registration, RegistrationConfig, faded
 from lut_fuse_core.registration.warp import Warp
 
@@ -73,6 +74,7 @@ class InfraredRegistrar:
     ) -> None:
         self.normalizer = InfraredNormalizer(normalization)
         self.registration = Registration(registration)
+        self.depth = DepthFollower()
         self._threads, self._resize, self._keep_images = threads, resize, keep_images
         self._last: RegisteredInfrared | None = None
         self._masked: tuple[Warp, UInt8Array, Warp] | None = None
@@ -95,6 +97,7 @@ class InfraredRegistrar:
     def reset(self) -> None:
         """Forget the stream (another recording, a jump in time)."""
         self.normalizer.reset()
+        self.depth.reset()
         self.forget()
 
     def counts(self, infrared: AnyInfrared) -> RawInfrared:
@@ -189,4 +192,8 @@ class InfraredRegistrar:
                 f"{infrared.shape[1]}x{infrared.shape[0]}; pass images of one size or allow "
                 "--resize"
             )
-        return self.registration.warp(infrared_size, (width, height))
+        warp = self.registration.warp(infrared_size, (width, height))
+        config = self.registration.config
+        if config.depth == "off":
+            return warp
+        return self.depth.warp(warp, config, infrared, visible)

@@ -8,6 +8,7 @@ from lut_fuse_core.registration.file import (
     save_registration,
 )
 from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.positions import infrared_positions
 from lut_fuse_core.registration.registration import Registration, RegistrationConfig
 from lut_fuse_core.registration.rig import CameraRig, Pose
 
@@ -18,6 +19,7 @@ __all__ = [
     "Pose",
     "Registration",
     "RegistrationConfig",
+    "infrared_positions",
     "load_camera_info",
     "load_registration",
     "load_rig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -57,6 +57,13 @@ class RegistrationConfig:
         unit="visible pixels",
         minimum=0.0,
         maximum=10_000.0,
+        live=True,
+    )
+
+    depth: Literal["off", "auto"] = setting(
+        "off",
+        "Whether registration follows what is nearer or farther than the set distance ('auto'): "
+        "displacements are estimated from each pair, some milliseconds per frame.",
         live=True,
     )
 

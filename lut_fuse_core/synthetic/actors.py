@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array
-from lut_fuse_core.synthetic.camera_view import Float32Array, View
+from lut_fuse_core.synthetic.camera_view import NEAREST, Float32Array, View
 
 FINENESS = 3
 """Actors are drawn at this multiple of the image's size..."""
@@ -69,7 +69,8 @@ class Patch:
         body: ``(h, w)``, alpha without the actor's shadow.
         albedo, emission: ``(h, w, 3)``.
         temperature: ``(h, w)``. All but alpha and body are multiplied by alpha.
-        depth: Of the actor, meters.
+        depth: Of the actor as a whole, meters.
+        depths: ``(h, w)``, of what shows in each pixel, meters; 0 beside the actor.
         headlit: Whether headlights shine on what shows of it (they do not on the front of the car
             that carries them).
         label: Its number in label maps.
@@ -83,6 +84,7 @@ class Patch:
     emission: Float32Array
     temperature: Float32Array
     depth: float
+    depths: Float32Array
     headlit: bool = True
     label: int = 0
 
@@ -106,7 +108,31 @@ def draw(shapes: list[Shape], view: View, depth: float) -> Patch | None:
         local = (outline - (left, top) + 0.5) * fineness - 0.5
         points = np.rint(np.clip(local, -1e6, 1e6) * 16).astype(np.int32)
         cv2.fillConvexPoly(canvas, points, number, shift=4)
-    return _shade(canvas, [shape.material for shape in shapes], (left, top), fineness, depth)
+    materials = [shape.material for shape in shapes]
+    numbers = canvas[fineness // 2 :: fineness, fineness // 2 :: fineness]
+    planes = [_inverse_depth(*each) for each in zip(shapes, pixels, strict=True)]
+    depths = _depths(numbers, np.array(planes), (left, top))
+    return _shade(canvas, materials, (left, top), fineness, depth, depths)
+
+
+def _inverse_depth(shape: Shape, pixels: Float64Array) -> Float64Array:
+    """Of a shape's surface in 1/m: constant, and change with each pixel across and down."""
+    inverse = 1 / np.maximum(shape.points[:, 2], NEAREST)
+    if shape.radius is not None or len(pixels) < 3:
+        return np.array([inverse.mean(), 0, 0])
+    columns = np.concatenate([np.ones((len(pixels), 1)), pixels], axis=1)
+    return np.asarray(np.linalg.lstsq(columns, inverse, rcond=1e-6)[0], np.float64)
+
+
+def _depths(
+    numbers: npt.NDArray[Any], planes: Float64Array, corner: tuple[int, int]
+) -> Float32Array:
+    rows, columns = np.nonzero(numbers)
+    constant, across, down = planes[numbers[rows, columns] - 1].T
+    inverse = constant + across * (columns + corner[0]) + down * (rows + corner[1])
+    depths = np.zeros(numbers.shape, np.float32)
+    depths[rows, columns] = 1 / np.clip(inverse, 1e-3, 1 / NEAREST)
+    return depths
 
 
 def _outline(shape: Shape, pixels: Float64Array, focal: float) -> Float64Array:
@@ -124,6 +150,7 @@ def _shade(
     corner: tuple[int, int],
     fineness: int,
     depth: float,
+    depths: Float32Array,
 ) -> Patch:
     table = np.zeros((len(materials) + 1, 9), np.float32)
     for number, material in enumerate(materials, start=1):
@@ -139,4 +166,5 @@ def _shade(
     radius = max(1, round(0.02 * size[1] + 1)) * 2 + 1
     core = cv2.blur(alpha, (radius, radius), borderType=cv2.BORDER_REPLICATE)
     roundness = np.clip(0.45 + 0.6 * core, 0, 1)
-    return Patch(*corner, alpha, body, albedo * roundness[..., None], emission, temperature, depth)
+    shaded = albedo * roundness[..., None]
+    return Patch(*corner, alpha, body, shaded, emission, temperature, depth, depths)

@@ -21,6 +21,9 @@ from lut_fuse_core.synthetic.transients import HotObject, Lamp
 
 MINIMUM_SIDE = 16
 
+DUSK = 0.06
+"""Share of the daylight that is left at dusk."""
+
 
 @dataclass(frozen=True)
 class SceneConfig:
@@ -31,6 +34,7 @@ class SceneConfig:
         seed: Of everything random.
         rate: Frames per second.
         day: Daylight instead of night.
+        dusk: The last of the daylight, in which the visible camera is as noisy as at night.
         moving: False freezes everything but the sensors' noise.
         noisy: False gives sensors without noise, fixed pattern and drift.
         people, cars: How many take part.
@@ -44,6 +48,7 @@ class SceneConfig:
     seed: int = 0
     rate: float = 30.0
     day: bool = False
+    dusk: bool = False
     moving: bool = True
     noisy: bool = True
     people: int = 6
@@ -93,11 +98,12 @@ class StreetScene:
 
     Args:
         config: What it shows; None for the defaults.
+        view: From where; None for the usual place on the pavement.
     """
 
-    def __init__(self, config: SceneConfig | None = None) -> None:
+    def __init__(self, config: SceneConfig | None = None, view: View | None = None) -> None:
         self.config = config = config or SceneConfig()
-        self._view = View(config.width, config.height)
+        self._view = view or View(config.width, config.height)
         self._traffic = Traffic(config.seed, config.people, config.cars, config.day)
         self._still_labels = np.zeros((config.height, config.width), np.uint8)
         self._still = self._build_still()
@@ -107,7 +113,7 @@ class StreetScene:
         self._sprite = lighting.glare_sprite()
         self._add_still_glare()
         size = (config.width, config.height, config.seed)
-        self._visible = VisibleSensor(*size, config.day, config.noisy)
+        self._visible = VisibleSensor(*size, config.day and not config.dusk, config.noisy)
         self._infrared = InfraredSensor(*size, config.noisy)
 
     def frame(self, index: int) -> SceneFrame:
@@ -119,10 +125,25 @@ class StreetScene:
         touched = np.zeros(temperature.shape, np.bool_)
         if lamp is not None or hot is not None:
             touched = self._difference(moment, time, radiance, temperature)
+        if self.config.dusk:
+            radiance *= DUSK
         rng = np.random.default_rng((self.config.seed, 3, index))
         visible = self._visible.expose(radiance, rng)
         infrared = self._infrared.expose(temperature, time, rng)
         return SceneFrame(visible, infrared, time, touched, labels)
+
+    def depth(self, index: int) -> Float32Array:
+        """Distance along the optical axis of what each pixel of frame ``index`` shows.
+
+        Returns:
+            ``(H, W) float32``, meters; the sky is 10 km away.
+        """
+        moment = index / self.config.rate if self.config.moving else 0.0
+        depth = self._still_depth.copy()
+        patches = [*self._traffic.patches(moment, self._view)]
+        for patch in sorted(patches, key=lambda patch: -patch.depth):
+            _lay_over_depth(depth, self._still.z, patch, 0.4)
+        return depth
 
     def frames(self, count: int) -> Iterator[SceneFrame]:
         """The first ``count`` pairs."""
@@ -150,7 +171,9 @@ class StreetScene:
     def _build_still(self) -> Surfaces:
         config = self.config
         still = build_street(self._view, config.seed, config.day)
+        self._still_depth = still.z.copy()
         for patch in self._traffic.parked(config.parked, self._view):
+            _lay_over_depth(self._still_depth, still.z, patch, 0.0)
             _lay_over_surfaces(still, self._still_labels, patch)
         return still
 
@@ -258,6 +281,13 @@ def _lay_over_surfaces(still: Surfaces, labels: npt.NDArray[np.uint8], patch: Pa
     still.z[here][solid] = patch.depth
     still.upright[here][solid] = 1
     labels[here][patch.body * in_front > 0.5] = patch.label
+
+
+def _lay_over_depth(depth: Float32Array, still: Float32Array, patch: Patch, slack: float) -> None:
+    height, width = patch.alpha.shape
+    here = np.s_[patch.top : patch.top + height, patch.left : patch.left + width]
+    shown = (patch.alpha > 0.5) & (patch.depths > 0) & (still[here] > patch.depth - slack)
+    depth[here][shown] = patch.depths[shown]
 
 
 def _every_fourth(surfaces: Surfaces) -> Surfaces:

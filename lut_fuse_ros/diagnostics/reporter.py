@@ -85,6 +85,10 @@ class Diagnostics:
         if self._session.parameters.sync.estimate_offset:
             found = "unknown" if seen.clock_offset is None else f"{seen.clock_offset.seconds:.3f}"
             status.add("infrared clock ahead, estimated (s)", found)
+        if seen.depth is not None:
+            status.add("displacement by depth, median (pixels)", f"{seen.depth.displacement:.1f}")
+            status.add("displacement by depth, largest (pixels)", f"{seen.depth.largest:.1f}")
+            status.add("displacement by depth, confidence", f"{seen.depth.confidence:.2f}")
         status.add("visible image covered by infrared (%)", f"{100 * seen.covered:.0f}")
         shutter = seen.shutter
         status.add("flat-field corrections", str(shutter.frozen + shutter.blank + shutter.jump))
@@ -170,6 +174,8 @@ def _pipeline_notes(seen: PipelineStatus) -> Iterator[str]:
             "the infrared camera sends the same image again and again, as if it hung "
             "(normalization.shutter: false if it may)"
         )
+    if seen.depth is not None and seen.depth.problem:
+        yield seen.depth.problem
     if not seen.covered:
         yield (
             "as registered, infrared sees no pixel of the visible image; its matrix or pose may be "

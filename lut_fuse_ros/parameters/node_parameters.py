@@ -151,6 +151,7 @@ class RegistrationParameters:
     )
     distance: float = inherited(RegistrationConfig, "distance")
     feather: float = inherited(RegistrationConfig, "feather")
+    depth: Literal["off", "auto"] = inherited(RegistrationConfig, "depth")
 
 
 @dataclass(frozen=True)

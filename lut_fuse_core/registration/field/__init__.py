@@ -2,5 +2,6 @@
 
 from lut_fuse_core.registration.field.displacement import DisplacementField
 from lut_fuse_core.registration.field.estimator import FieldEstimator
+from lut_fuse_core.registration.field.follower import DepthFollower, DepthStatus
 
-__all__ = ["DisplacementField", "FieldEstimator"]
+__all__ = ["DepthFollower", "DepthStatus", "DisplacementField", "FieldEstimator"]

@@ -57,6 +57,7 @@ def find_background(
     surfaces = [constant, *(_robust(basis, found, weights) for basis in _bases(shape))]
     if before is not None:
         surfaces.append(before)
+    surfaces = [np.clip(surface, lines.first, lines.last) for surface in surfaces]
     at_rest = _value(fit, rest, lines)
     values = [_value(fit, surface, lines) for surface in surfaces]
     best = int(np.argmax(values))

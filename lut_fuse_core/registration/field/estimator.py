@@ -1,4 +1,4 @@
-"""Estimates the displacement field of one pair of images."""
+"""Estimates the displacement field of the pairs of one rig, one after the other."""
 
 from __future__ import annotations
 
@@ -6,32 +6,61 @@ import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, RawInfrared, UInt8Array
-from lut_fuse_core.registration.field.background import find_background, fit_at
 from lut_fuse_core.registration.field.displacement import DisplacementField
 from lut_fuse_core.registration.field.edges import edge_channels
 from lut_fuse_core.registration.field.geometry import FieldGeometry
+from lut_fuse_core.registration.field.labels import (
+    CALIBRATED,
+    DIRECTION_GUESSED,
+    FoundLabels,
+    Links,
+    evidence,
+    field_labels,
+)
 from lut_fuse_core.registration.field.lines import SearchLines
-from lut_fuse_core.registration.field.matching import Channels, match, smooth_labels
-
-COARSE = ((4, 0.1, 1.0, 0.02), (2, 0.2, 2.0, 0.03), (1, 0.5, 3.0, 0.1))
-"""From large cells to small ones: cells a side, cost of a step of one label between neighbors and
-of any step, and cost per label of leaving the surface so far."""
-
-LEAVING = 5.0
-"""Labels beyond which leaving the surface costs no more."""
+from lut_fuse_core.registration.field.matching import Channels, match
+from lut_fuse_core.registration.rig import CameraRig
 
 ALIGNED = 1.05
 """Bonus of displacements across or down over slanted ones, where the direction is not known."""
 
-CERTAIN = 0.5
-"""Fit of a cell that is certain of its displacement."""
+CHANGE_OF_MIND = 1.15
+"""How much better another direction must fit, over the last seconds, to be taken instead."""
+
+NEWS = 0.5
+"""Share of the latest frame in the fit that labels are found from."""
+
+CALMING = 0.3
+"""Share of the latest frame in a label that hardly changes; one that jumps is taken as it is."""
+
+JUMP = 1.5
+"""Labels."""
+
+LEAST_EVIDENCE = 0.02
+"""Mean fit of the cells below which a frame says nothing."""
+
+PATIENCE = 60
+"""Frames without evidence through which the field stays as it is."""
+
+RETURN = 0.9
+"""What is left of it with each frame after these."""
+
+
+WRONG_WAY = (
+    "depth is not followed: near objects are displaced the other way than the calibration says; is "
+    "the transform between the cameras inverted?"
+)
 
 
 class FieldEstimator:
-    """Compares the pairs of one rig, each on its own.
+    """Compares the pairs of one rig. The first is seen on its own, later ones with what was seen
+    before.
 
     Args:
         geometry: Of the rig.
+
+    Attributes:
+        problem: Why the field is not to be trusted, as a sentence; empty if it is.
 
     >>> from lut_fuse_core.registration import RegistrationConfig
     >>> geometry = FieldGeometry(RegistrationConfig(), (320, 240), (640, 480))
@@ -42,9 +71,17 @@ class FieldEstimator:
 
     def __init__(self, geometry: FieldGeometry) -> None:
         self.geometry = geometry
+        self.problem = ""
+        self._calibrated = isinstance(geometry.registration.transform, CameraRig)
+        self._chosen = self._probe = 0
+        self._evidence: list[float] | None = None
+        self._fit: FloatArray | None = None
+        self._labels: FloatArray | None = None
+        self._background: FloatArray | None = None
+        self._silent = 0
 
     def estimate(self, visible: UInt8Array, raw: RawInfrared) -> DisplacementField:
-        """The field of one pair.
+        """The field of the next pair.
 
         Args:
             visible: ``(H, W, 3) uint8``, RGB.
@@ -55,36 +92,83 @@ class FieldEstimator:
         gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
         warm, inside = self.geometry.infrared_at_work(raw)
         there = edge_channels(warm) * inside.astype(np.int16)[..., None]
-        links = _links(gray, grid.columns, grid.rows)
-        lines, fit = self._best_lines(edge_channels(gray), there)
-        labels, confidence = field_labels(fit, lines, links)
-        displacement = labels[..., None] * lines.directions() * grid.scale
+        lines = self._take_in(edge_channels(gray), there)
+        assert self._fit is not None
+        found = field_labels(
+            self._fit,
+            lines,
+            _links(gray, grid.columns, grid.rows),
+            CALIBRATED if self._calibrated else DIRECTION_GUESSED,
+            self._background,
+        )
+        labels, confidence = self._settled(found)
         mean = lines.directions().mean(axis=(0, 1)) * grid.scale
         return DisplacementField(
-            displacement.astype(np.float32),
+            (labels[..., None] * lines.directions() * grid.scale).astype(np.float32),
             confidence,
             grid.visible_size,
             (mean / np.linalg.norm(mean)).astype(np.float32),
         )
 
-    def _best_lines(self, visible: Channels, infrared: Channels) -> tuple[SearchLines, FloatArray]:
-        """The lines along which the images fit best, and how well they do."""
+    def _take_in(self, visible: Channels, infrared: Channels) -> SearchLines:
+        """Compare along the lines that fit best so far, and along one of the others: all of them
+        at the first pair."""
         choices = self.geometry.choices
-        fits = [match(visible, infrared, lines) for lines in choices]
+        self._probe = (self._probe + 1) % len(choices)
+        tried = {self._chosen, self._probe} if self._evidence else set(range(len(choices)))
+        order = sorted(tried)
+        fits = [match(visible, infrared, choices[index]) for index in order]
         # One mean for all: edges fit along themselves, which says nothing against that direction.
         mean = np.concatenate(fits, axis=-1).mean(axis=-1, keepdims=True)
-        fits = [fit - mean for fit in fits]
-        best = int(
-            np.argmax(
-                [_plausible(each) * evidence(fit) for each, fit in zip(choices, fits, strict=True)]
-            )
+        centered = {index: fit - mean for index, fit in zip(order, fits, strict=True)}
+        self._weigh({index: evidence(fit) for index, fit in centered.items()})
+        if self._chosen not in centered:
+            self._chosen = order[0]
+        fit = centered[self._chosen]
+        self._fit = (
+            fit
+            if self._fit is None
+            else cv2.addWeighted(fit, NEWS, self._fit, 1 - NEWS, 0).astype(np.float32, copy=False)
         )
-        return choices[best], fits[best]
+        return choices[self._chosen]
 
+    def _weigh(self, seen: dict[int, float]) -> None:
+        """Choose the lines that fit best."""
+        choices = self.geometry.choices
+        worth = {index: _plausible(choices[index]) * value for index, value in seen.items()}
+        if self._evidence is None:
+            self._evidence = [worth[index] for index in range(len(choices))]
+            self._chosen = 0 if self._calibrated else int(np.argmax(self._evidence))
+            return
+        for index, value in worth.items():
+            self._evidence[index] += 0.1 * (value - self._evidence[index])
+        best = int(np.argmax(self._evidence))
+        better = self._evidence[best] > CHANGE_OF_MIND * self._evidence[self._chosen]
+        if self._calibrated:
+            self.problem = WRONG_WAY if better else ""
+        elif better:
+            self._chosen = best
+            self._fit = self._labels = self._background = None
 
-def evidence(fit: FloatArray) -> float:
-    """How much speaks for a set of lines: the mean of what large parts of the image find."""
-    return float(np.maximum(_blurred(_merged(fit, 4)).max(axis=-1), 0).mean())
+    def _settled(self, found: FoundLabels) -> tuple[FloatArray, FloatArray]:
+        """Labels and confidence in the light of the frames before."""
+        before = self._labels
+        silent = found.background.evidence < LEAST_EVIDENCE
+        self._silent = self._silent + 1 if silent else 0
+        if silent:
+            labels = np.zeros_like(found.labels) if before is None else before
+            if self._silent > PATIENCE:
+                labels = np.float32(RETURN) * labels
+            confidence = np.zeros_like(found.confidence)
+        else:
+            self._background = found.background.labels
+            labels, confidence = found.labels, found.confidence
+            if before is not None:
+                step = labels - before
+                share = np.where(np.abs(step) < JUMP, np.float32(CALMING), np.float32(1))
+                labels = before + share * step
+        self._labels = labels
+        return labels, confidence
 
 
 def _plausible(lines: SearchLines) -> float:
@@ -92,86 +176,7 @@ def _plausible(lines: SearchLines) -> float:
     return ALIGNED if np.abs(lines.slopes).max() < 0.01 else 1.0
 
 
-def field_labels(
-    fit: FloatArray, lines: SearchLines, links: tuple[FloatArray, FloatArray]
-) -> tuple[FloatArray, FloatArray]:
-    """The label of each cell, and how certain it is, both ``(rows, columns) float32``."""
-    alone = _lowest(smooth_labels(-fit, links, 1.0, 4.0)) + lines.first
-    blurred = _blurred(fit)
-    labels = find_background(blurred, alone, lines, None).labels
-    for cells, small, large, leaving in COARSE:
-        labels = _refined(fit, lines, links, labels, (cells, small, large, leaving))
-    confidence = np.clip(fit_at(blurred, labels, lines) / CERTAIN, 0, 1)
-    return labels, confidence
-
-
-def _refined(
-    fit: FloatArray,
-    lines: SearchLines,
-    links: tuple[FloatArray, FloatArray],
-    labels: FloatArray,
-    step: tuple[int, float, float, float],
-) -> FloatArray:
-    """Labels once more, in cells of another size, as steps from the surface so far."""
-    cells, small, large, leaving = step
-    reach = max(6, lines.labels // 4)
-    steps = np.arange(-reach, reach + 1, dtype=np.float32)
-    around = _around(fit, labels - lines.first, reach)
-    if cells > 1:
-        around = _merged(around, cells)
-        ones = np.ones(around.shape[:2], np.float32)
-        links = (ones, ones)
-    costs = np.float32(leaving) * np.minimum(np.abs(steps), np.float32(LEAVING)) - around
-    found = _lowest(smooth_labels(costs, links, small, large)) - reach
-    if cells > 1:
-        rows, columns = labels.shape
-        y, x = np.indices((rows, columns), np.float32)
-        across, down = (((each + 0.5) / cells - 0.5).astype(np.float32) for each in (x, y))
-        wide = cv2.remap(found, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        found = wide.astype(np.float32)
-    limits = lines.first, lines.last
-    return np.clip(labels + found, *limits).astype(np.float32, copy=False)
-
-
-def _around(fit: FloatArray, place: FloatArray, reach: int) -> FloatArray:
-    """The fit at the labels around ``place`` (from the first one), 0 where there is no label."""
-    whole = np.floor(place)
-    share = (place - whole).astype(np.float32)[..., None]
-    padded = np.pad(fit, ((0, 0), (0, 0), (reach, reach + 1)))
-    first = whole.astype(np.intp)[..., None] + np.arange(2 * reach + 2)
-    near = np.take_along_axis(padded, first, 2)
-    return near[..., :-1] * (1 - share) + near[..., 1:] * share
-
-
-def _merged(values: FloatArray, cells: int) -> FloatArray:
-    rows, columns, labels = values.shape
-    padded = np.pad(values, ((0, -rows % cells), (0, -columns % cells), (0, 0)), "edge")
-    shape = padded.shape[0] // cells, cells, padded.shape[1] // cells, cells, labels
-    return np.asarray(padded.reshape(shape).mean(axis=(1, 3)), np.float32)
-
-
-def _blurred(values: FloatArray) -> FloatArray:
-    """Over neighboring cells, with weights 1, 2, 1."""
-    for _ in range(2):
-        padded = np.pad(values, ((1, 1), (0, 0), (0, 0)), "edge")
-        values = (0.25 * (padded[:-2] + padded[2:]) + 0.5 * padded[1:-1]).swapaxes(0, 1)
-    return values
-
-
-def _lowest(costs: FloatArray) -> FloatArray:
-    """Index of the least cost of each cell, between labels where a parabola says so."""
-    best = costs.argmin(axis=-1)[..., None]
-    last = costs.shape[-1] - 1
-    left, middle, right = (
-        np.take_along_axis(costs, np.clip(best + step, 0, last), 2)[..., 0] for step in (-1, 0, 1)
-    )
-    bend = left + right - 2 * middle
-    inner = (best[..., 0] > 0) & (best[..., 0] < last) & (bend > 1e-6)
-    between = np.where(inner, 0.5 * (left - right) / np.where(inner, bend, 1), 0)
-    return (best[..., 0] + np.clip(between, -0.5, 0.5)).astype(np.float32)
-
-
-def _links(gray: FloatArray, columns: int, rows: int) -> tuple[FloatArray, FloatArray]:
+def _links(gray: FloatArray, columns: int, rows: int) -> Links:
     """How much neighbors are bound to each other: less across edges of the visible image."""
     mean = cv2.resize(gray, (columns, rows), interpolation=cv2.INTER_AREA)
     found = []

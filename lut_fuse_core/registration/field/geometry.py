@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -50,11 +50,12 @@ class FieldGeometry:
 
     @cached_property
     def choices(self) -> tuple[SearchLines, ...]:
-        """The lines along which displacements may lie: one set for a calibrated rig, else several
-        directions, of which the images tell the right one."""
+        """The lines along which displacements may lie: several directions, of which the images tell
+        the right one; for a calibrated rig the epipolar lines, and these the wrong way round."""
         shape = (self.grid.rows, self.grid.columns)
         if isinstance(self.registration.transform, CameraRig):
-            return (self._epipolar_lines(),)
+            lines = self._epipolar_lines()
+            return lines, lines.reversed()
         reach = round(REACH * max(self.visible_size) / 640 / float(self.grid.scale.mean()))
         return tuple(SearchLines.straight(angle, max(4, reach), shape) for angle in ANGLES)
 
@@ -104,6 +105,12 @@ class FieldGeometry:
         width, height = (max(2, round(side / factor)) for side in self.infrared_size)
         return width, height
 
+    @property
+    def seen_share(self) -> float:
+        """Share of the visible image, 0 to 1, that infrared sees at the set distance."""
+        inner = np.s_[self.margin : -self.margin, self.margin : -self.margin]
+        return float(self._maps[2][inner].mean())
+
     def infrared_at_work(self, raw: RawInfrared) -> tuple[FloatArray, FloatArray]:
         """A raw frame at the set distance on the working grid with its margin.
 
@@ -127,7 +134,6 @@ class FieldGeometry:
         return across, down, inside
 
     def _epipolar_lines(self) -> SearchLines:
-        grid = self.grid
         near, far = (self._displaced(inverse) for inverse in (1 / NEAREST, 0.0))
         # Where a lens does not see so far outside, the rest of the image speaks for it.
         longest = np.nan_to_num(near - far)
@@ -140,7 +146,6 @@ class FieldGeometry:
         # A margin of 2 labels for what is calibrated almost right.
         first = int(np.clip(np.floor(ends.min()) - 2, -LONGEST, 0))
         last = int(np.clip(np.ceil(ends.max()) + 2, 0, LONGEST))
-        assert slopes.shape == (grid.rows, grid.columns)
         return SearchLines(bool(vertical), slopes, first, last)
 
     def _displaced(self, inverse_distance: float) -> Float64Array:
@@ -161,11 +166,3 @@ class FieldGeometry:
             gap = (target - self.positions(at))[..., None]
             at = at + np.nan_to_num(np.linalg.solve(slope, gap)[..., 0])
         return (at - centers) / self.grid.scale
-
-
-@lru_cache(maxsize=4)
-def geometry(
-    registration: RegistrationConfig, infrared_size: Size, visible_size: Size
-) -> FieldGeometry:
-    """The geometry of these settings; the last few are kept."""
-    return FieldGeometry(registration, infrared_size, visible_size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,10 @@ class SearchLines:
         slope = across / down if vertical else down / across
         end = round(reach * max(abs(across), abs(down)))
         return cls(vertical, np.full(shape, slope, np.float32), -end, end)
+
+    def reversed(self) -> SearchLines:
+        """The same lines with what is near on the other side."""
+        return replace(self, first=-self.last, last=-self.first)
 
     @property
     def labels(self) -> int:

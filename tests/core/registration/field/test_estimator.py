@@ -9,7 +9,7 @@ import pytest
 from lut_fuse_core.registration import CameraModel, CameraRig, Pose, RegistrationConfig
 from lut_fuse_core.registration.field.displacement import DisplacementField
 from lut_fuse_core.registration.field.estimator import FieldEstimator
-from lut_fuse_core.registration.field.geometry import FieldGeometry, geometry
+from lut_fuse_core.registration.field.geometry import FieldGeometry
 from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
 
 SIZE = (320, 240)
@@ -23,9 +23,8 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
 
 def estimate(visible: np.ndarray, infrared: np.ndarray) -> DisplacementField:
     size, infrared_size = visible.shape[1::-1], infrared.shape[::-1]
-    return FieldEstimator(geometry(RegistrationConfig(), infrared_size, size)).estimate(
-        visible, infrared
-    )
+    geometry = FieldGeometry(RegistrationConfig(), infrared_size, size)
+    return FieldEstimator(geometry).estimate(visible, infrared)
 
 
 def moved(infrared: np.ndarray, across: int, down: int) -> np.ndarray:
@@ -69,7 +68,8 @@ def test_calibrated_cameras_are_searched_along_their_epipolar_lines() -> None:
     # Infrared 10 cm to the right: what it shows lies to the left of the visible image's.
     rig = CameraRig(camera, camera, Pose(translation=(-0.1, 0.0, 0.0)))
     found = FieldGeometry(RegistrationConfig(rig, distance=20.0), (640, 480), (640, 480))
-    (lines,) = found.choices
+    lines, backwards = found.choices
+    assert (backwards.first, backwards.last) == (-lines.last, -lines.first)
     assert not lines.vertical
     np.testing.assert_allclose(lines.slopes, 0, atol=1e-3)
     # At 1.5 m 37.3 pixels, at 20 m 2.8, at infinity none: in steps of 2 pixels, and 2 to spare.

@@ -1,0 +1,55 @@
+"""Why the depth of a rig, or of a pair, cannot be followed: a sentence for diagnostics."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.registration.field.geometry import FieldGeometry
+from lut_fuse_core.registration.rig import CameraRig
+
+LONGEST_BASELINE = 2.0
+"""Meters between cameras that still see the same near objects."""
+
+SHORTEST_BASELINE = 2e-3
+"""Meters; less than this is a translation in another unit, or none."""
+
+LEAST_SEEN = 0.1
+"""Share of the visible image that infrared must see."""
+
+FLAT = 2.0
+"""Standard deviation in gray levels below which a visible image shows nothing."""
+
+
+def doubts_about(geometry: FieldGeometry) -> str:
+    """Why this rig cannot be followed; empty if it can."""
+    transform = geometry.registration.transform
+    if isinstance(transform, CameraRig):
+        baseline = float(np.linalg.norm(transform.infrared_from_visible.translation))
+        if baseline > LONGEST_BASELINE:
+            return (
+                f"depth is not followed: as calibrated the cameras are {baseline:.3g} m apart; is "
+                "the translation in millimeters?"
+            )
+        if baseline < SHORTEST_BASELINE:
+            return (
+                f"depth is not followed: as calibrated the cameras are {1e3 * baseline:.2g} mm "
+                "apart, too little for parallax; the translation must be in meters"
+            )
+    seen = geometry.seen_share
+    if seen < LEAST_SEEN:
+        return (
+            f"depth is not followed: as registered infrared sees {100 * seen:.0f} % of the visible "
+            "image; is the matrix or pose the wrong way round?"
+        )
+    return ""
+
+
+def doubts_about_pair(visible: UInt8Array, raw: RawInfrared) -> str:
+    """Why this pair cannot be compared; empty if it can."""
+    if float(visible[::16, ::16, 1].std()) < FLAT:
+        return "depth is not followed: the visible image shows nothing (dark, covered or blank)"
+    some = raw[::8, ::8]
+    if int(some.max()) - int(some.min()) < 4:
+        return "depth is not followed: the infrared image is blank"
+    return ""

@@ -1,0 +1,162 @@
+"""From how well cells fit to the label of each: smooth surfaces first, then what stands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lut_fuse_core.arrays import FloatArray
+from lut_fuse_core.registration.field.background import Background, find_background, fit_at
+from lut_fuse_core.registration.field.lines import SearchLines
+from lut_fuse_core.registration.field.matching import smooth_labels
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """One pass over the labels.
+
+    Attributes:
+        cells: A side of what gets one label.
+        small: Cost of a step of one label between neighbors.
+        large: Cost of any larger step.
+        leaving: Cost per label of leaving the surface so far.
+    """
+
+    cells: int
+    small: float
+    large: float
+    leaving: float
+
+
+DIRECTION_GUESSED = (
+    Smoothing(4, 0.1, 1.0, 0.02),
+    Smoothing(2, 0.2, 2.0, 0.03),
+    Smoothing(1, 0.5, 3.0, 0.1),
+)
+"""From large cells to small ones, where only the images tell where displacements lie."""
+
+CALIBRATED = (Smoothing(1, 0.05, 0.4, 0.003),)
+"""Along known epipolar lines there is little to be mistaken about."""
+
+LEAVING = 5.0
+"""Labels beyond which leaving the surface costs no more."""
+
+CERTAIN = 0.5
+"""Fit of a cell that is certain of its displacement."""
+
+Links = tuple[FloatArray, FloatArray]
+"""``(rows, columns) float32`` each: weight of the bond with the next cell to the right, below."""
+
+
+def evidence(fit: FloatArray) -> float:
+    """How much speaks for a set of lines: the mean of what large parts of the image find."""
+    return float(np.maximum(_blurred(_merged(fit, 4)).max(axis=-1), 0).mean())
+
+
+@dataclass(frozen=True, eq=False)
+class FoundLabels:
+    """What one frame says.
+
+    Attributes:
+        labels: ``(rows, columns) float32``, of each cell.
+        confidence: ``(rows, columns) float32``, how certain they are, 0 to 1.
+        background: The surface that they were found around.
+    """
+
+    labels: FloatArray
+    confidence: FloatArray
+    background: Background
+
+
+def field_labels(
+    fit: FloatArray,
+    lines: SearchLines,
+    links: Links,
+    passes: tuple[Smoothing, ...],
+    before: FloatArray | None,
+) -> FoundLabels:
+    """The label of each cell.
+
+    Args:
+        fit: ``(rows, columns, labels) float32``.
+        lines: What the labels mean.
+        links: Between neighboring cells.
+        passes: How labels are smoothed.
+        before: The background of the frame before, if there was one.
+    """
+    alone = _lowest(smooth_labels(-fit, links, 1.0, 4.0)) + lines.first
+    blurred = _blurred(fit)
+    background = find_background(blurred, alone, lines, before)
+    labels = background.labels
+    for smoothing in passes:
+        labels = _refined(fit, lines, links, labels, smoothing)
+    confidence = np.clip(fit_at(blurred, labels, lines) / np.float32(CERTAIN), 0, 1)
+    return FoundLabels(labels, confidence, background)
+
+
+def _refined(
+    fit: FloatArray,
+    lines: SearchLines,
+    links: Links,
+    labels: FloatArray,
+    smoothing: Smoothing,
+) -> FloatArray:
+    """Labels once more, in cells of another size, as steps from the surface so far."""
+    cells = smoothing.cells
+    reach = max(6, lines.labels // 4)
+    steps = np.arange(-reach, reach + 1, dtype=np.float32)
+    around = _around(fit, labels - lines.first, reach)
+    if cells > 1:
+        around = _merged(around, cells)
+        ones = np.ones(around.shape[:2], np.float32)
+        links = (ones, ones)
+    costs = np.float32(smoothing.leaving) * np.minimum(np.abs(steps), np.float32(LEAVING)) - around
+    found = _lowest(smooth_labels(costs, links, smoothing.small, smoothing.large)) - reach
+    if cells > 1:
+        rows, columns = labels.shape
+        y, x = np.indices((rows, columns), np.float32)
+        across, down = (((each + 0.5) / cells - 0.5).astype(np.float32) for each in (x, y))
+        wide = cv2.remap(found, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        found = wide.astype(np.float32)
+    limits = lines.first, lines.last
+    return np.clip(labels + found, *limits).astype(np.float32, copy=False)
+
+
+def _around(fit: FloatArray, place: FloatArray, reach: int) -> FloatArray:
+    """The fit at the labels around ``place`` (from the first one), 0 where there is no label."""
+    whole = np.floor(place)
+    share = (place - whole).astype(np.float32)[..., None]
+    padded = np.pad(fit, ((0, 0), (0, 0), (reach, reach + 1)))
+    first = whole.astype(np.intp)[..., None] + np.arange(2 * reach + 2)
+    near = np.take_along_axis(padded, first, 2)
+    return near[..., :-1] * (1 - share) + near[..., 1:] * share
+
+
+def _merged(values: FloatArray, cells: int) -> FloatArray:
+    rows, columns, labels = values.shape
+    padded = np.pad(values, ((0, -rows % cells), (0, -columns % cells), (0, 0)), "edge")
+    shape = padded.shape[0] // cells, cells, padded.shape[1] // cells, cells, labels
+    return np.asarray(padded.reshape(shape).mean(axis=(1, 3)), np.float32)
+
+
+def _blurred(values: FloatArray) -> FloatArray:
+    """Over neighboring cells, with weights 1, 2, 1."""
+    for _ in range(2):
+        padded = np.pad(values, ((1, 1), (0, 0), (0, 0)), "edge")
+        values = (0.25 * (padded[:-2] + padded[2:]) + 0.5 * padded[1:-1]).swapaxes(0, 1)
+    return values
+
+
+def _lowest(costs: FloatArray) -> FloatArray:
+    """Index of the least cost of each cell, between labels where a parabola says so."""
+    best = costs.argmin(axis=-1)[..., None]
+    last = costs.shape[-1] - 1
+    left, middle, right = (
+        np.take_along_axis(costs, np.clip(best + step, 0, last), 2)[..., 0] for step in (-1, 0, 1)
+    )
+    bend = left + right - 2 * middle
+    inner = (best[..., 0] > 0) & (best[..., 0] < last) & (bend > 1e-6)
+    between = np.where(inner, 0.5 * (left - right) / np.where(inner, bend, 1), 0)
+    return (best[..., 0] + np.clip(between, -0.5, 0.5)).astype(np.float32)

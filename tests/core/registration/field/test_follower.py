@@ -1,0 +1,161 @@
+"""What following the depth does to the images of a stream, and when it leaves them alone."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from lut_fuse_core.pipeline import FusionPipeline, PipelineConfig
+from lut_fuse_core.registration import (
+    CameraModel,
+    CameraRig,
+    Homography,
+    Pose,
+    RegistrationConfig,
+)
+from lut_fuse_core.registration.field import DepthFollower
+from lut_fuse_core.registration.registration import Registration
+from lut_fuse_core.synthetic.rig import StreetRig
+from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
+
+SIZE = (320, 240)
+
+
+@pytest.fixture(scope="module")
+def street() -> StreetRig:
+    return StreetRig(SceneConfig(*SIZE, seed=5, day=True), (0.2, 0.0))
+
+
+@pytest.fixture(scope="module")
+def frames(street: StreetRig) -> list:
+    return [street.frame(index) for index in range(3)]
+
+
+def auto(**changes: object) -> PipelineConfig:
+    registration = RegistrationConfig(depth="auto", **changes)
+    return PipelineConfig(backend="reference", threads=1, registration=registration)
+
+
+def test_parallax_of_a_calibrated_rig_is_mostly_gone(street, frames) -> None:
+    config = RegistrationConfig(street.cameras, depth="auto")
+    follower = DepthFollower()
+    base = Registration(config).warp(SIZE, SIZE)
+    for frame in frames:
+        follower.warp(base, config, frame.infrared, frame.visible)
+    truth = street.displacement(frames[-1].depth, config.distance)[frames[-1].both]
+    assert follower.field is not None
+    left = truth - follower.field.everywhere()[frames[-1].both]
+    before, after = (np.linalg.norm(each, axis=-1) for each in (truth, left))
+    assert np.median(after) < 1.0
+    assert np.percentile(after, 90) < 0.5 * np.percentile(before, 90)
+
+
+def test_off_gives_what_there_is_without_the_setting(frames) -> None:
+    frame = frames[0]
+    whole = Homography.from_array(np.array([[1.0, 0, 3], [0, 1, -2], [0, 0, 1]]))
+    outputs = []
+    for config in (RegistrationConfig(whole), RegistrationConfig(whole, depth="off")):
+        pipeline = FusionPipeline(PipelineConfig(backend="reference", registration=config))
+        outputs.append(pipeline.process(frame.visible, frame.infrared))
+        assert pipeline.status.depth is None
+    np.testing.assert_array_equal(*outputs)
+
+
+def test_the_setting_changes_while_a_stream_runs(frames) -> None:
+    pipeline = FusionPipeline(auto())
+    pipeline.process(frames[0].visible, frames[0].infrared)
+    assert pipeline.status.depth is not None
+    off = PipelineConfig(backend="reference", threads=1, registration=RegistrationConfig())
+    pipeline.reconfigure(off)
+    fused = pipeline.process(frames[1].visible, frames[1].infrared)
+    assert pipeline.status.depth is None
+    assert fused.shape == frames[1].visible.shape
+
+
+def test_a_still_stream_keeps_one_remap(street) -> None:
+    still = StreetScene(SceneConfig(*SIZE, seed=2, day=True, moving=False))
+    follower, config = DepthFollower(), RegistrationConfig(depth="auto")
+    base = Registration(config).warp(SIZE, SIZE)
+    warps = []
+    for index in range(8):
+        frame = still.frame(index)
+        warps.append(follower.warp(base, config, frame.infrared, frame.visible))
+    assert len({id(warp) for warp in warps[3:]}) == 1
+
+
+def camera() -> CameraModel:
+    return CameraModel(*SIZE, ((280, 0, 160), (0, 280, 120), (0, 0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("registration", "sentence"),
+    [
+        ({"transform": CameraRig(camera(), camera(), Pose(translation=(100.0, 0, 0)))}, "millim"),
+        ({"transform": CameraRig(camera(), camera(), Pose(translation=(1e-4, 0, 0)))}, "meters"),
+        (
+            {"transform": Homography.from_array(np.array([[1.0, 0, 900], [0, 1, 0], [0, 0, 1]]))},
+            "wrong way round",
+        ),
+    ],
+    ids=["millimeters", "kilometers", "no overlap"],
+)
+def test_an_impossible_rig_is_named_and_fused_as_with_off(frames, registration, sentence) -> None:
+    frame = frames[0]
+    pipeline = FusionPipeline(auto(**registration))
+    fused = pipeline.process(frame.visible, frame.infrared)
+    assert sentence in pipeline.status.depth.problem
+    off = PipelineConfig(
+        backend="reference", threads=1, registration=RegistrationConfig(**registration)
+    )
+    np.testing.assert_array_equal(fused, FusionPipeline(off).process(frame.visible, frame.infrared))
+
+
+@pytest.mark.parametrize("black", ["visible", "infrared"])
+def test_a_black_camera_is_named_and_fused_as_with_off(frames, black) -> None:
+    visible, infrared = frames[0].visible, frames[0].infrared
+    if black == "visible":
+        visible = np.zeros_like(visible)
+    else:
+        infrared = np.zeros_like(infrared)
+    pipeline = FusionPipeline(auto())
+    fused = pipeline.process(visible, infrared)
+    assert black in pipeline.status.depth.problem
+    plain = FusionPipeline(PipelineConfig(backend="reference", threads=1))
+    np.testing.assert_array_equal(fused, plain.process(visible, infrared))
+
+
+def test_a_pose_the_wrong_way_round_is_named(street, frames) -> None:
+    pose = street.cameras.infrared_from_visible
+    inverted = Pose(translation=(-pose.translation[0], 0.0, 0.0))
+    rig = CameraRig(street.cameras.visible, street.cameras.infrared, inverted)
+    config = RegistrationConfig(rig, depth="auto")
+    follower = DepthFollower()
+    base = Registration(config).warp(SIZE, SIZE)
+    for _ in range(10):
+        for frame in frames:
+            warp = follower.warp(base, config, frame.infrared, frame.visible)
+    assert "inverted" in follower.status.problem
+    assert warp is base
+
+
+def test_when_the_lights_go_out_the_field_stays_and_then_returns() -> None:
+    frame = StreetScene(SceneConfig(*SIZE, seed=3, day=True)).frame(0)
+    visible, infrared = frame.visible, frame.infrared
+    shift = np.array([[1.0, 0, 8], [0, 1, 0]])
+    moved = cv2.warpAffine(infrared, shift, SIZE, borderMode=cv2.BORDER_REPLICATE)
+    config, follower = RegistrationConfig(depth="auto"), DepthFollower()
+    base = Registration(config).warp(SIZE, SIZE)
+    for _ in range(3):
+        follower.warp(base, config, moved, visible)
+    known = follower.status.displacement
+    assert known == pytest.approx(8, abs=1)
+    noise = np.random.default_rng(0)
+    lengths = []
+    for _ in range(120):
+        dark = noise.integers(0, 12, visible.shape).astype(np.uint8)
+        cold = noise.integers(7000, 7012, infrared.shape).astype(np.uint16)
+        follower.warp(base, config, cold, dark)
+        lengths.append(follower.status.displacement)
+    assert lengths[20] == pytest.approx(known, abs=1)
+    assert lengths[-1] < 1
