@@ -79,8 +79,7 @@ class VideoReader(Generic[Pixels]):
     def __init__(self, path: Path, pixels: Callable[[av.VideoFrame], Pixels]) -> None:
         self.path = path
         self._pixels = pixels
-        # PyAV's demuxer fails with an IndexError where a stream appears that was not announced.
-        self._errors = (pyav().FFmpegError, IndexError)
+        self._errors = pyav().FFmpegError
         self.rate = _measured_rate(path)
         self._container, self._stream = _open(path)
         self._clock = FrameClock(self.rate)
@@ -161,6 +160,11 @@ class VideoReader(Generic[Pixels]):
         while True:
             try:
                 packet = next(packets, None)
+            except IndexError:
+                # PyAV's demuxer does not expect a stream that appears midway. A new one goes on
+                # from there, and knows of it.
+                packets = self._container.demux()
+                continue
             except self._errors:
                 self._ends_midway = True
                 packet = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from videos import GRAY, encode, flat
+from videos import GRAY, HEIGHT, WIDTH, encode, flat
 
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.io.video_pixels import InfraredPixels, VisiblePixels
@@ -213,6 +214,36 @@ def test_sound_without_pictures_is_refused(tmp_path):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="there is no file"):
         VideoReader(tmp_path / "nowhere.mp4", VisiblePixels())
+
+
+def test_a_stream_that_appears_midway_ends_nothing(tmp_path):
+    """A recorder that switches the sound on. PyAV's demuxer fails with an IndexError there."""
+    parts = []
+    for number, has_sound in enumerate((False, True, False)):
+        with av.open(str(tmp_path / "part.ts"), "w") as container:
+            video = container.add_stream("mpeg2video", rate=25)
+            video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            sound = container.add_stream("mp2", rate=48000) if has_sound else None
+            for index in range(20 * number, 20 * number + 20):
+                frame = av.VideoFrame.from_ndarray(MOVING[index % len(MOVING)], format="gray")
+                frame = frame.reformat(format="yuv420p", threads=1)
+                frame.pts, frame.time_base = index, Fraction(1, 25)
+                container.mux(video.encode(frame))
+                if sound is not None:
+                    silence = av.AudioFrame(format="s16", layout="mono", samples=1920)
+                    silence.planes[0].update(bytes(3840))
+                    silence.sample_rate, silence.pts = 48000, 1920 * index
+                    silence.time_base = Fraction(1, 48000)
+                    container.mux(sound.encode(silence))
+            for stream in filter(None, (video, sound)):
+                container.mux(stream.encode(None))
+        parts.append((tmp_path / "part.ts").read_bytes())
+    # FFmpeg looks at the first megabytes and at the end of a file to find its streams.
+    padding = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 30_000
+    path = tmp_path / "v.ts"
+    path.write_bytes(parts[0] + padding + parts[1] + padding[: len(padding) // 8] + parts[2])
+    reader = read(path)
+    assert (reader.frames_read, reader.damage) == (60, "")
 
 
 @pytest.mark.parametrize("seed", range(8))
