@@ -105,6 +105,7 @@ class Statistics:
         "malformed": "messages that could not be decoded",
         "damaged": "compressed images with errors that the decoder could bridge",
         "lossy_16_bit": "16-bit infrared images that came as JPEG, reduced to 8 bits",
+        "gray_16_bit_visible": "visible images that are 16-bit gray, as thermal cameras send",
         "failed": "pairs that could not be fused",
         "clock_jumps": "times the cameras' clock was set",
         "other_clock": "images stamped by another clock than the node's",

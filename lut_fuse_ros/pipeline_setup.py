@@ -51,6 +51,7 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
             parameters.registration.distance,
             parameters.registration.feather,
             parameters.registration.depth,
+            parameters.registration.follow,
         ),
         max_infrared_age=_infrared_age(parameters),
         ambient_seconds=parameters.ambient_seconds,
@@ -106,6 +107,7 @@ def apply_changes(pipeline: FusionPipeline, parameters: NodeParameters) -> None:
         distance=parameters.registration.distance,
         feather=parameters.registration.feather,
         depth=parameters.registration.depth,
+        follow=parameters.registration.follow,
     )
     pipeline.reconfigure(
         replace(

@@ -195,7 +195,11 @@ class _Fusing:
             unstamped=self.reading.unstamped,
             copied=self.output.copied,
             left_out=tuple(self.output.left_out),
-            notes=(*self.reader.notes, *self.reading.notes(self._clock_offset())),
+            notes=(
+                *self.reader.notes,
+                *self.reading.notes(self._clock_offset()),
+                *self.pipeline.status.rig.notes,
+            ),
             messages_read=self.read,
             messages_recorded=self._recorded(),
             damage=self.reader.damage,

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, FloatArray
-from lut_fuse_core.calibration.edge_channels import ChannelSettings, oriented_channels
 from lut_fuse_core.calibration.views import View, Views
+from lut_fuse_core.registration.edge_channels import ChannelSettings, oriented_channels
 
 Surface = tuple[tuple[int, int], FloatArray]
 """Row and column of the first pixel of a block, working infrared pixels, and its surface."""

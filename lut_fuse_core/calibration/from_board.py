@@ -9,8 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lut_fuse_core.arrays import Float64Array, Size, UInt8Array
-from lut_fuse_core.calibration.board import Board, Detection, detect, same_way_round
+from lut_fuse_core.arrays import Float64Array, Size
+from lut_fuse_core.calibration.board import Board
+from lut_fuse_core.calibration.board_detection import LEAST_POINTS, Detection
+from lut_fuse_core.calibration.board_views import BoardViews, View, missing_parts
+from lut_fuse_core.calibration.timed_pair import Pairs
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.camera import CameraModel, as_rows
 from lut_fuse_core.registration.rig import CameraRig, Pose
@@ -23,20 +26,8 @@ MOST_TRANSFER_ERROR = 0.02
 OUTLIER = 3.0
 """A view whose error is this many times the median one is left out, once."""
 
-
-@dataclass(frozen=True)
-class View:
-    """One pair in which both cameras see the board.
-
-    Attributes:
-        index: Of the pair that was passed in.
-        visible: Points in the visible image.
-        infrared: Points in the infrared image.
-    """
-
-    index: int
-    visible: Detection
-    infrared: Detection
+STRAY = 4.0
+"""The same of single points, when a camera is fitted."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +36,29 @@ class BoardCalibration:
 
     Attributes:
         rig: Both cameras and the pose between them.
-        visible_error, infrared_error: Root mean square distance in pixels between board points as
-            detected and as the camera model says.
+        visible_error: Root mean square distance in pixels between board points as detected and as
+            the camera model says.
+        infrared_error: The same, of the infrared camera, in its pixels.
         transfer_error: Visible pixels between points as detected in the visible image and as
             predicted from the infrared image through the rig; this is what registration will feel
             at the board.
-        views: That it was found from.
-        pairs: How many were passed in.
+        focal_errors: Standard deviation of the focal length of the visible and the infrared
+            camera, pixels.
+        views: That were used.
+        pairs: In which the board was looked for.
+        found: In which both cameras saw it.
+        missing: Where else the board should be shown; see `missing_parts`.
     """
 
     rig: CameraRig
     visible_error: float
     infrared_error: float
     transfer_error: float
+    focal_errors: tuple[float, float]
     views: tuple[View, ...]
     pairs: int
+    found: int
+    missing: tuple[str, ...]
 
     def facts(self) -> dict[str, Any]:
         """JSON-serialisable summary."""
@@ -67,45 +66,35 @@ class BoardCalibration:
             "visible_error_px": round(self.visible_error, 3),
             "infrared_error_px": round(self.infrared_error, 3),
             "transfer_error_px": round(self.transfer_error, 3),
+            "focal_length_std_px": [round(each, 2) for each in self.focal_errors],
             "views_used": [view.index for view in self.views],
+            "views_found": self.found,
             "pairs": self.pairs,
+            "missing": list(self.missing),
         }
 
 
 def calibrate_from_board(
     board: Board,
-    pairs: Sequence[tuple[UInt8Array, UInt8Array]],
-    progress: Callable[[float], None] | None = None,
+    pairs: Pairs,
+    progress: Callable[[int], None] | None = None,
 ) -> BoardCalibration:
     """Intrinsics of both cameras and the pose between them.
 
     Args:
-        board: What the pairs show.
-        pairs: Visible ``(H, W, 3) uint8`` RGB and infrared ``(h, w) uint8`` showing the board at
-            different places, distances and tilts; pairs without it are skipped.
-        progress: Finished share.
+        board: That was shown.
+        pairs: That show the board at different places, distances and tilts. Of recordings the
+            frames are chosen in which it is still and sharp, and somewhere new.
+        progress: Called with the number of pairs looked at.
 
     Raises:
         InputError: If too few pairs show the board to both cameras, images of a camera differ in
             size, or the result does not explain what was seen.
     """
-    if not pairs:
-        raise InputError("calibration needs pairs of images that show the board")
-    for camera, images in (("visible", [p[0] for p in pairs]), ("infrared", [p[1] for p in pairs])):
-        sizes = sorted({f"{image.shape[1]}x{image.shape[0]}" for image in images})
-        if len(sizes) > 1:
-            raise InputError(f"the {camera} images have several sizes: {', '.join(sizes)}")
-    views = []
-    for index, (visible, infrared) in enumerate(pairs):
-        view = _view(board, index, visible, infrared)
-        if view is not None:
-            views.append(view)
-        if progress is not None:
-            progress((index + 1) / len(pairs))
-    _check_count(views, len(pairs))
-    visible_size = (pairs[0][0].shape[1], pairs[0][0].shape[0])
-    infrared_size = (pairs[0][1].shape[1], pairs[0][1].shape[0])
-    result = _solve(board, views, visible_size, infrared_size, len(pairs))
+    collected, sizes = _collect(board, pairs, progress)
+    views = collected.chosen()
+    _check_count(collected, views, sizes)
+    result = _solve(board, views, sizes, collected)
     errors = [transfer_error(board, result.rig, view) for view in result.views]
     kept = [
         view
@@ -113,9 +102,9 @@ def calibrate_from_board(
         if error <= OUTLIER * max(float(np.median(errors)), 0.1)
     ]
     if LEAST_VIEWS <= len(kept) < len(views):
-        result = _solve(board, kept, visible_size, infrared_size, len(pairs))
+        result = _solve(board, kept, sizes, collected)
     typical = float(np.median([transfer_error(board, result.rig, v) for v in result.views]))
-    if not typical <= MOST_TRANSFER_ERROR * visible_size[0]:
+    if not typical <= MOST_TRANSFER_ERROR * result.rig.visible.width:
         raise InputError(
             f"infrared lands {typical:.1f} pixels beside where the visible camera sees the board; "
             "look whether all pairs are of one moment and of the same two cameras"
@@ -123,11 +112,35 @@ def calibrate_from_board(
     return result
 
 
+def _collect(
+    board: Board, pairs: Pairs, progress: Callable[[int], None] | None
+) -> tuple[BoardViews, tuple[Size, Size]]:
+    """What both cameras see of the board, and the sizes of their images."""
+    collected = BoardViews(board)
+    sizes: tuple[Size, Size] | None = None
+    for index, pair in enumerate(pairs(collected.wants)):
+        if pair is not None:
+            here, there = ((i.shape[1], i.shape[0]) for i in (pair.visible, pair.infrared))
+            sizes = sizes or (here, there)
+            for camera, first, other in zip(
+                ("visible", "infrared"), sizes, (here, there), strict=True
+            ):
+                if first != other:
+                    named = ", ".join(f"{w}x{h}" for w, h in sorted({first, other}, reverse=True))
+                    raise InputError(f"the {camera} images have several sizes: {named}")
+            collected.add(index, pair.visible, pair.infrared, pair.time)
+        if progress is not None:
+            progress(index + 1)
+    if sizes is None:
+        raise InputError("calibration needs pairs of images that show the board")
+    return collected, sizes
+
+
 def transferred(board: Board, rig: CameraRig, view: View) -> tuple[Detection, Float64Array]:
     """Infrared detections carried into the visible image, by the board's pose they imply.
 
     Returns:
-        The infrared detection and ``(N, 2)`` visible pixels.
+        The infrared detection, and ``(N, 2)`` visible pixels.
     """
     seen = view.infrared
     points = board.points[seen.ids]
@@ -146,49 +159,75 @@ def transfer_error(board: Board, rig: CameraRig, view: View) -> float:
     return float(np.sqrt(np.nanmean(np.square(difference).sum(axis=1))))
 
 
-def _view(board: Board, index: int, visible: UInt8Array, infrared: UInt8Array) -> View | None:
-    here = detect(board, visible)
-    there = detect(board, infrared) if here is not None else None
-    if here is None or there is None:
-        return None
-    return View(index, here, same_way_round(board, here, there))
-
-
-def _check_count(views: Sequence[View], pairs: int) -> None:
-    if len(views) < LEAST_VIEWS:
-        raise InputError(
-            f"both cameras see the board in {len(views)} of {pairs} pairs, {LEAST_VIEWS} are "
-            "needed; check its size (inner corners, not squares, for a chessboard), and heat it "
-            "or hold it against a cold sky so that infrared sees the pattern"
-        )
+def _check_count(collected: BoardViews, views: Sequence[View], sizes: tuple[Size, Size]) -> None:
+    if len(views) >= LEAST_VIEWS:
+        return
+    said = f"both cameras see the board in {len(collected.views)} of {collected.looked} pairs"
+    if collected.restless:
+        said += f" and it moves in {collected.restless} of these, hold it still for a second"
+    if collected.only_visible:
+        said += f"; infrared misses it in {collected.only_visible} where the visible camera sees it"
+    if len(collected.views) >= LEAST_VIEWS:
+        raise InputError(f"{said}; {len(views)} views are of use and {LEAST_VIEWS} needed")
+    missing = missing_parts(views, *sizes)[:2] if views else []
+    raise InputError(
+        f"{said}; {LEAST_VIEWS} are needed: check its size (inner corners, not squares, for a "
+        "chessboard), and heat it or hold it against a cold sky so that infrared sees the pattern"
+        + (f"; still to be shown: {'; '.join(missing)}" if missing else "")
+    )
 
 
 def _solve(
-    board: Board, views: Sequence[View], visible_size: Size, infrared_size: Size, pairs: int
+    board: Board, views: Sequence[View], sizes: tuple[Size, Size], collected: BoardViews
 ) -> BoardCalibration:
-    visible, visible_error = _intrinsics(board, [view.visible for view in views], visible_size)
-    infrared, infrared_error = _intrinsics(board, [view.infrared for view in views], infrared_size)
+    visible, visible_error, visible_focal = _intrinsics(board, [v.visible for v in views], sizes[0])
+    infrared, infrared_error, focal = _intrinsics(board, [v.infrared for v in views], sizes[1])
     rig = CameraRig(visible, infrared, _pose_between(board, views, visible, infrared))
-    errors = [transfer_error(board, rig, view) for view in views]
+    transfer = [transfer_error(board, rig, view) for view in views]
     return BoardCalibration(
         rig,
         visible_error,
         infrared_error,
-        float(np.sqrt(np.mean(np.square(errors)))),
+        float(np.sqrt(np.mean(np.square(transfer)))),
+        (visible_focal, focal),
         tuple(views),
-        pairs,
+        collected.looked,
+        len(collected.views),
+        tuple(missing_parts(views, *sizes)),
     )
 
 
 def _intrinsics(
     board: Board, detections: Sequence[Detection], size: Size
-) -> tuple[CameraModel, float]:
+) -> tuple[CameraModel, float, float]:
+    """A camera, its root mean square error and the standard deviation of its focal length.
+
+    Points that something warm on the board displaces (foil reflects) are left out, once.
+    """
+    camera, error, focal_error = _fitted(board, detections, size)
+    offsets = [np.linalg.norm(residuals(board, camera, d)[1], axis=1) for d in detections]
+    limit = STRAY * max(float(np.median(np.concatenate(offsets))), 0.05)
+    kept = [
+        Detection(d.ids[near], d.pixels[near])
+        for d, near in zip(detections, (each <= limit for each in offsets), strict=True)
+        if np.count_nonzero(near) >= LEAST_POINTS
+    ]
+    if len(kept) < LEAST_VIEWS or sum(len(d.ids) for d in kept) == sum(map(len, offsets)):
+        return camera, error, focal_error
+    return _fitted(board, kept, size)
+
+
+def _fitted(
+    board: Board, detections: Sequence[Detection], size: Size
+) -> tuple[CameraModel, float, float]:
     points = [board.points[d.ids].astype(np.float32).reshape(-1, 1, 3) for d in detections]
     pixels = [d.pixels.astype(np.float32).reshape(-1, 1, 2) for d in detections]
-    error, matrix, distortion, _, _ = cv2.calibrateCamera(points, pixels, size, None, None)  # type: ignore[call-overload]
+    error, matrix, distortion, _, _, deviations, *_ = cv2.calibrateCameraExtended(  # type: ignore[call-overload]
+        points, pixels, size, None, None
+    )
     coefficients = tuple(float(value) for value in np.asarray(distortion).ravel()[:5])
     camera = CameraModel(*size, as_rows(np.asarray(matrix)), coefficients, "plumb_bob")
-    return camera, float(error)
+    return camera, float(error), float(np.ravel(deviations)[:2].max())
 
 
 def _pose_between(
@@ -216,6 +255,19 @@ def _pose_between(
     rotation, translation = np.asarray(result[5]), np.asarray(result[6]).ravel()
     x, y, z = (float(value) for value in translation)
     return Pose(as_rows(rotation), (x, y, z))
+
+
+def residuals(
+    board: Board, camera: CameraModel, found: Detection
+) -> tuple[Float64Array, Float64Array]:
+    """Where a camera model puts the points of a detection.
+
+    Returns:
+        The points as found and what is added to them by the model, ``(N, 2)`` pixels each.
+    """
+    points = board.points[found.ids]
+    rotation, shift = _board_pose(points, found.pixels, camera)
+    return found.pixels, camera.project(points @ rotation.T + shift) - found.pixels
 
 
 def _board_pose(

@@ -10,12 +10,12 @@ import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, UInt8Array
 from lut_fuse_core.calibration.blocks import Blocks, correlate_blocks
-from lut_fuse_core.calibration.edge_channels import ChannelSettings, gray_levels
 from lut_fuse_core.calibration.fit import agreement_at, correction, fit_blocks
 from lut_fuse_core.calibration.mutual_information import inform_blocks
 from lut_fuse_core.calibration.search import GrayPair, corners, map_points, search
 from lut_fuse_core.calibration.views import Views, bring_together
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.registration.edge_channels import ChannelSettings, gray_levels
 from lut_fuse_core.registration.homography import Homography
 
 SEARCH_PAIRS = 3

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.calibration.board import Board
+from lut_fuse_core.calibration.board_views import picture_of
 from lut_fuse_core.calibration.from_board import BoardCalibration, transferred
 from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.registration import Registration, RegistrationConfig
@@ -37,16 +36,13 @@ def overlay(visible: UInt8Array, infrared: UInt8Array, homography: Homography) -
     return np.concatenate([drawn, _squares(base, warped, mask)]).astype(np.uint8)
 
 
-def board_picture(board: Board, calibration: BoardCalibration, visible: UInt8Array) -> UInt8Array:
+def board_picture(board: Board, calibration: BoardCalibration) -> UInt8Array:
     """Board points of the first view: found in visible (green circles), and predicted there from
     the infrared image through the rig (red crosses). ``(H, W, 3) uint8`` RGB.
     """
-    picture: Any = (
-        visible.copy() if visible.ndim == 3 else cv2.cvtColor(visible, cv2.COLOR_GRAY2RGB)
-    )
-    picture = np.asarray(picture, np.uint8)
     view = calibration.views[0]
-    size = max(5, visible.shape[1] // 120)
+    picture = picture_of(view)
+    size = max(5, picture.shape[1] // 120)
     for x, y in view.visible.pixels:
         cv2.circle(picture, (round(x), round(y)), size, FOUND, 1, cv2.LINE_AA)
     _, predicted = transferred(board, calibration.rig, view)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, FloatArray
-from lut_fuse_core.calibration.edge_channels import ChannelSettings, oriented_channels
+from lut_fuse_core.registration.edge_channels import ChannelSettings, oriented_channels
 
 GrayPair = tuple[FloatArray, FloatArray]
 """Visible and infrared gray levels, ``(H, W)`` and ``(h, w)`` float32."""

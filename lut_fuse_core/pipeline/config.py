@@ -14,6 +14,7 @@ from lut_fuse_core.infrared.shutter import ShutterCounts
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.registration.field import DepthStatus
 from lut_fuse_core.registration.registration import RegistrationConfig
+from lut_fuse_core.registration.watch import RigState
 from lut_fuse_core.settings import check_settings, inherited, setting
 from lut_fuse_core.sync.clock_offset import ClockOffset
 
@@ -120,6 +121,7 @@ class PipelineStatus:
             was asked for.
         replaced: Why another backend than at the start fuses now; empty if none does.
         depth: What following the depth does; None where registration does not follow it.
+        rig: Whether infrared lies where the registration puts it; watched in streams with times.
     """
 
     fused: int = 0
@@ -136,3 +138,4 @@ class PipelineStatus:
     clock_offset: ClockOffset | None = None
     replaced: str = ""
     depth: DepthStatus | None = None
+    rig: RigState = field(default_factory=RigState)

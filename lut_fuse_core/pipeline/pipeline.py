@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
-from lut_fuse_core.arrays import AnyInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import check_visible
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.errors import InputError
@@ -16,6 +17,7 @@ from lut_fuse_core.pipeline.held_infrared import HeldInfrared
 from lut_fuse_core.pipeline.registered_infrared import InfraredFrame
 from lut_fuse_core.pipeline.slow_ambient import SlowAmbient
 from lut_fuse_core.pipeline.stream_clock import StreamClock, check_times
+from lut_fuse_core.registration.watch import RigWatch
 from lut_fuse_core.settings import settings_of
 
 FIXED = (
@@ -52,6 +54,7 @@ class FusionPipeline:
         self._ambient = SlowAmbient(model.levels, seconds) if model.knows_scenes else None
         self.clock = StreamClock(self.config)
         self._infrared = HeldInfrared(self.config)
+        self._watch = RigWatch()
         self._outputs: Counter[Source] = Counter()
         self._source: Source | None = None
         self._age: float | None = None
@@ -76,6 +79,7 @@ class FusionPipeline:
             clock_offset=self.clock.estimate,
             replaced=self.fuser.replaced,
             depth=None if self.config.registration.depth == "off" else registrar.depth.status,
+            rig=self._watch.state,
         )
 
     @property
@@ -90,6 +94,7 @@ class FusionPipeline:
 
     def _forget_images(self) -> None:
         self._infrared.reset()
+        self._watch.reset()
         if self._ambient is not None:
             self._ambient.reset()
 
@@ -114,6 +119,7 @@ class FusionPipeline:
             self._infrared.set_normalization(config.normalization)
         if config.registration != before.registration:
             self._infrared.set_registration(config.registration)
+            self._watch.reset()
         if config.clock_offset != before.clock_offset:
             self._infrared.forget()
 
@@ -154,6 +160,8 @@ class FusionPipeline:
         counts = None if infrared is None else registrar.counts(infrared)
         new_picture = counts is not None and registrar.look(counts, infrared_time)
         self.clock.listen(visible, counts, visible_time, infrared_time)
+        if counts is not None and new_picture and visible_time is not None:
+            self._follow_rig(visible, counts, visible_time)
         if infrared_time is not None:
             infrared_time -= self.clock_offset
 
@@ -178,6 +186,13 @@ class FusionPipeline:
             return fused
 
         return self.fuser.attempt(fuse, lost=self._infrared.backend_lost)
+
+    def _follow_rig(self, visible: UInt8Array, counts: RawInfrared, time: float) -> None:
+        """Compare where both images show the same, now and then; correct that if it is wanted."""
+        better = self._watch.look(visible, counts, self.config.registration, time)
+        if better is not None:
+            self.config = replace(self.config, registration=better)
+            self._infrared.set_registration(better)
 
     def _visible_only(self, visible: UInt8Array, out: UInt8Array | None) -> UInt8Array:
         self._count("visible", None)

@@ -66,6 +66,12 @@ class RegistrationConfig:
         "displacements are estimated from each pair, some milliseconds per frame.",
         live=True,
     )
+    follow: bool = setting(
+        False,
+        "Correct the registration once infrared has lain beside the visible image for a minute, by "
+        "the same amount all over the image, as when the rig was knocked.",
+        live=True,
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -130,16 +136,30 @@ class Registration:
         return warp
 
     def _compute(self, infrared_size: Size, visible_size: Size) -> Warp:
-        transform = self.config.transform
-        if transform is None:
+        positions = self.positions(infrared_size, visible_size)
+        if positions is None:
             return Warp(visible_size, infrared_size)
-        if isinstance(transform, Homography):
-            matrix = transform.between(infrared_size, visible_size)
-            positions = homography_map(matrix, infrared_size, visible_size)
-        else:
-            positions = self._camera_map(transform, infrared_size, visible_size)
         mask = mask_of(positions, infrared_size, self.config.feather)
         return Warp.from_positions(positions, infrared_size, mask)
+
+    def positions(self, infrared_size: Size, visible_size: Size) -> FloatArray | None:
+        """Where each visible pixel lies in the infrared image.
+
+        Args:
+            infrared_size: Width and height in pixels.
+            visible_size: Width and height in pixels.
+
+        Returns:
+            ``(H, W, 2) float32``, x and y, NaN where it is not known; None if infrared is only
+            resized.
+        """
+        transform = self.config.transform
+        if transform is None:
+            return None
+        if isinstance(transform, Homography):
+            matrix = transform.between(infrared_size, visible_size)
+            return homography_map(matrix, infrared_size, visible_size)
+        return self._camera_map(transform, infrared_size, visible_size)
 
     def _camera_map(self, rig: CameraRig, infrared_size: Size, visible_size: Size) -> FloatArray:
         visible = rig.visible.scaled_to(*visible_size)

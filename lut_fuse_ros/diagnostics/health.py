@@ -226,6 +226,11 @@ def _warnings(situation: Situation) -> Iterator[str]:
             "16-bit infrared comes as JPEG, which keeps 8 bits of it, in steps of 256 counts: have "
             "the driver send PNG (its parameter <topic>.format: png) or raw images"
         )
+    if situation.lately("gray_16_bit_visible"):
+        yield (
+            "the visible images are 16-bit gray, as thermal cameras send: are visible and infrared "
+            "swapped?"
+        )
     if situation.lately("damaged"):
         yield f"{situation.lately('damaged')} damaged images ({situation.last_damage})"
     if situation.lately("zero_stamps"):

@@ -90,6 +90,12 @@ class Diagnostics:
             status.add("displacement by depth, largest (pixels)", f"{seen.depth.largest:.1f}")
             status.add("displacement by depth, confidence", f"{seen.depth.confidence:.2f}")
         status.add("visible image covered by infrared (%)", f"{100 * seen.covered:.0f}")
+        beside = seen.rig.displacement
+        pixels = "unknown" if beside is None else f"{beside.pixels:.1f}"
+        degrees = "unknown" if beside is None else f"{beside.degrees:.2f}"
+        status.add("infrared beside visible (px)", pixels)
+        status.add("infrared beside visible (deg)", degrees)
+        status.add("registration corrections", str(seen.rig.corrections))
         shutter = seen.shutter
         status.add("flat-field corrections", str(shutter.frozen + shutter.blank + shutter.jump))
         status.add("dead pixels repaired", str(seen.dead_pixels))
@@ -176,7 +182,9 @@ def _pipeline_notes(seen: PipelineStatus) -> Iterator[str]:
         )
     if seen.depth is not None and seen.depth.problem:
         yield seen.depth.problem
-    if not seen.covered:
+    if seen.rig.problem:
+        yield seen.rig.problem
+    elif not seen.covered:
         yield (
             "as registered, infrared sees no pixel of the visible image; its matrix or pose may be "
             "the wrong way round"

@@ -28,6 +28,9 @@ T = TypeVar("T", bound=np.ndarray[Any, Any])
 
 MEGA = 1_000_000
 
+GRAY_16_BIT = ("mono16", "16UC1", "16SC1")
+"""Encodings of thermal cameras, and hardly of others."""
+
 
 def check_message(side: Side, message: Any) -> None:
     """Refuse what cannot be an image before it is paired: its partner would be lost with it.
@@ -68,6 +71,8 @@ class Decoder:
         Raises:
             InputError: For a message that holds no usable image.
         """
+        if not is_compressed(message) and message.encoding in GRAY_16_BIT:
+            self._statistics.count("gray_16_bit_visible")
         return self._decode("visible", message, to_rgb, decode_compressed_visible)
 
     def infrared(self, message: Any) -> RawInfrared:

@@ -152,6 +152,7 @@ class RegistrationParameters:
     distance: float = inherited(RegistrationConfig, "distance")
     feather: float = inherited(RegistrationConfig, "feather")
     depth: Literal["off", "auto"] = inherited(RegistrationConfig, "depth")
+    follow: bool = inherited(RegistrationConfig, "follow")
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,7 @@ def test_nobody_listening_is_no_fault():
             "latency is 250 ms (99th percentile, since the arrival)",
         ),
         ({"recent": changed_counts(lossy_16_bit=9)}, Level.WARN, "as JPEG, which keeps 8 bits"),
+        ({"recent": changed_counts(gray_16_bit_visible=9)}, Level.WARN, "swapped?"),
         (
             {"recent": changed_counts(damaged=2), "last_damage": "visible camera: Corrupt JPEG"},
             Level.WARN,

@@ -59,6 +59,7 @@ def generate_test_description():
             "registration.feather:=0.0",
             remap=("__ns:=/by_file",),
         ),
+        node_process("autostart:=true", remap=("__ns:=/watched",)),
     )
 
 
@@ -156,6 +157,35 @@ class TestFile(NodeTest):
             meanwhile=lambda: self.rig.send_pair(visible, square),
         )
         assert "bad messages" in report["message"]
+
+
+class TestWatch(NodeTest):
+    namespace = "/watched"
+
+    def test_an_infrared_camera_without_a_picture_is_named_and_images_go_on(self):
+        level = 60
+
+        def send_the_next_second():
+            nonlocal level
+            level = 60 + (level + 1) % 100  # the same again would be a camera that hangs
+            self.rig.stamp += 1_000_000_000
+            flat = np.full((HEIGHT, WIDTH), level, np.uint8)
+            self.rig.send_pair(None, image_message(flat, "mono8"), self.rig.stamp)
+
+        self.rig.fuse()
+        self.rig.wait_for_report(
+            lambda r: r["level"] == "1" and "the infrared image is blank" in r["message"],
+            "diagnostics do not warn",
+            meanwhile=send_the_next_second,
+        )
+        assert pixels_of(self.rig.fuse()).shape == (HEIGHT, WIDTH, 3)
+        assert self.rig.report()["registration corrections"] == "0"
+
+    def test_following_can_be_switched_on_while_it_runs(self):
+        self.rig.fuse()
+        assert self.rig.set("registration.follow", True).successful
+        assert self.rig.get("registration.follow") is True
+        self.rig.fuse()
 
 
 class TestService(NodeTest):

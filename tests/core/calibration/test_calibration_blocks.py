@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.calibration.blocks import Blocks, correlate_blocks
-from lut_fuse_core.calibration.edge_channels import ChannelSettings
 from lut_fuse_core.calibration.from_pairs import _disagreements
 from lut_fuse_core.calibration.mutual_information import inform_blocks
 from lut_fuse_core.calibration.views import Views, bring_together
+from lut_fuse_core.registration.edge_channels import ChannelSettings
 
 SHIFT = np.array([3, -2])
 """Columns and rows by which the infrared image is moved."""

@@ -3,113 +3,45 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from board_scenes import INFRARED, RIG, VISIBLE, Renderer, Thermal, poses, raw_views, views
 
-from lut_fuse_core.calibration.board import Board, detect
+from lut_fuse_core.calibration.board import Board
+from lut_fuse_core.calibration.board_detection import detect
+from lut_fuse_core.calibration.board_page import parallax, render_board_page
 from lut_fuse_core.calibration.from_board import BoardCalibration, calibrate_from_board
 from lut_fuse_core.calibration.overlays import board_picture
+from lut_fuse_core.calibration.timed_pair import TimedPair
 from lut_fuse_core.cli import main
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.registration.camera import CameraModel
 from lut_fuse_core.registration.file import (
     load_camera_info,
     load_registration,
     save_camera_info,
     save_registration,
 )
-from lut_fuse_core.registration.rig import CameraRig, Pose
-
-VISIBLE = CameraModel(
-    640, 480, ((560.0, 0, 330.0), (0, 555.0, 236.0), (0, 0, 1)), (-0.22, 0.06, 0.001, -0.0005, 0.0)
-)
-INFRARED = CameraModel(
-    320, 256, ((300.0, 0, 163.0), (0, 302.0, 125.0), (0, 0, 1)), (-0.3, 0.1, 0.0, 0.0008, 0.0)
-)
-RIG = CameraRig(VISIBLE, INFRARED, Pose.from_quaternion([0.01, -0.02, 0.015, 1], [0.08, 0.01, 0.0]))
-PIXELS_PER_METER = 2000
-
-
-def texture(board: Board) -> tuple[np.ndarray, np.ndarray]:
-    """A picture of the board and where its origin lies in it, pixels."""
-    step = int(board.spacing * PIXELS_PER_METER)
-    margin = 2 * step
-    if board.kind == "charuco":
-        size = (board.columns * step, board.rows * step)
-        image = board.charuco.generateImage(size, None, 0, 1)
-        return np.pad(image, margin, constant_values=255), np.array([margin, margin])
-    last = board.points[-1, :2] / board.spacing
-    image = np.full(
-        (int(last[1] * step) + 2 * margin, int(last[0] * step) + 2 * margin), 255, np.uint8
-    )
-    if board.kind == "chessboard":
-        for row in range(-1, board.rows):
-            for column in range(-1, board.columns):
-                if (row + column) % 2 == 0:
-                    x, y = margin + column * step, margin + row * step
-                    image[y : y + step, x : x + step] = 0
-    else:
-        for x, y in board.points[:, :2] / board.spacing * step + margin:
-            cv2.circle(image, (round(x), round(y)), int(0.3 * step), 0, -1, cv2.LINE_AA)
-    return image, np.array([margin, margin])
-
-
-class Renderer:
-    """Draws a board as a camera with a distorting lens sees it."""
-
-    def __init__(self, board: Board, camera: CameraModel) -> None:
-        self.image, self.origin = texture(board)
-        x, y = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
-        rays = camera.rays(np.stack([x.ravel(), y.ravel()], 1).astype(np.float64))
-        self.rays = np.concatenate([rays, np.ones((len(rays), 1))], axis=1)
-        self.shape = (camera.height, camera.width)
-
-    def __call__(self, rotation: np.ndarray, shift: np.ndarray) -> np.ndarray:
-        normal = rotation[:, 2]
-        points = self.rays * ((normal @ shift) / (self.rays @ normal))[:, None]
-        plane = ((points - shift) @ rotation)[:, :2] * PIXELS_PER_METER + self.origin - 0.5
-        maps = plane.reshape(*self.shape, 2).astype(np.float32)
-        drawn = cv2.remap(
-            self.image, maps, None, cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT, borderValue=128
-        )
-        noise = np.random.default_rng(0).normal(0, 2, self.shape)
-        return np.clip(cv2.GaussianBlur(drawn, (0, 0), 0.7) + noise, 0, 255).astype(np.uint8)
-
-
-def views(board: Board, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of the board at different places and tilts; infrared sees it as its negative."""
-    rng = np.random.default_rng(3)
-    renderers = Renderer(board, VISIBLE), Renderer(board, INFRARED)
-    turn = np.asarray(RIG.infrared_from_visible.rotation)
-    offset = np.asarray(RIG.infrared_from_visible.translation)
-    middle = board.points.mean(axis=0)
-    pairs = []
-    for _ in range(count):
-        rotation, _ = cv2.Rodrigues(rng.uniform([-0.5, -0.5, -0.2], [0.5, 0.5, 0.2]))
-        place = np.array(
-            [rng.uniform(-0.07, 0.05), rng.uniform(-0.06, 0.06), rng.uniform(0.6, 0.85)]
-        )
-        shift = place - rotation @ middle
-        visible = renderers[0](rotation, shift)
-        infrared = 255 - renderers[1](turn @ rotation, turn @ shift + offset)
-        pairs.append((np.repeat(visible[..., None], 3, axis=2), infrared // 3 + 60))
-    return pairs
-
+from lut_fuse_core.registration.rig import CameraRig
 
 CHESSBOARD = Board("chessboard", 7, 5, 0.05)
 
 
+def calibrated(board: Board, pairs: list[TimedPair]) -> BoardCalibration:
+    return calibrate_from_board(board, lambda due: pairs)
+
+
 @pytest.fixture(scope="module")
-def pairs() -> list[tuple[np.ndarray, np.ndarray]]:
+def pairs() -> list[TimedPair]:
     return views(CHESSBOARD, 9)
 
 
 @pytest.fixture(scope="module")
-def calibration(pairs: list[tuple[np.ndarray, np.ndarray]]) -> BoardCalibration:
-    return calibrate_from_board(CHESSBOARD, pairs)
+def calibration(pairs: list[TimedPair]) -> BoardCalibration:
+    return calibrated(CHESSBOARD, pairs)
 
 
 def test_intrinsics_come_back(calibration: BoardCalibration) -> None:
@@ -151,6 +83,107 @@ def test_every_kind_of_board_is_found_to_a_fraction_of_a_pixel(board: Board) -> 
     assert np.abs(found.pixels - expected).max() < 0.6
 
 
+@pytest.mark.parametrize(
+    ("board", "thermal"),
+    [
+        (CHESSBOARD, Thermal(negative=True, conduction=6.0, slope=0.6)),
+        (CHESSBOARD, Thermal(negative=True, slope=0.3, counts=300.0, glints=0.3)),
+        (Board("circles", 6, 5, 0.05), Thermal(negative=False, conduction=3.0, slope=0.5)),
+        (Board("asymmetric_circles", 4, 9, 0.04), Thermal(negative=True, slope=0.5)),
+        (Board("aprilgrid", 4, 3, 0.13, 0.1), Thermal(negative=True, conduction=2.0, slope=0.4)),
+    ],
+    ids=["heated chessboard", "foil on cardboard", "holes", "asymmetric holes", "aprilgrid"],
+)
+def test_boards_as_people_make_them_give_the_thermal_camera_back(
+    board: Board, thermal: Thermal
+) -> None:
+    result = calibrated(board, views(board, 8, thermal))
+    found = result.rig.infrared.intrinsics
+    assert found[0, 0] == pytest.approx(INFRARED.intrinsics[0, 0], rel=0.02)
+    assert abs(found[0, 0] - INFRARED.intrinsics[0, 0]) < 4 * result.focal_errors[1] + 0.5
+    offset = np.subtract(
+        result.rig.infrared_from_visible.translation, RIG.infrared_from_visible.translation
+    )
+    assert np.abs(offset).max() < 0.006
+    assert result.transfer_error < 0.8
+
+
+def test_an_aprilgrid_is_found_where_some_of_its_tags_cannot_be_read() -> None:
+    board = Board("aprilgrid", 6, 4, 0.065, 0.05)
+    (pair,) = views(board, 1, Thermal(conduction=2.0))
+    assert len(detect(board, pair.visible).ids) == 4 * 24  # type: ignore[union-attr]
+    lost = pair.visible.copy()
+    lost[:, : lost.shape[1] // 3] = 128
+    found = detect(board, lost)
+    assert found is not None
+    assert 4 * 8 < len(found.ids) < 4 * 24
+
+
+def moving(board: Board) -> list[TimedPair]:
+    """A recording at 5 Hz: still for most of a second at each place, blurred on the way."""
+    shots: list[TimedPair] = []
+    for index, (visible, infrared) in enumerate(raw_views(board, poses(board, 6), Thermal())):
+        for frame in range(6):
+            time = (6 * index + frame) / 5
+            way = frame >= 4
+            shift = np.float32([[1, 0, 40 * (frame - 3) * way], [0, 1, 0]])
+            seen = cv2.warpAffine(visible, shift, visible.shape[1::-1])
+            seen = cv2.blur(seen, (25, 1)) if way else seen
+            shots.append(TimedPair(seen, infrared, time))
+    return shots
+
+
+def test_of_a_recording_the_frames_are_taken_in_which_the_board_is_still(tmp_path: Path) -> None:
+    shots = moving(CHESSBOARD)
+    looked: list[float] = []
+
+    def recorded(due):  # type: ignore[no-untyped-def]
+        for shot in shots:
+            if due(shot.time):
+                looked.append(shot.time)
+                yield shot
+            else:
+                yield None
+
+    result = calibrate_from_board(CHESSBOARD, recorded)
+    assert len(looked) < len(shots), "every frame is decoded"
+    assert {view.index % 6 < 4 for view in result.views} == {True}
+    assert len({view.index // 6 for view in result.views}) >= 5
+    assert result.transfer_error < 0.6
+
+
+def test_what_was_not_shown_is_said(pairs: list[TimedPair]) -> None:
+    board = CHESSBOARD
+    rng = np.random.default_rng(1)
+    places = []
+    for _ in range(6):  # all to the right, all upright, all at one distance
+        rotation, _ = cv2.Rodrigues(rng.uniform(-0.05, 0.05, 3))
+        shift = np.array([rng.uniform(0.05, 0.07), rng.uniform(-0.03, 0.03), 0.7])
+        places.append((rotation, shift - rotation @ board.points.mean(axis=0)))
+    shown = [TimedPair(v, i) for v, i in raw_views(board, places, Thermal())]
+    missing = calibrated(board, shown).missing
+    said = "; ".join(missing)
+    assert "left" in missing[0]
+    assert "right of" not in missing[0]
+    assert "with its left edge tilted toward the cameras" in said
+    assert "with its lower edge tilted" in said
+    assert "nearer or farther" in said
+    everywhere = "; ".join(calibrated(board, pairs).missing)
+    assert "tilted" not in everywhere
+
+
+def test_the_page_shows_residuals_and_parallax(calibration: BoardCalibration) -> None:
+    page = render_board_page(CHESSBOARD, calibration, "1.0")
+    assert len(re.findall("<svg", page)) == 3 + 3
+    assert page.count("data:image/jpeg;base64,") == 1
+    assert "http" not in page, "the page is not complete in itself"
+    focal, baseline = calibration.rig.visible.intrinsics[0, 0], 0.0806
+    for distance in (2.0, 5.0, 20.0):
+        _, shifts = parallax(calibration, distance)
+        expected = focal * baseline / distance
+        assert np.median(np.linalg.norm(shifts, axis=1)) == pytest.approx(expected, rel=0.15)
+
+
 def test_the_result_serves_as_registration_and_as_camera_info(
     calibration: BoardCalibration, tmp_path: Path
 ) -> None:
@@ -161,10 +194,9 @@ def test_the_result_serves_as_registration_and_as_camera_info(
 
 
 def test_the_picture_marks_found_and_predicted_points(
-    calibration: BoardCalibration, pairs: list[tuple[np.ndarray, np.ndarray]]
+    calibration: BoardCalibration,
 ) -> None:
-    visible = pairs[calibration.views[0].index][0]
-    picture = board_picture(CHESSBOARD, calibration, visible)
+    picture = board_picture(CHESSBOARD, calibration)
     x, y = calibration.views[0].visible.pixels[10].round().astype(int)
     patch = picture[y - 6 : y + 7, x - 6 : x + 7].astype(int)
     assert (patch[..., 0] - patch[..., 1]).max() > 80, "a red cross"
@@ -172,34 +204,34 @@ def test_the_picture_marks_found_and_predicted_points(
 
 
 def test_too_few_views_are_refused_with_advice(
-    pairs: list[tuple[np.ndarray, np.ndarray]],
+    pairs: list[TimedPair],
 ) -> None:
     with pytest.raises(InputError, match="5 are needed"):
-        calibrate_from_board(CHESSBOARD, pairs[:2])
+        calibrated(CHESSBOARD, pairs[:2])
 
 
 def test_a_view_without_board_is_skipped(
-    pairs: list[tuple[np.ndarray, np.ndarray]], calibration: BoardCalibration
+    pairs: list[TimedPair], calibration: BoardCalibration
 ) -> None:
-    empty = (np.full_like(pairs[0][0], 90), np.full_like(pairs[0][1], 90))
-    result = calibrate_from_board(CHESSBOARD, [empty, *pairs[:5]])
+    empty = TimedPair(np.full_like(pairs[0].visible, 90), np.full_like(pairs[0].infrared, 90))
+    result = calibrated(CHESSBOARD, [empty, *pairs[:5]])
     assert 0 not in [view.index for view in result.views]
 
 
 def test_the_command_writes_rig_camera_info_and_picture(
-    pairs: list[tuple[np.ndarray, np.ndarray]],
+    pairs: list[TimedPair],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("visible", "infrared"):
         (tmp_path / name).mkdir()
-    for index, (visible, infrared) in enumerate(pairs[:5]):
-        cv2.imwrite(str(tmp_path / "visible" / f"{index}.png"), visible)
-        cv2.imwrite(str(tmp_path / "infrared" / f"{index}.png"), infrared)
+    for index, pair in enumerate(pairs[:5]):
+        cv2.imwrite(str(tmp_path / "visible" / f"{index}.png"), pair.visible)
+        cv2.imwrite(str(tmp_path / "infrared" / f"{index}.png"), pair.infrared)
     folders = [str(tmp_path / "visible"), str(tmp_path / "infrared")]
     board = ["--kind", "chessboard", "--size", "7x5", "--spacing", "0.05"]
     outputs = ["-o", str(tmp_path / "rig.yaml"), "--picture", str(tmp_path / "fit.png")]
-    info = ["--camera-info", str(tmp_path), "--json"]
+    info = ["--camera-info", str(tmp_path), "--json", "--html", str(tmp_path / "check.html")]
     assert main(["calibrate", "board", *folders, *board, *outputs, *info]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["views_used"] == [0, 1, 2, 3, 4]
@@ -207,13 +239,14 @@ def test_the_command_writes_rig_camera_info_and_picture(
     assert isinstance(rig, CameraRig)
     assert load_camera_info(tmp_path / "infrared.yaml") == rig.infrared
     assert (tmp_path / "fit.png").is_file()
+    assert "Parallax" in (tmp_path / "check.html").read_text()
 
 
 def test_images_of_several_sizes_are_refused() -> None:
     small, large = np.zeros((48, 64, 3), np.uint8), np.zeros((96, 128, 3), np.uint8)
     infrared = np.zeros((48, 64), np.uint8)
     with pytest.raises(InputError, match="visible images have several sizes: 128x96, 64x48"):
-        calibrate_from_board(CHESSBOARD, [(small, infrared), (large, infrared)])
+        calibrated(CHESSBOARD, [TimedPair(small, infrared), TimedPair(large, infrared)])
 
 
 def test_a_dictionary_that_is_none_is_refused() -> None:
@@ -222,14 +255,81 @@ def test_a_dictionary_that_is_none_is_refused() -> None:
 
 
 def test_pairs_that_do_not_belong_together_are_refused(
-    pairs: list[tuple[np.ndarray, np.ndarray]],
+    pairs: list[TimedPair],
 ) -> None:
-    mixed = [(pair[0], other[1]) for pair, other in zip(pairs, reversed(pairs), strict=True)]
+    mixed = [
+        TimedPair(pair.visible, other.infrared)
+        for pair, other in zip(pairs, reversed(pairs), strict=True)
+    ]
     with pytest.raises(InputError, match="beside where the visible camera sees the board"):
-        calibrate_from_board(CHESSBOARD, mixed)
+        calibrated(CHESSBOARD, mixed)
 
 
 @pytest.mark.parametrize("board", [("chessboard", 6, 6), ("asymmetric_circles", 4, 10)])
 def test_boards_that_look_the_same_from_several_sides_are_refused(board: tuple) -> None:
     with pytest.raises(InputError, match="looks the same"):
         Board(*board, 0.03)
+
+
+CIRCLES = Board("circles", 6, 5, 0.05)
+CIRCLES_OPTIONS = ["--kind", "circles", "--size", "6x5", "--spacing", "0.05"]
+
+
+@pytest.fixture(scope="module")
+def shots() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Two frames at each of six places; circles are found fast."""
+    places = poses(CIRCLES, 6)
+    return [pair for pair in raw_views(CIRCLES, places, Thermal(slope=0.3)) for _ in range(2)]
+
+
+def test_a_bag_is_calibrated_from(
+    shots: list[tuple[np.ndarray, np.ndarray]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bags = pytest.importorskip("bags")
+    entries = []
+    for index, (visible, infrared) in enumerate(shots):
+        stamp = bags.START + index * 300 * bags.MILLI
+        entries.append(bags.image("/rgb/image_raw", visible, "rgb8", stamp))
+        entries.append(bags.image("/thermal/image_raw", infrared, "mono16", stamp))
+    bag = bags.write(tmp_path / "board", entries)
+    output = tmp_path / "rig.json"
+    assert main(["calibrate", "board", str(bag), "-o", str(output), *CIRCLES_OPTIONS]) == 0
+    said = capsys.readouterr()
+    assert "of 12 pairs; errors in pixels" in said.out
+    assert "still to be shown: " in said.err
+    rig = load_registration(output)
+    assert isinstance(rig, CameraRig)
+    assert rig.infrared.intrinsics[0, 0] == pytest.approx(300, rel=0.02)
+
+
+def test_videos_are_calibrated_from(
+    shots: list[tuple[np.ndarray, np.ndarray]], tmp_path: Path
+) -> None:
+    videos = pytest.importorskip("videos")
+    gray = [np.clip((i.astype(int) - 7000) // 4, 0, 255).astype(np.uint8) for _, i in shots]
+    here = videos.save_video(tmp_path / "visible.avi", [v for v, _ in shots], 3.0)
+    there = videos.save_video(tmp_path / "infrared.avi", gray, 3.0)
+    output = tmp_path / "rig.json"
+    files = [str(here), str(there)]
+    assert main(["calibrate", "board", *files, "-o", str(output), *CIRCLES_OPTIONS]) == 0
+    rig = load_registration(output)
+    assert isinstance(rig, CameraRig)
+    assert rig.visible.intrinsics[0, 0] == pytest.approx(560, rel=0.02)
+
+
+def test_one_file_that_is_no_bag_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "one.png"
+    cv2.imwrite(str(picture), np.zeros((48, 64), np.uint8))
+    arguments = ["calibrate", "board", str(picture), "-o", str(tmp_path / "rig.json")]
+    assert main([*arguments, *CIRCLES_OPTIONS]) == 2
+    assert "alone is no bag" in capsys.readouterr().err
+
+
+def test_markers_without_opencv_s_module_are_refused_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(cv2, "aruco")
+    with pytest.raises(InputError, match="opencv-contrib-python"):
+        _ = Board("aprilgrid", 6, 6, 0.07, 0.05).markers

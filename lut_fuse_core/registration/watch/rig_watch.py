@@ -1,0 +1,229 @@
+"""Watches whether infrared still lies where the registration puts it, once a second."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.registration.registration import RegistrationConfig
+from lut_fuse_core.registration.rig import CameraRig
+from lut_fuse_core.registration.watch.correction import Displacement, corrected
+from lut_fuse_core.registration.watch.small_pair import Shrinker, blank
+from lut_fuse_core.registration.watch.suspects import Suspects
+from lut_fuse_core.registration.watch.tiles import Residual, Tiles
+
+_log = logging.getLogger(__name__)
+
+EVERY = 1.0
+"""Seconds between two looks."""
+
+PATIENCE = 60.0
+"""Seconds for which the same residual must be seen before it is believed."""
+
+START = 10
+"""Looks after which it is asked whether the images fit at all."""
+
+BLANK = 5
+"""Looks in a row without a picture after which a camera is called blank."""
+
+DISPLACED = 1.0
+"""Displacement that counts, pixels of the small grid: 0.8 % of the image's longer side."""
+
+GAIN = 1.08
+"""How much better the displaced place must fit than the one that is set."""
+
+EVIDENCE = 0.03
+"""Likeness above chance from which on images fit at a place."""
+
+EVERYWHERE = 0.6
+"""Share of the tiles that must prefer the displaced place, in every quarter of the image."""
+
+LONGEST_BASELINE = 3.0
+"""Meters between two cameras of one rig; more is a mistake of the unit."""
+
+
+@dataclass(frozen=True)
+class RigState:
+    """What is known about a rig.
+
+    Attributes:
+        problem: What is wrong, as a sentence; empty if nothing is known to be.
+        displacement: By how much infrared is beside the visible image; None while that cannot be
+            estimated.
+        corrections: How often the registration was corrected.
+        looks: Pairs that were compared.
+    """
+
+    problem: str = ""
+    displacement: Displacement | None = None
+    corrections: int = 0
+    looks: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the report on a recording."""
+        times = "once" if self.corrections == 1 else f"{self.corrections} times"
+        corrected = f"the registration was corrected {times}, since the rig had moved"
+        return tuple(filter(None, (corrected if self.corrections else "", self.problem)))
+
+
+class RigWatch:
+    """Compares a pair of a stream once a second.
+
+    Single scenes deceive: near things lie beside themselves, and some show no edge that both
+    cameras see. So what counts is what stays for a minute, all over the image. A look takes a few
+    milliseconds and does not depend on how infrared is registered, only on where the registration
+    says that distant things lie.
+    """
+
+    def __init__(self) -> None:
+        self.corrections = 0
+        self.state = RigState()
+        self._shrink = Shrinker()
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again: another recording, or another registration."""
+        self._tiles = Tiles()
+        self._suspects: Suspects | None = None
+        self._verdict = ""
+        self._last: float | None = None
+        self._since: float | None = None
+        self._looks = self._blanks = 0
+        self._fitted = False
+
+    def look(
+        self, visible: UInt8Array, infrared: RawInfrared, config: RegistrationConfig, time: float
+    ) -> RegistrationConfig | None:
+        """Take the next pair of the stream; most are not looked at.
+
+        Args:
+            visible: ``(H, W, 3) uint8``.
+            infrared: ``(h, w)``, raw.
+            config: The registration in use.
+            time: Of the pair, seconds.
+
+        Returns:
+            The corrected registration, once the rig is known to have moved and
+            `RegistrationConfig.follow` is set; else None.
+        """
+        if self._last is not None and 0 <= time - self._last < EVERY:
+            return None
+        passed = EVERY if self._last is None else min(abs(time - self._last), 5 * EVERY)
+        self._last = time
+        black = blank(visible, infrared)
+        self._blanks = self._blanks + 1 if black else 0
+        if black:
+            if self._blanks >= BLANK:
+                self._tell(
+                    f"the {black} image is blank (black, or the same everywhere): is its lens "
+                    "covered, or its exposure wrong?"
+                )
+            return None
+        pair = self._shrink(visible, infrared, config)
+        wrong = _plain_mistake(config, pair.seen)
+        if wrong:
+            self._tell(wrong)
+            return None
+        self._looks += 1
+        self._tiles.add(pair, passed)
+        found = self._tiles.residual()
+        if found is None:
+            self._tell("")
+            return None
+        return self._judge(found, visible, infrared, config, time, pair.scale)
+
+    def _judge(
+        self,
+        found: Residual,
+        visible: UInt8Array,
+        infrared: RawInfrared,
+        config: RegistrationConfig,
+        time: float,
+        scale: float,
+    ) -> RegistrationConfig | None:
+        displaced = (
+            found.size >= DISPLACED
+            and found.gain >= GAIN
+            and found.evidence >= EVIDENCE
+            and found.everywhere >= EVERYWHERE
+        )
+        size = (visible.shape[1], visible.shape[0])
+        displacement = Displacement.of(found, scale, size, config)
+        fits = found.evidence >= EVIDENCE and found.size < DISPLACED
+        self._fitted = self._fitted or (fits and self._looks >= START)
+        self._ask(visible, infrared, config)
+        if not displaced or self._verdict:
+            self._since = None
+            self._tell(self._verdict, displacement if fits else None)
+            return None
+        self._since = time if self._since is None else self._since
+        if time - self._since < PATIENCE:
+            self._tell("")
+            return None
+        if config.follow:
+            infrared_size = (infrared.shape[1], infrared.shape[0])
+            better = corrected(config, displacement, size, infrared_size)
+            self.corrections += 1
+            _log.warning("infrared lay %s beside the visible image: corrected", displacement)
+            self.reset()
+            self._tell("")
+            return better
+        self._tell(_moved(displacement, config, self._fitted), displacement)
+        return None
+
+    def _ask(self, visible: UInt8Array, infrared: RawInfrared, config: RegistrationConfig) -> None:
+        """Find out what is wrong with images that have never fitted so far."""
+        if self._fitted:
+            self._verdict = ""
+        if self._fitted or self._looks < START:
+            return
+        if self._suspects is None:
+            self._suspects = Suspects(config)
+        if self._suspects.done:
+            return
+        self._suspects.try_next(visible, infrared)
+        if self._suspects.done:
+            self._verdict = self._suspects.verdict()
+
+    def _tell(self, problem: str, displacement: Displacement | None = None) -> None:
+        self.state = RigState(problem, displacement, self.corrections, self._looks)
+
+
+def _plain_mistake(config: RegistrationConfig, seen: float) -> str:
+    """What is wrong with a registration whatever the images show; empty if nothing is."""
+    transform = config.transform
+    if isinstance(transform, CameraRig):
+        baseline = float(np.linalg.norm(transform.infrared_from_visible.translation))
+        if baseline > LONGEST_BASELINE:
+            return (
+                f"the cameras are {baseline:.4g} m apart as the pose between them says: it must "
+                "be in meters"
+            )
+    if not seen:
+        return (
+            "infrared sees no pixel of the visible image with this registration: its matrix or "
+            "pose may be inverted, or the cameras look at different things"
+        )
+    return ""
+
+
+def _moved(displacement: Displacement, config: RegistrationConfig, fitted: bool) -> str:
+    by = f"infrared lies {displacement} beside the visible image"
+    if fitted:
+        return (
+            f"{by} all over since a while: the rig was moved, or all in view is nearer than "
+            "before; calibrate again, or set registration.follow"
+        )
+    if isinstance(config.transform, CameraRig):
+        return (
+            f"{by} all over: the calibration is not of this rig, or registration.distance "
+            f"({config.distance:g} m) is not that of the scene"
+        )
+    return (
+        f"{by} all over: the registration does not fit this rig; calibrate again, or set "
+        "registration.follow"
+    )

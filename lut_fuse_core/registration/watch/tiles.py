@@ -1,0 +1,219 @@
+"""By how much infrared lies beside the visible image, in each part of it, over minutes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lut_fuse_core.arrays import Float64Array, FloatArray
+from lut_fuse_core.registration.watch.small_pair import SmallPair
+
+BLOCK = 24
+"""Side of a tile, pixels of the small grid."""
+
+RADIUS = 8
+"""Largest displacement that is looked for, pixels of the small grid."""
+
+MEMORY = 60.0
+"""Seconds over which evidence fades to a third: single scenes pass, a rig stays."""
+
+LEAST_TILES = 8
+LEAST_WEIGHT = 5.0
+"""Checks that a tile must have had structure in."""
+
+NEAR = 3
+"""Pixels around the common displacement in which a tile's own is looked for."""
+
+
+@dataclass(frozen=True)
+class Residual:
+    """What is left between the images, as a similarity of the small grid.
+
+    Attributes:
+        shift: Right and down, in pixels of the grid, by which infrared is beside the visible image
+            at the center.
+        spin: Radians by which it is rotated, clockwise.
+        growth: By how much it is larger, as a share.
+        size: Mean displacement over the tiles, pixels of the grid.
+        gain: Likeness there over that without displacement; 1 for none.
+        evidence: Likeness there above chance.
+        everywhere: Share of the tiles that prefer it, in the quarter of the image where it is
+            least.
+    """
+
+    shift: tuple[float, float]
+    spin: float
+    growth: float
+    size: float
+    gain: float
+    evidence: float
+    everywhere: float
+
+
+class Tiles:
+    """Sums up how well the tiles of the visible image fit around their place in infrared."""
+
+    def __init__(self) -> None:
+        self._sums: FloatArray | None = None
+        self._weights = np.zeros(0)
+        self._centers = np.zeros((0, 2))
+
+    def add(self, pair: SmallPair, seconds: float) -> None:
+        """Take a pair.
+
+        Args:
+            pair: What both cameras show.
+            seconds: Since the pair before.
+        """
+        places, surfaces = _surfaces(pair)
+        if self._sums is None or len(self._centers) != len(places):
+            self._sums = np.zeros((len(places), 2 * RADIUS + 1, 2 * RADIUS + 1), np.float32)
+            self._weights = np.zeros(len(places))
+            height, width = pair.visible.shape[:2]
+            middle = np.array([width - 1, height - 1]) / 2
+            self._centers = places[:, ::-1] + (BLOCK - 1) / 2 - middle
+        fade = np.float32(np.exp(-seconds / MEMORY))
+        self._sums *= fade
+        self._weights *= fade
+        for index, surface in enumerate(surfaces):
+            if surface is not None:
+                self._sums[index] += surface
+                self._weights[index] += 1
+
+    def residual(self) -> Residual | None:
+        """What all tiles together say; None while too few of them have structure."""
+        known = self._weights >= LEAST_WEIGHT
+        if self._sums is None or np.count_nonzero(known) < LEAST_TILES:
+            return None
+        weights = self._weights[known].astype(np.float32)
+        means: FloatArray = np.asarray(self._sums[known] / weights[:, None, None], np.float32)
+        centers = self._centers[known]
+        chance = np.asarray(np.median(means, axis=(1, 2)), np.float32)
+        common = means.mean(axis=0)
+        row, column = np.unravel_index(int(np.argmax(common)), common.shape)
+        parameters = np.array([column - RADIUS, row - RADIUS, 0.0, 0.0])
+        for _ in range(3):
+            parameters = _refit(means, chance, centers, parameters)
+        moved = _displacements(parameters, centers)
+        there = _at(means, moved) - chance
+        here = _at(means, np.zeros_like(moved)) - chance
+        growth, spin = parameters[2:]
+        return Residual(
+            (float(parameters[0]), float(parameters[1])),
+            float(spin),
+            float(growth),
+            float(np.linalg.norm(moved, axis=1).mean()),
+            float(there.mean() / max(float(here.mean()), 1e-3)),
+            float(there.mean()),
+            _least_quarter(centers, there > here),
+        )
+
+
+def _surfaces(pair: SmallPair) -> tuple[Float64Array, list[FloatArray | None]]:
+    """Upper left corner (row, column) of each tile and its likeness at each displacement.
+
+    None for a tile without structure, or without infrared.
+    """
+    height, width = pair.visible.shape[:2]
+    border = ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0))
+    padded = np.pad(pair.infrared, border)
+    energy = np.square(pair.visible).sum(axis=2)
+    floor = max(0.5 * float(np.median(energy)), 1e-6) * BLOCK * BLOCK
+    sums = cv2.boxFilter(
+        np.square(padded).sum(axis=2), -1, (BLOCK, BLOCK), anchor=(0, 0), normalize=False,
+        borderType=cv2.BORDER_CONSTANT,
+    )  # fmt: skip
+    edge, reach = 2 * RADIUS + 1, BLOCK + 2 * RADIUS
+    places: list[tuple[int, int]] = []
+    found: list[FloatArray | None] = []
+    for row in range((height % BLOCK) // 2, height - BLOCK + 1, BLOCK):
+        for column in range((width % BLOCK) // 2, width - BLOCK + 1, BLOCK):
+            places.append((row, column))
+            template = pair.visible[row : row + BLOCK, column : column + BLOCK]
+            own = float(np.square(template).sum())
+            there = sums[row : row + edge, column : column + edge]
+            if own < floor or float(there[RADIUS, RADIUS]) < 0.3 * floor:
+                found.append(None)
+                continue
+            window = padded[row : row + reach, column : column + reach]
+            product = cv2.matchTemplate(
+                np.ascontiguousarray(window), np.ascontiguousarray(template), cv2.TM_CCORR
+            )
+            likeness = product / np.sqrt((own + floor) * (there + floor))
+            found.append(np.maximum(likeness, 0).astype(np.float32))
+    return np.array(places, np.float64).reshape(-1, 2), found
+
+
+def _refit(
+    means: FloatArray, chance: FloatArray, centers: Float64Array, parameters: Float64Array
+) -> Float64Array:
+    """The similarity through each tile's best place near where the last one puts it."""
+    expected = _displacements(parameters, centers)
+    found, weights = np.empty_like(expected), np.empty(len(means))
+    for index, surface in enumerate(means):
+        place = np.clip(np.rint(expected[index]).astype(int) + RADIUS, 0, 2 * RADIUS)
+        x0, y0 = np.maximum(place - NEAR, 0)
+        part = surface[y0 : place[1] + NEAR + 1, x0 : place[0] + NEAR + 1]
+        row, column = np.unravel_index(int(np.argmax(part)), part.shape)
+        found[index] = _vertex(surface, int(x0 + column), int(y0 + row))
+        weights[index] = max(float(part.max() - chance[index]), 0.0) ** 2
+    distance = np.linalg.norm(found - expected, axis=1)
+    weights = weights / (1 + np.square(distance / 1.5))
+    x, y = centers.T
+    one, none = np.ones_like(x), np.zeros_like(x)
+    system = np.concatenate([np.stack([one, none, x, -y], 1), np.stack([none, one, y, x], 1)])
+    values = np.concatenate([found[:, 0], found[:, 1]])
+    both = np.sqrt(np.concatenate([weights, weights]))
+    # A tenth of the image at its border is more than any knock spins or zooms.
+    prior = np.diag([0.0, 0.0, *(0.02 * both.mean() * np.abs(centers).max(axis=0))]) + 1e-9
+    solution, *_ = np.linalg.lstsq(
+        np.concatenate([system * both[:, None], prior]),
+        np.concatenate([values * both, np.zeros(4)]),
+        rcond=None,
+    )
+    limit = RADIUS - 1
+    return np.array([*np.clip(solution[:2], -limit, limit), *np.clip(solution[2:], -0.1, 0.1)])
+
+
+def _displacements(parameters: Float64Array, centers: Float64Array) -> Float64Array:
+    """Of tiles, ``(N, 2)``, under a shift right and down, a growth and a spin."""
+    x, y = centers.T
+    right, down, growth, spin = parameters
+    return np.stack([right + growth * x - spin * y, down + growth * y + spin * x], axis=1)
+
+
+def _vertex(surface: FloatArray, column: int, row: int) -> Float64Array:
+    """The top of the parabolas through a peak and its neighbors, as a displacement."""
+    place = np.array([column, row], np.float64)
+    for axis, index, values in ((0, column, surface[row]), (1, row, surface[:, column])):
+        if 0 < index < 2 * RADIUS:
+            before, here, after = (float(v) for v in values[index - 1 : index + 2])
+            bend = before - 2 * here + after
+            if bend < 0:
+                place[axis] += float(np.clip((before - after) / (2 * bend), -0.5, 0.5))
+    return place - RADIUS
+
+
+def _at(means: FloatArray, displacements: Float64Array) -> FloatArray:
+    """Each surface at its displacement, between four values."""
+    place = np.clip(displacements + RADIUS, 0, 2 * RADIUS - 1e-6)
+    low = place.astype(int)
+    x, y = (place - low).T
+    column, row = low.T
+    index = np.arange(len(means))
+    upper = means[index, row, column] * (1 - x) + means[index, row, column + 1] * x
+    lower = means[index, row + 1, column] * (1 - x) + means[index, row + 1, column + 1] * x
+    return np.asarray(upper * (1 - y) + lower * y, np.float32)
+
+
+def _least_quarter(centers: Float64Array, prefers: npt.NDArray[np.bool_]) -> float:
+    """Share of tiles that prefer it, in the quarter of the image where it is least."""
+    shares = []
+    for right in (False, True):
+        for low in (False, True):
+            mine = ((centers[:, 0] > 0) == right) & ((centers[:, 1] > 0) == low)
+            shares.append(float(np.mean(prefers[mine])) if mine.any() else 0.0)
+    return min(shares)
