@@ -78,7 +78,10 @@ def read_labeled(folder: Path, boxes: Path, validation_share: float) -> LabeledP
     for files in chosen:
         if files in held_out:
             continue
-        pair = load_pair(files)
+        try:
+            pair = load_pair(files)
+        except InputError:  # named with the unlabeled ones that cannot be used
+            continue
         height, width = pair.infrared.shape
         training.append((pair, labels.inside(files.name, (width, height))))
     if not any(found for _, found in training):

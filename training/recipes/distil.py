@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,13 @@ def distil(
     if detectors is not None:
         share = config.data.validation_share
         adaptation = Adaptation(detectors, config.detection, folder, share, options.device)
+        orphans = adaptation.pictures.orphans
+        if orphans and not options.quiet:
+            shown = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")
+            print(
+                f"{len(orphans)} labeled pictures have no pair of that name: {shown}",
+                file=sys.stderr,
+            )
     comparison = Comparison(config, options)
     source = _teacher(config, options)
     if source.folder is not None and config.data.synthetic_share:

@@ -18,7 +18,7 @@ from lut_fuse_training.detection.detection_terms import (
     detection_terms,
     overlap,
 )
-from lut_fuse_training.detection.labeled_pictures import window
+from lut_fuse_training.detection.labeled_pictures import read_labeled, window
 from lut_fuse_training.detection.torch_detector import Candidates
 from small_detector import write_small_detector
 from tiny_runs import TINY
@@ -137,6 +137,15 @@ def test_a_fusion_is_adapted_and_its_gain_measured_on_pairs_held_out(
     logged = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
     assert {"found", "wrong", "contrast"} <= logged.keys()
     assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_a_labeled_pair_that_cannot_be_read_is_left_out(
+    labeled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    pairs, boxes = labeled
+    (pairs / "infrared" / "pair3.png").write_bytes(b"damaged")
+    found = read_labeled(pairs, boxes, 0.0)
+    assert [pair.name for pair, _ in found.training] == [f"pair{k}" for k in (0, 1, 2, 4, 5)]
 
 
 def test_a_resumed_adaptation_ends_as_one_that_was_not_interrupted(
