@@ -34,8 +34,10 @@ def write_lerobot(
         InputError: The images of one part are of several sizes, or the rate is not whole.
         ModuleNotFoundError: The package lerobot is not installed.
     """
+    from datasets import disable_progress_bars
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
+    disable_progress_bars()  # one for each episode
     if rate != round(rate) or rate < 1:
         raise InputError(f"--rate is {rate:g}; LeRobot takes whole frames per second from 1 on")
     parts: dict[str, Any] = {}

@@ -110,7 +110,7 @@ def _diagnostics(frame: Frame) -> dict[str, float]:
     status = frame.status
     found = {f"gray_level/{kind}": float(frame.image(kind).mean()) for kind in ORDER}
     if status.infrared_age is not None:
-        found["infrared_age_ms"] = 1000 * status.infrared_age
+        found["infrared_age_ms"] = round(1000 * status.infrared_age, 2)  # of stamps since 1970
     found["counts/dead_pixels"] = float(status.dead_pixels)
     found["counts/resets"] = float(status.resets)
     found["counts/infrared_stopped"] = float(status.stopped)

@@ -169,19 +169,20 @@ def test_what_may_pass_is_done_again_as_often_as_asked(
 
 
 def test_the_task_of_a_node_that_is_lost_is_done_on_another(cluster: Any, tmp_path: Path) -> None:
-    lost = cluster.add_node(num_cpus=3, object_store_memory=80 << 20)
-    given = task(tmp_path, "a", PipelineConfig(threads=3))  # there is room for it there only
+    large = [cluster.add_node(num_cpus=3, object_store_memory=80 << 20) for _ in range(2)]
+    given = task(tmp_path, "a", PipelineConfig(threads=3))  # there is room for it on these only
 
-    def replace_node() -> None:
+    def lose() -> None:
         while not (tmp_path / "a.node").exists():
             time.sleep(0.05)
-        cluster.add_node(num_cpus=3, object_store_memory=80 << 20)
-        cluster.remove_node(lost, allow_graceful=False)
+        name = (tmp_path / "a.node").read_text()
+        (node,) = (each for each in large if each.node_id == name)
+        cluster.remove_node(node, allow_graceful=False)
 
-    replacing = threading.Thread(target=replace_node)
-    replacing.start()
+    losing = threading.Thread(target=lose)
+    losing.start()
     done = outcomes(cluster, [given], waits_at_first, retries=3)
-    replacing.join()
+    losing.join()
     assert done["a"].pairs == 9
     assert (tmp_path / "a.attempts").stat().st_size == 2
 
