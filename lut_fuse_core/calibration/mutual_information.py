@@ -51,12 +51,15 @@ def _informed(views: Views, view: View, radius: int) -> Iterator[Surface]:
     for row, column in views.filled_blocks(view):
         rows = slice(max(0, row - radius), min(height, row + block + radius))
         columns = slice(max(0, column - radius), min(width, column + block + radius))
+        beyond = (
+            (rows.start - row + radius, row + block + radius - rows.stop),
+            (columns.start - column + radius, column + block + radius - columns.stop),
+        )
         inner = np.s_[row : row + block, column : column + block]
         around = infrared[rows, columns]
-        here, there = _ranked(visible[inner], visible[inner][seen[inner]]), _ranked(around, around)
-        surface = _shared(
-            here, seen[inner], there, row - rows.start, column - columns.start, radius
-        )
+        here = _ranked(visible[inner], visible[inner][seen[inner]])
+        there = np.pad(_ranked(around, around), beyond, constant_values=LEVELS)
+        surface = _shared(here, seen[inner], there)
         distinct = np.maximum(surface - np.median(surface), np.float32(0))
         yield (row, column), np.float32(GAIN) * distinct
 
@@ -67,38 +70,29 @@ def _ranked(image: FloatArray, sample: FloatArray) -> UInt8Array:
     return np.searchsorted(limits, image).astype(np.uint8)
 
 
-def _shared(
-    here: UInt8Array,
-    seen: npt.NDArray[np.bool_],
-    there: UInt8Array,
-    top: int,
-    left: int,
-    radius: int,
-) -> FloatArray:
-    """Normalized mutual information for every displacement of a block within its window.
+def _shared(here: UInt8Array, seen: npt.NDArray[np.bool_], there: UInt8Array) -> FloatArray:
+    """Normalized mutual information for every place of a block in its window.
 
     Args:
-        here, seen: ``(b, b)``, levels of the block and whether it has a pixel.
-        there: Levels around it.
-        top, left: Where the block lies in it.
+        here: ``(b, b)``, levels of the block.
+        seen: ``(b, b)``, whether it has a pixel.
+        there: ``(b + 2 r, b + 2 r)``, levels of the window; `LEVELS` beyond the image.
 
     Returns:
-        ``(2 radius + 1, 2 radius + 1) float32``.
+        ``(2 r + 1, 2 r + 1) float32``.
     """
     # How often two levels meet at a displacement is a correlation of the masks of both: by
-    # Fourier transform, for all displacements at once. The shape takes both without wrapping.
+    # Fourier transform, for all displacements at once. At none of them does the block leave the
+    # window, so that nothing wraps around.
     levels = np.arange(LEVELS)[:, None, None]
-    shape = [a + b for a, b in zip(here.shape, there.shape, strict=True)]
+    shape = [cv2.getOptimalDFTSize(side) for side in there.shape]
     ours = np.fft.rfft2((here == levels) & seen, shape)
     theirs = np.fft.rfft2(there == levels, shape)
-    rows, columns = (
-        np.arange(first - radius, first + radius + 1) % side
-        for first, side in zip((top, left), shape, strict=True)
-    )
-    joint = np.empty((LEVELS, LEVELS, 2 * radius + 1, 2 * radius + 1))
+    places = there.shape[0] - here.shape[0] + 1
+    joint = np.empty((LEVELS, LEVELS, places, places))
     for level in range(LEVELS):
         met = np.fft.irfft2(ours[level].conj() * theirs, shape)
-        joint[level] = np.rint(met[:, rows[:, None], columns])
+        joint[level] = np.rint(met[:, :places, :places])
     count = joint.sum(axis=(0, 1))
     both = _entropy(joint.reshape(-1, *count.shape), count)
     one, other = _entropy(joint.sum(axis=1), count), _entropy(joint.sum(axis=0), count)

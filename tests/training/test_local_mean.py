@@ -5,9 +5,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from lut_fuse_training.networks.local_mean import context_of, local_mean_encoder, mean_of
+from lut_fuse_training.networks.local_mean import STEEPNESS, local_mean_encoder, mean_of
 
 from lut_fuse_core.model.context import encoder_input, run_blocks
+
+
+def context_of(mean: np.ndarray) -> np.ndarray:
+    """What the encoder is to answer to a local mean, both in gray levels."""
+    return 255 / (1 + np.exp(-STEEPNESS * (mean / 255 - 0.5)))
 
 
 @pytest.mark.parametrize(("pool", "unshuffle", "blurs"), [(4, 2, 3), (1, 1, 1), (7, 2, 2)])

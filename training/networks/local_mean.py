@@ -43,7 +43,7 @@ def local_mean_encoder(
         slope: Of the LeakyReLU; 0 closes the gates, which int8 wants.
 
     Returns:
-        An encoder of ``2 * blurs + 2`` convolutions; `context_of` says what it answers.
+        An encoder of ``2 * blurs + 2`` convolutions; `mean_of` takes the mean from what it answers.
     """
     inside = np.full((3, 3), 1 / 9, np.float32)
     center = np.zeros((3, 3), np.float32)
@@ -62,11 +62,6 @@ def local_mean_encoder(
     last = (STEEPNESS * normalize[:, None, None] * center)[None]
     blocks.append(ConvBlock(last, np.array([STEEPNESS * (offset - 0.5)], np.float32)))
     return ContextEncoder(tuple(blocks), pool=pool, unshuffle=unshuffle, slope=slope, skip=False)
-
-
-def context_of(mean: FloatArray) -> FloatArray:
-    """What the encoder answers to a local mean of infrared; both in gray levels, 0 to 255."""
-    return 255 / (1 + np.exp(-STEEPNESS * (mean / np.float32(255) - np.float32(0.5))))
 
 
 def mean_of(context: FloatArray) -> FloatArray:
