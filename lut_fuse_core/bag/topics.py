@@ -132,7 +132,7 @@ def _recognized(
         if role is not None:
             roles[role].append(image)
     found = {}
-    for role in roles.keys() - chosen.keys():
+    for role in (each for each in roles if each not in chosen):
         candidates = roles[role]
         if len(candidates) != 1:
             what = "no topic looks" if not candidates else "more than one topic looks"
