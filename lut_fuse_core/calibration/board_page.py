@@ -22,8 +22,11 @@ DISTANCES = (2.0, 5.0, 20.0)
 COLORS = ("#d9480f", "#e0a100", "#2f7fd1")
 """Of the arrows, one for each distance."""
 
-ENLARGED = 40
-"""How many times longer residuals are drawn than they are."""
+SCALES = (400, 200, 100, 50, 20, 10, 5, 2, 1)
+"""How many times longer residuals may be drawn than they are."""
+
+LONGEST_ARROW = 0.06
+"""Share of the image width that most residuals stay below as they are drawn."""
 
 
 def render_board_page(board: Board, calibration: BoardCalibration, version: str) -> str:
@@ -114,7 +117,7 @@ def _summary(board: Board, calibration: BoardCalibration) -> str:
     pose = calibration.rig.infrared_from_visible
     rotation = np.asarray(pose.rotation)
     angle = np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
-    x, y, z = (100 * each for each in -rotation.T @ np.asarray(pose.translation))
+    x, y, z = -rotation.T @ np.asarray(pose.translation)
     heads = "".join(
         f"<th>{head}</th>"
         for head in ("", "size", "focal length (px)", "center (px)", "view", "error (px)")
@@ -126,11 +129,16 @@ def _summary(board: Board, calibration: BoardCalibration) -> str:
         f"{calibration.pairs} pairs</p>"
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
-        f"<p>The infrared camera is {x:+.1f} cm to the right of the visible one, {y:+.1f} cm below "
-        f"and {z:+.1f} cm in front of it, and rotated by {angle:.2f}°. Infrared lands "
+        f"<p>The infrared camera is {_side(x, 'to the right of', 'to the left of')} the visible "
+        f"one, {_side(y, 'below', 'above')} it and {_side(z, 'in front of', 'behind')} it, and "
+        f"rotated by {angle:.2f}°. Infrared lands "
         f"<b>{calibration.transfer_error:.2f}</b> visible pixels beside the visible image on the "
         "board (root mean square).</p>"
     )
+
+
+def _side(meters: float, positive: str, negative: str) -> str:
+    return f"{100 * abs(meters):.1f} cm {positive if meters >= 0 else negative}"
 
 
 def _advice(calibration: BoardCalibration) -> str:
@@ -155,15 +163,18 @@ def _residuals(board: Board, calibration: BoardCalibration) -> str:
         places = np.concatenate([each[0] for each in seen])
         errors = np.concatenate([each[1] for each in seen])
         known = np.isfinite(errors).all(axis=1)
+        lengths = np.linalg.norm(errors[known], axis=1)
+        longest = LONGEST_ARROW * camera.width / max(float(np.quantile(lengths, 0.95)), 1e-9)
+        scale = next((each for each in SCALES if each <= longest), SCALES[-1])
         drawn.append(
-            f'<div class="card"><h3>{title}<span>'
-            f"rms {np.sqrt(np.square(errors[known]).sum(axis=1).mean()):.2f} px</span></h3>"
-            f"{_arrows(camera, places[known], ENLARGED * errors[known], COLORS[0], shade=True)}"
+            f'<div class="card"><h3>{title}<span>rms '
+            f"{np.sqrt(np.square(lengths).mean()):.2f} px, drawn {scale} times as long</span></h3>"
+            f"{_arrows(camera, places[known], scale * errors[known], COLORS[0], shade=True)}"
             "</div>"
         )
     return (
-        f"<h2>Residuals over the image</h2><p>From each point as found to where the calibration "
-        f"puts it, {ENLARGED} times as long. Arrows that point every way are noise of the corners; "
+        "<h2>Residuals over the image</h2><p>From each point as found to where the calibration "
+        "puts it, longer than it is. Arrows that point every way are noise of the corners; "
         "a pattern, in a corner above all, is a lens that is not described well there. Gray "
         "ninths of an image were never shown the board.</p>"
         f'<div class="plots">{"".join(drawn)}</div>'

@@ -184,7 +184,7 @@ class TestWatch(NodeTest):
     def test_following_can_be_switched_on_while_it_runs(self):
         self.rig.fuse()
         assert self.rig.set("registration.follow", True).successful
-        assert self.rig.get("registration.follow") is True
+        assert self.rig.get("registration.follow").bool_value is True
         self.rig.fuse()
 
 
