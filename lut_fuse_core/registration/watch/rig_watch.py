@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import RawInfrared, Size, UInt8Array
 from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.rig import CameraRig
 from lut_fuse_core.registration.watch.correction import Displacement, corrected
-from lut_fuse_core.registration.watch.small_pair import Shrinker, blank
+from lut_fuse_core.registration.watch.small_pair import Shrinker, SmallPair, blank
 from lut_fuse_core.registration.watch.suspects import Suspects
 from lut_fuse_core.registration.watch.tiles import Residual, Tiles
 
@@ -74,9 +75,9 @@ class RigWatch:
     """Compares a pair of a stream once a second.
 
     Single scenes deceive: near things lie beside themselves, and some show no edge that both
-    cameras see. So what counts is what stays for a minute, all over the image. A look takes a few
-    milliseconds and does not depend on how infrared is registered, only on where the registration
-    says that distant things lie.
+    cameras see. So what counts is what stays for a minute, all over the image. A look takes some
+    milliseconds, spread over several frames so that none of them is late. It does not depend on
+    `RegistrationConfig.depth`, only on where the registration itself puts infrared.
     """
 
     def __init__(self) -> None:
@@ -94,6 +95,7 @@ class RigWatch:
         self._since: float | None = None
         self._looks = self._blanks = 0
         self._fitted = False
+        self._work: Iterator[RegistrationConfig | None] = iter(())
 
     def look(
         self, visible: UInt8Array, infrared: RawInfrared, config: RegistrationConfig, time: float
@@ -111,7 +113,10 @@ class RigWatch:
             `RegistrationConfig.follow` is set; else None.
         """
         if self._last is not None and 0 <= time - self._last < EVERY:
-            return None
+            return next(self._work, None)
+        for better in self._work:  # of a stream with few frames
+            if better is not None:
+                return better
         passed = EVERY if self._last is None else min(abs(time - self._last), 5 * EVERY)
         self._last = time
         black = blank(visible, infrared)
@@ -129,33 +134,48 @@ class RigWatch:
             self._tell(wrong)
             return None
         self._looks += 1
-        self._tiles.add(pair, passed)
+        self._ask(visible, infrared, config)
+        sizes = (visible.shape[1], visible.shape[0]), (infrared.shape[1], infrared.shape[0])
+        self._work = self._compare(pair, passed, config, time, sizes)
+        return None
+
+    def _compare(
+        self,
+        pair: SmallPair,
+        passed: float,
+        config: RegistrationConfig,
+        time: float,
+        sizes: tuple[Size, Size],
+    ) -> Iterator[RegistrationConfig | None]:
+        """The rest of a look, in parts of about a millisecond."""
+        for _ in self._tiles.adding(pair, passed):
+            yield None
         found = self._tiles.residual()
         if found is None:
             self._tell("")
-            return None
-        return self._judge(found, visible, infrared, config, time, pair.scale)
+        else:
+            yield self._judge(found, config, time, sizes, pair.scale)
 
     def _judge(
         self,
         found: Residual,
-        visible: UInt8Array,
-        infrared: RawInfrared,
         config: RegistrationConfig,
         time: float,
+        sizes: tuple[Size, Size],
         scale: float,
     ) -> RegistrationConfig | None:
+        size, infrared_size = sizes
         displaced = (
             found.size >= DISPLACED
             and found.gain >= GAIN
             and found.evidence >= EVIDENCE
             and found.everywhere >= EVERYWHERE
         )
-        size = (visible.shape[1], visible.shape[0])
         displacement = Displacement.of(found, scale, size, config)
         fits = found.evidence >= EVIDENCE and found.size < DISPLACED
         self._fitted = self._fitted or (fits and self._looks >= START)
-        self._ask(visible, infrared, config)
+        if self._fitted:
+            self._verdict = ""
         if not displaced or self._verdict:
             self._since = None
             self._tell(self._verdict, displacement if fits else None)
@@ -165,7 +185,6 @@ class RigWatch:
             self._tell("")
             return None
         if config.follow:
-            infrared_size = (infrared.shape[1], infrared.shape[0])
             better = corrected(config, displacement, size, infrared_size)
             self.corrections += 1
             _log.warning("infrared lay %s beside the visible image: corrected", displacement)
@@ -177,9 +196,7 @@ class RigWatch:
 
     def _ask(self, visible: UInt8Array, infrared: RawInfrared, config: RegistrationConfig) -> None:
         """Find out what is wrong with images that have never fitted so far."""
-        if self._fitted:
-            self._verdict = ""
-        if self._fitted or self._looks < START:
+        if self._fitted or self._looks <= START:
             return
         if self._suspects is None:
             self._suspects = Suspects(config)

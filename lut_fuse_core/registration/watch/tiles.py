@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -26,6 +27,11 @@ LEAST_WEIGHT = 5.0
 
 NEAR = 3
 """Pixels around the common displacement in which a tile's own is looked for."""
+
+
+Tile = tuple[tuple[int, int], "FloatArray | None"]
+"""Row and column of a tile's upper left corner, and its likeness at each displacement; None for one
+without structure, or without infrared."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +67,21 @@ class Tiles:
         self._weights = np.zeros(0)
         self._centers = np.zeros((0, 2))
 
-    def add(self, pair: SmallPair, seconds: float) -> None:
-        """Take a pair.
+    def adding(self, pair: SmallPair, seconds: float) -> Iterator[None]:
+        """Take a pair, a row of tiles at a time.
 
         Args:
             pair: What both cameras show.
             seconds: Since the pair before.
+
+        Yields:
+            Nothing, after each row.
         """
-        places, surfaces = _surfaces(pair)
+        found: list[Tile] = []
+        for row in _rows(pair):
+            found += row
+            yield
+        places = np.array([place for place, _ in found], np.float64).reshape(-1, 2)
         if self._sums is None or len(self._centers) != len(places):
             self._sums = np.zeros((len(places), 2 * RADIUS + 1, 2 * RADIUS + 1), np.float32)
             self._weights = np.zeros(len(places))
@@ -78,7 +91,7 @@ class Tiles:
         fade = np.float32(np.exp(-seconds / MEMORY))
         self._sums *= fade
         self._weights *= fade
-        for index, surface in enumerate(surfaces):
+        for index, (_, surface) in enumerate(found):
             if surface is not None:
                 self._sums[index] += surface
                 self._weights[index] += 1
@@ -112,11 +125,8 @@ class Tiles:
         )
 
 
-def _surfaces(pair: SmallPair) -> tuple[Float64Array, list[FloatArray | None]]:
-    """Upper left corner (row, column) of each tile and its likeness at each displacement.
-
-    None for a tile without structure, or without infrared.
-    """
+def _rows(pair: SmallPair) -> Iterator[list[Tile]]:
+    """The tiles, a row at a time."""
     height, width = pair.visible.shape[:2]
     border = ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0))
     padded = np.pad(pair.infrared, border)
@@ -127,24 +137,22 @@ def _surfaces(pair: SmallPair) -> tuple[Float64Array, list[FloatArray | None]]:
         borderType=cv2.BORDER_CONSTANT,
     )  # fmt: skip
     edge, reach = 2 * RADIUS + 1, BLOCK + 2 * RADIUS
-    places: list[tuple[int, int]] = []
-    found: list[FloatArray | None] = []
     for row in range((height % BLOCK) // 2, height - BLOCK + 1, BLOCK):
+        found: list[Tile] = []
         for column in range((width % BLOCK) // 2, width - BLOCK + 1, BLOCK):
-            places.append((row, column))
             template = pair.visible[row : row + BLOCK, column : column + BLOCK]
             own = float(np.square(template).sum())
             there = sums[row : row + edge, column : column + edge]
             if own < floor or float(there[RADIUS, RADIUS]) < 0.3 * floor:
-                found.append(None)
+                found.append(((row, column), None))
                 continue
             window = padded[row : row + reach, column : column + reach]
             product = cv2.matchTemplate(
                 np.ascontiguousarray(window), np.ascontiguousarray(template), cv2.TM_CCORR
             )
             likeness = product / np.sqrt((own + floor) * (there + floor))
-            found.append(np.maximum(likeness, 0).astype(np.float32))
-    return np.array(places, np.float64).reshape(-1, 2), found
+            found.append(((row, column), np.maximum(likeness, 0).astype(np.float32)))
+        yield found
 
 
 def _refit(
