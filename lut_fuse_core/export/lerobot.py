@@ -34,10 +34,9 @@ def write_lerobot(
         InputError: The images of one part are of several sizes, or the rate is not whole.
         ModuleNotFoundError: The package lerobot is not installed.
     """
-    from datasets import disable_progress_bars
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    disable_progress_bars()  # one for each episode
+    _hide_progress()
     if rate != round(rate) or rate < 1:
         raise InputError(f"--rate is {rate:g}; LeRobot takes whole frames per second from 1 on")
     parts: dict[str, Any] = {}
@@ -70,6 +69,13 @@ def write_lerobot(
         parts[part].add_frame(content, TASK)
     for dataset in parts.values():
         dataset.save_episode()
+
+
+def _hide_progress() -> None:
+    """Keep away the bars that LeRobot's storage shows for each episode."""
+    from datasets import disable_progress_bars
+
+    disable_progress_bars()
 
 
 def _color(image: UInt8Array) -> UInt8Array:

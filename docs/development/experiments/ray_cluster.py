@@ -29,8 +29,8 @@ from ray.cluster_utils import Cluster
 
 TOOL = Path(sys.executable).parent / "lut-fuse"
 NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
-OWN = ("batch.sqlite", "batch.html", ".batch.lock")
-"""Files of an output folder that are no outputs."""
+OWN = ("batch.sqlite", "batch.html", ".batch.lock", "batch.sqlite-wal", "batch.sqlite-shm")
+"""Files of an output folder that are no outputs; SQLite makes the last two for readers."""
 
 
 class Watch:
