@@ -60,6 +60,7 @@ def generate_test_description():
             remap=("__ns:=/by_file",),
         ),
         node_process("autostart:=true", remap=("__ns:=/watched",)),
+        node_process("autostart:=true", "registration.depth:=auto", remap=("__ns:=/by_depth",)),
     )
 
 
@@ -135,6 +136,19 @@ class TestTf(NodeTest):
             return luma[24, 15] > 100 and (luma[:, 40:] == 90).all()
 
         self.rig.wait(the_middle_of_the_sensor_on_the_left, "the region of interest is ignored")
+
+
+class TestDepth(NodeTest):
+    namespace = "/by_depth"
+
+    def test_a_blank_visible_image_is_named_and_fused_all_the_same(self):
+        self.rig.wait_for_report(
+            lambda r: r["level"] == "1" and "the visible image shows nothing" in r["message"],
+            "diagnostics do not say why depth is not followed",
+            meanwhile=self.rig.send_pair,
+        )
+        luma = pixels_of(self.rig.fuse()).astype(int).mean(axis=2)
+        assert np.ptp(luma) > 0, "infrared is left out"
 
 
 class TestFile(NodeTest):

@@ -13,7 +13,7 @@ from lut_fuse_core.registration.field.lines import SearchLines
 HORIZONS = (0.3, 0.45, 0.6)
 """Where the ground may begin, in heights of the image."""
 
-ZERO_BONUS = 1.05
+ZERO_BONUS = 1.12
 """How much better than the set distance another surface must fit."""
 
 STEPS = 8
@@ -39,7 +39,11 @@ class Background:
 
 
 def find_background(
-    fit: FloatArray, found: FloatArray, lines: SearchLines, before: FloatArray | None
+    fit: FloatArray,
+    found: FloatArray,
+    lines: SearchLines,
+    before: FloatArray | None,
+    turn: int,
 ) -> Background:
     """The surface that fits best.
 
@@ -47,14 +51,19 @@ def find_background(
         fit: ``(rows, columns, labels) float32``, blurred over neighboring cells.
         found: ``(rows, columns) float32``, the label of each cell on its own.
         lines: What the labels mean.
-        before: That of the frame before, if there was one.
+        before: That of the frame before, if there was one. Then only one kind of surface is fitted
+            again: planes and roads take turns.
+        turn: Counts the frames.
     """
     shape = found.shape
     weights = np.maximum(fit_at(fit, found, lines), 0)
     histogram = np.maximum(fit, 0).mean(axis=(0, 1))
     constant = np.full(shape, float(np.argmax(histogram) + lines.first), np.float32)
     rest = np.zeros(shape, np.float32)
-    surfaces = [constant, *(_robust(basis, found, weights) for basis in _bases(shape))]
+    bases = _bases(shape)
+    if before is not None:
+        bases = (bases[turn % len(bases)],)
+    surfaces = [constant, *(_robust(basis, found, weights) for basis in bases)]
     if before is not None:
         surfaces.append(before)
     surfaces = [np.clip(surface, lines.first, lines.last) for surface in surfaces]

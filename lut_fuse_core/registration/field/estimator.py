@@ -27,6 +27,9 @@ ALIGNED = 1.05
 CHANGE_OF_MIND = 1.15
 """How much better another direction must fit, over the last seconds, to be taken instead."""
 
+PROBE_EVERY = 4
+"""Frames from one look along other lines to the next."""
+
 NEWS = 0.5
 """Share of the latest frame in the fit that labels are found from."""
 
@@ -36,10 +39,13 @@ CALMING = 0.3
 JUMP = 1.5
 """Labels."""
 
+FORGETTING = 0.2
+"""Share of the latest look in what is known of the fit along some lines."""
+
 LEAST_EVIDENCE = 0.045
 """`evidence` below which a frame says nothing: noise has 0.03, dark streets 0.08 and more."""
 
-PATIENCE = 60
+PATIENCE = 30
 """Frames without evidence through which the field stays as it is."""
 
 RETURN = 0.9
@@ -73,7 +79,7 @@ class FieldEstimator:
         self.geometry = geometry
         self.problem = ""
         self._calibrated = isinstance(geometry.registration.transform, CameraRig)
-        self._chosen = self._probe = 0
+        self._chosen = self._frames = 0
         self._evidence: list[float] | None = None
         self._fit: FloatArray | None = None
         self._labels: FloatArray | None = None
@@ -100,6 +106,7 @@ class FieldEstimator:
             _links(gray, grid.columns, grid.rows),
             CALIBRATED if self._calibrated else DIRECTION_GUESSED,
             self._background,
+            self._frames,
         )
         labels, confidence = self._settled(found)
         mean = lines.directions().mean(axis=(0, 1)) * grid.scale
@@ -111,11 +118,14 @@ class FieldEstimator:
         )
 
     def _take_in(self, visible: Channels, infrared: Channels) -> SearchLines:
-        """Compare along the lines that fit best so far, and along one of the others: all of them
-        at the first pair."""
+        """Compare along the lines that fit best so far, now and then along one of the others too,
+        and along all of them at the first pair."""
         choices = self.geometry.choices
-        self._probe = (self._probe + 1) % len(choices)
-        tried = {self._chosen, self._probe} if self._evidence else set(range(len(choices)))
+        self._frames += 1
+        tried = set(range(len(choices)))
+        if self._evidence is not None:
+            turn, due = divmod(self._frames, PROBE_EVERY)
+            tried = {self._chosen} if due else {self._chosen, turn % len(choices)}
         order = sorted(tried)
         fits = [match(visible, infrared, choices[index]) for index in order]
         # One mean for all: edges fit along themselves, which says nothing against that direction.
@@ -146,7 +156,7 @@ class FieldEstimator:
             self._fit = None
             return
         for index, value in worth.items():
-            self._evidence[index] += 0.1 * (value - self._evidence[index])
+            self._evidence[index] += FORGETTING * (value - self._evidence[index])
         # Only what was tried with this pair can be taken at once.
         known = range(len(choices)) if self._calibrated else seen
         best = max(known, key=self._evidence.__getitem__)

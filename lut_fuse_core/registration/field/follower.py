@@ -20,6 +20,11 @@ CALM = 0.3
 it replaces it: noise of the estimate must not move the image."""
 
 
+EVERY = 2
+"""Frames from one estimate to the next, in between the last one serves: half the time, and at most
+one frame behind."""
+
+
 @dataclass(frozen=True)
 class DepthStatus:
     """What following the depth does at present, for diagnostics.
@@ -50,11 +55,13 @@ class DepthFollower:
         self.field: DisplacementField | None = None
         self._geometry: FieldGeometry | None = None
         self._config: RegistrationConfig | None = None
+        self._frames = -1
         self._shown: tuple[Warp, DisplacementField, Warp] | None = None
 
     def reset(self) -> None:
         """Forget the stream (another recording, a pair on its own)."""
         self.field = self._shown = None
+        self._frames = -1
         if self._geometry is not None:
             self._estimator = FieldEstimator(self._geometry)
 
@@ -70,13 +77,16 @@ class DepthFollower:
             visible: ``(H, W, 3) uint8``, RGB.
         """
         self._prepare(base, config)
+        self._frames += 1
+        if self._shown is not None and self._shown[0] is base and self._frames % EVERY:
+            return self._shown[2]
         problem = self._doubts or doubts_about_pair(visible, raw)
         if problem:
-            self.status, self.field = DepthStatus(problem=problem), None
+            self.status, self.field, self._shown = DepthStatus(problem=problem), None, None
             return base
         self.field = self._estimator.estimate(visible, raw)
         if self._estimator.problem:
-            self.status = DepthStatus(problem=self._estimator.problem)
+            self.status, self._shown = DepthStatus(problem=self._estimator.problem), None
             return base
         lengths = np.linalg.norm(self.field.displacement, axis=-1)
         self.status = DepthStatus(
@@ -95,6 +105,7 @@ class DepthFollower:
         self._geometry, self._doubts = geometry, doubts_about(geometry)
         self._estimator, self._warps = FieldEstimator(geometry), FieldWarps(geometry)
         self.field = self._shown = None
+        self._frames = -1
 
     def _follow(self, base: Warp, field: DisplacementField) -> Warp:
         if self._shown is not None and self._shown[0] is base:

@@ -76,6 +76,7 @@ def field_labels(
     links: Links,
     passes: tuple[Smoothing, ...],
     before: FloatArray | None,
+    turn: int,
 ) -> FoundLabels:
     """The label of each cell.
 
@@ -85,10 +86,11 @@ def field_labels(
         links: Between neighboring cells.
         passes: How labels are smoothed.
         before: The background of the frame before, if there was one.
+        turn: Counts the frames.
     """
     alone = _lowest(smooth_labels(-fit, links, 1.0, 4.0)) + lines.first
     blurred = _blurred(fit)
-    background = find_background(blurred, alone, lines, before)
+    background = find_background(blurred, alone, lines, before, turn)
     labels = background.labels
     for smoothing in passes:
         labels = _refined(fit, lines, links, labels, smoothing)

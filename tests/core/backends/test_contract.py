@@ -23,7 +23,7 @@ from random_models import one_lattice, random_model
 
 from lut_fuse_core import load_model
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.backends.base import Backend, StagedBackend
+from lut_fuse_core.backends.base import Backend, RegisteringBackend, StagedBackend
 from lut_fuse_core.backends.cpu import CpuBackend
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.cuda import CudaBackend
@@ -35,6 +35,10 @@ from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.model.features import ambient
 from lut_fuse_core.model.fusion_model import FusionModel, GradientSpec
 from lut_fuse_core.native.bindings import instruction_sets
+from lut_fuse_core.registration import Registration, RegistrationConfig
+from lut_fuse_core.registration.field.displacement import DisplacementField
+from lut_fuse_core.registration.field.geometry import FieldGeometry
+from lut_fuse_core.registration.field.warping import FieldWarps
 
 MODELS = {
     "stride 8": random_model(1, pool=4, unshuffle=2),
@@ -422,3 +426,28 @@ def test_backends_in_several_threads_do_not_disturb_each_other(kind: str, gpu_fo
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(fuse_often, range(4)))
+
+
+@pytest.mark.parametrize("name", OF_GPU)
+def test_a_displacement_that_changes_with_every_frame_is_followed(make: Make, name: str) -> None:
+    if name not in make.models:
+        pytest.skip("this backend does not run such a model")
+    model, backend = MODELS[name], make(MODELS[name])
+    visible, infrared = pair(72, 96)
+    levels = np.arange(256, dtype=np.uint8)
+    geometry = FieldGeometry(RegistrationConfig(), (96, 72), (96, 72))
+    base, warps = Registration(geometry.registration).warp((96, 72), (96, 72)), FieldWarps(geometry)
+    for length in (0.0, 3.0, -5.5):
+        field = DisplacementField.none((geometry.grid.rows, geometry.grid.columns), (96, 72))
+        field.displacement[..., 0] = length
+        warp = warps.follow(base, field)
+        registered = np.empty((72, 96), np.uint8)
+        warp.sample(infrared, levels, registered)
+        options = FuseOptions(mask=warp.mask)
+        expected = ReferenceBackend(model).fuse(visible, registered, options)
+        if isinstance(backend, RegisteringBackend):
+            backend.hold(infrared, levels, warp)
+            fused = backend.fuse_held(visible)
+        else:
+            fused = backend.fuse(visible, registered, options)
+        assert np.abs(fused.astype(int) - expected).max() <= 1
