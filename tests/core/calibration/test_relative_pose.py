@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from lut_fuse_core.calibration.correspondences import Correspondences
+from lut_fuse_core.calibration.from_pairs import PairsCalibration, Quality
 from lut_fuse_core.calibration.relative_pose import RelativePose, relative_pose
+from lut_fuse_core.cli import calibrate, main
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.registration.file import load_registration
 from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.rig import CameraRig
 
 VISIBLE_SIZE, INFRARED_SIZE = (640, 480), (384, 288)
 VISIBLE_FOCAL, INFRARED_FOCAL = 560.0, 400.0
@@ -110,3 +116,49 @@ def test_fewer_than_twenty_pairs_are_refused() -> None:
     points, homography, _ = seen((-0.1, 0.0, 0.0), (0.5, 1.0, -0.4), pairs=19)
     with pytest.raises(InputError, match="needs 20 pairs"):
         relative_pose(points, homography, VISIBLE_FOCAL)
+
+
+@pytest.fixture
+def twenty_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The arguments of the command for a rig whose registration and points are known."""
+    points, homography, _ = seen((-0.1, 0.0, 0.0), (0.5, 1.0, -0.4))
+    accepted = PairsCalibration(homography, Quality(0.4, 3.0, 0.5, 0.5, 400, 20), "")
+    monkeypatch.setattr(calibrate, "calibrate_from_pairs", lambda *a, **k: accepted)
+    monkeypatch.setattr(calibrate, "gather", lambda *a: points)
+    for name in ("visible", "infrared"):
+        (tmp_path / name).mkdir()
+        for index in range(20):
+            image = np.full((64, 64), 9 * index, np.uint8)
+            cv2.imwrite(str(tmp_path / name / f"{index}.png"), image)
+    folders = [str(tmp_path / "visible"), str(tmp_path / "infrared")]
+    return ["calibrate", "pairs", *folders, "-o", str(tmp_path / "rig.json")]
+
+
+def test_the_command_writes_both_cameras_for_a_baseline_and_a_focal_length(
+    twenty_pairs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*twenty_pairs, "--baseline", "0.1", "--focal", "560"]) == 0
+    rig = load_registration(tmp_path / "rig.json")
+    assert isinstance(rig, CameraRig)
+    assert np.linalg.norm(rig.infrared_from_visible.translation) == pytest.approx(0.1)
+    assert "relative pose from" in capsys.readouterr().out
+
+
+def test_the_command_says_that_a_baseline_needs_a_focal_length(
+    twenty_pairs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*twenty_pairs, "--baseline", "0.1"]) == 2
+    assert "give it with --focal" in capsys.readouterr().err
+    assert not (tmp_path / "rig.json").exists()
+    assert main([*twenty_pairs, "--baseline", "-1"]) == 2
+    assert "must be above 0" in capsys.readouterr().err
+
+
+def test_the_command_writes_the_homography_and_reports_the_pose_otherwise(
+    twenty_pairs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*twenty_pairs, "--json"]) == 0
+    pose = json.loads(capsys.readouterr().out)["pose"]
+    assert pose["focal_known"] is False
+    assert len(pose["rotation_std_deg"]) == 3
+    assert isinstance(load_registration(tmp_path / "rig.json"), Homography)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lut_fuse_core.bag.fusing import fuse_bag
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.registration.camera import CameraModel
@@ -242,3 +243,17 @@ def test_registered_video_of_real_cameras_raises_no_alarm(shared: Path) -> None:
         for name in names
     ]
     assert watched([(np.ascontiguousarray(v), i) for v, i in pairs], seconds=70).problem == ""
+
+
+def test_the_report_on_a_bag_says_what_is_wrong_with_the_rig(street: Pairs, tmp_path: Path) -> None:
+    bags = pytest.importorskip("bags")
+    entries = []
+    for index in range(8):
+        stamp = bags.START + index * 1000 * bags.MILLI
+        entries.append(bags.image("/rgb/image_raw", street[0][0], "rgb8", stamp))
+        blank = np.full((HEIGHT, WIDTH), 7000 + index, np.uint16)
+        entries.append(bags.image("/thermal/image_raw", blank, "mono16", stamp))
+    bag = bags.write(tmp_path / "covered", entries)
+    report = fuse_bag(bag, tmp_path / "fused", FusionPipeline())
+    assert report.pairs == 8
+    assert "the infrared image is blank" in report.notes[-1]
