@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from message_filters import Subscriber
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
@@ -83,7 +84,7 @@ class _Input:
         name = topics.INPUTS[side]
         self._name = topics.compressed(node, name) if compressed else name
         self._passed: deque[int] = deque(maxlen=REMEMBERED)
-        self._subscriptions: list[Any] = []
+        self._subscriptions: list[Subscriber] = []
         self._subscribe(self._offered() or self._by_name())
         self.topic = self._topic()
 
@@ -96,7 +97,7 @@ class _Input:
     def look(self) -> None:
         """Replace the subscription if the publishers offer another quality of service by now."""
         while len(self._subscriptions) > 1:
-            self._node.destroy_subscription(self._subscriptions.pop(0))
+            self._node.destroy_subscription(self._subscriptions.pop(0).sub)
         offered = self._offered()
         if offered is not None and not alike(offered, self._qos):
             self._subscribe(offered)
@@ -105,7 +106,7 @@ class _Input:
     def close(self) -> None:
         """Unsubscribe."""
         for each in self._subscriptions:
-            self._node.destroy_subscription(each)
+            self._node.destroy_subscription(each.sub)
 
     def _by_name(self) -> QoSProfile:
         name = "sensor_data" if self._settings.qos == "auto" else self._settings.qos
@@ -128,9 +129,9 @@ class _Input:
 
     def _subscribe(self, qos: QoSProfile) -> None:
         self._qos = qos
-        self._subscriptions.append(
-            self._node.create_subscription(self._kind, self._name, self._receive, qos)
-        )
+        subscriber = Subscriber(self._node, self._kind, self._name, qos_profile=qos)
+        subscriber.registerCallback(self._receive)
+        self._subscriptions.append(subscriber)
 
     def _receive(self, message: Any) -> None:
         stamp = stamp_of(message)
