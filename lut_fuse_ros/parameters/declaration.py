@@ -91,6 +91,8 @@ def _check_updater(given: dict[str, Any]) -> None:
 def descriptor(setting: Setting) -> ParameterDescriptor:
     """What `ros2 param describe` shows and ROS enforces."""
     result = ParameterDescriptor(description=setting.description, read_only=not setting.live)
+    # Off comes as false (`as_meant`), which a parameter of one type would refuse.
+    result.dynamic_typing = "off" in setting.choices
     if setting.choices:
         result.additional_constraints = "one of " + ", ".join(setting.choices)
     elif setting.unit:

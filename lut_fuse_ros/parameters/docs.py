@@ -133,7 +133,8 @@ def _comment(each: Setting) -> str:
 def _yaml(value: Value | None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value) if value != "" else "''"
+    # Without quotes YAML reads off as false.
+    return f"'{value}'" if value in ("", "off") else str(value)
 
 
 if __name__ == "__main__":

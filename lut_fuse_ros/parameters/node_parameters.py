@@ -19,6 +19,7 @@ from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.registration.file import SUFFIXES
 from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.settings import (
+    Setting,
     Value,
     from_values,
     inherited,
@@ -262,9 +263,11 @@ class NodeParameters:
             InputError: for values that cannot be used.
         """
         known = {each.name: each for each in settings_of(cls)}
-        for name, value in values.items():
+        for name in values:
             if name not in known:
                 raise InputError(f"there is no parameter '{name}'")
+        values = {name: as_meant(known[name], value) for name, value in values.items()}
+        for name, value in values.items():
             if known[name].kind is float and type(value) is int:
                 raise InputError(
                     f"parameter '{name}' must be a decimal number, not {value}; write {value}.0"
@@ -279,3 +282,8 @@ class NodeParameters:
             InputError: If the result cannot be used.
         """
         return type(self).from_dict({**values_of(self), **values})
+
+
+def as_meant(setting: Setting, value: Value) -> Value:
+    """The word ``off`` where YAML, in files and after ``-p``, makes a false of it."""
+    return "off" if value is False and "off" in setting.choices else value

@@ -137,6 +137,12 @@ def test_the_parameter_file_shows_every_parameter_as_it_is():
     assert path.read_text(encoding="utf-8") == yaml_text()
 
 
+def test_off_without_quotes_is_off_although_yaml_makes_it_false():
+    assert NodeParameters.from_dict({"registration.depth": False}).registration.depth == "off"
+    with pytest.raises(InputError, match="must be a string"):
+        NodeParameters.from_dict({"registration.depth": True})
+
+
 def test_the_parameter_file_holds_the_defaults():
     import yaml
 

@@ -149,6 +149,13 @@ class TestDepth(NodeTest):
         )
         luma = pixels_of(self.rig.fuse()).astype(int).mean(axis=2)
         assert np.ptp(luma) > 0, "infrared is left out"
+        # As `ros2 param set ... registration.depth off` sends it.
+        assert self.rig.set("registration.depth", False).successful
+        self.rig.wait_for_report(
+            lambda r: "displacement by depth, median (pixels)" not in r,
+            "depth is not switched off",
+            meanwhile=self.rig.send_pair,
+        )
 
 
 class TestFile(NodeTest):
