@@ -121,6 +121,7 @@ def main(count: int) -> None:
         driver.kill()
         driver.wait()
         watch.look()
+        cluster.wait_for_nodes()  # Ray ends a driver that is given the node that was killed
         driver = start()
         while driver.poll() is None:
             watch.look()
