@@ -86,7 +86,7 @@ class RelativePose:
 
     def __str__(self) -> str:
         angles = np.degrees(np.ravel(cv2.Rodrigues(self.rotation)[0]))
-        turned = ", ".join(
+        rotation = ", ".join(
             f"{name} {angle:.2f} ± {error:.2f}"
             for name, angle, error in zip("xyz", angles, self.rotation_errors, strict=True)
         )
@@ -94,7 +94,7 @@ class RelativePose:
         focal = "" if self.focal_known else " (not observed: cameras in parallel, give --focal)"
         return (
             f"relative pose from {self.points} points of {self.pairs} pairs: infrared is rotated "
-            f"by {turned} degrees, its baseline points along ({x:.2f}, {y:.2f}, {z:.2f}) ± "
+            f"by {rotation} degrees, its baseline points along ({x:.2f}, {y:.2f}, {z:.2f}) ± "
             f"{self.direction_error:.1f} degrees; focal lengths: visible {self.visible_focal:.0f} "
             f"± {self.focal_errors[0]:.0f} pixels{focal}, infrared {self.infrared_focal:.0f} ± "
             f"{self.focal_errors[1]:.0f}"

@@ -152,8 +152,8 @@ def test_a_batch_depends_on_seed_and_step_and_mirrors_half(data: Path) -> None:
     first, again = batches(5), PictureBatches(pictures, 4, seed=3)(5)
     assert first.targets == again.targets
     assert (first.images == again.images).all()
-    turned = [turn for step in range(20) for turn in batches(step).mirrored]
-    assert 20 < sum(turned) < 60
+    mirrored = [turn for step in range(20) for turn in batches(step).mirrored]
+    assert 20 < sum(mirrored) < 60
     for image, name, turn in zip(first.images, first.targets, first.mirrored, strict=True):
         plain = as_input([pictures[[f.name for f in files].index(name)][0]])[0]
         assert (image == (plain.flip(2) if turn else plain)).all()
