@@ -133,6 +133,7 @@ KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "csv": ("i.csv", csv),
     "flir jpeg": ("i.jpg", lambda: thermal.in_jpeg(FLIR, PREVIEW)),
     "flir fff": ("i.fff", lambda: FLIR),
+    "flir csq": ("i.csq", lambda: thermal.fff(thermal.degrees(), jpeg_ls=True)),
     "flir alone": ("alone.jpg", lambda: thermal.in_jpeg(FLIR, PREVIEW)),
     "fluke is2": ("i.is2", lambda: thermal.is2(thermal.degrees(), thermal.photo())),
     "infiray irg": ("i.irg", lambda: thermal.irg(thermal.degrees(), PHOTO)),
