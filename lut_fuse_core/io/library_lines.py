@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-MARKS = ("JPEG", "libpng", "libjpeg", "marker")
+MARKS = ("JPEG", "JFIF", "libpng", "libjpeg", "marker")
 """Words that tell the lines of image libraries from all others."""
 
 _lock = threading.Lock()

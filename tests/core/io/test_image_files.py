@@ -281,3 +281,12 @@ def test_a_jpeg_that_its_decoder_bridges_with_errors_is_refused(read, tmp_path, 
     with pytest.raises(InputError, match=r"i.jpg: it is damaged: its decoder reports 'Corrupt"):
         read(tmp_path / "i.jpg")
     assert capfd.readouterr().err == ""
+
+
+def test_a_jpeg_with_a_damaged_header_says_nothing_but_a_sentence(tmp_path, capfd) -> None:
+    data = bytearray(written(".jpg", tmp_path / "i.jpg"))
+    data[data.index(b"JFIF\0") + 5] = 154  # the revision
+    (tmp_path / "i.jpg").write_bytes(data)
+    with pytest.raises(InputError, match="unknown JFIF revision"):
+        read_infrared(tmp_path / "i.jpg")
+    assert capfd.readouterr().err == ""
