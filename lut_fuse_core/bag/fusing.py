@@ -198,7 +198,7 @@ class _Fusing:
             notes=(
                 *self.reader.notes,
                 *self.reading.notes(self._clock_offset()),
-                *self.pipeline.status.rig.notes,
+                *self.pipeline.status.notes,
             ),
             messages_read=self.read,
             messages_recorded=self._recorded(),

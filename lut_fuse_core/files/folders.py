@@ -104,6 +104,7 @@ def fuse_folders(
         failed,
         tuple(sorted(ours.keys() - theirs.keys())),
         tuple(sorted(theirs.keys() - ours.keys())),
+        notes=pipeline.status.notes,
     )
 
 

@@ -59,4 +59,4 @@ def fuse_files(
     target = output / f"{visible.stem}{options.suffix}" if output.is_dir() else output
     keep_apart(target, [visible, infrared])
     write_image(target, pipeline.process(read_visible(visible), read_infrared(infrared)))
-    return FilesReport("image", str(target), 1)
+    return FilesReport("image", str(target), 1, notes=pipeline.status.notes)

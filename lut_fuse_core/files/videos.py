@@ -75,7 +75,7 @@ def fuse_videos(
         left=color.frames_read - count,
         codec=writer.codec,
         damaged=tuple(filter(None, (color.damage, thermal.damage))),
-        notes=(*_notes(color), *_notes(thermal), *pipeline.status.rig.notes),
+        notes=(*_notes(color), *_notes(thermal), *pipeline.status.notes),
         rate=rate if is_even and color.uneven else None,
     )
 

@@ -139,3 +139,9 @@ class PipelineStatus:
     replaced: str = ""
     depth: DepthStatus | None = None
     rig: RigState = field(default_factory=RigState)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what is wrong with the registration, of the stream and its latest pair."""
+        depth = self.depth.problem if self.depth is not None else ""
+        return (*self.rig.notes, depth) if depth else tuple(self.rig.notes)

@@ -414,3 +414,14 @@ def test_frames_with_unpadded_numbers_are_taken_in_their_order(lut_fuse, tmp_pat
         save(tmp_path / "vis" / f"frame{index}.png", FRAMES[0].visible)
         save(tmp_path / "ir" / f"frame{index}.png", GRAY[0])
     assert list(image_files(tmp_path / "vis")) == [f"frame{index}" for index in range(12)]
+
+
+def test_why_depth_is_not_followed_is_said(lut_fuse, folders, tmp_path):
+    visible, infrared = folders
+    for path in infrared.iterdir():
+        save(path, np.full((HEIGHT, WIDTH), 90, np.uint8))
+    shutter = save(tmp_path / "shutter.tiff", np.full((HEIGHT, WIDTH), 90, np.uint8))
+    for kind, inputs in {"a": (visible, infrared), "b": (visible / "000.png", shutter)}.items():
+        status, _, errors = lut_fuse(*inputs, "-o", tmp_path / f"{kind}1.png", "--depth", "auto")
+        assert (status, "the infrared image is blank" in errors) == (0, True), errors
+        assert lut_fuse(*inputs, "-o", tmp_path / f"{kind}2.png")[2] == ""
