@@ -9,13 +9,14 @@ from lut_fuse_core.backends import BACKEND_NAMES
 from lut_fuse_core.backends.base import MOST_THREADS
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions
+from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.infrared.shutter import ShutterCounts
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.registration.field import DepthStatus
 from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.watch import RigState
-from lut_fuse_core.settings import check_settings, inherited, setting
+from lut_fuse_core.settings import check_settings, inherited, setting, settings_of
 from lut_fuse_core.sync.clock_offset import ClockOffset
 
 Source = Literal["fused", "reused", "visible"]
@@ -97,6 +98,27 @@ class PipelineConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+
+    def check_change(self, wanted: PipelineConfig) -> None:
+        """Check whether a pipeline with these settings can take over others.
+
+        Args:
+            wanted: The others.
+
+        Raises:
+            InputError: For a change of what is fixed when a pipeline is made.
+        """
+        for name in _FIXED:
+            new, old = getattr(wanted, name), getattr(self, name)
+            if new is not old and new != old:
+                raise InputError(f"pipeline setting {name} is fixed; make another pipeline")
+
+
+_FIXED = (
+    "gpu",
+    *(each.name for each in settings_of(PipelineConfig) if "." not in each.name and not each.live),
+)
+"""Settings that are fixed when a pipeline is made."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import numpy as np
 from lut_fuse_core.arrays import AnyInfrared, RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import check_visible
 from lut_fuse_core.backends.fuse_options import FuseOptions
-from lut_fuse_core.errors import InputError
 from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.pipeline.config import PipelineConfig, PipelineStatus, Source
 from lut_fuse_core.pipeline.held_infrared import HeldInfrared
@@ -18,13 +17,6 @@ from lut_fuse_core.pipeline.registered_infrared import InfraredFrame
 from lut_fuse_core.pipeline.slow_ambient import SlowAmbient
 from lut_fuse_core.pipeline.stream_clock import StreamClock, check_times
 from lut_fuse_core.registration.watch import RigWatch
-from lut_fuse_core.settings import settings_of
-
-FIXED = (
-    "gpu",
-    *(each.name for each in settings_of(PipelineConfig) if "." not in each.name and not each.live),
-)
-"""Settings that are fixed when a pipeline is made."""
 
 
 class FusionPipeline:
@@ -105,13 +97,10 @@ class FusionPipeline:
             config: All settings, as `dataclasses.replace` makes them from `FusionPipeline.config`.
 
         Raises:
-            InputError: For a change of one of `FIXED`.
+            InputError: For a change of what is fixed, see `PipelineConfig.check_change`.
         """
         before = self.config
-        for name in FIXED:
-            new, old = getattr(config, name), getattr(before, name)
-            if new is not old and new != old:
-                raise InputError(f"pipeline setting {name} is fixed; make another pipeline")
+        before.check_change(config)
         self.config = config
         if self._ambient is not None:
             self._ambient.seconds = config.ambient_seconds
