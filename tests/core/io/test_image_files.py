@@ -64,7 +64,10 @@ def test_compressed_tiff_is_read_with_imagecodecs(compression, tmp_path) -> None
 def test_12_bits_packed_are_read(tmp_path) -> None:
     pytest.importorskip("imagecodecs")
     image = counts() >> 4
-    path = tiff(tmp_path / "i.tif", image, bitspersample=12, photometric="minisblack")
+    try:
+        path = tiff(tmp_path / "i.tif", image, bitspersample=12, photometric="minisblack")
+    except NotImplementedError:
+        pytest.skip("this imagecodecs packs no 12 bits")
     assert np.array_equal(read_infrared(path), image)
 
 
