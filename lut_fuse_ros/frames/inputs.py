@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,13 +13,10 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from lut_fuse_core.sync.jumps import SIDES, Side
 from lut_fuse_core.sync.stamps import stamp_of
+from lut_fuse_ros.frames.overlap import Overlap
 from lut_fuse_ros.middleware import topics
 from lut_fuse_ros.middleware.qos import alike, as_offered, profile, text_of
 from lut_fuse_ros.parameters.node_parameters import InputParameters, NodeParameters
-
-REMEMBERED = 64
-"""Stamps by which an image is recognized that comes twice while one subscription replaces another;
-more than come in the second for which there are two."""
 
 
 class Inputs:
@@ -83,7 +79,7 @@ class _Input:
         self._kind = CompressedImage if compressed else Image
         name = topics.INPUTS[side]
         self._name = topics.compressed(node, name) if compressed else name
-        self._passed: deque[int] = deque(maxlen=REMEMBERED)
+        self._overlap = Overlap()
         self._subscriptions: list[Subscriber] = []
         self._subscribe(self._offered() or self._by_name())
         self.topic = self._topic()
@@ -97,7 +93,9 @@ class _Input:
     def look(self) -> None:
         """Replace the subscription if the publishers offer another quality of service by now."""
         while len(self._subscriptions) > 1:
-            self._node.destroy_subscription(self._subscriptions.pop(0).sub)
+            before = self._subscriptions.pop(0)
+            self._overlap.close(before)
+            self._node.destroy_subscription(before.sub)
         offered = self._offered()
         if offered is not None and not alike(offered, self._qos):
             self._subscribe(offered)
@@ -130,12 +128,10 @@ class _Input:
     def _subscribe(self, qos: QoSProfile) -> None:
         self._qos = qos
         subscriber = Subscriber(self._node, self._kind, self._name, qos_profile=qos)
-        subscriber.registerCallback(self._receive)
+        self._overlap.open(subscriber)
+        subscriber.registerCallback(partial(self._receive, subscriber))
         self._subscriptions.append(subscriber)
 
-    def _receive(self, message: Any) -> None:
-        stamp = stamp_of(message)
-        twice = len(self._subscriptions) > 1 and stamp in self._passed
-        self._passed.append(stamp)
-        if not twice:
+    def _receive(self, subscriber: Subscriber, message: Any) -> None:
+        if self._overlap.is_new(subscriber, stamp_of(message)):
             self._take(message)

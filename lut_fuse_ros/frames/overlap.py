@@ -1,0 +1,47 @@
+"""Images that several subscriptions to one topic deliver, passed on once."""
+
+from __future__ import annotations
+
+from collections import deque
+
+REMEMBERED = 64
+"""Stamps per subscription; more than come in the second for which there are two."""
+
+
+class Overlap:
+    """Says of each image whether it came already, by the stamps that each subscription delivered.
+
+    A stamp that one of them delivers for the second time is another image: recordings are played
+    in loops, and some cameras stamp all images alike.
+
+    >>> overlap = Overlap()
+    >>> overlap.open("old"), overlap.is_new("old", 7)
+    (None, True)
+    >>> overlap.open("new"), overlap.is_new("new", 7), overlap.is_new("new", 8)
+    (None, False, True)
+    >>> overlap.is_new("old", 8), overlap.is_new("old", 7)
+    (False, True)
+    """
+
+    def __init__(self) -> None:
+        self._stamps: dict[object, deque[int]] = {}
+
+    def open(self, subscription: object) -> None:
+        """One more delivers from now on."""
+        self._stamps[subscription] = deque(maxlen=REMEMBERED)
+
+    def close(self, subscription: object) -> None:
+        """One of them is gone."""
+        del self._stamps[subscription]
+
+    def is_new(self, subscription: object, stamp: int) -> bool:
+        """Whether an image came for the first time.
+
+        Args:
+            subscription: What it came from.
+            stamp: Of its header, nanoseconds.
+        """
+        own = self._stamps[subscription]
+        own.append(stamp)
+        others = (each.count(stamp) for each in self._stamps.values() if each is not own)
+        return own.count(stamp) > max(others, default=0)

@@ -1,0 +1,44 @@
+"""Two subscriptions to one topic: each image is passed on once, whichever delivers it first."""
+
+from __future__ import annotations
+
+from lut_fuse_ros.frames.overlap import Overlap
+
+
+def delivered(*deliveries: tuple[str, int]) -> list[tuple[str, int]]:
+    """What is passed on of what ``a`` and, from its first image on, ``b`` deliver."""
+    overlap, known, passed = Overlap(), set(), []
+    for source, stamp in deliveries:
+        if source not in known:
+            overlap.open(source)
+            known.add(source)
+        if overlap.is_new(source, stamp):
+            passed.append((source, stamp))
+    return passed
+
+
+def test_an_image_that_both_deliver_is_passed_on_once() -> None:
+    assert delivered(("a", 1), ("b", 1), ("b", 2), ("a", 2)) == [("a", 1), ("b", 2)]
+
+
+def test_a_recording_that_loops_meanwhile_loses_nothing() -> None:
+    loop = [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
+    assert [stamp for _, stamp in delivered(*loop, *loop, *loop)] == [1, 2] * 3
+
+
+def test_images_that_are_all_stamped_alike_pass() -> None:
+    assert len(delivered(*[("a", 0), ("b", 0)] * 5)) == 5
+
+
+def test_what_one_of_them_misses_comes_from_the_other() -> None:
+    passed = delivered(("a", 1), ("b", 1), ("b", 2), ("a", 3), ("b", 3))
+    assert [stamp for _, stamp in passed] == [1, 2, 3]
+
+
+def test_once_there_is_one_again_every_image_passes() -> None:
+    overlap = Overlap()
+    overlap.open("a")
+    overlap.open("b")
+    assert overlap.is_new("a", 1)
+    overlap.close("a")
+    assert overlap.is_new("b", 1)
