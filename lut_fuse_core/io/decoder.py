@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.library_lines import library_lines
+from lut_fuse_core.io.library_lines import library_lines, overheard
 from lut_fuse_core.io.opencv_log import quiet
 
 
@@ -29,16 +29,23 @@ def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:
     Raises:
         InputError: If it cannot be decoded without errors.
     """
-    with quiet(), library_lines() as lines:
-        try:
-            image = cv2.imdecode(data, mode)
-        except cv2.error:
-            image = None
+    with quiet(), overheard() as suspicion:
+        image = _decoded(data, mode)
+    if suspicion.raised:  # by this image or by one that another thread decoded meanwhile
+        with quiet(), library_lines() as lines:
+            image = _decoded(data, mode)
+        if image is not None and lines:
+            raise InputError(
+                f"it is damaged: its decoder reports '{lines[-1]}'; if it looks right in a viewer, "
+                "save it again there"
+            )
     if image is None:
         raise InputError("it is not an image that can be read")
-    if lines:
-        raise InputError(
-            f"it is damaged: its decoder reports '{lines[-1]}'; if it looks right in a viewer, "
-            "save it again there"
-        )
     return np.asarray(image)
+
+
+def _decoded(data: UInt8Array, mode: int) -> npt.NDArray[Any] | None:
+    try:
+        return cv2.imdecode(data, mode)
+    except cv2.error:
+        return None
