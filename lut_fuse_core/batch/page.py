@@ -12,7 +12,7 @@ import numpy as np
 
 from lut_fuse_core.batch.manifest import Row
 from lut_fuse_core.batch.sample import METRICS
-from lut_fuse_core.evaluation.report.style import STYLE
+from lut_fuse_core.evaluation.report.document import html_document
 
 OUTLIER = 3.5
 """Robust z-score from which on a value is an outlier (Iglewicz and Hoaglin, 1993)."""
@@ -25,6 +25,12 @@ WORST = 12
 
 SHOWN = 24
 """Thumbnails on the page; of more outputs an even selection."""
+
+TILES = (
+    ".tiles { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, "
+    "minmax(320px, 1fr)); } .tiles figure { margin: 0; }"
+)
+"""How they are laid out."""
 
 
 def cause(error: str) -> str:
@@ -63,15 +69,9 @@ def render(rows: Sequence[Row], name: str, thumbnail: Callable[[str], bytes]) ->
         thumbnail: An output's thumbnail, asked for those that are shown.
     """
     pictures = _pictures(rows, thumbnail)
-    sections = [_summary(rows), _failures(rows), _outliers(rows), pictures, _all(rows)]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(name)}</title><style>{STYLE}"
-        ".tiles { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, "
-        "minmax(320px, 1fr)); } .tiles figure { margin: 0; }</style></head><body>"
-        f"<h1>{escape(name)}</h1>{''.join(sections)}</body></html>"
-    )
+    heading = f"<h1>{escape(name)}</h1>"
+    sections = [heading, _summary(rows), _failures(rows), _outliers(rows), pictures, _all(rows)]
+    return html_document(name, sections, style=TILES)
 
 
 def _summary(rows: Sequence[Row]) -> str:

@@ -11,8 +11,8 @@ from lut_fuse_core.calibration.board import Board
 from lut_fuse_core.calibration.board_views import cells
 from lut_fuse_core.calibration.from_board import BoardCalibration, residuals, transferred
 from lut_fuse_core.calibration.overlays import board_picture
+from lut_fuse_core.evaluation.report.document import html_document
 from lut_fuse_core.evaluation.report.pictures import data_address
-from lut_fuse_core.evaluation.report.style import STYLE
 from lut_fuse_core.registration.camera import CameraModel
 from lut_fuse_core.registration.registration import Registration, RegistrationConfig
 
@@ -48,12 +48,7 @@ def render_board_page(board: Board, calibration: BoardCalibration, version: str)
         f'{data_address(board_picture(board, calibration))}"></figure>',
         f"<footer>lut-fuse {escape(version)}</footer>",
     )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Calibration</title><style>{STYLE}</style></head>"
-        f"<body>{''.join(sections)}</body></html>\n"
-    )
+    return html_document("Calibration", sections)
 
 
 def parallax(calibration: BoardCalibration, distance: float) -> tuple[Float64Array, Float64Array]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from lut_fuse_core import __version__
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.atomic import atomic_write, keep_apart
+from lut_fuse_core.atomic import keep_apart
 from lut_fuse_core.calibration.board import BOARD_KINDS, Board
 from lut_fuse_core.calibration.board_page import render_board_page
 from lut_fuse_core.calibration.correspondences import gather
@@ -28,6 +28,7 @@ from lut_fuse_core.calibration.relative_pose import LEAST_PAIRS, RelativePose, r
 from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.errors import InputError, LutFuseError
+from lut_fuse_core.evaluation.report.document import write_page
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer
 from lut_fuse_core.io.image_files import write_image
 from lut_fuse_core.registration.file import (
@@ -333,9 +334,7 @@ def _write_more(options: argparse.Namespace, board: Board, result: BoardCalibrat
     if options.picture:
         write_image(options.picture, board_picture(board, result))
     if options.html:
-        with atomic_write(options.html) as temporary:
-            page = render_board_page(board, result, __version__)
-            temporary.write_text(page, encoding="utf-8")
+        write_page(options.html, render_board_page(board, result, __version__))
 
 
 def _source(options: argparse.Namespace) -> Source:

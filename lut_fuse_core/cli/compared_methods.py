@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import FuseFiles, fused_by, fused_in
-from lut_fuse_core.evaluation.image_kinds import image_kinds
+from lut_fuse_core.evaluation.image_kinds import about_orphans, image_kinds
+from lut_fuse_core.evaluation.report import Subject
 
 
 def compared_methods(options: argparse.Namespace) -> dict[str, FuseFiles]:
@@ -40,11 +43,27 @@ def of_one_name(what: str, names: Sequence[str]) -> None:
             raise InputError(f"two {what} are called '{name}'; rename one of the files")
 
 
+def print_json(subject: Subject, study: Mapping[str, Any], orphans: Sequence[str]) -> None:
+    """Print a study for programs, with the labels that have no pair."""
+    head = {"dataset": subject.dataset, "method": subject.method}
+    print(json.dumps({**head, **study, "labels_without_pair": list(orphans)}, allow_nan=False))
+
+
+def print_text(subject: Subject, tables: str) -> None:
+    """Print a study for people."""
+    print(f"{subject.dataset}, fused by {subject.method}\n{tables}")
+
+
+def note_left_out(left_out: Mapping[str, str]) -> None:
+    """Say which labeled pairs could not be read, and why."""
+    for name, reason in left_out.items():
+        note(f"left out {name}: {reason}")
+
+
 def note_orphans(orphans: Sequence[str], options: argparse.Namespace) -> None:
     """Say which labels have no pair, unless only some of the pairs were chosen."""
     if orphans and options.only is None and options.limit is None:
-        shown = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")
-        note(f"{len(orphans)} labeled pictures have no pair of that name: {shown}")
+        note(about_orphans(orphans))
 
 
 def note(text: str) -> None:

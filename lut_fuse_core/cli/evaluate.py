@@ -15,7 +15,6 @@ import cv2
 from tqdm import tqdm
 
 from lut_fuse_core import Fuser, __version__
-from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.evaluate_detection import (
     add_detection_arguments,
@@ -43,6 +42,7 @@ from lut_fuse_core.evaluation.evaluate import (
 from lut_fuse_core.evaluation.flicker import BoolArray
 from lut_fuse_core.evaluation.metrics import METRIC_MEANINGS, METRIC_NAMES
 from lut_fuse_core.evaluation.report import Subject, render_page
+from lut_fuse_core.evaluation.report.document import write_page
 from lut_fuse_core.io.dataset import SPLITS, Dataset, PairFiles, find_dataset, read_visible
 from lut_fuse_core.parallel import usable_cores
 
@@ -170,9 +170,7 @@ def run(options: argparse.Namespace) -> int:
     evaluation = evaluate(progress, fuse, meters, options.jobs)
     if options.html:
         page = render_page(evaluation, subject, pairs, fuse)
-        with atomic_write(options.html) as temporary:
-            # A file name may hold bytes that are no text.
-            temporary.write_text(page, encoding="utf-8", errors="replace")
+        write_page(options.html, page)
     if options.json:
         print(json.dumps(as_json(evaluation, subject, dataset), indent=2, allow_nan=False))
     else:

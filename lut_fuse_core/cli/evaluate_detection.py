@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from lut_fuse_core.atomic import atomic_write
-from lut_fuse_core.cli.compared_methods import compared_methods, note, note_orphans, of_one_name
+from lut_fuse_core.cli.compared_methods import (
+    compared_methods,
+    note,
+    note_left_out,
+    note_orphans,
+    of_one_name,
+    print_json,
+    print_text,
+)
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.detection.classes import chosen_classes, read_class_names
 from lut_fuse_core.evaluation.detection.detector import Detector
@@ -24,6 +30,7 @@ from lut_fuse_core.evaluation.detection.tables import as_json, as_text
 from lut_fuse_core.evaluation.evaluate import FuseFiles
 from lut_fuse_core.evaluation.image_kinds import image_kinds, labeled_pairs
 from lut_fuse_core.evaluation.report import Subject
+from lut_fuse_core.evaluation.report.document import write_page
 from lut_fuse_core.io.dataset import PairFiles
 
 DEFAULT_HEIGHTS = (20.0, 40.0, 80.0)
@@ -119,13 +126,11 @@ def run_detection(
     )
     if options.html:
         page = render_detection_page(study, subject, kinds)
-        with atomic_write(options.html) as temporary:
-            temporary.write_text(page, encoding="utf-8", errors="replace")
+        write_page(options.html, page)
     if options.json:
-        result = {"dataset": subject.dataset, "method": subject.method, **as_json(study)}
-        print(json.dumps({**result, "labels_without_pair": list(orphans)}, allow_nan=False))
+        print_json(subject, as_json(study), orphans)
     else:
-        print(f"{subject.dataset}, fused by {subject.method}\n{as_text(study)}")
+        print_text(subject, as_text(study))
     _report_problems(study)
     note_orphans(orphans, options)
     return 0
@@ -139,8 +144,7 @@ def _detectors(options: argparse.Namespace) -> list[Detector]:
 
 
 def _report_problems(study: DetectionStudy) -> None:
-    for name, reason in study.left_out.items():
-        note(f"left out {name}: {reason}")
+    note_left_out(study.left_out)
     for detector, names in study.unknown.items():
         if names:
             note(f"{detector} has no class for {', '.join(names)}: not measured; see --classes")

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from lut_fuse_core.atomic import atomic_write
-from lut_fuse_core.cli.compared_methods import compared_methods, note, note_orphans, of_one_name
+from lut_fuse_core.cli.compared_methods import (
+    compared_methods,
+    note,
+    note_left_out,
+    note_orphans,
+    of_one_name,
+    print_json,
+    print_text,
+)
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.detection.classes import read_class_names
 from lut_fuse_core.evaluation.evaluate import FuseFiles
 from lut_fuse_core.evaluation.image_kinds import image_kinds, labeled_pairs
 from lut_fuse_core.evaluation.report import Subject
+from lut_fuse_core.evaluation.report.document import write_page
 from lut_fuse_core.evaluation.segmentation.classes import MFNET_CLASSES
 from lut_fuse_core.evaluation.segmentation.page import render_segmentation_page
 from lut_fuse_core.evaluation.segmentation.segmenter import INPUT_SCALES, Segmenter
@@ -107,15 +114,12 @@ def run_segmentation(
     if options.html:
         by_name = {segmenter.name: segmenter for segmenter in segmenters}
         page = render_segmentation_page(study, subject, kinds, by_name, maps, classes)
-        with atomic_write(options.html) as temporary:
-            temporary.write_text(page, encoding="utf-8", errors="replace")
+        write_page(options.html, page)
     if options.json:
-        result = {"dataset": subject.dataset, "method": subject.method, **as_json(study)}
-        print(json.dumps({**result, "labels_without_pair": list(orphans)}, allow_nan=False))
+        print_json(subject, as_json(study), orphans)
     else:
-        print(f"{subject.dataset}, fused by {subject.method}\n{as_text(study)}")
-    for name, reason in study.left_out.items():
-        note(f"left out {name}: {reason}")
+        print_text(subject, as_text(study))
+    note_left_out(study.left_out)
     for segmenter, missing in study.unknown.items():
         if missing:
             note(f"{segmenter} has no class for {', '.join(missing)}: not measured")

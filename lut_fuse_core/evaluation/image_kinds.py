@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.arrays import Size, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.evaluation.evaluate import FuseFiles
+from lut_fuse_core.evaluation.evaluate import FuseFiles, file_normalizer, load_pair
 from lut_fuse_core.evaluation.metrics import BASELINES
 from lut_fuse_core.io.dataset import PairFiles
 from lut_fuse_core.model.features import luma, replace_luma
+
+Progress = Callable[[Iterable[PairFiles]], Iterable[PairFiles]]
+"""Passes pairs on, and shows how far it is."""
 
 CAMERAS = ("visible", "infrared")
 """The kinds that a fused image has to beat."""
@@ -72,6 +75,57 @@ def labeled_pairs(
             "same file name"
         )
     return chosen, tuple(sorted(set(labeled) - names))
+
+
+def about_orphans(orphans: Sequence[str]) -> str:
+    """The sentence for labels that have no pair, at least one."""
+    shown = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")
+    return f"{len(orphans)} labeled pictures have no pair of that name: {shown}"
+
+
+class LabeledImages:
+    """Walks over labeled pairs, and over every kind of image of each.
+
+    Args:
+        pairs: Pairs with labels, see `labeled_pairs`.
+        kinds: Name to kind of image, see `image_kinds`.
+        progress: Wraps the pairs, to show how far it is.
+
+    Attributes:
+        measured: The pairs that could be read so far.
+        left_out: Those that could not, and why.
+    """
+
+    def __init__(
+        self, pairs: Sequence[PairFiles], kinds: Mapping[str, FuseFiles], progress: Progress
+    ) -> None:
+        self._pairs, self._kinds, self._progress = pairs, kinds, progress
+        self.measured: list[PairFiles] = []
+        self.left_out: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[tuple[PairFiles, Size, Iterator[tuple[str, UInt8Array]]]]:
+        """Every pair that can be read, its width and height, and its images by kind.
+
+        Raises:
+            InputError: A method has no image of a pair, or no pair can be read.
+        """
+        for files in self._progress(self._pairs):
+            try:
+                visible, infrared = load_pair(files, file_normalizer())
+            except InputError as error:
+                self.left_out[files.name] = str(error)
+                continue
+            images = (
+                (kind, made(kind, make, files, visible, infrared))
+                for kind, make in self._kinds.items()
+            )
+            yield files, (visible.shape[1], visible.shape[0]), images
+            self.measured.append(files)
+        if not self.measured:
+            name, reason = next(iter(self.left_out.items()))
+            raise InputError(
+                f"none of the {len(self._pairs)} labeled pairs can be read; {name}: {reason}"
+            )
 
 
 def in_color(image: UInt8Array) -> UInt8Array:

@@ -70,6 +70,11 @@ class CameraRig:
     infrared: CameraModel
     infrared_from_visible: Pose = field(default_factory=Pose)
 
+    @property
+    def baseline(self) -> float:
+        """Meters between the two cameras."""
+        return float(np.linalg.norm(self.infrared_from_visible.translation))
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CameraRig:
         """From ``{"visible": ..., "infrared": ..., "infrared_from_visible": ...}``."""

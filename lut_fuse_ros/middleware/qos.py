@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import Any
 
@@ -34,12 +34,7 @@ def as_offered(offers: Iterable[QoSProfile], depth: int) -> QoSProfile:
         offers: Of the publishers; best effort where there are none.
         depth: Messages that are kept.
     """
-    offers = list(offers)
-    return _profile(
-        depth,
-        reliable=bool(offers) and all(_is_reliable(each) for each in offers),
-        latched=bool(offers) and all(_is_latched(each) for each in offers),
-    )
+    return _combined(all, list(offers), depth)
 
 
 def as_requested(requests: Iterable[QoSProfile], depth: int) -> QoSProfile:
@@ -49,12 +44,7 @@ def as_requested(requests: Iterable[QoSProfile], depth: int) -> QoSProfile:
         requests: Of the subscribers; best effort where there are none.
         depth: Messages that are kept.
     """
-    requests = list(requests)
-    return _profile(
-        depth,
-        reliable=any(_is_reliable(each) for each in requests),
-        latched=any(_is_latched(each) for each in requests),
-    )
+    return _combined(any, list(requests), depth)
 
 
 def alike(one: QoSProfile, other: QoSProfile) -> bool:
@@ -66,6 +56,17 @@ def text_of(qos: QoSProfile) -> str:
     """A profile in words."""
     reliability = "reliable" if _is_reliable(qos) else "best effort"
     return f"{reliability}, transient local" if _is_latched(qos) else reliability
+
+
+def _combined(
+    rule: Callable[[Iterable[bool]], bool], profiles: list[QoSProfile], depth: int
+) -> QoSProfile:
+    """What ``rule`` (all or any) finds in some profiles; best effort where there are none."""
+    return _profile(
+        depth,
+        reliable=bool(profiles) and rule(_is_reliable(each) for each in profiles),
+        latched=bool(profiles) and rule(_is_latched(each) for each in profiles),
+    )
 
 
 def _profile(depth: int, *, reliable: bool, latched: bool) -> QoSProfile:

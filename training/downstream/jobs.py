@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -25,11 +26,15 @@ Boxes = tuple[tuple[LabeledBox, ...], tuple[int, int]]
 """Objects of a pair, in pixels, and its width and height."""
 
 
-class SegmentJob:
-    """A segmenter that learns label maps.
+Target = TypeVar("Target")
 
-    Args:
-        network: A SegFormer of transformers.
+
+@dataclass(eq=False)
+class _NetworkJob(Generic[Target]):
+    """A network that learns as a whole.
+
+    Attributes:
+        module: A network of transformers.
         structure: What its weights fit, plain values.
         rate: Learning rate.
         classes: Names by number.
@@ -37,21 +42,20 @@ class SegmentJob:
         device: Where it computes.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        structure: dict[str, Any],
-        rate: float,
-        classes: tuple[str, ...],
-        test: Pictures[UInt8Array],
-        device: str,
-    ) -> None:
-        self.module, self.structure = network, structure
-        self._rate, self._classes, self._test, self._device = rate, classes, test, device
+    module: nn.Module
+    structure: dict[str, Any]
+    rate: float
+    classes: tuple[str, ...]
+    test: Pictures[Target]
+    device: str
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """All weights at one rate."""
-        return [{"params": list(self.module.parameters()), "lr": self._rate}]
+        return [{"params": list(self.module.parameters()), "lr": self.rate}]
+
+
+class SegmentJob(_NetworkJob[UInt8Array]):
+    """A segmenter, a SegFormer, that learns label maps."""
 
     def losses(self, batch: PictureBatch[UInt8Array], rng: np.random.Generator) -> Terms:
         """Cross entropy."""
@@ -72,50 +76,29 @@ class SegmentJob:
         """Intersection over union of every class in percent, and ``mIoU``."""
         self.module.eval()
         rows = []
-        for index in range(len(self._test)):
-            image, truth = self._test[index]
-            scores = self.module(pixel_values=as_input([image]).to(self._device)).logits
+        for index in range(len(self.test)):
+            image, truth = self.test[index]
+            scores = self.module(pixel_values=as_input([image]).to(self.device)).logits
             full = F.interpolate(scores, truth.shape, mode="bilinear")
             found = full[0].argmax(0).to(torch.uint8).cpu().numpy()
-            rows.append(shared_pixels(found, truth, len(self._classes)))
-        numbers = set(range(len(self._classes)))
-        study = assessed("segmenter", self._classes, {"fused": np.stack(rows)}, numbers)
+            rows.append(shared_pixels(found, truth, len(self.classes)))
+        numbers = set(range(len(self.classes)))
+        study = assessed("segmenter", self.classes, {"fused": np.stack(rows)}, numbers)
         iou = dict(zip(study.classes, study.iou["fused"], strict=True))
         scores_of = {**iou, "mIoU": study.mean["fused"]}
         board.scalars(step, {f"validation/{name}": value for name, value in scores_of.items()})
         return scores_of
 
 
-class DetectJob:
-    """A detector that learns boxes.
+@dataclass(eq=False)
+class DetectJob(_NetworkJob[Boxes]):
+    """A detector, an RT-DETR, that learns boxes.
 
-    Args:
-        network: An RT-DETR of transformers.
-        structure: What its weights fit, plain values.
-        rate: Learning rate.
-        classes: Names by number.
-        test: Pictures that it is measured on.
-        least_height: Of objects that count, in pixels.
-        device: Where it computes.
+    Attributes:
+        least_height: Of objects that count when it is measured, in pixels.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        structure: dict[str, Any],
-        rate: float,
-        classes: tuple[str, ...],
-        test: Pictures[Boxes],
-        least_height: float,
-        device: str,
-    ) -> None:
-        self.module, self.structure = network, structure
-        self._rate, self._classes, self._test, self._device = rate, classes, test, device
-        self._least_height = least_height
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """All weights at one rate."""
-        return [{"params": list(self.module.parameters()), "lr": self._rate}]
+    least_height: float
 
     def losses(self, batch: PictureBatch[Boxes], rng: np.random.Generator) -> Terms:
         """RT-DETR's own loss; its random queries come from ``rng``, so that runs can be resumed."""
@@ -132,12 +115,12 @@ class DetectJob:
         """Precision, recall, AP50 and AP50:95, each the mean over the classes, 0 to 1."""
         self.module.eval()
         truth, found = [], []
-        for index in range(len(self._test)):
-            image, (boxes, size) = self._test[index]
-            answer = self.module(pixel_values=as_input([image]).to(self._device))
+        for index in range(len(self.test)):
+            image, (boxes, size) = self.test[index]
+            answer = self.module(pixel_values=as_input([image]).to(self.device))
             found.append(self._detections(answer, size))
             truth.append(boxes)
-        results = Assessment(truth, found, self._classes, (self._least_height,)).results()
+        results = Assessment(truth, found, self.classes, (self.least_height,)).results()
         columns = {
             "Pre.": [r.precision for r in results.values()],
             "Rec.": [r.recall for r in results.values()],
@@ -156,26 +139,26 @@ class DetectJob:
     ) -> dict[str, Tensor]:
         """Objects as transformers wants them: centers and sides as shares of the picture."""
         width, height = size
-        known = [box for box in boxes if box.name in self._classes and not box.crowd]
+        known = [box for box in boxes if box.name in self.classes and not box.crowd]
         corners = torch.tensor([box[1:5] for box in known], dtype=torch.float32).reshape(-1, 4)
         corners = corners / torch.tensor([width, height, width, height])
         centers, sides = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
         if turn:
             centers = torch.stack([1 - centers[:, 0], centers[:, 1]], 1)
-        numbers = torch.tensor([self._classes.index(box.name) for box in known], dtype=torch.long)
+        numbers = torch.tensor([self.classes.index(box.name) for box in known], dtype=torch.long)
         return {
-            "class_labels": numbers.to(self._device),
-            "boxes": torch.cat([centers, sides], 1).to(self._device),
+            "class_labels": numbers.to(self.device),
+            "boxes": torch.cat([centers, sides], 1).to(self.device),
         }
 
     def _detections(self, answer: Any, size: tuple[int, int]) -> Detections:
         scores = answer.logits[0].sigmoid().flatten()
         best, places = scores.topk(min(MAX_DETECTIONS, len(scores)))
-        count = len(self._classes)
+        count = len(self.classes)
         x, y, width, height = answer.pred_boxes[0][places // count].T
         corners = torch.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], 1)
         boxes = corners.cpu() * torch.tensor([*size, *size])
-        names = tuple(self._classes[int(place) % count] for place in places)
+        names = tuple(self.classes[int(place) % count] for place in places)
         return Detections(boxes.numpy(), best.cpu().numpy(), names)
 
 

@@ -122,5 +122,5 @@ def _transformers() -> Any:
             f"training detectors and segmenters needs what is missing here ({error}): "
             "pip install 'lut_fuse_ros[downstream]'"
         ) from None
-    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call, unused-ignore]
     return transformers

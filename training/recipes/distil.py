@@ -14,6 +14,7 @@ from torch import Tensor
 from lut_fuse_core import load_model
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.detection.study import DetectionStudy
+from lut_fuse_core.evaluation.image_kinds import about_orphans
 from lut_fuse_core.model.int8_ranges import chosen_pairs
 
 from ..checkpoint import check_structure, read_checkpoint
@@ -197,11 +198,7 @@ def distil(
         adaptation = Adaptation(detectors, config.detection, folder, share, options.device)
         orphans = adaptation.pictures.orphans
         if orphans and not options.quiet:
-            shown = ", ".join(orphans[:3]) + (", ..." if len(orphans) > 3 else "")
-            print(
-                f"{len(orphans)} labeled pictures have no pair of that name: {shown}",
-                file=sys.stderr,
-            )
+            print(about_orphans(orphans), file=sys.stderr)
     comparison = Comparison(config, options)
     source = _teacher(config, options)
     if source.folder is not None and config.data.synthetic_share:
@@ -230,8 +227,7 @@ def distil(
     )
     study = None
     if session.rank == 0:
-        facts = provenance(config.name, folder, session.pairs, config, options)
-        facts["steps"], facts["seconds"] = outcome.steps, round(outcome.seconds)
+        facts = provenance(config.name, folder, session.pairs, config, options, outcome)
         facts["validation"], facts["teacher_validation"] = outcome.scores, teacher_scores
         _finish(student, options.out, facts, session.pairs.training)
         if adaptation is not None:

@@ -244,7 +244,7 @@ def _detecting(plan: _Plan) -> _Trained:
         structure = {"network": to_plain(config.detector), "classes": list(classes)}
         job = DetectJob(
             *(network.to(options.device), structure, config.rate, classes, measured),
-            *(config.least_height, options.device),
+            *(options.device, config.least_height),
         )
         return job, learned
 

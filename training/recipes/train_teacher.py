@@ -156,8 +156,7 @@ def train_teacher(config: TeacherConfig, folder: Path, options: RunOptions) -> O
         job, session.batches, config.schedule, config.log, options, session.rank, session.world
     )
     if session.rank == 0:
-        facts = provenance("mm-net", folder, session.pairs, config, options)
-        facts["steps"], facts["seconds"] = outcome.steps, round(outcome.seconds)
+        facts = provenance("mm-net", folder, session.pairs, config, options, outcome)
         save_mm_net(net, options.out / "mm_net.pt", facts)
         write_report(options.out, {**facts, "validation": outcome.scores})
     distributed.stop()

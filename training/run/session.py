@@ -22,6 +22,7 @@ from ..data.augment import AugmentConfig
 from ..data.batches import BatchSource, Scene
 from ..data.pairs import DataConfig, Pair, PairSets, read_pairs, to_gray
 from . import distributed
+from .loop import Outcome
 from .options import RunOptions
 
 BAD_PAIRS_SHOWN = 10
@@ -126,9 +127,9 @@ def synthetic_nights(data: DataConfig, seed: int, quiet: bool) -> Scene:
 
 
 def provenance(
-    name: str, folder: Path, pairs: PairSets, config: Any, options: RunOptions
+    name: str, folder: Path, pairs: PairSets, config: Any, options: RunOptions, outcome: Outcome
 ) -> dict[str, Any]:
-    """Where a model comes from: data (by folder name), configuration, seed and budget."""
+    """Where a model comes from: data (by folder name), configuration, seed, budget, its use."""
     return {
         "name": name,
         "data": folder.resolve().name,
@@ -138,4 +139,6 @@ def provenance(
         "budget": to_plain(options.budget),
         "torch": torch.__version__.split("+")[0],
         "config": to_plain(config),
+        "steps": outcome.steps,
+        "seconds": round(outcome.seconds),
     }

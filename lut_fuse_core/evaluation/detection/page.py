@@ -18,9 +18,9 @@ from lut_fuse_core.evaluation.detection.study import DetectionStudy, DetectorStu
 from lut_fuse_core.evaluation.detection.tables import ranges
 from lut_fuse_core.evaluation.evaluate import FuseFiles, file_normalizer, load_pair
 from lut_fuse_core.evaluation.image_kinds import CAMERAS
+from lut_fuse_core.evaluation.report.document import html_document
 from lut_fuse_core.evaluation.report.page import Subject
 from lut_fuse_core.evaluation.report.pictures import data_address
-from lut_fuse_core.evaluation.report.style import SCRIPT, STYLE
 
 SHOWN_PAIRS = 3
 """How many pictures are shown of those that gained, and of those that lost."""
@@ -50,12 +50,7 @@ def render_detection_page(
         "95 % of the figures from pictures drawn at random, with repeats. lut-fuse "
         f"{escape(subject.version)}</footer>",
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Detection: {escape(subject.dataset)}</title><style>{STYLE}</style></head>"
-        f"<body>{''.join(sections)}<script>{SCRIPT}</script></body></html>\n"
-    )
+    return html_document(f"Detection: {subject.dataset}", sections, sortable=True)
 
 
 def _detector(detector: DetectorStudy, heights: Sequence[float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,9 @@ from lut_fuse_core.evaluation.detection.average_precision import (
 from lut_fuse_core.evaluation.detection.classes import ClassMap, class_map
 from lut_fuse_core.evaluation.detection.detector import Detections, Detector
 from lut_fuse_core.evaluation.detection.labels import LabeledBox, Labels
-from lut_fuse_core.evaluation.evaluate import FuseFiles, file_normalizer, load_pair
-from lut_fuse_core.evaluation.image_kinds import CAMERAS, made
+from lut_fuse_core.evaluation.evaluate import FuseFiles
+from lut_fuse_core.evaluation.image_kinds import CAMERAS, LabeledImages, Progress
 from lut_fuse_core.io.dataset import PairFiles
-
-Progress = Callable[[Iterable[PairFiles]], Iterable[PairFiles]]
 
 
 @dataclass(frozen=True)
@@ -97,26 +95,15 @@ def study_detection(
     if not pairs_labels.classes:
         raise InputError(f"the labels of these {len(pairs)} pairs hold no object")
     maps = [class_map(pairs_labels.classes, d.classes, chosen) for d in detectors]
-    measured: list[PairFiles] = []
+    walk = LabeledImages(pairs, kinds, progress)
     objects: list[tuple[LabeledBox, ...]] = []
-    left_out: dict[str, str] = {}
     found: list[dict[str, list[Detections]]] = [{kind: [] for kind in kinds} for _ in detectors]
-    for files in progress(pairs):
-        try:
-            visible, infrared = load_pair(files, file_normalizer())
-        except InputError as error:
-            left_out[files.name] = str(error)
-            continue
-        boxes = labels.inside(files.name, (visible.shape[1], visible.shape[0]))
-        for kind, make in kinds.items():
-            image = made(kind, make, files, visible, infrared)
+    for files, size, images in walk:
+        boxes = labels.inside(files.name, size)
+        for kind, image in images:
             for detector, classes, answers in zip(detectors, maps, found, strict=True):
                 answers[kind].append(detector.detect(image, classes))
-        measured.append(files)
         objects.append(boxes)
-    if not measured:
-        name, reason = next(iter(left_out.items()))
-        raise InputError(f"none of the {len(pairs)} labeled pairs can be read; {name}: {reason}")
     studies = (
         _assessed(detector.name, classes, objects, answers, heights)
         for detector, classes, answers in zip(detectors, maps, found, strict=True)
@@ -126,12 +113,12 @@ def study_detection(
         for detector, classes in zip(detectors, maps, strict=True)
     }
     return DetectionStudy(
-        tuple(measured),
+        tuple(walk.measured),
         tuple(objects),
         tuple(heights),
         tuple(studies),
         unknown if chosen is None else {},
-        left_out,
+        walk.left_out,
     )
 
 

@@ -20,9 +20,9 @@ from lut_fuse_core.evaluation.evaluate import (
 )
 from lut_fuse_core.evaluation.flicker import STILL_LIMIT
 from lut_fuse_core.evaluation.metrics import METRIC_MEANINGS, METRIC_NAMES
+from lut_fuse_core.evaluation.report.document import html_document
 from lut_fuse_core.evaluation.report.pictures import side_by_side
 from lut_fuse_core.evaluation.report.plots import strip_plot
-from lut_fuse_core.evaluation.report.style import SCRIPT, STYLE
 from lut_fuse_core.io.dataset import PairFiles
 
 SHOWN_PAIRS = 3
@@ -67,12 +67,7 @@ def render_page(
         _all_pairs(evaluation),
         _footer(subject),
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Fusion quality: {escape(subject.dataset)}</title><style>{STYLE}</style></head>"
-        f"<body>{''.join(sections)}<script>{SCRIPT}</script></body></html>\n"
-    )
+    return html_document(f"Fusion quality: {subject.dataset}", sections, sortable=True)
 
 
 def _header(evaluation: Evaluation, subject: Subject) -> str:

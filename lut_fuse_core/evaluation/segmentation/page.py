@@ -13,9 +13,9 @@ from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import FuseFiles, file_normalizer, load_pair
 from lut_fuse_core.evaluation.image_kinds import CAMERAS
+from lut_fuse_core.evaluation.report.document import html_document
 from lut_fuse_core.evaluation.report.page import Subject
 from lut_fuse_core.evaluation.report.pictures import data_address
-from lut_fuse_core.evaluation.report.style import SCRIPT, STYLE
 from lut_fuse_core.evaluation.segmentation.classes import OTHER
 from lut_fuse_core.evaluation.segmentation.label_maps import read_label_map
 from lut_fuse_core.evaluation.segmentation.segmenter import Segmenter
@@ -61,12 +61,7 @@ def render_segmentation_page(
         "<footer>Intersection over union over all pictures. The interval holds 95 % of the means "
         f"from pictures drawn at random, with repeats. lut-fuse {escape(subject.version)}</footer>",
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Segmentation: {escape(subject.dataset)}</title><style>{STYLE}</style></head>"
-        f"<body>{''.join(sections)}<script>{SCRIPT}</script></body></html>\n"
-    )
+    return html_document(f"Segmentation: {subject.dataset}", sections, sortable=True)
 
 
 def _table(segmenter: SegmenterStudy) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.evaluation.evaluate import FuseFiles, file_normalizer, load_pair
-from lut_fuse_core.evaluation.image_kinds import CAMERAS, made
+from lut_fuse_core.evaluation.evaluate import FuseFiles
+from lut_fuse_core.evaluation.image_kinds import CAMERAS, LabeledImages, Progress
 from lut_fuse_core.evaluation.segmentation.label_maps import IGNORED, read_label_map
 from lut_fuse_core.evaluation.segmentation.segmenter import Segmenter
 from lut_fuse_core.io.dataset import PairFiles
@@ -69,7 +69,7 @@ def study_segmentation(
     classes: tuple[str, ...],
     segmenters: Sequence[Segmenter],
     kinds: Mapping[str, FuseFiles],
-    progress: Callable[[Iterable[PairFiles]], Iterable[PairFiles]] = lambda pairs: pairs,
+    progress: Progress = lambda pairs: pairs,
 ) -> SegmentationStudy:
     """Run every segmenter on every kind of image of every pair, and hold it against the labels.
 
@@ -85,25 +85,13 @@ def study_segmentation(
         InputError: Labels do not fit the pictures or the classes, a method has no image of a pair,
             or no pair can be read.
     """
-    measured: list[PairFiles] = []
-    left_out: dict[str, str] = {}
+    walk = LabeledImages(pairs, kinds, progress)
     counts: list[dict[str, list[Counts]]] = [{kind: [] for kind in kinds} for _ in segmenters]
-    for files in progress(pairs):
-        try:
-            visible, infrared = load_pair(files, file_normalizer())
-        except InputError as error:
-            left_out[files.name] = str(error)
-            continue
-        size = (visible.shape[1], visible.shape[0])
+    for files, size, images in walk:
         truth = read_label_map(maps[files.name], size, len(classes))
-        for kind, make in kinds.items():
-            image = made(kind, make, files, visible, infrared)
+        for kind, image in images:
             for segmenter, found in zip(segmenters, counts, strict=True):
                 found[kind].append(shared_pixels(segmenter.segment(image), truth, len(classes)))
-        measured.append(files)
-    if not measured:
-        name, reason = next(iter(left_out.items()))
-        raise InputError(f"none of the {len(pairs)} labeled pairs can be read; {name}: {reason}")
     studies, unknown = [], {}
     for segmenter, found in zip(segmenters, counts, strict=True):
         stacked = {kind: np.stack(rows) for kind, rows in found.items()}
@@ -112,7 +100,7 @@ def study_segmentation(
         unknown[segmenter.name] = tuple(
             name for k, name in enumerate(classes) if present[k] and k not in segmenter.table
         )
-    return SegmentationStudy(tuple(measured), tuple(studies), unknown, left_out)
+    return SegmentationStudy(tuple(walk.measured), tuple(studies), unknown, walk.left_out)
 
 
 def shared_pixels(found: UInt8Array, truth: UInt8Array, classes: int) -> Counts:

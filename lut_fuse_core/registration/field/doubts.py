@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.registration.field.geometry import FieldGeometry
 from lut_fuse_core.registration.rig import CameraRig
@@ -25,7 +23,7 @@ def doubts_about(geometry: FieldGeometry) -> str:
     """Why this rig cannot be followed; empty if it can."""
     transform = geometry.registration.transform
     if isinstance(transform, CameraRig):
-        baseline = float(np.linalg.norm(transform.infrared_from_visible.translation))
+        baseline = transform.baseline
         if baseline > LONGEST_BASELINE:
             return (
                 f"depth is not followed: as calibrated the cameras are {baseline:.3g} m apart; is "

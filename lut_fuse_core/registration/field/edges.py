@@ -25,8 +25,8 @@ where edges are everywhere, as in leaves, they fit everywhere."""
 def edge_channels(gray: FloatArray) -> npt.NDArray[np.int16]:
     """Direction of edges at each pixel, ``(H, W) float32`` to ``(H, W, CHANNELS) int16``.
 
-    As `calibration.edge_channels`: whether a wall is dark or bright, and how strong its edge is,
-    differs between the images; that there is an edge, and how it runs, does not.
+    As `registration.edge_channels`, in integers: whether a wall is dark or bright, and how strong
+    its edge is, differs between the images; that there is an edge, and how it runs, does not.
     """
     smooth = cv2.GaussianBlur(gray, (5, 5), 0.8)
     gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1)

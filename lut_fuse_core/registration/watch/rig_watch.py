@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from lut_fuse_core.arrays import RawInfrared, Size, UInt8Array
 from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.rig import CameraRig
@@ -214,7 +212,7 @@ def _plain_mistake(config: RegistrationConfig, seen: float) -> str:
     """What is wrong with a registration whatever the images show; empty if nothing is."""
     transform = config.transform
     if isinstance(transform, CameraRig):
-        baseline = float(np.linalg.norm(transform.infrared_from_visible.translation))
+        baseline = transform.baseline
         if baseline > LONGEST_BASELINE:
             return (
                 f"the cameras are {baseline:.4g} m apart as the pose between them says: it must "
