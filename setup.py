@@ -86,6 +86,7 @@ EXTRAS = {
     "bags": [
         "rosbags>=0.11",
         "ruamel.yaml>=0.17",
+        "ruamel.yaml.clib>=0.2.6",  # the same in C: a bag opens and closes sooner
         "zstandard>=0.20",
         "mcap>=1.1",
         "mcap-protobuf-support>=0.5",  # Foxglove's messages

@@ -45,9 +45,9 @@ def model() -> FusionModel:
 
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small random model on disk."""
+    """A small random model on disk, whose encoder sees an eighth of the resolution, as ours."""
     path = tmp_path_factory.mktemp("model") / "random.safetensors"
-    save_model(random_model(), path)
+    save_model(random_model(unshuffle=2, pool=4), path)
     return path
 
 

@@ -83,11 +83,11 @@ def _shared(here: UInt8Array, seen: npt.NDArray[np.bool_], there: UInt8Array) ->
     """
     # How often two levels meet at a displacement is a correlation of the masks of both: by
     # Fourier transform, for all displacements at once. At none of them does the block leave the
-    # window, so that nothing wraps around.
+    # window, so that nothing wraps around. Counts are whole, so single precision is enough.
     levels = np.arange(LEVELS)[:, None, None]
     shape = [cv2.getOptimalDFTSize(side) for side in there.shape]
-    ours = np.fft.rfft2((here == levels) & seen, shape)
-    theirs = np.fft.rfft2(there == levels, shape)
+    ours = np.fft.rfft2(((here == levels) & seen).astype(np.float32), shape)
+    theirs = np.fft.rfft2((there == levels).astype(np.float32), shape)
     places = there.shape[0] - here.shape[0] + 1
     joint = np.empty((LEVELS, LEVELS, places, places))
     for level in range(LEVELS):

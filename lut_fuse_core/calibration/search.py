@@ -94,7 +94,8 @@ class _Correlator:
         self.least_area = LEAST_OVERLAP * min(height * width, shape[0] * shape[1])
         self.mask = self._transform(np.ones((height, width), np.float32))
         self.channels = [self._transform(target) for target in targets]
-        self.energies = [self._transform(np.square(target).sum(axis=2)) for target in targets]
+        energy = sum(np.square(target).sum(axis=2) for target in targets)
+        self.energy = self._transform(np.asarray(energy, np.float32))
 
     def peaks(
         self, images: Sequence[FloatArray], rotation: float
@@ -105,17 +106,18 @@ class _Correlator:
         mask: Any = cv2.warpAffine(np.ones((height, width), np.float32), turn, (width, height))
         mask_spectrum = self._transform(mask)
         overlap = self._inverse(self.mask * np.conj(mask_spectrum))
-        product, here, there = (np.zeros(self.shape, np.float32) for _ in range(3))
-        for image, channels, energy in zip(images, self.channels, self.energies, strict=True):
+        product: Any = 0.0
+        energy = np.zeros((height, width), np.float32)
+        for image, channels in zip(images, self.channels, strict=True):
             rotated: Any = cv2.warpAffine(
                 image, turn, (width, height), borderMode=cv2.BORDER_REFLECT
             )
             features = oriented_channels(rotated, CHANNELS) * mask[..., None]
-            spectrum = self._transform(features)
-            product += self._inverse((channels * np.conj(spectrum)).sum(axis=2))
-            here += self._inverse(energy * np.conj(mask_spectrum))
-            squared = self._transform(np.square(features).sum(axis=2))
-            there += self._inverse(self.mask * np.conj(squared))
+            product = product + (channels * np.conj(self._transform(features))).sum(axis=2)
+            energy += np.square(features).sum(axis=2)
+        product = self._inverse(product)
+        here = self._inverse(self.energy * np.conj(mask_spectrum))
+        there = self._inverse(self.mask * np.conj(self._transform(energy)))
         correlation = product / np.sqrt(np.maximum(here, 1e-3) * np.maximum(there, 1e-3))
         # Chance correlation falls with the root of the area; this makes all overlaps comparable.
         surface = np.where(

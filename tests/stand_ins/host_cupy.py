@@ -297,7 +297,7 @@ def _compiled(code: str, folder: Path) -> ctypes.CDLL:
         extra = (Path(__file__).parent / "cuda_on_host.cpp").read_text(encoding="utf-8")
         file = folder / f"kernels_{hashlib.sha256(code.encode()).hexdigest()[:16]}.cpp"
         file.write_text(code + extra, encoding="utf-8")
-        options = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+        options = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
         unused = ["-Wno-unused-variable", "-Wno-unused-parameter", "-Wno-unused-but-set-variable"]
         library = file.with_suffix(".so")
         subprocess.run([COMPILER, *options, *unused, "-o", str(library), str(file)], check=True)

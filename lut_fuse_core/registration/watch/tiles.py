@@ -160,14 +160,9 @@ def _refit(
 ) -> Float64Array:
     """The similarity through each tile's best place near where the last one puts it."""
     expected = _displacements(parameters, centers)
-    found, weights = np.empty_like(expected), np.empty(len(means))
-    for index, surface in enumerate(means):
-        place = np.clip(np.rint(expected[index]).astype(int) + RADIUS, 0, 2 * RADIUS)
-        x0, y0 = np.maximum(place - NEAR, 0)
-        part = surface[y0 : place[1] + NEAR + 1, x0 : place[0] + NEAR + 1]
-        row, column = np.unravel_index(int(np.argmax(part)), part.shape)
-        found[index] = _vertex(surface, int(x0 + column), int(y0 + row))
-        weights[index] = max(float(part.max() - chance[index]), 0.0) ** 2
+    nearest = np.clip(np.rint(expected).astype(int) + RADIUS, 0, 2 * RADIUS)
+    found, peaks = _peaks_near(means, nearest)
+    weights = np.square(np.maximum(peaks - chance, 0), dtype=np.float64)
     distance = np.linalg.norm(found - expected, axis=1)
     weights = weights / (1 + np.square(distance / 1.5))
     x, y = centers.T
@@ -193,16 +188,44 @@ def _displacements(parameters: Float64Array, centers: Float64Array) -> Float64Ar
     return np.stack([right + growth * x - spin * y, down + growth * y + spin * x], axis=1)
 
 
-def _vertex(surface: FloatArray, column: int, row: int) -> Float64Array:
-    """The top of the parabolas through a peak and its neighbors, as a displacement."""
-    place = np.array([column, row], np.float64)
-    for axis, index, values in ((0, column, surface[row]), (1, row, surface[:, column])):
-        if 0 < index < 2 * RADIUS:
-            before, here, after = (float(v) for v in values[index - 1 : index + 2])
-            bend = before - 2 * here + after
-            if bend < 0:
-                place[axis] += float(np.clip((before - after) / (2 * bend), -0.5, 0.5))
-    return place - RADIUS
+def _peaks_near(
+    surfaces: FloatArray, places: npt.NDArray[np.int_]
+) -> tuple[Float64Array, FloatArray]:
+    """The highest point of each surface at most `NEAR` from a place: where, and how high.
+
+    Args:
+        surfaces: ``(N, 2 r + 1, 2 r + 1)``.
+        places: ``(N, 2)``, column and row.
+
+    Returns:
+        Displacements ``(N, 2)``, at the top of the parabolas through the peak and its neighbors,
+        and the values at the peaks ``(N,)``.
+    """
+    border = ((0, 0), (NEAR, NEAR), (NEAR, NEAR))
+    padded = np.pad(surfaces, border, constant_values=-np.inf)
+    number, window = np.arange(len(surfaces)), np.arange(2 * NEAR + 1)
+    columns, rows = places[:, :1] + window, places[:, 1:] + window
+    parts = padded[number[:, None, None], rows[:, :, None], columns[:, None, :]]
+    best = parts.reshape(len(parts), -1).argmax(axis=1)
+    row, column = (
+        places[:, 1] - NEAR + best // len(window),
+        places[:, 0] - NEAR + best % len(window),
+    )
+    along = surfaces[number, row], surfaces[number, :, column]
+    tops = [
+        index + _vertices(values.astype(np.float64), index)
+        for values, index in zip(along, (column, row), strict=True)
+    ]
+    return np.stack(tops, axis=1) - RADIUS, surfaces[number, row, column]
+
+
+def _vertices(values: Float64Array, peaks: npt.NDArray[np.int_]) -> Float64Array:
+    """From the peak of each row ``(N, 2 r + 1)`` to the top of its parabola; 0 at the ends."""
+    number, inner = np.arange(len(values)), np.clip(peaks, 1, 2 * RADIUS - 1)
+    before, here, after = (values[number, inner + step] for step in (-1, 0, 1))
+    bend = before - 2 * here + after
+    known = (peaks == inner) & (bend < 0)
+    return np.where(known, np.clip((before - after) / (2 * np.where(known, bend, 1)), -0.5, 0.5), 0)
 
 
 def _at(means: FloatArray, displacements: Float64Array) -> FloatArray:

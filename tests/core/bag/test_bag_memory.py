@@ -27,7 +27,7 @@ class Passing(FusionPipeline):
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_ten_times_the_pairs_take_the_same_memory(tmp_path, storage):
     peaks = []
-    for pairs in (80, 800):
+    for pairs in (20, 60, 600):  # what is imported counts with the first
         stamps = [bags.START + index * 33 * bags.MILLI for index in range(pairs)]
         bag = tmp_path / f"in{pairs}"
         bags.write(
@@ -48,5 +48,5 @@ def test_ten_times_the_pairs_take_the_same_memory(tmp_path, storage):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert report.pairs == pairs
-    added = 720 * (2 * VISIBLE.size + INFRARED.size)
-    assert peaks[1] - peaks[0] < added / 40
+    added = 540 * (2 * VISIBLE.size + INFRARED.size)
+    assert peaks[2] - peaks[1] < added / 40

@@ -22,6 +22,7 @@ import pytest
 from bags import MILLI, START
 from rosbags.rosbag2 import CompressionMode
 from ruamel.yaml import YAML
+from swinging import swinging_cameras
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.bag.demo_recording import record_street
@@ -307,7 +308,7 @@ def test_a_known_offset_between_the_clocks_is_taken_off(lut_fuse, tmp_path):
 def test_an_unknown_offset_between_the_clocks_is_found(lut_fuse, tmp_path):
     scene = StreetScene(SceneConfig(width=64, height=48, rate=10.0, people=12, cars=8))
     found = []
-    for index in range(150):
+    for index in range(100):
         frame, stamp = scene.frame(index), START + index * 100 * MILLI
         found.append(bags.image(VISIBLE, frame.visible, "rgb8", stamp))
         late = bags.image(INFRARED, frame.infrared, "16UC1", stamp + 300 * MILLI)
@@ -317,17 +318,7 @@ def test_an_unknown_offset_between_the_clocks_is_found(lut_fuse, tmp_path):
     _, out, errors = lut_fuse(bag, tmp_path / "out", *options)
     estimate = re.search(r"infrared clock is (\S+) s ahead", errors)
     assert float(estimate[1]) == pytest.approx(0.3, abs=0.05)
-    assert json.loads(out)["pairs"] == 150
-
-
-def swinging_cameras(count: int) -> list[np.ndarray]:
-    """What a camera sees that is moved to and fro irregularly, ``(H, W) uint8``."""
-    rng = np.random.default_rng(1)
-    steps = np.cumsum(rng.uniform(-6, 6, count) * np.repeat(rng.uniform(0, 1, count // 10), 10))
-    scene = cv2.GaussianBlur(rng.integers(0, 255, (HEIGHT, 1200)).astype(np.uint8), (0, 0), 3)
-    scene = cv2.normalize(scene, None, 0, 255, cv2.NORM_MINMAX)
-    first = int(-steps.min()) + 1
-    return [scene[:, first + int(step) :][:, :WIDTH] for step in steps]
+    assert json.loads(out)["pairs"] == 100
 
 
 @pytest.mark.parametrize("clock", ["report", "correct"])

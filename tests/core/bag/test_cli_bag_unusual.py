@@ -19,9 +19,9 @@ from bags import MILLI, START
 from mcap.reader import make_reader
 from mcap.writer import Writer
 from ruamel.yaml import YAML
+from swinging import swinging_cameras
 
 from lut_fuse_core.bag.clock_offset import find_clock_offset
-from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 VISIBLE, INFRARED, INFO = "/visible/image_raw", "/infrared/image_raw", "/visible/camera_info"
 PAIRS = 6
@@ -239,13 +239,13 @@ def test_a_name_that_is_no_topic_is_refused(lut_fuse: Run, tmp_path: Path, name:
 
 
 def test_cameras_that_do_not_stamp_have_an_offset_too(tmp_path: Path) -> None:
-    scene = StreetScene(SceneConfig(width=64, height=48, rate=10.0, people=12, cars=8))
     found = []
-    for index in range(150):
-        frame, stamp = scene.frame(index), START + index * 100 * MILLI
-        found.append(replace(bags.image(VISIBLE, frame.visible, "rgb8", 0), recorded=stamp))
-        late = bags.image(INFRARED, frame.infrared, "16UC1", 0)
-        found.append(replace(late, recorded=stamp + 300 * MILLI))
+    for index, view in enumerate(swinging_cameras(150)):
+        stamp = START + index * 100 * MILLI
+        visible = bags.image(VISIBLE, np.dstack([view] * 3), "rgb8", 0)
+        infrared = bags.image(INFRARED, 255 - view, "mono8", 0)
+        found.append(replace(visible, recorded=stamp))
+        found.append(replace(infrared, recorded=stamp + 300 * MILLI))
     bag = bags.write(tmp_path / "in", sorted(found, key=lambda entry: entry.recorded))
     assert find_clock_offset(bag).seconds == pytest.approx(0.3, abs=0.06)
 
@@ -275,11 +275,11 @@ def test_a_message_without_content_is_one_that_cannot_be_used(
 
 
 def test_clocks_an_hour_apart_are_told_by_how_much(lut_fuse: Run, tmp_path: Path) -> None:
-    found = []
+    found, image = [], np.ascontiguousarray(IMAGES[0][:16, :16])
     for index in range(700):
         stamp = START + index * 33 * MILLI
-        found.append(bags.image(VISIBLE, IMAGES[0], "rgb8", stamp))
-        late = bags.image(INFRARED, WARM[0], "mono8", stamp + 3_600_000 * MILLI)
+        found.append(bags.image(VISIBLE, image, "rgb8", stamp))
+        late = bags.image(INFRARED, image[..., 0].copy(), "mono8", stamp + 3_600_000 * MILLI)
         found.append(replace(late, recorded=stamp + 5 * MILLI))
     bag = bags.write(tmp_path / "in", found)
     status, _, errors = lut_fuse(bag, tmp_path / "out")
