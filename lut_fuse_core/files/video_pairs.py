@@ -47,6 +47,7 @@ class InfraredReader(Protocol):
     rate: float
     frames_read: int
     rotation: int
+    other_videos: int
     interlaced: bool
 
     @property

@@ -106,6 +106,11 @@ def _notes(reader: VideoReader[Any] | InfraredReader) -> Iterator[str]:
             f"{reader.path} asks players to rotate it by {reader.rotation % 360} degrees; its "
             "frames are used as the sensor saw them, so that the fused video is not rotated"
         )
+    if reader.other_videos > 0:
+        yield (
+            f"{reader.path} holds {reader.other_videos + 1} videos, of which the one that players "
+            "show is used; to use another, copy it out (ffmpeg -i IN -map 0:v:1 -c copy OUT)"
+        )
     if reader.interlaced:
         yield (
             f"{reader.path} is interlaced: what moves is fused with combed edges; deinterlace it "

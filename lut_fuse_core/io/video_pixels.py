@@ -6,12 +6,13 @@ swscale, FFmpeg's converter, is asked for 8-bit images only: to 16 bits it would
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.palettes import Palette, palette_of, quick_intensities
 
@@ -49,9 +50,9 @@ class InfraredPixels:
     """Frames as raw infrared: counts as they are stored, of color formats the luma.
 
     Gray formats of more than 8 bits give their counts, whatever range they are tagged with; color
-    formats of more than 8 bits their luma plane or, of RGB, the BT.601 luma of the counts. Formats
-    of 8 bits with luma and chroma give luma of full range: limited range (16 to 235) is expanded.
-    Of false colors the intensities are recovered (`palettes`), in 8 bits.
+    formats of more than 8 bits their luma or, of RGB, the BT.601 luma of the counts. Formats of 8
+    bits with luma and chroma give luma of full range: limited range (16 to 235) is expanded. Of
+    false colors the intensities are recovered (`palettes`), in 8 bits.
     """
 
     def __init__(self) -> None:
@@ -59,35 +60,37 @@ class InfraredPixels:
         self._palette: Palette | None = None
         self._frames = 0
 
-    def __call__(self, frame: VideoFrame) -> RawInfrared:
-        """``(H, W) uint8``, or ``uint16`` where the video has more than 8 bits.
+    def __call__(self, frame: VideoFrame) -> AnyInfrared:
+        """``(H, W) uint8``, or the wider type, integer or floating point, that the video has.
 
         Raises:
-            InputError: For pixels that are floating-point numbers, or in colors of no known
-                palette.
+            InputError: For colors that are floating-point numbers, or of no known palette.
         """
         layout = frame.format
         bits = max(component.bits for component in layout.components)
-        if bits > 16:
-            raise InputError(
-                f"the video's pixels are {layout.name}, of {bits} bits; convert it to gray16le"
-            )
         colors = [component for component in layout.components if not component.is_alpha]
         is_gray = len(colors) == 1 and not layout.has_palette
-        if bits == 8 and is_gray:
-            return _samples(frame, 0, len(layout.components), np.dtype(np.uint8))
-        kind = np.dtype(">u2" if layout.is_big_endian else "<u2")
-        if is_gray and bits > 8:
+        kind = _number_type(frame)
+        if is_gray and bits >= 8:
             return _samples(frame, 0, len(layout.components), kind)
+        if kind.kind == "f" or bits > 16:
+            raise InputError(
+                f"the video's pixels are {layout.name}: colors that are "
+                f"{'floating-point' if kind.kind == 'f' else f'{bits}-bit'} numbers; convert it to "
+                "gray16le (ffmpeg -i IN -pix_fmt gray16le -c:v ffv1 OUT.mkv)"
+            )
         palette = None if is_gray else self._palette_of(frame, kind)
         if palette is not None:
             return quick_intensities(_eight_bits(self._reformatter, frame, "rgb24"), palette)
         if bits <= 8 or layout.is_bayer:
             return _eight_bits(self._reformatter, frame, "gray")
-        if not layout.is_rgb:
-            return _samples(frame, colors[0].plane, 1, kind)
-        if layout.is_planar:
-            channels = [_samples(frame, color.plane, 1, kind) for color in colors]
+        frame = _in_planes(self._reformatter, frame, bits)
+        kind = _number_type(frame)
+        if not frame.format.is_rgb:
+            return _samples(frame, 0, 1, kind)
+        if frame.format.is_planar:
+            planes = [color.plane for color in frame.format.components if not color.is_alpha]
+            channels = [_samples(frame, plane, 1, kind) for plane in planes]
         else:
             packed: Any = frame.to_ndarray()
             channels = [packed[..., index] for index in range(3)]
@@ -119,11 +122,64 @@ def _reformatter() -> VideoReformatter:
 def _eight_bits(reformatter: VideoReformatter, frame: VideoFrame, form: str) -> UInt8Array:
     # One thread: a frame takes it a third of the time that several need to be started, and several
     # overwrite columns of each other (findings/swscale_threads_overwrite_columns.sh).
-    converted = reformatter.reformat(frame, format=form, threads=1)
+    frame = _low_byte_first(frame)
+    try:
+        converted = reformatter.reformat(frame, format=form, threads=1)
+    except OSError:
+        raise InputError(
+            f"the video's pixels are {frame.format.name}, which FFmpeg does not convert; save it "
+            "in another pixel format"
+        ) from None
     return converted.to_ndarray().astype(np.uint8, copy=False)
 
 
-def _samples(frame: VideoFrame, plane: int, step: int, kind: np.dtype[Any]) -> RawInfrared:
+def _low_byte_first(frame: VideoFrame) -> VideoFrame:
+    """A frame with the bytes of its pixels in the order that swscale takes.
+
+    Of packed colors of 5 and 6 bits with the high byte first, as QuickTime Animation has them, it
+    confuses the bytes (findings/swscale_confuses_the_bytes_of_rgb555be.sh).
+    """
+    if not re.fullmatch(r"(rgb|bgr)(555|565)be", frame.format.name):
+        return frame
+    from av import VideoFrame
+
+    swapped = VideoFrame(frame.width, frame.height, frame.format.name[:-2] + "le")
+    stored: Any = frame.planes[0]
+    swapped.planes[0].update(np.frombuffer(stored, "<u2").byteswap())
+    return swapped
+
+
+def _in_planes(reformatter: VideoReformatter, frame: VideoFrame, bits: int) -> VideoFrame:
+    """A deep frame whose luma has a plane of its own, or whose RGB can be read.
+
+    Of packed formats of as many bits swscale keeps the counts.
+    """
+    layout = frame.format
+    first = layout.components[0].plane
+    packed = sum(component.plane == first for component in layout.components) > 1
+    if layout.is_rgb:
+        if not re.match(r"x2(rgb|bgr)10", layout.name):
+            return frame
+        form = "gbrp10le"
+    elif layout.name.startswith("xyz"):
+        form = "gbrp12le"
+    elif packed:
+        form = f"yuv444p{bits}le"
+    else:
+        return frame
+    return reformatter.reformat(frame, format=form, threads=1)
+
+
+def _number_type(frame: VideoFrame) -> np.dtype[Any]:
+    """The type of the samples of a frame, in its byte order."""
+    layout = frame.format
+    bits = max(component.bits for component in layout.components)
+    letter = "f" if re.search(r"f(16|32)(le|be)$", layout.name) else "u"
+    size = 1 if bits <= 8 else 2 if bits <= 16 else 4
+    return np.dtype(f"{'>' if layout.is_big_endian else '<'}{letter}{size}")
+
+
+def _samples(frame: VideoFrame, plane: int, step: int, kind: np.dtype[Any]) -> AnyInfrared:
     """The first of every ``step`` samples in a plane, in the byte order of this machine."""
     height, width = frame.height, frame.width
     stored: Any = frame.planes[plane]
@@ -148,5 +204,5 @@ def _has_chroma(frame: VideoFrame, kind: np.dtype[Any]) -> bool:
     return False
 
 
-def _luma(rgb: Any) -> RawInfrared:
+def _luma(rgb: Any) -> AnyInfrared:
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)

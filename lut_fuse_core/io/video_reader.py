@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.pyav import pyav
-from lut_fuse_core.io.video_times import FrameClock, announced_end, usual_rate
+from lut_fuse_core.io.video_times import (
+    COUNTED_FROM_ZERO,
+    IN_DECODING_ORDER,
+    MOST_HELD_BACK,
+    WITH_FRAME_COUNT,
+    FrameClock,
+    announced_end,
+    usual_rate,
+)
 from lut_fuse_core.parallel import usable_cores
 
 if TYPE_CHECKING:
@@ -69,6 +78,7 @@ class VideoReader(Generic[Pixels]):
         frame_count: Frames as announced, or estimated from the duration; 0 if unknown.
         frames_read: So far.
         rotation: Degrees by which players are asked to rotate the frames read so far.
+        other_videos: How many more videos the file holds, which are not read; covers are none.
         interlaced: Whether frames read so far hold two fields of different times.
 
     Raises:
@@ -82,14 +92,23 @@ class VideoReader(Generic[Pixels]):
         self._errors = pyav().FFmpegError
         self.rate = _measured_rate(path)
         self._container, self._stream = _open(path)
+        self.other_videos = sum(_is_moving(each) for each in self._container.streams.video) - 1
         self._clock = FrameClock(self.rate)
         self._announced_end = announced_end(self._container, self._stream)
+        self._counted_from_zero = self._container.format.name in COUNTED_FROM_ZERO
+        counted = self._container.format.name in WITH_FRAME_COUNT
+        self._announced_packets = self._stream.frames if counted else 0
+        self._start = (self._container.start_time or 0) / 1e6
+        # The last frame may last as long as announced, however fast the others come.
+        self._last_step = 1 / max(float(self._stream.guessed_rate or 0), 1.0)
         seconds = (self._container.duration or 0) / 1e6
         self.frame_count = self._stream.frames or max(0, round(seconds * self.rate))
         self.frames_read = 0
         self.rotation = 0
         self.interlaced = False
         self._end = 0.0
+        self._first_dts: float | None = None
+        self._packets_read = 0
         self._lost = 0
         self._ends_midway = False
         self._read_to_end = False
@@ -106,8 +125,8 @@ class VideoReader(Generic[Pixels]):
             InputError: For pixels that the conversion refuses.
         """
         with self._container:
-            for frame in self._decoded():
-                time = self._clock.tell(frame.time)
+            for frame, recorded in self._decoded():
+                time = self._clock.tell(recorded)
                 self.rotation = self.rotation or int(getattr(frame, "rotation", 0))
                 self.interlaced = self.interlaced or bool(frame.interlaced_frame)
                 image = self._converted(frame)
@@ -119,15 +138,25 @@ class VideoReader(Generic[Pixels]):
     @property
     def damage(self) -> str:
         """What is wrong with the file as far as it was read; empty if nothing is."""
-        missing = 0.0 if self._announced_end is None else self._announced_end - self._end
-        if self._read_to_end and (
-            self._ends_midway or missing > LEAST_MISSING * self._clock.longest_step
-        ):
+        if self._read_to_end and (self._ends_midway or self._lacks_its_end()):
             seconds = self._clock.time + 1 / self.rate if self.frames_read else 0.0
             return f"{self.path} is truncated: it can be read for {seconds:.1f} s"
         if self._lost:
             return f"{self.path} is damaged: {self._lost} of its frames are incomplete or unusable"
         return ""
+
+    def _lacks_its_end(self) -> bool:
+        """Whether the file ends before the time that it announces."""
+        if self._announced_end is None or 0 < self._announced_packets <= self._packets_read:
+            return False
+        longest = max(self._clock.longest_step, self._last_step)
+        missing = self._announced_end - self._end
+        if self._counted_from_zero:
+            # Or from the first packet, which with B-frames is before the first frame.
+            origins = sorted({0.0, min(self._first_dts or 0.0, self._start), self._start})
+            possible = [missing - self._start + origin for origin in origins]
+            missing = next((each for each in possible if each > -longest), missing)
+        return missing > LEAST_MISSING * longest
 
     def _converted(self, frame: av.VideoFrame) -> Pixels | None:
         """The pixels; None for those of a later frame that cannot be used: they are damaged."""
@@ -139,23 +168,38 @@ class VideoReader(Generic[Pixels]):
             self._lost += 1
             return None
 
-    def _decoded(self) -> Iterator[av.VideoFrame]:
-        """What can be decoded; notes what cannot."""
+    def _decoded(self) -> Iterator[tuple[av.VideoFrame, float | None]]:
+        """What can be decoded, with its time in seconds; notes what cannot."""
+        decoder = self._stream.codec_context
+        in_decoding_order = (
+            self._container.format.name in IN_DECODING_ORDER and decoder.codec.reorder
+        )
+        waiting: deque[float | None] = deque(maxlen=MOST_HELD_BACK)
         for packet in self._packets():
             try:
-                frames = self._stream.codec_context.decode(packet)
+                frames = decoder.decode(packet)
             except self._errors:
                 frames = []
                 # Before the first whole frame: the recording may have joined a stream midway.
                 self._lost += bool(self.frames_read)
                 self._ends_midway = True  # unless another packet follows
+            else:
+                if packet is not None:
+                    waiting.append(self._seconds(packet.dts))
             for frame in frames:
                 self._lost += bool(frame.is_corrupt and self.frames_read)
-                yield frame
+                if in_decoding_order:
+                    yield frame, waiting.popleft() if waiting else None
+                else:
+                    # Of frames that come after the last packet, PyAV does not know the unit.
+                    yield frame, self._seconds(frame.pts)
+
+    def _seconds(self, ticks: int | None) -> float | None:
+        base = self._stream.time_base
+        return None if ticks is None or base is None else float(ticks * base)
 
     def _packets(self) -> Iterator[av.Packet[Any] | None]:
         """The video's packets, then None, which drains the decoder; notes where the file ends."""
-        start = (self._container.start_time or 0) / 1e6
         packets = self._container.demux()
         while True:
             try:
@@ -175,10 +219,14 @@ class VideoReader(Generic[Pixels]):
                 continue  # the demuxer's own sign for the end of a stream
             is_video = packet.stream.index == self._stream.index
             if packet.pts is not None and packet.time_base is not None:
-                unknown = 1 / self.rate if is_video else 0.0
-                length = float((packet.duration or 0) * packet.time_base) or unknown
-                self._end = max(self._end, float(packet.pts * packet.time_base) - start + length)
+                length = float((packet.duration or 0) * packet.time_base)
+                length = max(length, 1 / self.rate if is_video else 0.0)
+                time = float(packet.pts * packet.time_base) - self._start
+                self._end = max(self._end, time + length)
             if is_video:
+                self._packets_read += 1
+                if self._first_dts is None:
+                    self._first_dts = self._seconds(packet.dts)
                 self._ends_midway = packet.is_corrupt
                 yield packet
 
@@ -245,6 +293,13 @@ def _open(path: Path) -> tuple[InputContainer, VideoStream]:
     decoder.thread_count = min(usable_cores(), MAX_DECODER_THREADS)
     decoder.options = {"max_pixels": str(MAX_PIXELS)}
     return container, stream
+
+
+def _is_moving(stream: VideoStream) -> bool:
+    """Whether a stream is a video, not the picture of a cover."""
+    from av.stream import Disposition
+
+    return not stream.disposition & Disposition.attached_pic
 
 
 def _lenient_titles(version: str) -> dict[str, str]:

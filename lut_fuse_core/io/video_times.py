@@ -30,6 +30,19 @@ UNEVEN_IN_ALL = 3
 _WITH_DURATION = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv")
 """Formats whose headers hold a duration; FFmpeg estimates that of others from what is there."""
 
+COUNTED_FROM_ZERO = ("matroska,webm", "flv")
+"""Those of them whose durations usually count from time zero, not from the first frame."""
+
+WITH_FRAME_COUNT = ("mov,mp4,m4a,3gp,3g2,mj2",)
+"""Formats whose index counts the frames, if it has one; in AVI it counts repeated ones too."""
+
+IN_DECODING_ORDER = ("avi", "asf")
+"""Formats that hold one time per packet, in the order of decoding: where that is not the order of
+the frames FFmpeg guesses the frames' times, and guesses some of them wrong."""
+
+MOST_HELD_BACK = 17
+"""Frames that a decoder holds back at most, to put them in order."""
+
 
 def usual_rate(times: Sequence[float], announced: float | None) -> float:
     """Frames per second, from the first times of a video.

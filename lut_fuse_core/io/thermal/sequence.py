@@ -32,6 +32,7 @@ class ThermalSequence:
         frames_read: So far.
         damage: What is wrong with the file as far as it was read; empty if nothing is.
         rotation: Always 0.
+        other_videos: Always 0.
         interlaced: Always False.
     """
 
@@ -48,7 +49,7 @@ class ThermalSequence:
         self.path = path
         self.frames_read = 0
         self.damage = ""
-        self.rotation, self.interlaced = 0, False
+        self.rotation, self.other_videos, self.interlaced = 0, 0, False
         times = [time for time, _ in zip(self._times(), range(RATE_FRAMES), strict=False)]
         if not times:
             raise InputError(f"{path} holds no frames that can be read; it is truncated or damaged")

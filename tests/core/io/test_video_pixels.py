@@ -176,7 +176,70 @@ def test_colors_follow_the_matrix_that_a_video_is_tagged_with(tmp_path, matrix, 
     assert np.abs(visible(tmp_path / "v.mp4").astype(int) - color).max() <= 2, matrix
 
 
-def test_floating_point_pixels_are_refused():
-    frame = av.VideoFrame(64, 48, "grayf32le")
-    with pytest.raises(InputError, match="gray16le"):
-        InfraredPixels()(frame)
+def converted(image: np.ndarray, layout: str, *pixels: str) -> av.VideoFrame:
+    """An image as a frame, through one pixel format after the other."""
+    frame = av.VideoFrame.from_ndarray(image, format=layout)
+    for each in pixels:
+        frame = frame.reformat(format=each, threads=1)
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("packed", "planar"),
+    [
+        ("y210le", "yuv422p10le"),
+        ("y212le", "yuv422p12le"),
+        ("v30xle", "yuv444p10le"),
+        ("xv30le", "yuv444p10le"),
+        ("xv36be", "yuv444p12le"),
+        ("xv48le", "yuv444p16le"),
+        ("ayuv64le", "yuv444p16le"),
+    ],
+)
+def test_luma_that_is_packed_with_chroma_is_the_same_as_in_a_plane(packed, planar):
+    expected = InfraredPixels()(converted(counts(16), "gray16le", planar))
+    found = InfraredPixels()(converted(counts(16), "gray16le", planar, packed))
+    np.testing.assert_array_equal(found, expected)
+    assert len(np.unique(found)) > 600
+
+
+@pytest.mark.parametrize("pixels", ["x2rgb10le", "x2bgr10le", "xyz12le"])
+def test_packed_colors_of_10_and_12_bits_rise_with_the_counts(pixels):
+    found = InfraredPixels()(converted(counts(16), "gray16le", pixels)).ravel().astype(int)
+    assert (np.diff(found) >= -1).all()
+    assert len(np.unique(found)) > 600
+
+
+@pytest.mark.parametrize("pixels", ["rgb565", "bgr565", "rgb555", "bgr555"])
+def test_16_bit_colors_are_the_same_in_either_byte_order(pixels):
+    image = np.zeros((HEIGHT, 64, 3), np.uint8)
+    image[:, :32], image[:, 32:] = (216, 36, 80), (32, 184, 168)
+    little = converted(image, "rgb24", f"{pixels}le")
+    big = av.VideoFrame(64, HEIGHT, f"{pixels}be")
+    big.planes[0].update(np.frombuffer(little.planes[0], "<u2").byteswap())
+    found = VisiblePixels()(big)
+    np.testing.assert_array_equal(found, VisiblePixels()(little))
+    assert np.abs(found.astype(int) - image).max() <= 12
+
+
+@pytest.mark.parametrize(("pixels", "kind"), [("grayf32le", "<f4"), ("grayf16be", ">f2")])
+def test_floating_point_gray_is_read_as_it_is(pixels, kind):
+    celsius = (20 + RAMP / 300).astype(kind)
+    frame = av.VideoFrame(WIDTH, HEIGHT, pixels)
+    rows = np.frombuffer(frame.planes[0], kind).reshape(HEIGHT, -1)
+    rows[:, :WIDTH] = celsius
+    found = InfraredPixels()(frame)
+    assert found.dtype == np.dtype(kind).newbyteorder("=")
+    np.testing.assert_array_equal(found, celsius)
+
+
+@pytest.mark.parametrize("pixels", ["gbrpf32le", "gbrpf16le", "rgbf16le"])
+def test_floating_point_colors_are_refused(pixels):
+    with pytest.raises(InputError, match=r"floating-point numbers.*gray16le"):
+        InfraredPixels()(av.VideoFrame(64, 48, pixels))
+
+
+@pytest.mark.parametrize("convert", [VisiblePixels(), InfraredPixels()])
+def test_pixels_that_ffmpeg_does_not_convert_are_refused(convert):
+    with pytest.raises(InputError, match="are rgb4, which FFmpeg does not convert"):
+        convert(av.VideoFrame(64, 48, "rgb4"))

@@ -131,6 +131,79 @@ def test_frames_destroyed_in_the_middle_are_counted_and_the_others_read(tmp_path
     assert "is damaged: " in reader.damage
 
 
+EVENLY = [0.1 * index for index in range(40)]
+PAUSED_LATE = [0.1 * index + 0.5 * max(0, index - 36) for index in range(40)]
+
+
+def reordered(path: Path, times: list[float]) -> Path:
+    """A video in which frames are stored in another order than they are shown in."""
+    return encode(path, MOVING, "libx264", "yuv420p", layout="gray", times=times,
+                  options={"bf": "3"})  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.flv", "v.mp4", "v.mov", "v.ts"])
+@pytest.mark.parametrize("start", [0.0, 5.0])
+def test_a_whole_recording_may_start_at_any_time(tmp_path, name, start):
+    reader = read(reordered(tmp_path / name, [start + time for time in EVENLY]))
+    assert reader.damage == ""
+    assert reader.times == pytest.approx(EVENLY, abs=0.002)
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.flv"])
+def test_a_recording_that_starts_late_and_is_truncated_is_told(tmp_path, name):
+    path = reordered(tmp_path / name, [5 + time for time in EVENLY])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    assert "is truncated" in read(path).damage
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.nut", "v.ts"])
+def test_the_frames_that_a_decoder_holds_back_to_the_end_keep_their_times(tmp_path, name):
+    reader = read(reordered(tmp_path / name, PAUSED_LATE))
+    assert reader.times == pytest.approx(PAUSED_LATE, abs=0.002)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4", "ffv1"])
+@pytest.mark.parametrize("frames_held_back", ["0", "2"])
+@pytest.mark.parametrize("name", ["v.avi", "v.wmv"])
+def test_formats_without_times_of_frames_are_read_at_their_rate(
+    tmp_path, codec, frames_held_back, name
+):
+    options = {} if codec == "ffv1" else {"bf": frames_held_back}
+    path = encode(tmp_path / name, MOVING, codec, "yuv420p", layout="gray", times=EVENLY,
+                  options=options)  # fmt: skip
+    reader = read(path)
+    assert reader.damage == ""
+    assert reader.times == pytest.approx(EVENLY, abs=0.004)
+
+
+def test_a_last_frame_that_lasts_longer_than_the_others_is_not_missing(tmp_path):
+    """Recorded at 30 frames per second, announced with 10."""
+    times = [index / 30 for index in range(40)]
+    path = encode(tmp_path / "v.mp4", MOVING, "libx265", "yuv420p", layout="gray", times=times,
+                  options={"x265-params": "log-level=none"})  # fmt: skip
+    assert read(path).damage == ""
+
+
+def test_other_videos_in_the_same_file_are_counted_and_a_cover_is_none(tmp_path):
+    path = tmp_path / "v.mp4"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("ffv1", rate=10) for _ in range(2)]
+        cover = container.add_stream("mjpeg", rate=10)
+        for stream in (*streams, cover):
+            stream.height, stream.width = MOVING[0].shape
+            stream.pix_fmt = "yuvj420p" if stream is cover else "gray"
+        cover.disposition = av.stream.Disposition.attached_pic
+        for index, stream in enumerate((*streams, cover)):
+            frame = av.VideoFrame.from_ndarray(MOVING[index], format="gray")
+            frame = frame.reformat(format=stream.pix_fmt)
+            frame.pts = 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    reader = read(path)
+    assert reader.frames_read == 1
+    assert reader.other_videos == 1
+
+
 def test_times_without_a_rate_are_taken_as_they_are(tmp_path):
     """FFmpeg guesses 1000 frames per second here, the resolution of Matroska's times."""
     times = [0.04 * index + 0.001 * (index * 37 % 17) for index in range(30)]
