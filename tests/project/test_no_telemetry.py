@@ -27,6 +27,8 @@ for module in pkgutil.walk_packages(lut_fuse_core.__path__, "lut_fuse_core."):
 EVERY_COMMAND = """
 import json, sys
 from lut_fuse_core.cli import main
+from lut_fuse_core.evaluation import benchmark
+benchmark.SETTLE_SECONDS, benchmark.TURN_SECONDS, benchmark.LEAST_TURNS = 0.0, 0.001, 1
 for words in json.loads(sys.argv[1]):
     assert main(words) == 0, words
 """
@@ -34,32 +36,33 @@ for words in json.loads(sys.argv[1]):
 ALONE = ["--backend", "reference"]
 
 
-@pytest.fixture(params=["audit hook", "strace"])
-def kernel(request: pytest.FixtureRequest) -> bool:
-    """Who watches: Python, which is always there, or the kernel."""
-    if request.param == "strace" and shutil.which("strace") is None:
-        pytest.skip("no strace to see what libraries do themselves")
-    return request.param == "strace"
+STRACE = shutil.which("strace") is not None
+"""The kernel sees what libraries do themselves; Python's audit hook is always there."""
 
 
-def run(folder: Path, *, kernel: bool, program: str, arguments: tuple[str, ...] = ()) -> Traces:
+def run(
+    folder: Path,
+    program: str,
+    *arguments: str,
+    hook: bool = True,
+    kernel: bool = STRACE,
+) -> Traces:
     work = folder / "work"
     work.mkdir()
     surroundings = environment(folder / "home")
     start = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-    return watch([PYTHON, "-c", start + program, *arguments], work, surroundings, kernel=kernel)
+    command = [PYTHON, "-c", start + program, *arguments]
+    return watch(command, work, surroundings, hook=hook, kernel=kernel)
 
 
-def test_importing_every_module_opens_no_socket_and_writes_nothing(
-    tmp_path: Path, kernel: bool
-) -> None:
-    traces = run(tmp_path, kernel=kernel, program=EVERY_MODULE)
+def test_importing_every_module_opens_no_socket_and_writes_nothing(tmp_path: Path) -> None:
+    traces = run(tmp_path, EVERY_MODULE)
     assert traces.sockets == []
     assert traces.outside() == set()
 
 
 def test_every_command_writes_its_output_and_nothing_else_and_opens_no_socket(
-    tmp_path: Path, kernel: bool, rng: np.random.Generator
+    tmp_path: Path, rng: np.random.Generator
 ) -> None:
     pytest.importorskip("rosbags", reason="bags need the extra 'bags'")
     pairs = tmp_path / "pairs"
@@ -81,7 +84,7 @@ def test_every_command_writes_its_output_and_nothing_else_and_opens_no_socket(
         ["model", "info", "default"],
         ["model", "export", "default", "-o", f"{out}/exported"],
     ]
-    traces = run(tmp_path, kernel=kernel, program=EVERY_COMMAND, arguments=(json.dumps(commands),))
+    traces = run(tmp_path, EVERY_COMMAND, json.dumps(commands))
     assert traces.sockets == []
     assert traces.outside(out, tmp_path / "tmp") == set()
     assert list((tmp_path / "home").iterdir()) == []
@@ -91,17 +94,20 @@ def test_every_command_writes_its_output_and_nothing_else_and_opens_no_socket(
 def test_training_says_what_it_can_and_nothing_else(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="training needs PyTorch")
     program = "from training.__main__ import main; main(['--help'])"
-    traces = run(tmp_path, kernel=False, program=program)
+    traces = run(tmp_path, program, kernel=False)
     assert traces.sockets == []
     assert traces.outside() == set()
 
 
-def test_those_who_watch_see_what_there_is_to_see(tmp_path: Path, kernel: bool) -> None:
+@pytest.mark.parametrize("watcher", ["hook", "kernel"])
+def test_those_who_watch_see_what_there_is_to_see(tmp_path: Path, watcher: str) -> None:
+    if watcher == "kernel" and not STRACE:
+        pytest.skip("no strace to see what libraries do themselves")
     program = (
         "import socket; from pathlib import Path\n"
         "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()\n"
         "(Path.home() / 'written').write_text('x'); (Path.home() / 'made').mkdir()\n"
     )
-    traces = run(tmp_path, kernel=kernel, program=program)
+    traces = run(tmp_path, program, hook=watcher == "hook", kernel=watcher == "kernel")
     assert len(traces.sockets) == 1
     assert {file.name for file in traces.outside()} >= {"written", "made"}

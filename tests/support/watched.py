@@ -60,31 +60,44 @@ class Traces:
         return {file for file in self.files if not any(file.is_relative_to(f) for f in folders)}
 
 
-def watch(program: list[str], folder: Path, environment: dict[str, str], *, kernel: bool) -> Traces:
+def watch(
+    program: list[str],
+    folder: Path,
+    environment: dict[str, str],
+    *,
+    hook: bool = True,
+    kernel: bool = False,
+) -> Traces:
     """Run a program to its end.
 
     Args:
         program: With its arguments; it must succeed.
         folder: In which it runs. What is needed to watch it lies there, too.
         environment: Of the program.
-        kernel: Watched by strace, which also sees what libraries do; else by Python's audit hook.
+        hook: Watched by Python's audit hook.
+        kernel: Watched by strace, which also sees what libraries do.
     """
-    log = folder / "watched.log"
+    logs = folder / "hook.log", folder / "strace.log"
+    for log in logs:
+        log.touch()
+    command = program
+    if hook:
+        (folder / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
+        environment = {**environment, "PYTHONPATH": str(folder), "WATCHED": str(logs[0])}
     if kernel:
         calls = "trace=socket,open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2"
-        command = ["strace", "-f", "-qq", "-s", "400", "-e", calls, "-o", str(log), *program]
-    else:
-        (folder / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
-        environment = {**environment, "PYTHONPATH": str(folder), "WATCHED": str(log)}
-        command = program
+        quick = ["--seccomp-bpf"]  # only these calls stop the program
+        options = ["-f", *quick, "-qq", "-s", "400", "-e", calls, "-o", str(logs[1])]
+        command = ["strace", *options, *program]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    sockets, files = _of_strace(lines, folder) if kernel else _of_hook(lines)
-    files = {file for file in files if not file.is_relative_to("/dev")} - {log}
-    return Traces(sockets, files, done.stdout)
+    seen, traced = (log.read_text("utf-8", errors="replace").splitlines() for log in logs)
+    sockets, files = _of_hook(seen)
+    more_sockets, more_files = _of_strace(traced, folder)
+    files = {file for file in files | more_files if not file.is_relative_to("/dev")} - {*logs}
+    return Traces([*sockets, *more_sockets], files, done.stdout)
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -19,16 +19,16 @@ import cv2
 import foreign_bags as foreign
 import numpy as np
 import pytest
+from batch_work import dies_or_tells, fails_at_first, in_this_process, task
 
 from lut_fuse_core.batch.inputs import BatchInput, Source, find_inputs
 from lut_fuse_core.batch.manifest import Manifest, Recipe, Row
 from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.page import cause, outliers, render
-from lut_fuse_core.batch.task import FileSettings, Task
 from lut_fuse_core.batch.workers import KILLED, run_tasks
+from lut_fuse_core.cli import batch as command
 from lut_fuse_core.cli import main
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.pipeline.config import PipelineConfig
 
 Run = Callable[..., tuple[int, str, str]]
 PAIRS = 3
@@ -82,6 +82,12 @@ def batch(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
+@pytest.fixture
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches without processes of their own, which take a second to start."""
+    monkeypatch.setattr(command, "run_tasks", in_this_process)
+
+
 def manifest(tmp_path: Path, columns: str) -> list[tuple]:
     database = sqlite3.connect(tmp_path / "out" / "batch.sqlite")
     rows = database.execute(f"SELECT {columns} FROM outputs ORDER BY output").fetchall()
@@ -119,6 +125,7 @@ def test_all_bags_are_fused_and_a_bad_one_stops_none(
         assert words in page
 
 
+@pytest.mark.usefixtures("one_process")
 def test_again_it_does_what_is_new_changed_failed_or_missing_and_nothing_else(
     recordings: Path, job, batch: Run, tmp_path: Path
 ) -> None:
@@ -152,6 +159,7 @@ def test_a_dry_run_writes_nothing(recordings: Path, job, batch: Run, tmp_path: P
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("one_process")
 def test_videos_and_folders_are_paired_by_what_their_wildcards_stand_for(
     job, batch: Run, tmp_path: Path
 ) -> None:
@@ -199,6 +207,7 @@ def start(job_file: Path, program: str = BATCH, **options: object) -> subprocess
     )
 
 
+@pytest.mark.usefixtures("one_process")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_batch_loses_only_what_was_under_way(
     recordings: Path, job, batch: Run, tmp_path: Path, number: int
@@ -216,6 +225,7 @@ def test_a_killed_batch_loses_only_what_was_under_way(
     assert list((tmp_path / "out").rglob("*.partial")) == []
 
 
+@pytest.mark.usefixtures("one_process")
 def test_a_full_disk_is_named_loses_nothing_and_passes(
     recordings: Path, job, batch: Run, tmp_path: Path
 ) -> None:
@@ -266,27 +276,7 @@ def test_a_manifest_that_is_none_is_refused_and_kept(
     assert (tmp_path / "out" / "batch.sqlite").read_text().startswith("my notes")
 
 
-# Workers. The functions are those of a module, since processes of their own call them.
-
-
-def task(name: str) -> Task:
-    source = BatchInput("bag", (Path(name),), Path(name))
-    return Task(source, Path(name), PipelineConfig(), FileSettings())
-
-
-def dies_or_tells(given: Task) -> Outcome:
-    name = given.input.paths[0].name
-    if name == "deadly":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return Outcome("fused", pairs=len(name))
-
-
-def fails_at_first(given: Task) -> Outcome:
-    mark = given.input.paths[0]
-    if mark.exists():
-        return Outcome("fused")
-    mark.touch()
-    return Outcome("failed", error="no room", passing=True)
+# Workers.
 
 
 def test_a_process_that_dies_takes_no_other_task_with_it() -> None:

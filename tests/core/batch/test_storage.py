@@ -9,6 +9,7 @@ from typing import Any
 
 import bags
 import pytest
+from batch_work import in_this_process
 from test_staging import write_bag
 
 from lut_fuse_core.batch.storage import location
@@ -36,15 +37,9 @@ def batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Batch:  # fmt: skip
     """Run a job in this process, where the memory is; returns exit status, stdout and stderr."""
-    from lut_fuse_core.batch.task import fuse_input
     from lut_fuse_core.cli import batch as command
 
-    def here(tasks: Any, work: Any, *, started: Any, **_: Any) -> Iterator[Any]:
-        for task in tasks:
-            started(task)
-            yield task, fuse_input(task)
-
-    monkeypatch.setattr(command, "run_tasks", here)
+    monkeypatch.setattr(command, "run_tasks", in_this_process)
 
     def run(**keys: Any) -> tuple[int, str, str]:
         settings = {"model": str(model_file), "backend": "reference"}

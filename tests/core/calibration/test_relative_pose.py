@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from lut_fuse_core.registration.rig import CameraRig
 
 VISIBLE_SIZE, INFRARED_SIZE = (640, 480), (384, 288)
 VISIBLE_FOCAL, INFRARED_FOCAL = 560.0, 400.0
+RIG = (-0.1, 0.0, 0.0), (0.5, 1.0, -0.4)
+"""Translation, and degrees about x, y and z."""
 
 
 def seen(
@@ -55,6 +58,13 @@ def seen(
     return points, Homography.from_array(matrix, INFRARED_SIZE, VISIBLE_SIZE), np.asarray(turn)
 
 
+@functools.cache
+def found(focal: float | None) -> RelativePose:
+    """The pose of one rig, whose visible focal length is given or not."""
+    points, homography, _ = seen(*RIG)
+    return relative_pose(points, homography, focal)
+
+
 def angles(result: RelativePose, turn: np.ndarray, translation: Sequence[float]) -> tuple:
     """Degrees by which rotation, about each axis, and direction of a result are wrong."""
     rotation = np.degrees(np.ravel(cv2.Rodrigues(result.rotation @ turn.T)[0]))
@@ -64,7 +74,7 @@ def angles(result: RelativePose, turn: np.ndarray, translation: Sequence[float])
 
 @pytest.mark.parametrize(
     ("translation", "degrees"),
-    [((-0.1, 0.0, 0.0), (0.5, 1.0, -0.4)), ((0.01, 0.1, 0.01), (-1.0, 0.3, 0.5))],
+    [RIG, ((0.01, 0.1, 0.01), (-1.0, 0.3, 0.5))],
     ids=["side by side", "one above the other"],
 )
 def test_rotation_direction_and_infrared_focal_length_come_back(
@@ -93,27 +103,26 @@ def test_cameras_in_parallel_do_not_show_their_focal_length_and_that_is_said() -
 
 
 def test_the_rig_has_the_baseline_that_was_given() -> None:
-    points, homography, _ = seen((-0.1, 0.0, 0.0), (0.5, 1.0, -0.4))
-    result = relative_pose(points, homography, VISIBLE_FOCAL)
+    result = found(VISIBLE_FOCAL)
     rig = result.rig(0.1, VISIBLE_SIZE, INFRARED_SIZE)
     assert np.linalg.norm(rig.infrared_from_visible.translation) == pytest.approx(0.1)
     assert rig.infrared.intrinsics[0, 0] == pytest.approx(result.infrared_focal)
     near = np.array([[0.3, 0.2, 4.0]])
     seen_at = rig.infrared.project(rig.infrared_from_visible.apply(near))
-    turn, _ = cv2.Rodrigues(np.radians([0.5, 1.0, -0.4]))
-    true = near @ np.asarray(turn).T + [-0.1, 0, 0]
+    turn, _ = cv2.Rodrigues(np.radians(RIG[1]))
+    true = near @ np.asarray(turn).T + RIG[0]
     expected = true[:, :2] / true[:, 2:] * INFRARED_FOCAL + [191.5, 143.5]
     assert np.abs(seen_at - expected).max() < 2.5
 
 
 def test_scenes_without_depth_are_refused() -> None:
-    points, homography, _ = seen((-0.1, 0.0, 0.0), (0.5, 1.0, -0.4), nearest=40.0)
+    points, homography, _ = seen(*RIG, nearest=40.0)
     with pytest.raises(InputError, match="depth does not vary enough"):
         relative_pose(points, homography, VISIBLE_FOCAL)
 
 
 def test_fewer_than_twenty_pairs_are_refused() -> None:
-    points, homography, _ = seen((-0.1, 0.0, 0.0), (0.5, 1.0, -0.4), pairs=19)
+    points, homography, _ = seen(*RIG, pairs=19)
     with pytest.raises(InputError, match="needs 20 pairs"):
         relative_pose(points, homography, VISIBLE_FOCAL)
 
@@ -121,10 +130,11 @@ def test_fewer_than_twenty_pairs_are_refused() -> None:
 @pytest.fixture
 def twenty_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The arguments of the command for a rig whose registration and points are known."""
-    points, homography, _ = seen((-0.1, 0.0, 0.0), (0.5, 1.0, -0.4))
+    points, homography, _ = seen(*RIG)
     accepted = PairsCalibration(homography, Quality(0.4, 3.0, 0.5, 0.5, 400, 20), "")
     monkeypatch.setattr(calibrate, "calibrate_from_pairs", lambda *a, **k: accepted)
     monkeypatch.setattr(calibrate, "gather", lambda *a: points)
+    monkeypatch.setattr(calibrate, "relative_pose", lambda points, homography, focal: found(focal))
     for name in ("visible", "infrared"):
         (tmp_path / name).mkdir()
         for index in range(20):

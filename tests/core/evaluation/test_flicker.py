@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import cv2
@@ -185,6 +186,7 @@ def test_a_mask_of_another_size_is_refused() -> None:
         TransientMeter().update(before, after, np.ones((2, 2), np.bool_))
 
 
+@functools.cache
 def street_with_and_without(transient: str) -> tuple[SceneFrame, SceneFrame]:
     """One moment of a synthetic street without and with a transient object, same noise."""
     size = {"width": 320, "height": 240}

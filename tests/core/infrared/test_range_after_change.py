@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,9 +38,14 @@ def streets(shared: Path) -> list[Field]:
     ]
 
 
+@functools.cache
+def noise(number: int, shape: tuple[int, int]) -> Field:
+    return np.random.default_rng(number).normal(0, NOISE, shape)
+
+
 def frame(field: Field, number: int) -> RawInfrared:
-    noise = np.random.default_rng(number).normal(0, NOISE, field.shape)
-    return np.clip(field + noise, 0, 65535).astype(np.uint16)
+    height, width = field.shape
+    return np.clip(field + noise(number, (height, width)), 0, 65535).astype(np.uint16)
 
 
 def blank(scene: Field) -> Iterator[Field]:
