@@ -63,8 +63,9 @@ class Inputs:
 class _Input:
     """The subscription to one camera, replaced where the camera turns out to offer more, or less.
 
-    The one before stays until the next look, and what both deliver is passed on once: a
-    subscription finds its publisher only after a while, and no image is to be lost meanwhile.
+    The one before stays until the new one delivers what it does, and what both deliver is passed
+    on once: a subscription finds its publisher only after a while, and no image is to be lost
+    meanwhile.
     """
 
     def __init__(
@@ -92,12 +93,12 @@ class _Input:
 
     def look(self) -> None:
         """Replace the subscription if the publishers offer another quality of service by now."""
-        while len(self._subscriptions) > 1:
-            before = self._subscriptions.pop(0)
-            self._overlap.close(before)
-            self._node.destroy_subscription(before.sub)
+        if len(self._subscriptions) > 1 and self._overlap.is_overtaken(self._subscriptions[0]):
+            self._close_oldest()
         offered = self._offered()
         if offered is not None and not alike(offered, self._qos):
+            if len(self._subscriptions) > 1:
+                self._close_oldest()
             self._subscribe(offered)
             self._node.get_logger().info(f"{self._side} images: {self.text}")
 
@@ -105,6 +106,11 @@ class _Input:
         """Unsubscribe."""
         for each in self._subscriptions:
             self._node.destroy_subscription(each.sub)
+
+    def _close_oldest(self) -> None:
+        before = self._subscriptions.pop(0)
+        self._overlap.close(before)
+        self._node.destroy_subscription(before.sub)
 
     def _by_name(self) -> QoSProfile:
         name = "sensor_data" if self._settings.qos == "auto" else self._settings.qos

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 REMEMBERED = 64
-"""Stamps per subscription; more than come in the second for which there are two."""
+"""Stamps per subscription; more than one is ahead of another, latched images included."""
 
 
 class Overlap:
@@ -29,6 +29,16 @@ class Overlap:
     def open(self, subscription: object) -> None:
         """One more delivers from now on."""
         self._stamps[subscription] = deque(maxlen=REMEMBERED)
+
+    def is_overtaken(self, subscription: object) -> bool:
+        """Whether another one delivers by now all that this one does.
+
+        That is so once another delivered the last image of this one, or one that this one did
+        not. Closed earlier, an image would be missed, or come again as one that was latched.
+        """
+        own = self._stamps[subscription]
+        others = (stamps for each, stamps in self._stamps.items() if each is not subscription)
+        return any(stamp not in own or stamp == own[-1] for each in others for stamp in each)
 
     def close(self, subscription: object) -> None:
         """One of them is gone."""

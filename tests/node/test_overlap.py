@@ -35,10 +35,34 @@ def test_what_one_of_them_misses_comes_from_the_other() -> None:
     assert [stamp for _, stamp in passed] == [1, 2, 3]
 
 
-def test_once_there_is_one_again_every_image_passes() -> None:
+def opened(*sources: str) -> Overlap:
     overlap = Overlap()
-    overlap.open("a")
-    overlap.open("b")
+    for source in sources:
+        overlap.open(source)
+    return overlap
+
+
+def test_the_old_one_is_overtaken_only_by_its_own_last_image_or_a_later_one() -> None:
+    """A new subscription may be handed what was latched before long after it was made."""
+    overlap = opened("a", "b")
+    assert not overlap.is_overtaken("a")
+    for stamp in (1, 2, 3):
+        assert overlap.is_new("a", stamp)
+    for stamp in (2, 3):
+        assert not overlap.is_overtaken("a")
+        assert not overlap.is_new("b", stamp)
+    assert overlap.is_overtaken("a")
+
+
+def test_one_whose_publisher_is_gone_is_overtaken_by_the_first_image_of_the_next() -> None:
+    overlap = opened("a", "b")
+    assert overlap.is_new("a", 1)
+    assert overlap.is_new("b", 2)
+    assert overlap.is_overtaken("a")
+
+
+def test_once_there_is_one_again_every_image_passes() -> None:
+    overlap = opened("a", "b")
     assert overlap.is_new("a", 1)
     overlap.close("a")
     assert overlap.is_new("b", 1)

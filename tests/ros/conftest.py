@@ -16,8 +16,9 @@ try:
 except ImportError:
     LaunchTestItem = LaunchTestModule = None
 
-# Never disturb a robot that happens to be in reach.
-os.environ["ROS_DOMAIN_ID"] = str(100 + os.getpid() % 100)
+# Never disturb a robot that happens to be in reach, nor another process of these tests. From
+# domain 102 on, the ports are among those that Linux gives to anybody (32768 and above).
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"

@@ -20,7 +20,9 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -119,6 +121,16 @@ class Rig:
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
 
+    def destroy(self, entity: Publisher | Subscription) -> None:
+        """Take a publisher or a subscription away, in the thread that waits for it.
+
+        In any other thread it races the executor, which then ends with InvalidHandle and leaves
+        a rig that is deaf for the rest of its tests.
+        """
+        is_publisher = isinstance(entity, Publisher)
+        destroy = self.node.destroy_publisher if is_publisher else self.node.destroy_subscription
+        self.wait(self._executor.create_task(destroy, entity).done, "not destroyed")
+
     # --- consumer ---------------------------------------------------------------------------
 
     def listen(self) -> None:
@@ -128,7 +140,7 @@ class Rig:
 
     def stop_listening(self) -> None:
         """Until the node knows that nobody wants the fused image."""
-        self.node.destroy_subscription(self._consumer)
+        self.destroy(self._consumer)
         self.wait_for_report(
             lambda report: report["published rate (Hz)"] == "0.0",
             "the node still fuses",
@@ -147,6 +159,7 @@ class Rig:
             result = condition()
             if result:
                 return result
+            assert self._thread.is_alive(), f"{what}: the rig's own executor has ended"
             time.sleep(0.005)
         raise AssertionError(f"{what}: not within {timeout} s; {self.report()}")
 

@@ -89,7 +89,7 @@ class TestCompressed(NodeTest):
 
     def tearDown(self) -> None:
         for publisher in self.publishers:
-            self.rig.node.destroy_publisher(publisher)
+            self.rig.destroy(publisher)
 
     def send(self, visible: bytes, infrared: bytes, kinds=("rgb8; jpeg", "mono16; png")) -> int:
         stamp = self.rig.next_stamp()

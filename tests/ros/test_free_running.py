@@ -40,7 +40,7 @@ class FreeRunning(NodeTest):
         """
         node = self.rig.node
         for side in ("visible", "infrared"):
-            node.destroy_publisher(getattr(self.rig, side))
+            self.rig.destroy(getattr(self.rig, side))
             setattr(self.rig, side, node.create_publisher(Image, f"{side}/image_raw", 1000))
         self.rig.fuse()
         self.rig.reports.clear()

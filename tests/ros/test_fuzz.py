@@ -64,7 +64,7 @@ class TestFuzz(NodeTest):
     def test_every_good_pair_among_garbage_is_fused(self):
         node = self.rig.node
         for side in ("visible", "infrared"):  # with room for a burst, so that all of it arrives
-            node.destroy_publisher(getattr(self.rig, side))
+            self.rig.destroy(getattr(self.rig, side))
             setattr(self.rig, side, node.create_publisher(Image, f"{side}/image_raw", 1000))
         self.rig.fuse()
         time.sleep(1)

@@ -54,7 +54,7 @@ class TestFixed(NodeTest):
             "not told",
             meanwhile=self.rig.send_pair,
         )
-        self.rig.node.destroy_subscription(asking)
+        self.rig.destroy(asking)
         self.rig.wait_for_report(
             lambda r: "nothing passes" not in r["message"], "told for ever", self.rig.send_pair
         )
@@ -87,7 +87,7 @@ class TestInputs(NodeTest):
     def test_each_input_follows_its_publisher(self):
         """The rig's infrared camera is reliable, as every publisher is by default."""
         rig = self.rig
-        rig.node.destroy_publisher(rig.visible)
+        rig.destroy(rig.visible)
         rig.visible = rig.node.create_publisher(Image, "visible/image_raw", BEST_EFFORT)
         rig.fuse()
         wait_for_qos(rig, "visible", "best effort, as offered")
@@ -96,7 +96,7 @@ class TestInputs(NodeTest):
     def test_beside_a_publisher_that_offers_less_both_are_heard(self):
         second = self.rig.node.create_publisher(Image, "infrared/image_raw", BEST_EFFORT)
         wait_for_qos(self.rig, "infrared", "best effort, as offered")
-        self.rig.node.destroy_publisher(second)
+        self.rig.destroy(second)
         wait_for_qos(self.rig, "infrared", "reliable, as offered")
         self.rig.fuse()
 
@@ -110,7 +110,7 @@ class TestLatched(NodeTest):
             ("visible", image_message(gray_visible(), "rgb8")),
             ("infrared", image_message(half_warm(), "mono8")),
         ):
-            rig.node.destroy_publisher(getattr(rig, name))
+            rig.destroy(getattr(rig, name))
             publisher = rig.node.create_publisher(Image, f"{name}/image_raw", LATCHED)
             image.header = header(stamp)
             publisher.publish(image)
@@ -122,7 +122,7 @@ class TestLatched(NodeTest):
         try:
             rig.fuse()
             wait_for_qos(rig, "visible", "reliable, as offered")
-            rig.node.destroy_publisher(rig.visible)
+            rig.destroy(rig.visible)
             rig.visible = rig.node.create_publisher(Image, "visible/image_raw", LATCHED)
             rig.wait_for_report(
                 lambda r: r["visible QoS"] == "reliable, transient local, as offered",
@@ -154,7 +154,7 @@ class TestSubscribers(NodeTest):
                         return got
 
                     rig.wait(send_until_served, "the subscriber got nothing")
-                    rig.node.destroy_subscription(asking)
+                    rig.destroy(asking)
 
     def test_one_that_comes_later_gets_the_last_image_from_a_publisher_that_was_asked_to_keep_it(
         self,
@@ -171,4 +171,4 @@ class TestSubscribers(NodeTest):
         late: list = []
         rig.node.create_subscription(Image, "fused/image", late.append, LATCHED)
         rig.wait(lambda: late and stamp_ns(late[-1]) >= last, "the last image did not come")
-        rig.node.destroy_subscription(first)
+        rig.destroy(first)

@@ -32,7 +32,11 @@ class TestSlowInfrared(NodeTest):
                 time.sleep(0.05)
             image = self.rig.fused(self.rig.send_visible())
             assert shows_infrared(image), f"visible frame {index} went out without infrared"
-        self.rig.wait_for_report(lambda r: int(r["reused"]) >= 8, "reused frames are not counted")
+        self.rig.wait_for_report(
+            lambda r: int(r["reused"]) >= 8,
+            "reused frames are not counted",
+            meanwhile=self.rig.send_visible,
+        )
 
     def test_infrared_that_stops_is_no_longer_shown_after_the_timeout(self):
         assert self.rig.set("fallback.timeout", 0.6).successful

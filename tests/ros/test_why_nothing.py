@@ -53,7 +53,7 @@ class Why(NodeTest):
 
     def without_visible(self) -> None:
         """Take the rig's own publisher away, which would be there."""
-        self.rig.node.destroy_publisher(self.rig.visible)
+        self.rig.destroy(self.rig.visible)
 
 
 @unittest.skipUnless(IS_FAST_DDS, "not Fast DDS")
@@ -135,7 +135,7 @@ class TestNearMatch(Why):
             time.sleep(1 / 30)
 
         self.told("visible camera: image encoding 'thermal_magic'", meanwhile=send)
-        self.rig.node.destroy_publisher(visible)
+        self.rig.destroy(visible)
 
 
 class TestLate(Why):
