@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_type_hints
+from functools import cache
+from typing import Any, TypeVar, cast, get_type_hints
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.settings.declaration import Value, settings_of
@@ -48,7 +49,7 @@ def from_values(owner: type[Config], values: Mapping[str, Value]) -> Config:
 
 
 def _from_values(owner: type[Config], values: Mapping[str, Value], prefix: str) -> Config:
-    hints = get_type_hints(owner)
+    hints = _hints_of(cast(Any, owner))
     arguments: dict[str, Any] = {}
     for each in dataclasses.fields(owner):  # type: ignore[arg-type]
         name = prefix + each.name
@@ -60,3 +61,8 @@ def _from_values(owner: type[Config], values: Mapping[str, Value], prefix: str) 
             if inner:
                 arguments[each.name] = _from_values(hints[each.name], inner, f"{name}.")
     return owner(**arguments)
+
+
+@cache  # compiled from text each time otherwise, which is most of what a change costs
+def _hints_of(owner: Any) -> dict[str, Any]:
+    return get_type_hints(owner)

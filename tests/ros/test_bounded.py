@@ -46,7 +46,7 @@ class TestRequests(NodeTest):
         self.rig.fuse()
         self.ask(500)
         before = memory(asked)
-        self.ask(20_000)
+        self.ask(10_000)
         assert memory(asked) - before < 10 * MEGABYTE
         start = time.monotonic()
         self.rig.fuse()
