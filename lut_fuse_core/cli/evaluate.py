@@ -143,7 +143,7 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=usable_cores(),
         metavar="N",
-        help="threads or processes that compute metrics (default: one per usable core)",
+        help="threads that compute metrics (default: one per usable core)",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from operator import length_hint
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,10 +31,6 @@ METHODS = ("fused", *BASELINES)
 
 RANKING_METRICS = ("MI", "EN", "CC", "SSIM", "Qabf")
 """The five metrics of the LUT-Fuse paper; their mean rank orders the pairs from best to worst."""
-
-MANY = 16
-"""Pairs from which on processes compute the metrics, which take half a second to start: hundreds of
-short NumPy calls per pair keep two threads waiting for one another."""
 
 FuseFiles = Callable[[PairFiles, UInt8Array, UInt8Array], UInt8Array]
 """The method under test: files, visible RGB and 8-bit infrared to the fused image (RGB or gray)."""
@@ -220,8 +215,7 @@ def evaluate(
         pairs: What to measure.
         fuse: The method; see `fused_by` and `fused_in`.
         meters: What to measure of consecutive frames, too, if the pairs are a sequence.
-        workers: Threads that read, and threads (for `MANY` pairs and more: processes) that compute
-            metrics, beside the thread that fuses.
+        workers: Threads that read, and threads that compute metrics, beside the thread that fuses.
 
     Returns:
         The scores of the pairs, and the pairs left out.
@@ -246,10 +240,9 @@ def _measured(
     pairs: Iterable[PairFiles], fuse: FuseFiles, meters: SequenceMeters | None, workers: int
 ) -> Iterator[tuple[str, Scores | InputError]]:
     """Results in order; images are read and measured beside this thread, fused in it."""
-    processes = workers > 1 and length_hint(pairs) >= MANY
     read = ordered_map(_read, pairs, workers=workers)
     fused = _fused(read, fuse, meters)
-    return ordered_map(_score, fused, workers=workers, processes=processes)
+    return ordered_map(_score, fused, workers=workers)
 
 
 class _Read(NamedTuple):
@@ -302,7 +295,8 @@ def _score(pair: _Fused) -> tuple[str, Scores | InputError]:
     try:
         evaluator = PairEvaluator(visible, infrared)
         outputs = _outputs(evaluator.visible, evaluator.infrared, fused)
-        return name, {method: evaluator.evaluate(image) for method, image in outputs.items()}
+        found = evaluator.evaluate_all(list(outputs.values()))
+        return name, dict(zip(outputs, found, strict=True))
     except InputError as error:
         return name, error
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 6
+INTERFACE = 7
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -150,6 +150,47 @@ class Expansion(ctypes.Structure):
     )
 
 
+class JointSums(ctypes.Structure):
+    """Sums over an image together with a source."""
+
+    _fields_ = (
+        ("products", ctypes.c_int64),
+        ("joint_entropy", ctypes.c_double),
+        ("similarity", ctypes.c_double),
+        ("kept_edges", ctypes.c_double),
+        ("kept_information", ctypes.c_double * 4),
+    )
+
+
+class Sums(ctypes.Structure):
+    """Sums over an image, and over it together with each source."""
+
+    _fields_ = (
+        ("total", ctypes.c_int64),
+        ("squares", ctypes.c_int64),
+        ("across", ctypes.c_int64),
+        ("down", ctypes.c_int64),
+        ("entropy", ctypes.c_double),
+        ("gradient", ctypes.c_double),
+        ("edges", ctypes.c_double),
+        ("information", ctypes.c_double * 4),
+        ("joint", JointSums * 2),
+    )
+
+
+class Measurement(ctypes.Structure):
+    """A pair, images fused from it, and the sums over them."""
+
+    _fields_ = (
+        ("images", ctypes.POINTER(ctypes.c_void_p)),
+        ("windows", ctypes.POINTER(ctypes.c_void_p)),
+        ("sums", ctypes.POINTER(Sums)),
+        ("results", ctypes.c_int32),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+    )
+
+
 def instruction_sets() -> tuple[str, ...]:
     """The instruction sets that the library can use on this machine, best first.
 
@@ -186,6 +227,7 @@ def load_library() -> ctypes.CDLL:
     library.lut_fuse_match.argtypes = (ctypes.POINTER(Match),)
     library.lut_fuse_smooth_labels.argtypes = (ctypes.POINTER(Labels),)
     library.lut_fuse_expand.argtypes = (ctypes.POINTER(Expansion),)
+    library.lut_fuse_measure.argtypes = (ctypes.POINTER(Measurement), ctypes.c_char_p)
     library.lut_fuse_stage_times.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64))
     library.lut_fuse_stage_times.restype = None
     library.lut_fuse_is_packed.argtypes = (ctypes.c_void_p,)

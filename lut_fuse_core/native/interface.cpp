@@ -10,6 +10,7 @@
 
 #include "engine.hpp"
 #include "field.hpp"
+#include "measure.hpp"
 #include "sampling.hpp"
 
 #if defined(LUT_FUSE_AMX)
@@ -149,6 +150,15 @@ EXPORT int lut_fuse_smooth_labels(const LutFuseLabels* labels) {
 
 EXPORT int lut_fuse_expand(const LutFuseExpansion* expansion) {
     return ran_out(lut_fuse::expand, expansion);
+}
+
+EXPORT int lut_fuse_measure(const LutFuseMeasurement* measurement, const char* instructions) {
+    try {
+        lut_fuse::measure(*measurement, *find(instructions));
+        return 0;
+    } catch (const std::exception&) {
+        return 1;
+    }
 }
 
 EXPORT void lut_fuse_stage_times(const LutFuse* fuser, int64_t times[LUT_FUSE_STAGES]) {

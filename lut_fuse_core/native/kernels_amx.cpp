@@ -1,4 +1,5 @@
 // Kernels for x86-64 with AVX-512 and AMX (Sapphire Rapids and later).
+#include "measure.hpp"
 #include "plan.hpp"
 #if defined(LUT_FUSE_AMX)
 #include "tiles.hpp"
@@ -29,6 +30,7 @@ namespace {
 #include "float_look_up.inl"
 #include "remap.inl"
 #include "remap_row_avx2.inl"
+#include "measure.inl"
 }  // namespace
 
 #if defined(__clang__)
@@ -54,5 +56,6 @@ const Kernels lut_fuse::kAmxKernels = {
     remap_row,
     float_luma_row,
     float_look_up_row,
+    measure_rows,
 };
 #endif

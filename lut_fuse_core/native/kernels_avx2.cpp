@@ -1,5 +1,6 @@
 // Kernels for x86-64 with AVX2 and FMA.
 #if defined(__x86_64__) || defined(_M_X64)
+#include "measure.hpp"
 #include "plan.hpp"
 
 #include <string.h>
@@ -24,6 +25,7 @@ namespace {
 #include "float_look_up.inl"
 #include "remap.inl"
 #include "remap_row_avx2.inl"
+#include "measure.inl"
 }  // namespace
 
 #if defined(__clang__)
@@ -49,5 +51,6 @@ const Kernels lut_fuse::kAvx2Kernels = {
     remap_row,
     float_luma_row,
     float_look_up_row,
+    measure_rows,
 };
 #endif

@@ -1,5 +1,6 @@
 // Kernels for aarch64.
 #if defined(__aarch64__)
+#include "measure.hpp"
 #include "plan.hpp"
 
 #include <string.h>
@@ -16,6 +17,7 @@ namespace {
 #include "float_look_up.inl"
 #include "remap.inl"
 #include "remap_row.inl"
+#include "measure.inl"
 }  // namespace
 
 const Kernels lut_fuse::kNeonKernels = {
@@ -37,5 +39,6 @@ const Kernels lut_fuse::kNeonKernels = {
     remap_row,
     float_luma_row,
     float_look_up_row,
+    measure_rows,
 };
 #endif

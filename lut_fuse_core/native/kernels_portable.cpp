@@ -1,4 +1,5 @@
 // Kernels for any processor.
+#include "measure.hpp"
 #include "plan.hpp"
 
 #include <string.h>
@@ -15,6 +16,7 @@ namespace {
 #include "float_look_up.inl"
 #include "remap.inl"
 #include "remap_row.inl"
+#include "measure.inl"
 }  // namespace
 
 const Kernels lut_fuse::kPortableKernels = {
@@ -36,4 +38,5 @@ const Kernels lut_fuse::kPortableKernels = {
     remap_row,
     float_luma_row,
     float_look_up_row,
+    measure_rows,
 };

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 6
+#define LUT_FUSE_INTERFACE 7
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -105,6 +105,36 @@ typedef struct {
     float fade;
 } LutFuseExpansion;
 
+/* Sums over one image, for evaluation/metrics, and over it together with each of the two sources. */
+typedef struct {
+    int64_t products;
+    double joint_entropy;      /* nats */
+    double similarity;         /* SSIM of all windows */
+    double kept_edges;         /* strengths of the source's edges that survive */
+    double kept_information[4]; /* nats, by scale */
+} LutFuseJointSums;
+
+typedef struct {
+    int64_t total, squares; /* of gray levels */
+    int64_t across, down;   /* squared differences of neighbors in a row, in a column */
+    double entropy;         /* nats */
+    double gradient;        /* lengths of gradients, divided by the root of two */
+    double edges;           /* strengths */
+    double information[4];  /* nats that the eye gets, by scale */
+    LutFuseJointSums joint[2];
+} LutFuseSums;
+
+/* images: infrared, visible and `results` fused, each (height, width) without gaps, 41x41 at least.
+   windows: Gaussian weights of 17, 9, 5 and 3 pixels. sums: of each image, zero at first. Of the
+   sources those with one another are not taken but for the products of the visible image with the
+   infrared one, nor are `across`, `down` and `gradient`; of results `information` is not. */
+typedef struct {
+    const uint8_t *const *images;
+    const double *const *windows;
+    LutFuseSums *sums;
+    int32_t results, height, width;
+} LutFuseMeasurement;
+
 typedef struct LutFuse LutFuse;
 
 /* instructions: one of lut_fuse_instructions(), or NULL for the best. On failure returns NULL
@@ -124,6 +154,10 @@ int lut_fuse_sample(const LutFuseInfrared *infrared, int threads, const char *in
 int lut_fuse_match(const LutFuseMatch *match);
 int lut_fuse_smooth_labels(const LutFuseLabels *labels);
 int lut_fuse_expand(const LutFuseExpansion *expansion);
+
+/* instructions: one of lut_fuse_instructions(), or NULL for the best. Returns 0, or 1 if memory ran
+   out. */
+int lut_fuse_measure(const LutFuseMeasurement *measurement, const char *instructions);
 
 /* Nanoseconds that the last frame took in each stage, all threads together. */
 void lut_fuse_stage_times(const LutFuse *fuser, int64_t times[LUT_FUSE_STAGES]);

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "lut_fuse_native.h"
+
 namespace lut_fuse {
 
 // A lattice position is a 15-bit fixed-point number: its top `cell_bits` bits are the cell.
@@ -163,6 +165,8 @@ struct Kernels {
 
     void (*float_luma_row)(const uint8_t* visible, int width, bool replicate, float* luma);
     void (*float_look_up_row)(const LookUp& look_up, const LookUpRow& row);
+
+    void (*measure)(const LutFuseMeasurement& measurement, void* scratch);
 };
 
 // Fractional bits of sums of `pool` pixels in 16 bits.

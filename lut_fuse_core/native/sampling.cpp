@@ -1,34 +1,14 @@
 #include "sampling.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
+
+#include "buffer.hpp"
 
 namespace lut_fuse {
 
 namespace {
 
-// The pixels of a window; grows and stays with its thread.
-class Scratch {
-  public:
-    // Null if memory ran out.
-    uint8_t* of(size_t bytes) {
-        if (bytes > size_) {
-            data_.reset(static_cast<uint8_t*>(std::malloc(bytes)));
-            size_ = data_ ? bytes : 0;
-        }
-        return data_.get();
-    }
-
-  private:
-    struct Free {
-        void operator()(uint8_t* data) const { std::free(data); }
-    };
-    std::unique_ptr<uint8_t, Free> data_;
-    size_t size_ = 0;
-};
-
-thread_local Scratch scratch;
+thread_local Scratch scratch;  // the pixels of a window
 
 }  // namespace
 

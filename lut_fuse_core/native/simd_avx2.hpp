@@ -8,6 +8,7 @@
 namespace {
 
 constexpr int kLanes = 16;
+constexpr int kDoubles = 4;  // vectors of measure.inl
 constexpr int kFloats = 8;
 
 using Words = __m256i;

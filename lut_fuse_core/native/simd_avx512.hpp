@@ -8,6 +8,7 @@
 namespace {
 
 constexpr int kLanes = 32;
+constexpr int kDoubles = 8;  // vectors of measure.inl
 constexpr int kFloats = 16;
 
 using Words = __m512i;

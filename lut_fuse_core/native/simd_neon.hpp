@@ -8,6 +8,7 @@
 namespace {
 
 constexpr int kLanes = 8;
+constexpr int kDoubles = 2;  // vectors of measure.inl
 constexpr int kFloats = 4;
 
 using Words = uint16x8_t;

@@ -7,6 +7,7 @@
 namespace {
 
 constexpr int kLanes = 8;
+constexpr int kDoubles = 2;  // vectors of measure.inl
 constexpr int kFloats = 4;
 
 struct Words {

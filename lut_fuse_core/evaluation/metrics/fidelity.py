@@ -15,6 +15,9 @@ SCALES = 4
 EYE_NOISE = 2.0
 """Variance of the visual noise, in squared gray levels (Sheikh and Bovik's constant)."""
 
+NEGLIGIBLE = 1e-10
+"""Information per pixel, in nats, below which a source has no structure."""
+
 _EPSILON = 1e-10
 
 
@@ -85,12 +88,18 @@ def visual_information_fidelity(reference: Pyramid, fused: Pyramid) -> float:
             information[rows] = np.log1p(signal / (noise + EYE_NOISE))
         kept += information.sum()
         available += source.available
-    return float(kept / available) if available > _EPSILON * reference[0].image.size else 1.0
+    return float(kept / available) if available > NEGLIGIBLE * reference[0].image.size else 1.0
+
+
+def window(index: int) -> Float64Array:
+    """The weights along one side of the windows of scale ``index``, ``(size, 1)``."""
+    size = 2 ** (SCALES - index) + 1
+    return np.asarray(cv2.getGaussianKernel(size, size / 5.0, cv2.CV_64F), np.float64)
 
 
 def _smooth(image: Float64Array, index: int) -> Float64Array:
     """Gaussian means in the windows of scale ``index`` that lie wholly in the image."""
-    margin = 2 ** (SCALES - 1 - index)
-    size = 2 * margin + 1
-    smoothed = np.asarray(cv2.GaussianBlur(image, (size, size), size / 5.0), np.float64)
+    weights = window(index)
+    margin = len(weights) // 2
+    smoothed = np.asarray(cv2.sepFilter2D(image, cv2.CV_64F, weights, weights), np.float64)
     return smoothed[margin:-margin, margin:-margin]

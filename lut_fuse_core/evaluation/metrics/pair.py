@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.errors import InputError
-from lut_fuse_core.evaluation.metrics import fidelity, information, statistics, structure
+from lut_fuse_core.errors import BackendUnavailableError, InputError
+from lut_fuse_core.evaluation.metrics import native
+from lut_fuse_core.evaluation.metrics.portable import PortableEvaluator
+from lut_fuse_core.native.bindings import load_library
 
 METRIC_MEANINGS = {
     "MI": "information shared with the two inputs, nats",
@@ -69,7 +74,7 @@ def gray_levels(image: UInt8Array) -> UInt8Array:
 
 
 class PairEvaluator:
-    """Measures fused images of one pair; what depends on the pair alone is computed once.
+    """Measures fused images of one pair: with the C++ library, without it in NumPy.
 
     Args:
         visible: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``.
@@ -88,35 +93,41 @@ class PairEvaluator:
                 f"images of {width}x{height} are too small to measure; "
                 f"{MINIMUM_SIDE}x{MINIMUM_SIDE} is the least"
             )
-        sources = (self.infrared, self.visible)
-        self._centered = [statistics.centered(image) for image in sources]
-        self._moments = [structure.local_moments(image) for image in sources]
-        self._edges = [structure.edges(image) for image in sources]
-        self._pyramids = [fidelity.pyramid(image) for image in sources]
 
     def evaluate(self, fused: UInt8Array) -> dict[str, float]:
-        """All metrics, by name.
+        """All metrics of a fused image, by name.
 
         Args:
             fused: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``.
+
+        Raises:
+            InputError: For another size.
         """
-        image = gray_levels(fused)
-        self._check_size("fused", image)
-        images = (self.infrared, self.visible, image)
-        centered = (*self._centered, statistics.centered(image))
-        moments, pyramid = structure.local_moments(image), fidelity.pyramid(image)
-        return {
-            "MI": information.fusion_mutual_information(*images),
-            "EN": information.entropy(image),
-            "CC": statistics.correlation_coefficient(*centered),
-            "SSIM": sum(structure.structural_similarity(s, moments) for s in self._moments),
-            "Qabf": structure.edge_transfer(self._edges, structure.edges(image)),
-            "SCD": statistics.sum_of_correlations_of_differences(*centered),
-            "VIF": sum(fidelity.visual_information_fidelity(s, pyramid) for s in self._pyramids),
-            "SD": statistics.standard_deviation(image),
-            "SF": statistics.spatial_frequency(image),
-            "AG": statistics.average_gradient(image),
-        }
+        return self.evaluate_all([fused])[0]
+
+    def evaluate_all(self, fused: Sequence[UInt8Array]) -> list[dict[str, float]]:
+        """All metrics of several fused images, in half the time that they take one by one.
+
+        Args:
+            fused: Each ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``.
+
+        Raises:
+            InputError: For another size.
+        """
+        images = [gray_levels(image) for image in fused]
+        for image in images:
+            self._check_size("fused", image)
+        try:
+            library = load_library()
+        except BackendUnavailableError:
+            found = [self._portable.evaluate(image) for image in images]
+        else:
+            found = native.evaluate(library, self.infrared, self.visible, images)
+        return [{name: scores[name] for name in METRIC_NAMES} for scores in found]
+
+    @cached_property
+    def _portable(self) -> PortableEvaluator:
+        return PortableEvaluator(self.infrared, self.visible)
 
     def _check_size(self, name: str, image: UInt8Array) -> None:
         if image.shape != self.visible.shape:

@@ -22,17 +22,17 @@ structure in the darkest corner as much as anywhere; with 255 all values would b
 
 @dataclass(frozen=True)
 class LocalMoments:
-    """Moments of every SSIM window of one image.
+    """Sums over every SSIM window of one image: integers, so that differences of them are exact.
 
     Attributes:
         image: ``(H, W) float64``, gray levels.
-        mean: ``(h, w) float64``.
-        variance: ``(h, w) float64``.
+        total: ``(h, w) float64``.
+        spread: ``(h, w) float64``: pixels times the sum of squares less the square of the total.
     """
 
     image: Float64Array
-    mean: Float64Array
-    variance: Float64Array
+    total: Float64Array
+    spread: Float64Array
 
 
 def local_moments(image: UInt8Array) -> LocalMoments:
@@ -42,10 +42,10 @@ def local_moments(image: UInt8Array) -> LocalMoments:
         image: ``(H, W) uint8``.
     """
     levels = image.astype(np.float64)
-    mean, variance = _window_mean(levels), _window_mean(levels * levels)
-    for rows in row_blocks(mean.shape):
-        variance[rows] -= mean[rows] * mean[rows]
-    return LocalMoments(levels, mean, variance)
+    total, spread = _window_sum(levels), _window_sum(levels * levels)
+    for rows in row_blocks(total.shape):
+        spread[rows] = SSIM_WINDOW**2 * spread[rows] - total[rows] * total[rows]
+    return LocalMoments(levels, total, spread)
 
 
 def structural_similarity(one: LocalMoments, other: LocalMoments) -> float:
@@ -56,23 +56,25 @@ def structural_similarity(one: LocalMoments, other: LocalMoments) -> float:
     K1 = 0.01, K2 = 0.03 and the data range `SSIM_RANGE`. For a fused image the published tables add
     the SSIMs with its two sources.
     """
-    c1, c2 = (0.01 * SSIM_RANGE) ** 2, (0.03 * SSIM_RANGE) ** 2
-    unbiased = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
-    products = _window_mean(one.image * other.image)
+    area = SSIM_WINDOW**2
+    # Sums instead of means, so both constants are larger by as much.
+    c1 = (0.01 * SSIM_RANGE) ** 2 * area**2
+    c2 = (0.03 * SSIM_RANGE) ** 2 * area * (area - 1)
+    products = _window_sum(one.image * other.image)
     similarity = np.empty(products.shape)
     for rows in row_blocks(products.shape):
-        product = one.mean[rows] * other.mean[rows]
-        covariance = unbiased * (products[rows] - product)
-        variances = unbiased * (one.variance[rows] + other.variance[rows])
-        luminance = (2 * product + c1) / (one.mean[rows] ** 2 + other.mean[rows] ** 2 + c1)
-        similarity[rows] = luminance * (2 * covariance + c2) / (variances + c2)
+        product = one.total[rows] * other.total[rows]
+        covariance = area * products[rows] - product
+        spread = one.spread[rows] + other.spread[rows]
+        luminance = (2 * product + c1) / (one.total[rows] ** 2 + other.total[rows] ** 2 + c1)
+        similarity[rows] = luminance * (2 * covariance + c2) / (spread + c2)
     return float(similarity.mean())
 
 
-def _window_mean(image: Float64Array) -> Float64Array:
-    margin = SSIM_WINDOW // 2
-    means = np.asarray(cv2.boxFilter(image, cv2.CV_64F, (SSIM_WINDOW, SSIM_WINDOW)), np.float64)
-    return means[margin:-margin, margin:-margin]
+def _window_sum(image: Float64Array) -> Float64Array:
+    margin, size = SSIM_WINDOW // 2, (SSIM_WINDOW, SSIM_WINDOW)
+    sums = np.asarray(cv2.boxFilter(image, cv2.CV_64F, size, normalize=False), np.float64)
+    return sums[margin:-margin, margin:-margin]
 
 
 @dataclass(frozen=True)

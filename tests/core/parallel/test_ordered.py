@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import os
-import signal
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from lut_fuse_core.errors import LutFuseError
 from lut_fuse_core.parallel import ordered_map, prefetch
 
 PATIENCE = 30.0
@@ -128,26 +125,3 @@ def test_an_error_while_prefetching_comes_after_the_items_before_it():
 
 def test_prefetching_nothing_gives_nothing():
     assert list(prefetch([])) == []
-
-
-def _own_process(_: int) -> int:
-    return os.getpid()
-
-
-def _die(item: int) -> int:
-    if item == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return item
-
-
-def test_work_in_processes_keeps_the_order_and_leaves_this_process():
-    assert list(ordered_map(abs, [-3, -1, -2], workers=2, processes=True)) == [3, 1, 2]
-    assert os.getpid() not in set(ordered_map(_own_process, range(4), workers=2, processes=True))
-
-
-def test_a_killed_process_is_said_after_what_was_done_before():
-    results = ordered_map(_die, range(6), workers=1, ahead=2, processes=True)
-    done = []
-    with pytest.raises(LutFuseError, match="killed"):
-        done.extend(results)
-    assert done == [0, 1, 2][: len(done)]
