@@ -9,7 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from board_scenes import Thermal, poses, raw_views
 from watched import PYTHON, Traces, environment, watch
+
+from lut_fuse_core.calibration.board import Board
+from lut_fuse_core.infrared.normalizer import InfraredNormalizer
+from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,23 +66,46 @@ def test_importing_every_module_opens_no_socket_and_writes_nothing(tmp_path: Pat
     assert traces.outside() == set()
 
 
+def _written(folder: Path, pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[str]:
+    """The folders of visible and of infrared images."""
+    sides = folder / "visible", folder / "infrared"
+    for side in sides:
+        side.mkdir(parents=True)
+    for index, pair in enumerate(pairs):
+        for side, image in zip(sides, pair, strict=True):
+            cv2.imwrite(str(side / f"{index}.png"), image)
+    return [str(side) for side in sides]
+
+
 def test_every_command_writes_its_output_and_nothing_else_and_opens_no_socket(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     pytest.importorskip("rosbags", reason="bags need the extra 'bags'")
     pairs = tmp_path / "pairs"
-    for side in ("visible", "infrared"):
-        (pairs / side).mkdir(parents=True)
-        for name in ("a.png", "b.png"):
-            image = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
-            cv2.imwrite(str(pairs / side / name), image if side == "visible" else image[..., 0])
+    noise = rng.integers(0, 256, (2, 48, 64, 3), dtype=np.uint8)
+    _written(pairs, [(image, image[..., 0]) for image in noise])
     out = tmp_path / "out"
     out.mkdir()
+    scene = StreetScene(SceneConfig(width=320, height=240)).frame(0)
+    board = Board("circles", 6, 5, 0.05)
+    shots = raw_views(board, poses(board, 5), Thermal(slope=0.3))
+    rig = [
+        *_written(tmp_path / "rig", [(scene.visible, InfraredNormalizer()(scene.infrared))]),
+        *("-o", f"{out}/rig.json", "--picture", f"{out}/fit.png"),
+    ]
+    lenses = [
+        *_written(tmp_path / "board", shots),
+        *("--kind", "circles", "--size", "6x5", "--spacing", "0.05"),
+        *("-o", f"{out}/lenses.yaml", "--html", f"{out}/lenses.html", "--camera-info", f"{out}"),
+    ]
     commands = [
         ["demo", "-o", f"{out}/demo", "--size", "64x48", "--frames", "4", *ALONE],
         ["fuse", f"{pairs}/visible", f"{pairs}/infrared", "-o", f"{out}/fused", *ALONE],
         ["bag", f"{out}/demo/street", f"{out}/bag", *ALONE],
         ["batch", f"{out}/demo/street", "-o", f"{out}/batch", "--workers", "1"],
+        ["export", f"{out}/demo/street", "-o", f"{out}/dataset", "--format", "coco", *ALONE],
+        ["calibrate", "pairs", *rig],
+        ["calibrate", "board", *lenses],
         ["evaluate", str(pairs), "--html", f"{out}/page.html", *ALONE],
         ["bench", "--size", "64x48", "--seconds", "0.01", *ALONE],
         ["backends"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import subprocess
@@ -40,6 +41,12 @@ WRITTEN = re.compile(
 )
 """What strace shows of a socket that may leave the machine, and of a file that is written."""
 
+ADDRESS = re.compile(r'(?:inet_addr\(|AF_INET6, )"([0-9a-f.:]+)"')
+CALLS = (
+    "trace=socket,connect,sendto,sendmsg,sendmmsg,"
+    "open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2"
+)
+
 
 @dataclass(frozen=True)
 class Traces:
@@ -48,16 +55,77 @@ class Traces:
     Attributes:
         sockets: Those that could reach another machine, as they were noted.
         files: Whole names of what was written or made, devices aside.
+        called: Addresses that something was sent to, as strace saw it.
         output: What the program printed.
     """
 
     sockets: list[str]
     files: set[Path]
+    called: set[ipaddress.IPv4Address | ipaddress.IPv6Address]
     output: str
 
     def outside(self, *folders: Path) -> set[Path]:
         """The files that are in none of these folders."""
         return {file for file in self.files if not any(file.is_relative_to(f) for f in folders)}
+
+
+class Watched:
+    """A program that is watched while it runs.
+
+    Attributes:
+        process: The program, or strace around it; in a process group of its own.
+    """
+
+    def __init__(
+        self,
+        program: list[str],
+        folder: Path,
+        environment: dict[str, str],
+        *,
+        hook: bool = True,
+        kernel: bool = False,
+    ) -> None:
+        """Start it.
+
+        Args:
+            program: With its arguments; it must succeed.
+            folder: In which it runs. What is needed to watch it lies there, too.
+            environment: Of the program.
+            hook: Watched by Python's audit hook.
+            kernel: Watched by strace, which also sees what libraries do.
+        """
+        self._folder = folder
+        self._logs = folder / "hook.log", folder / "strace.log"
+        for log in self._logs:
+            log.touch()
+        if hook:
+            (folder / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
+            path = os.pathsep.join([str(folder), environment.get("PYTHONPATH", "")])
+            environment = {**environment, "PYTHONPATH": path, "WATCHED": str(self._logs[0])}
+        if kernel:
+            quick = ["--seccomp-bpf"]  # only these calls stop the program
+            options = ["-f", *quick, "-qq", "-s", "400", "-e", CALLS, "-o", str(self._logs[1])]
+            program = ["strace", *options, *program]
+        self.process = subprocess.Popen(
+            program,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def end(self) -> Traces:
+        """Wait until it ends by itself: what it did."""
+        output, errors = self.process.communicate()
+        assert self.process.returncode == 0, output + errors
+        seen, traced = (log.read_text("utf-8", errors="replace").splitlines() for log in self._logs)
+        sockets, files = _of_hook(seen)
+        more_sockets, more_files = _of_strace(traced, self._folder)
+        files = {file for file in files | more_files if not file.is_relative_to("/dev")}
+        called = {ipaddress.ip_address(name) for line in traced for name in ADDRESS.findall(line)}
+        return Traces([*sockets, *more_sockets], files - {*self._logs}, called, output)
 
 
 def watch(
@@ -68,36 +136,8 @@ def watch(
     hook: bool = True,
     kernel: bool = False,
 ) -> Traces:
-    """Run a program to its end.
-
-    Args:
-        program: With its arguments; it must succeed.
-        folder: In which it runs. What is needed to watch it lies there, too.
-        environment: Of the program.
-        hook: Watched by Python's audit hook.
-        kernel: Watched by strace, which also sees what libraries do.
-    """
-    logs = folder / "hook.log", folder / "strace.log"
-    for log in logs:
-        log.touch()
-    command = program
-    if hook:
-        (folder / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
-        environment = {**environment, "PYTHONPATH": str(folder), "WATCHED": str(logs[0])}
-    if kernel:
-        calls = "trace=socket,open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2"
-        quick = ["--seccomp-bpf"]  # only these calls stop the program
-        options = ["-f", *quick, "-qq", "-s", "400", "-e", calls, "-o", str(logs[1])]
-        command = ["strace", *options, *program]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    seen, traced = (log.read_text("utf-8", errors="replace").splitlines() for log in logs)
-    sockets, files = _of_hook(seen)
-    more_sockets, more_files = _of_strace(traced, folder)
-    files = {file for file in files | more_files if not file.is_relative_to("/dev")} - {*logs}
-    return Traces([*sockets, *more_sockets], files, done.stdout)
+    """Run a program to its end; the arguments are those of `Watched`."""
+    return Watched(program, folder, environment, hook=hook, kernel=kernel).end()
 
 
 def environment(home: Path) -> dict[str, str]:
