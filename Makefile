@@ -6,6 +6,8 @@ PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 OMP_NUM_THREADS=1 $(1)/bin/python -m pytest \
+	-p xdist -n auto --dist loadfile --ignore=tests/ros
 BUILD_INPUTS := setup.py setup.cfg pyproject.toml $(wildcard lut_fuse_core/native/*)
 
 .PHONY: demo test test-oldest test-ros lint bench gpu-compile clean
@@ -13,14 +15,15 @@ BUILD_INPUTS := setup.py setup.cfg pyproject.toml $(wildcard lut_fuse_core/nativ
 demo: $(VENV)/.runtime ## fuse a synthetic night street and show the result
 	$(BIN)/lut-fuse demo
 
+# Tests start a hundred processes: what they import is compiled once, whatever the environment says.
+test test-oldest: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.test ## every test that needs no ROS 2
-	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
-		-p xdist -n auto --dist loadfile --ignore=tests/ros
+	$(call PYTEST,$(VENV))
 
 test-oldest: ## the same with the oldest versions that are supported (needs Python 3.10)
 	$(MAKE) VENV=.venv-oldest PYTHON=$(or $(OLDEST),python3.10) .venv-oldest/.oldest
-	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest \
-		--ignore=tests/ros --ignore=tests/training
+	$(call PYTEST,.venv-oldest) --ignore=tests/training
 
 test-ros: $(VENV)/.test ## the tests of the ROS 2 node, with the ROS 2 that is sourced or under /opt/ros
 	.ci/test-ros $(BIN)/python

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections import defaultdict
@@ -53,6 +54,12 @@ class Import:
     line: int
 
 
+@functools.cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Everything in a file."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def modules(package: str) -> dict[str, Path]:
     """Names and files of all modules of a package."""
     folder = PACKAGES[package]
@@ -64,11 +71,15 @@ def modules(package: str) -> dict[str, Path]:
     return found
 
 
-def imports(package: str) -> Iterator[Import]:
+@functools.cache
+def imports(package: str) -> tuple[Import, ...]:
     """All imports in a package, those inside functions too; of a name from a module: the module."""
-    known = modules(package)
+    return tuple(_imports(modules(package)))
+
+
+def _imports(known: dict[str, Path]) -> Iterator[Import]:
     for name, path in known.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Import):
                 yield from (Import(name, each.name, node.lineno) for each in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -170,7 +181,7 @@ print(sorted({NOT_IN_CORE!r} & {{name.split(".")[0] for name in sys.modules}}))
 
 def signatures(path: Path) -> Iterator[tuple[str, str, int]]:
     """Arguments, place and lines of the signature of every function in a file."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             place = f"{path.relative_to(REPOSITORY)}:{node.lineno} {node.name}"
             ends = [each.end_lineno for each in ast.walk(node.args) if hasattr(each, "end_lineno")]

@@ -163,7 +163,7 @@ def test_of_a_recording_the_frames_are_taken_in_which_the_board_is_still(tmp_pat
     assert result.transfer_error < 0.6
 
 
-def test_what_was_not_shown_is_said(pairs: list[TimedPair]) -> None:
+def test_what_was_not_shown_is_said(calibration: BoardCalibration) -> None:
     board = CHESSBOARD
     rng = np.random.default_rng(1)
     places = []
@@ -179,8 +179,7 @@ def test_what_was_not_shown_is_said(pairs: list[TimedPair]) -> None:
     assert "with its left edge tilted toward the cameras" in said
     assert "with its lower edge tilted" in said
     assert "nearer or farther" in said
-    everywhere = "; ".join(calibrated(board, pairs).missing)
-    assert "tilted" not in everywhere
+    assert "tilted" not in "; ".join(calibration.missing), "it was shown everywhere"
 
 
 def test_the_page_shows_residuals_and_parallax(calibration: BoardCalibration) -> None:
@@ -269,9 +268,10 @@ def test_a_dictionary_that_is_none_is_refused() -> None:
 def test_pairs_that_do_not_belong_together_are_refused(
     pairs: list[TimedPair],
 ) -> None:
+    some = pairs[:6]
     mixed = [
         TimedPair(pair.visible, other.infrared)
-        for pair, other in zip(pairs, reversed(pairs), strict=True)
+        for pair, other in zip(some, reversed(some), strict=True)
     ]
     with pytest.raises(InputError, match="beside where the visible camera sees the board"):
         calibrated(CHESSBOARD, mixed)

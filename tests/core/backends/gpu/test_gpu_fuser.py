@@ -42,7 +42,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kernels")
 
 
-@pytest.fixture(params=["copied", "shared memory", "dark scenes", "dark scenes, shared memory"])
+KINDS = ("copied", "dark scenes, shared memory", "shared memory", "dark scenes")
+
+
+@pytest.fixture(params=KINDS)
 def backend(
     request: pytest.FixtureRequest,
     model: FusionModel,
@@ -272,16 +275,26 @@ STREAM: list[tuple[int, RawInfrared | None]] = [
 ROTATED = Homography(((0.5, -0.05, 4.0), (0.05, 0.5, 1.0), (0.0, 0.0, 1.0)))
 
 
+STREAMS: dict[str, dict[str, Any]] = {
+    "resized": {},
+    "registered": {"registration": RegistrationConfig(ROTATED)},
+    "held warped": {
+        "registration": RegistrationConfig(ROTATED, feather=0),
+        "reuse_alignment": "warp",
+    },
+    "local contrast": {"normalization": NormalizationConfig(local_contrast=2.0)},
+    "weaker": {"registration": RegistrationConfig(ROTATED), "strength": 0.4, "clock": "report"},
+}
+
+
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"registration": RegistrationConfig(ROTATED)},
-        {"registration": RegistrationConfig(ROTATED, feather=0), "reuse_alignment": "warp"},
-        {"normalization": NormalizationConfig(local_contrast=2.0)},
-        {"registration": RegistrationConfig(ROTATED), "strength": 0.4, "clock": "report"},
+    ("backend", "changes"),
+    [  # each kind of memory and of model with each stream, not both with both
+        pytest.param(kind, changes, id=f"{kind}-{name}")
+        for number, (name, changes) in enumerate(STREAMS.items())
+        for kind in (KINDS[:2], KINDS[2:])[number % 2]
     ],
-    ids=["resized", "registered", "held warped", "local contrast", "weaker"],
+    indirect=["backend"],
 )
 def test_a_stream_is_fused_as_by_the_reference(
     backend: CudaBackend, changes: dict[str, Any]
