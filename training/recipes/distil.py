@@ -21,7 +21,6 @@ from ..checkpoint import check_structure, read_checkpoint
 from ..config import from_plain, read_config, to_plain
 from ..data.augment import AugmentConfig
 from ..data.batches import Batch
-from ..data.pairs import PairSource
 from ..detection.adaptation import Adaptation, DetectorFiles
 from ..images import luma_of
 from ..losses.lattice_terms import lattice_terms, steepness_term
@@ -37,11 +36,10 @@ from ..losses.terms import (
 )
 from ..networks.mm_lut import MMLut, MMLutConfig
 from ..networks.teachers import Teacher, TeacherSource, open_teacher
-from ..run import distributed
-from ..run.loop import Outcome, train
+from ..run.loop import Outcome
 from ..run.options import RunOptions
-from ..run.report import read_report, write_report
-from ..run.session import open_session, provenance
+from ..run.report import read_report
+from ..run.session import open_session
 from ..run.tensorboard import Board
 from ..run.validate import Scores, Validator
 from .comparison import Comparison
@@ -209,30 +207,23 @@ def distil(
     session = open_session(
         folder, config.data, augmentation, config, config.student, options, source.folder
     )
-    student = MMLut(config.student)
-    if config.start_from:
-        _load_weights(student, config.start_from)
-    if config.dark_rule is not None:
-        student.begin_dark(config.dark_rule)
-    if not config.context:
-        hold_context(student)
-    elif not config.encoder_rate:
-        student.blocks.requires_grad_(False)
-    student.to(options.device)
+    student = _student(config).to(options.device)
     validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
     job = DistilJob(student, source.network, comparison, config, validator, options, adaptation)
     teacher_scores = validator(source.network) if source.network and session.rank == 0 else {}
-    outcome = train(
-        job, session.batches, config.schedule, config.log, options, session.rank, session.world
-    )
+
+    def write(facts: dict[str, Any]) -> dict[str, Any]:
+        facts["teacher_validation"] = teacher_scores
+        forget_places(facts)
+        pairs = session.pairs.training
+        some = (pairs[index] for index in chosen_pairs(len(pairs)))
+        images = ((pair.visible, pair.infrared) for pair in some)
+        return {"export": asdict(export_model(student, options.out, facts, images))}
+
+    outcome = session.run(job, config.name, write)
     study = None
-    if session.rank == 0:
-        facts = provenance(config.name, folder, session.pairs, config, options, outcome)
-        facts["validation"], facts["teacher_validation"] = outcome.scores, teacher_scores
-        _finish(student, options.out, facts, session.pairs.training)
-        if adaptation is not None:
-            study = adaptation.gain(options.out / MODEL, _start_model(config))
-    distributed.stop()
+    if adaptation is not None and session.rank == 0:
+        study = adaptation.gain(options.out / MODEL, _start_model(config))
     return Distilled(outcome, teacher_scores, study)
 
 
@@ -287,14 +278,6 @@ def hold_context(student: MMLut) -> None:
         parameter.requires_grad_(False).zero_()
 
 
-def _finish(student: MMLut, out: Path, facts: dict[str, Any], pairs: PairSource) -> None:
-    forget_places(facts)
-    some = (pairs[index] for index in chosen_pairs(len(pairs)))
-    images = ((pair.visible, pair.infrared) for pair in some)
-    differences = asdict(export_model(student, out, facts, images))
-    write_report(out, {**facts, "export": differences})
-
-
 def forget_places(facts: dict[str, Any]) -> None:
     """A model that travels says nothing about where files lay on the machine that trained it."""
     config, loss = facts["config"], facts["config"]["loss"]
@@ -313,6 +296,20 @@ def _blend(student: MMLut, run: Path, share: float) -> None:
     with torch.no_grad():
         for mine, theirs in zip(student.parameters(), other.parameters(), strict=True):
             mine.lerp_(theirs, share)
+
+
+def _student(config: DistilConfig) -> MMLut:
+    """What is trained, as it begins."""
+    student = MMLut(config.student)
+    if config.start_from:
+        _load_weights(student, config.start_from)
+    if config.dark_rule is not None:
+        student.begin_dark(config.dark_rule)
+    if not config.context:
+        hold_context(student)
+    elif not config.encoder_rate:
+        student.blocks.requires_grad_(False)
+    return student
 
 
 def _teacher(config: DistilConfig, options: RunOptions) -> TeacherSource:

@@ -21,11 +21,9 @@ from ..losses.quality_terms import QualityWeights, quality_terms
 from ..losses.term import Terms
 from ..losses.terms import FusionWeights, fusion_terms, stability_term
 from ..networks.mm_net import MMNet, MMNetConfig, load_mm_net, save_mm_net
-from ..run import distributed
-from ..run.loop import Outcome, train
+from ..run.loop import Outcome
 from ..run.options import LogConfig, RunOptions, ScheduleConfig, check_rate
-from ..run.report import write_report
-from ..run.session import open_session, provenance
+from ..run.session import open_session
 from ..run.tensorboard import Board
 from ..run.validate import Scores, Validator
 
@@ -152,15 +150,12 @@ def train_teacher(config: TeacherConfig, folder: Path, options: RunOptions) -> O
     net.to(options.device)
     validator = Validator(session.pairs.validation, config.data.validation_pairs, options.device)
     job = TeacherJob(net, config, validator, options)
-    outcome = train(
-        job, session.batches, config.schedule, config.log, options, session.rank, session.world
-    )
-    if session.rank == 0:
-        facts = provenance("mm-net", folder, session.pairs, config, options, outcome)
+
+    def write(facts: dict[str, Any]) -> dict[str, Any]:
         save_mm_net(net, options.out / "mm_net.pt", facts)
-        write_report(options.out, {**facts, "validation": outcome.scores})
-    distributed.stop()
-    return outcome
+        return {}
+
+    return session.run(job, "mm-net", write)
 
 
 def _start(config: TeacherConfig, seed: int) -> MMNet:

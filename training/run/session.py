@@ -1,8 +1,9 @@
-"""What every training command sets up alike: pairs, batches, output folder, reproducibility."""
+"""What every training command begins and ends alike: pairs, batches, output folder, provenance."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from ..data.augment import AugmentConfig
 from ..data.batches import BatchSource, Scene
 from ..data.pairs import DataConfig, Pair, PairSets, read_pairs, to_gray
 from . import distributed
-from .loop import Outcome
+from .loop import Job, Outcome, train
 from .options import RunOptions
+from .report import write_report
 
 BAD_PAIRS_SHOWN = 10
 
@@ -37,12 +39,60 @@ class Session:
         batches: Of the training pairs.
         rank: Number of this process.
         world: How many processes there are.
+        folder: Of the pairs.
+        config: Of the command, with its schedule and log.
+        options: Budget, output folder, seed, device.
     """
 
     pairs: PairSets
     batches: BatchSource
     rank: int
     world: int
+    folder: Path
+    config: Any
+    options: RunOptions
+
+    def run(
+        self, job: Job, name: str, write: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> Outcome:
+        """Train; then one process writes the model and the report, and all of them part.
+
+        Args:
+            job: What is trained.
+            name: Of the model.
+            write: Writes the model with its provenance, which it may change; returns what the
+                report has beside that.
+
+        Raises:
+            InputError: If the checkpoint in the output folder does not fit the job.
+            LutFuseError: If training diverges.
+        """
+        config, options = self.config, self.options
+        outcome = train(
+            job, self.batches, config.schedule, config.log, options, self.rank, self.world
+        )
+        if self.rank == 0:
+            facts = self._provenance(name, outcome)
+            more = write(facts)
+            write_report(options.out, {**facts, **more})
+        distributed.stop()
+        return outcome
+
+    def _provenance(self, name: str, outcome: Outcome) -> dict[str, Any]:
+        """Where a model comes from: data (by folder name), configuration, seed, budget, scores."""
+        return {
+            "name": name,
+            "data": self.folder.resolve().name,
+            "pairs": len(self.pairs.training),
+            "validation_pairs": len(self.pairs.validation),
+            "seed": self.options.seed,
+            "budget": to_plain(self.options.budget),
+            "torch": torch.__version__.split("+")[0],
+            "config": to_plain(self.config),
+            "steps": outcome.steps,
+            "seconds": round(outcome.seconds),
+            "validation": outcome.scores,
+        }
 
 
 def open_session(
@@ -90,7 +140,7 @@ def open_session(
             temporary.write_text(yaml.safe_dump(to_plain(config), sort_keys=False), "utf-8")
     scene = synthetic_nights(data, options.seed, quiet) if data.synthetic_share else None
     batches = BatchSource(pairs.training, data, augmentation, options.seed, scene, rank, world)
-    return Session(pairs, batches, rank, world)
+    return Session(pairs, batches, rank, world, folder, config, options)
 
 
 def report_pairs(pairs: PairSets, quiet: bool) -> None:
@@ -124,21 +174,3 @@ def synthetic_nights(data: DataConfig, seed: int, quiet: bool) -> Scene:
         return stock[int(rng.integers(len(stock)))]
 
     return draw
-
-
-def provenance(
-    name: str, folder: Path, pairs: PairSets, config: Any, options: RunOptions, outcome: Outcome
-) -> dict[str, Any]:
-    """Where a model comes from: data (by folder name), configuration, seed, budget, its use."""
-    return {
-        "name": name,
-        "data": folder.resolve().name,
-        "pairs": len(pairs.training),
-        "validation_pairs": len(pairs.validation),
-        "seed": options.seed,
-        "budget": to_plain(options.budget),
-        "torch": torch.__version__.split("+")[0],
-        "config": to_plain(config),
-        "steps": outcome.steps,
-        "seconds": round(outcome.seconds),
-    }
