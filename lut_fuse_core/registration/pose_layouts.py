@@ -14,10 +14,7 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.camera import as_rows
 from lut_fuse_core.registration.camera_layouts import camera_from, first, matrix_of
 from lut_fuse_core.registration.document import numbers
-from lut_fuse_core.registration.rig import CameraRig, Pose
-
-FARTHEST = 5.0
-"""Meters between two cameras of one rig; more is a translation in millimeters."""
+from lut_fuse_core.registration.rig import LONGEST_BASELINE, CameraRig, Pose
 
 INFRARED_WORDS = ("infrared", "thermal", "lwir", "mwir", "swir", "ir", "flir", "boson", "lepton")
 VISIBLE_WORDS = ("visible", "rgb", "color", "colour", "vis", "eo", "bgr")
@@ -177,7 +174,7 @@ def _from_matrix(value: Any) -> Pose:
 
 
 def _pose(rotation: Float64Array, translation: Float64Array) -> Pose:
-    if np.linalg.norm(translation) > FARTHEST:
+    if np.linalg.norm(translation) > LONGEST_BASELINE:
         raise InputError(
             f"the cameras would be {np.linalg.norm(translation):.4g} m apart; give the translation "
             "in meters"

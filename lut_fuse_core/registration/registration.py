@@ -12,6 +12,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, FloatArray, Size, UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.registration.coarse_grid import expanded, node_places
 from lut_fuse_core.registration.homography import Homography, homography_map
 from lut_fuse_core.registration.rig import CameraRig
 from lut_fuse_core.registration.warp import Warp
@@ -23,10 +24,6 @@ LARGEST_SIDE = 32767
 """Pixels: positions in a map are kept in 16 bits."""
 
 _log = logging.getLogger(__name__)
-
-GRID_STEP = 8
-"""Lens models are evaluated at every eighth pixel; in between they are smooth enough to
-interpolate (below 0.01 pixels for any lens that can be calibrated)."""
 
 
 @dataclass(frozen=True)
@@ -164,20 +161,18 @@ class Registration:
     def _camera_map(self, rig: CameraRig, infrared_size: Size, visible_size: Size) -> FloatArray:
         visible = rig.visible.scaled_to(*visible_size)
         infrared = rig.infrared.scaled_to(*infrared_size)
-        columns, rows = (-(-side // GRID_STEP) + 1 for side in visible_size)
+        places = node_places(visible_size)
         # Undistorting is the slow part and does not depend on the distance.
         if self._rays is None or self._rays[0] != visible:
-            x, y = np.meshgrid(np.arange(columns) * GRID_STEP, np.arange(rows) * GRID_STEP)
-            pixels = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64)
-            rays = visible.rays(pixels)
+            rays = visible.rays(places.reshape(-1, 2).astype(np.float64))
             self._rays = (visible, np.concatenate([rays, np.ones((len(rays), 1))], axis=1))
         rays = self._rays[1]
         pose = rig.infrared_from_visible
         # In units of the assumed distance, so that an infinite one is an ordinary case.
         points = rays @ np.asarray(pose.rotation).T
         points = points + np.asarray(pose.translation) / self.config.distance
-        coarse = infrared.project(points).astype(np.float32).reshape(rows, columns, 2)
-        return _interpolate_grid(coarse, visible_size)
+        nodes = infrared.project(points).astype(np.float32).reshape(places.shape)
+        return expanded(nodes, visible_size)
 
 
 def mask_of(positions: FloatArray, infrared_size: Size, feather: float) -> UInt8Array | None:
@@ -219,16 +214,3 @@ def faded(inside: UInt8Array, feather: float) -> UInt8Array:
     ramp = np.clip(distance / np.float32(feather), 0, 1)
     smooth = ramp * ramp * (3 - 2 * ramp)
     return np.rint(smooth * 255).astype(np.uint8)
-
-
-def _interpolate_grid(coarse: FloatArray, size: Size) -> FloatArray:
-    """Bilinear interpolation of positions given at every `GRID_STEP`-th pixel."""
-    to_coarse = np.array([[1 / GRID_STEP, 0, 0], [0, 1 / GRID_STEP, 0]], np.float64)
-    fine = cv2.warpAffine(
-        coarse,
-        to_coarse,
-        size,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return fine.astype(np.float32, copy=False)

@@ -12,6 +12,9 @@ from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.camera import CameraModel, as_rows
 
+LONGEST_BASELINE = 3.0
+"""Meters between two cameras of one rig; more is a mistake of the unit."""
+
 
 @dataclass(frozen=True)
 class Pose:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.registration.blank import blank_camera
 from lut_fuse_core.registration.field.geometry import FieldGeometry
-from lut_fuse_core.registration.rig import CameraRig
-
-LONGEST_BASELINE = 2.0
-"""Meters between cameras that still see the same near objects."""
+from lut_fuse_core.registration.rig import LONGEST_BASELINE, CameraRig
 
 SHORTEST_BASELINE = 2e-3
 """Meters; less than this is a translation in another unit, or none."""
 
 LEAST_SEEN = 0.1
 """Share of the visible image that infrared must see."""
-
-FLAT = 2.0
-"""Standard deviation in gray levels below which a visible image shows nothing."""
 
 
 def doubts_about(geometry: FieldGeometry) -> str:
@@ -45,9 +40,7 @@ def doubts_about(geometry: FieldGeometry) -> str:
 
 def doubts_about_pair(visible: UInt8Array, raw: RawInfrared) -> str:
     """Why this pair cannot be compared; empty if it can."""
-    if float(visible[::16, ::16, 1].std()) < FLAT:
-        return "depth is not followed: the visible image shows nothing (dark, covered or blank)"
-    some = raw[::8, ::8]
-    if int(some.max()) - int(some.min()) < 4:
-        return "depth is not followed: the infrared image is blank"
+    blank = blank_camera(visible, raw)
+    if blank:
+        return f"depth is not followed: the {blank} image is blank (the same everywhere)"
     return ""

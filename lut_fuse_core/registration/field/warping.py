@@ -11,12 +11,10 @@ import numpy as np
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.native.bindings import Expansion, load_library
+from lut_fuse_core.registration.coarse_grid import STEP, expanded, node_places
 from lut_fuse_core.registration.field.displacement import DisplacementField
 from lut_fuse_core.registration.field.geometry import FieldGeometry
 from lut_fuse_core.registration.warp import BAND, Remap, Warp
-
-STEP = 8
-"""Visible pixels between the nodes at which positions are computed."""
 
 FADE = 8.0
 """Visible pixels over which infrared fades out beyond the border of its view."""
@@ -59,19 +57,12 @@ class FieldWarps:
     @cached_property
     def _still(self) -> FloatArray:
         """Infrared positions at the set distance, of nodes in and around the visible image."""
-        width, height = self._geometry.visible_size
-        border = self._border
-        x = np.arange(-border, width + border + STEP, STEP, dtype=np.float32) - 0.5
-        y = np.arange(-border, height + border + STEP, STEP, dtype=np.float32) - 0.5
-        at = self._geometry.positions(np.stack(np.meshgrid(x, y), axis=-1))
+        at = self._geometry.positions(node_places(self._geometry.visible_size, self._border))
         return np.nan_to_num(at, nan=FAR_OUTSIDE).astype(np.float32)
 
     @cached_property
     def _places(self) -> FloatArray:
-        width, height = self._geometry.visible_size
-        x = np.arange(-(-width // STEP) + 1, dtype=np.float32) * STEP - 0.5
-        y = np.arange(-(-height // STEP) + 1, dtype=np.float32) * STEP - 0.5
-        return np.stack(np.meshgrid(x, y), axis=-1)
+        return node_places(self._geometry.visible_size)
 
     def _nodes(self, field: DisplacementField) -> FloatArray:
         """Infrared positions of the nodes of the visible image, ``(rows, columns, 2) float32``."""
@@ -104,15 +95,7 @@ class FieldWarps:
         return Remap(offsets, fractions, windows), mask
 
     def _expand_portably(self, nodes: FloatArray) -> tuple[Remap, UInt8Array]:
-        size = self._geometry.visible_size
-        shrink = np.array([[1, 0, 0.5], [0, 1, 0.5]]) / STEP
-        positions = cv2.warpAffine(
-            nodes,
-            shrink,
-            size,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        ).astype(np.float32, copy=False)
+        positions = expanded(nodes, self._geometry.visible_size)
         last = np.array(self._geometry.infrared_size, np.float32) - 1
         beyond = np.maximum(-positions, positions - last).max(axis=-1) - np.float32(0.5)
         kept = np.clip(1 - np.maximum(beyond, 0) * np.float32(self._fade), 0, 1)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lut_fuse_core.arrays import RawInfrared, Size, UInt8Array
+from lut_fuse_core.registration.blank import blank_camera, is_black
 from lut_fuse_core.registration.registration import RegistrationConfig
-from lut_fuse_core.registration.rig import CameraRig
+from lut_fuse_core.registration.rig import LONGEST_BASELINE, CameraRig
 from lut_fuse_core.registration.watch.correction import Displacement, corrected
-from lut_fuse_core.registration.watch.small_pair import Shrinker, SmallPair, blank
+from lut_fuse_core.registration.watch.small_pair import Shrinker, SmallPair
 from lut_fuse_core.registration.watch.suspects import Suspects
 from lut_fuse_core.registration.watch.tiles import Residual, Tiles
 
@@ -39,9 +40,6 @@ EVIDENCE = 0.03
 
 EVERYWHERE = 0.6
 """Share of the tiles that must prefer the displaced place, in every quarter of the image."""
-
-LONGEST_BASELINE = 3.0
-"""Meters between two cameras of one rig; more is a mistake of the unit."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +115,12 @@ class RigWatch:
                 return better
         passed = EVERY if self._last is None else min(abs(time - self._last), 5 * EVERY)
         self._last = time
-        black = blank(visible, infrared)
-        self._blanks = self._blanks + 1 if black else 0
-        if black:
+        blank = "visible" if is_black(visible) else blank_camera(visible, infrared)
+        self._blanks = self._blanks + 1 if blank else 0
+        if blank:
             if self._blanks >= BLANK:
                 self._tell(
-                    f"the {black} image is blank (black, or the same everywhere): is its lens "
+                    f"the {blank} image is blank (black, or the same everywhere): is its lens "
                     "covered, or its exposure wrong?"
                 )
             return None

@@ -17,12 +17,6 @@ WIDTH = 128
 
 CHANNELS = ChannelSettings(channels=4, sigma=0.8, pool=1.2, high_pass=5.0)
 
-BLACK = 16.0
-"""Gray level below which all of a visible image lies if nothing lights it."""
-
-FLAT = 2.0
-"""Gray levels, or counts, that an image without a picture spans at most."""
-
 
 @dataclass(frozen=True)
 class SmallPair:
@@ -111,15 +105,6 @@ class Shrinker:
             positions = Registration(config).positions(infrared_size, size)
             self._positions = known = (config, infrared_size, size, positions)
         return known[3]
-
-
-def blank(visible: UInt8Array, infrared: RawInfrared) -> str:
-    """Which camera shows no picture, ``visible`` or ``infrared``; empty if both do."""
-    some = visible[::8, ::8]
-    if float(np.percentile(some, 99.5)) < BLACK:
-        return "visible"
-    low, high = np.percentile(infrared[::4, ::4], (0.5, 99.5))
-    return "infrared" if high - low < FLAT else ""
 
 
 def fits(config: RegistrationConfig, infrared: RawInfrared, visible: UInt8Array) -> bool:

@@ -1,0 +1,48 @@
+"""Cameras that show no picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lut_fuse_core.arrays import RawInfrared, UInt8Array
+
+FLAT = 6.0
+"""Gray levels that a visible image without a picture spans at most: noise."""
+
+FLAT_COUNTS = 2.0
+"""Counts that an infrared image without a picture spans at most."""
+
+EXTREMES = (0.5, 99.5)
+"""Percentiles between which an image spans, so that dead pixels and a far lamp do not count."""
+
+BLACK = 16.0
+"""Gray level below which all of a visible image lies if nothing lights it."""
+
+
+def blank_camera(visible: UInt8Array, infrared: RawInfrared) -> str:
+    """Which camera shows no picture, but the same everywhere.
+
+    Args:
+        visible: ``(H, W, 3) uint8``.
+        infrared: ``(h, w)``, raw.
+
+    Returns:
+        ``visible`` or ``infrared``; empty if both show one.
+    """
+    low, high = np.percentile(visible[::16, ::16], EXTREMES)
+    if high - low < FLAT:
+        return "visible"
+    low, high = np.percentile(infrared[::8, ::8], EXTREMES)
+    return "infrared" if high - low < FLAT_COUNTS else ""
+
+
+def is_black(visible: UInt8Array) -> bool:
+    """Whether the visible image is dark all over, though there may be noise in it.
+
+    That is a fault of the camera if it lasts, but no reason to give up what a stream has shown:
+    lights go out and on again.
+
+    Args:
+        visible: ``(H, W, 3) uint8``.
+    """
+    return float(np.percentile(visible[::16, ::16], EXTREMES[1])) < BLACK
