@@ -116,7 +116,7 @@ def assess(situation: Situation) -> tuple[Level, str]:
     if errors:
         return Level.ERROR, "; ".join(errors + warnings)
     if warnings:
-        return Level.WARN, "; ".join(warnings)
+        return Level.WARN, "; ".join([*warnings, *_remarks(situation)])
     if not situation.watched:
         return Level.OK, "ready; nobody subscribes to the fused image"
     return Level.OK, "; ".join([f"fusing at {situation.output_rate:.1f} Hz", *_remarks(situation)])

@@ -185,6 +185,13 @@ def test_free_running_cameras_are_named_and_no_fault():
     assert "free-running: their phase drifts by one frame in 33 s" in message
 
 
+def test_what_explains_a_warning_is_told_beside_it():
+    level, message = assess(replace(GOOD, slip=33.3, latency_p99=4.0))
+    assert level == Level.WARN
+    assert message.startswith("latency is 4000 ms")
+    assert "free-running" in message
+
+
 def test_stamps_of_another_clock_are_no_latency_of_years():
     level, message = assess(replace(GOOD, clock_apart=3.2 * 365.25 * 86400))
     assert level == Level.OK
