@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray
@@ -15,6 +16,20 @@ HORIZONS = (0.3, 0.45, 0.6)
 
 ZERO_BONUS = 1.12
 """How much better than the set distance another surface must fit."""
+
+BLOCKS = (8, 6)
+"""Parts of the image, across and down, that are taken for independent witnesses."""
+
+DOUBTFUL = 1.5
+"""Labels: a smaller displacement may be what is left of a registration that is right."""
+
+SURE, SURER = 3.5, 6.0
+"""By how many of its standard errors another surface must fit better than the set distance where
+only the images tell where displacements lie; the second below `DOUBTFUL` labels."""
+
+HELD, NEW = 0.7, 1.4
+"""Share of that which is demanded of a surface in use, which must not flicker, and while the set
+distance is in use: an hour of frames must not find by chance what the first did not show."""
 
 STEPS = 8
 """Of reweighted least squares."""
@@ -44,6 +59,7 @@ def find_background(
     lines: SearchLines,
     before: FloatArray | None,
     turn: int,
+    calibrated: bool,
 ) -> Background:
     """The surface that fits best.
 
@@ -54,25 +70,38 @@ def find_background(
         before: That of the frame before, if there was one. Then only one kind of surface is fitted
             again: planes and roads take turns.
         turn: Counts the frames.
+        calibrated: Whether the lines are known. If not, the set distance is only left for what
+            fits better all over the image.
     """
-    shape = found.shape
-    weights = np.maximum(fit_at(fit, found, lines), 0)
-    histogram = np.maximum(fit, 0).mean(axis=(0, 1))
-    constant = np.full(shape, float(np.argmax(histogram) + lines.first), np.float32)
-    rest = np.zeros(shape, np.float32)
-    bases = _bases(shape)
+    rest = np.zeros(found.shape, np.float32)
+    bases = _bases(found.shape)
     if before is not None:
         bases = (bases[turn % len(bases)],)
-    surfaces = [constant, *(_robust(basis, found, weights) for basis in bases)]
+    surfaces = _surfaces(fit, found, lines, bases)
     if before is not None:
-        surfaces.append(before)
-    surfaces = [np.clip(surface, lines.first, lines.last) for surface in surfaces]
-    at_rest = _value(fit, rest, lines)
-    values = [_value(fit, surface, lines) for surface in surfaces]
-    best = int(np.argmax(values))
-    if values[best] <= max(at_rest, 0.0) * ZERO_BONUS:
-        return Background(rest, at_rest, at_rest)
-    return Background(surfaces[best], values[best], at_rest)
+        surfaces.append(np.clip(before, lines.first, lines.last))
+    at_rest, *seen = (_seen(fit, surface, lines) for surface in (rest, *surfaces))
+    values = [float(each.mean()) for each in seen]
+    best, zero = int(np.argmax(values)), float(at_rest.mean())
+    better = values[best] > max(zero, 0.0) * ZERO_BONUS
+    if not calibrated:
+        better = _lead(seen[best], at_rest) > _demanded(surfaces[best], before)
+    if not better:
+        return Background(rest, zero, zero)
+    return Background(surfaces[best], values[best], zero)
+
+
+def best_surface(fit: FloatArray, found: FloatArray, lines: SearchLines) -> float:
+    """Mean fit of a cell on the surface that fits best, the one at the set distance included.
+
+    Args:
+        fit: ``(rows, columns, labels) float32``, blurred over neighboring cells.
+        found: ``(rows, columns) float32``, the label of each cell on its own.
+        lines: What the labels mean.
+    """
+    rest = np.zeros(found.shape, np.float32)
+    surfaces = [rest, *_surfaces(fit, found, lines, _bases(found.shape))]
+    return max(float(_seen(fit, surface, lines).mean()) for surface in surfaces)
 
 
 def fit_at(fit: FloatArray, labels: FloatArray, lines: SearchLines) -> FloatArray:
@@ -85,8 +114,33 @@ def fit_at(fit: FloatArray, labels: FloatArray, lines: SearchLines) -> FloatArra
     return lower + share * (upper - lower)
 
 
-def _value(fit: FloatArray, labels: FloatArray, lines: SearchLines) -> float:
-    return float(np.maximum(fit_at(fit, labels, lines), -0.2).mean())
+def _surfaces(
+    fit: FloatArray, found: FloatArray, lines: SearchLines, bases: tuple[FloatArray, ...]
+) -> list[FloatArray]:
+    """A constant, and one surface of each kind, through most of the labels."""
+    weights = np.maximum(fit_at(fit, found, lines), 0)
+    histogram = np.maximum(fit, 0).mean(axis=(0, 1))
+    constant = np.full(found.shape, float(np.argmax(histogram) + lines.first), np.float32)
+    surfaces = [constant, *(_robust(basis, found, weights) for basis in bases)]
+    return [np.clip(surface, lines.first, lines.last) for surface in surfaces]
+
+
+def _seen(fit: FloatArray, labels: FloatArray, lines: SearchLines) -> FloatArray:
+    """How well each cell fits on a surface, ``(rows, columns) float32``."""
+    return np.maximum(fit_at(fit, labels, lines), np.float32(-0.2))
+
+
+def _lead(seen: FloatArray, other: FloatArray) -> float:
+    """By how many standard errors a surface fits better than another, over parts of the image."""
+    parts = cv2.resize(seen - other, BLOCKS, interpolation=cv2.INTER_AREA)
+    return float(parts.mean() * parts.size**0.5 / (parts.std() + 1e-6))
+
+
+def _demanded(surface: FloatArray, before: FloatArray | None) -> float:
+    demanded = SURE if float(np.abs(surface).mean()) > DOUBTFUL else SURER
+    if before is None:
+        return demanded
+    return demanded * (HELD if before.any() else NEW)
 
 
 def _robust(basis: FloatArray, found: FloatArray, weights: FloatArray) -> FloatArray:

@@ -10,18 +10,17 @@ from lut_fuse_core.registration.field.displacement import DisplacementField
 from lut_fuse_core.registration.field.edges import edge_channels
 from lut_fuse_core.registration.field.geometry import FieldGeometry
 from lut_fuse_core.registration.field.labels import (
-    CALIBRATED,
-    DIRECTION_GUESSED,
     FoundLabels,
     Links,
     evidence,
     field_labels,
+    surface_evidence,
 )
 from lut_fuse_core.registration.field.lines import SearchLines
 from lut_fuse_core.registration.field.matching import Channels, match
 from lut_fuse_core.registration.rig import CameraRig
 
-ALIGNED = 1.05
+ALIGNED = 1.1
 """Bonus of displacements across or down over slanted ones, where the direction is not known."""
 
 CHANGE_OF_MIND = 1.15
@@ -79,6 +78,7 @@ class FieldEstimator:
         self.geometry = geometry
         self.problem = ""
         self._calibrated = isinstance(geometry.registration.transform, CameraRig)
+        self._lines = list(geometry.choices)
         self._chosen = self._frames = 0
         self._evidence: list[float] | None = None
         self._fit: FloatArray | None = None
@@ -98,13 +98,14 @@ class FieldEstimator:
         gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
         warm, inside = self.geometry.infrared_at_work(raw)
         there = edge_channels(warm) * inside.astype(np.int16)[..., None]
-        lines = self._take_in(edge_channels(gray), there)
+        links = _links(gray, grid.columns, grid.rows)
+        lines = self._take_in(edge_channels(gray), there, links)
         assert self._fit is not None
         found = field_labels(
             self._fit,
             lines,
-            _links(gray, grid.columns, grid.rows),
-            CALIBRATED if self._calibrated else DIRECTION_GUESSED,
+            links,
+            self._calibrated,
             self._background,
             self._frames,
         )
@@ -117,48 +118,67 @@ class FieldEstimator:
             (mean / np.linalg.norm(mean)).astype(np.float32),
         )
 
-    def _take_in(self, visible: Channels, infrared: Channels) -> SearchLines:
+    def _take_in(self, visible: Channels, infrared: Channels, links: Links) -> SearchLines:
         """Compare along the lines that fit best so far, now and then along one of the others too,
         and along all of them at the first pair."""
-        choices = self.geometry.choices
         self._frames += 1
-        tried = set(range(len(choices)))
-        if self._evidence is not None:
-            turn, due = divmod(self._frames, PROBE_EVERY)
-            tried = {self._chosen} if due else {self._chosen, turn % len(choices)}
-        order = sorted(tried)
-        fits = [match(visible, infrared, choices[index]) for index in order]
+        order = self._due()
+        fits = [match(visible, infrared, self._lines[index]) for index in order]
         # One mean for all: edges fit along themselves, which says nothing against that direction.
         mean = np.concatenate(fits, axis=-1).mean(axis=-1, keepdims=True)
-        centered = {index: fit - mean for index, fit in zip(order, fits, strict=True)}
-        seen = {index: evidence(fit) for index, fit in centered.items()}
-        self._silent = self._silent + 1 if max(seen.values()) < LEAST_EVIDENCE else 0
+        seen = {index: fit - mean for index, fit in zip(order, fits, strict=True)}
+        told = {index: evidence(fit) for index, fit in seen.items()}
+        self._silent = self._silent + 1 if max(told.values()) < LEAST_EVIDENCE else 0
         if self._silent:
             if self._fit is None:
-                self._fit = centered[self._chosen]
-            return choices[self._chosen]
-        self._weigh(seen)
-        fit = centered[self._chosen]
+                self._fit = seen[self._chosen]
+            return self._lines[self._chosen]
+        first = self._evidence is None
+        if len(order) > 1:
+            self._weigh(told if self._calibrated else self._worths(seen, links))
+        if first and not self._calibrated:
+            known = self._evidence[self._chosen] if self._evidence else 0.0
+            for lines in self.geometry.beside(self._chosen):
+                fit = match(visible, infrared, lines) - mean
+                worth = _plausible(lines) * surface_evidence(fit, lines, links)
+                if worth > known:
+                    known, self._lines[self._chosen], seen[self._chosen] = worth, lines, fit
+        fit = seen[self._chosen]
         self._fit = (
             fit
             if self._fit is None
             else cv2.addWeighted(fit, NEWS, self._fit, 1 - NEWS, 0).astype(np.float32, copy=False)
         )
-        return choices[self._chosen]
+        return self._lines[self._chosen]
 
-    def _weigh(self, seen: dict[int, float]) -> None:
-        """Choose the lines that fit best."""
-        choices = self.geometry.choices
-        worth = {index: _plausible(choices[index]) * value for index, value in seen.items()}
+    def _due(self) -> list[int]:
+        """The lines to compare along this time."""
+        every = range(len(self._lines))
         if self._evidence is None:
-            self._evidence = [worth[index] for index in range(len(choices))]
+            return list(every)
+        turn, rest = divmod(self._frames, PROBE_EVERY)
+        others = [index for index in every if index != self._chosen]
+        return [self._chosen] if rest else sorted([self._chosen, others[turn % len(others)]])
+
+    def _worths(self, seen: dict[int, FloatArray], links: Links) -> dict[int, float]:
+        """How well each of several directions explains the image."""
+        lines = self._lines
+        return {
+            index: _plausible(lines[index]) * surface_evidence(fit, lines[index], links)
+            for index, fit in seen.items()
+        }
+
+    def _weigh(self, worth: dict[int, float]) -> None:
+        """Choose the lines that fit best."""
+        if self._evidence is None:
+            self._evidence = [worth[index] for index in range(len(self._lines))]
             self._chosen = 0 if self._calibrated else int(np.argmax(self._evidence))
             self._fit = None
             return
         for index, value in worth.items():
             self._evidence[index] += FORGETTING * (value - self._evidence[index])
         # Only what was tried with this pair can be taken at once.
-        known = range(len(choices)) if self._calibrated else seen
+        known = range(len(self._lines)) if self._calibrated else worth
         best = max(known, key=self._evidence.__getitem__)
         better = self._evidence[best] > CHANGE_OF_MIND * self._evidence[self._chosen]
         if self._calibrated:

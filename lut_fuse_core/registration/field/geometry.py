@@ -25,8 +25,11 @@ REACH = 24.0
 LONGEST = 60
 """Labels to either side: a rig with a longer search is no rig for near objects."""
 
-ANGLES = tuple(np.pi * step / 8 for step in range(8))
-"""Directions that are tried where none is known."""
+DIRECTIONS = 8
+"""Evenly spread, that are tried where none is known."""
+
+FINE = tuple(np.pi / 24 * step for step in (-2, -1, 1, 2))
+"""Angles beside the best of them that are tried next, in radians."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,19 @@ class FieldGeometry:
     def choices(self) -> tuple[SearchLines, ...]:
         """The lines along which displacements may lie: several directions, of which the images tell
         the right one; for a calibrated rig the epipolar lines, and these the wrong way round."""
-        shape = (self.grid.rows, self.grid.columns)
         if isinstance(self.registration.transform, CameraRig):
             lines = self._epipolar_lines()
             return lines, lines.reversed()
+        return tuple(self._straight(np.pi * step / DIRECTIONS) for step in range(DIRECTIONS))
+
+    def beside(self, choice: int) -> tuple[SearchLines, ...]:
+        """Lines in directions near one of the `choices`, where none is known."""
+        return tuple(self._straight(np.pi * choice / DIRECTIONS + angle) for angle in FINE)
+
+    def _straight(self, angle: float) -> SearchLines:
+        shape = (self.grid.rows, self.grid.columns)
         reach = round(REACH * max(self.visible_size) / 640 / float(self.grid.scale.mean()))
-        return tuple(SearchLines.straight(angle, max(4, reach), shape) for angle in ANGLES)
+        return SearchLines.straight(angle, max(4, reach), shape)
 
     @cached_property
     def margin(self) -> int:

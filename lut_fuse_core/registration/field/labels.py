@@ -8,7 +8,12 @@ import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray
-from lut_fuse_core.registration.field.background import Background, find_background, fit_at
+from lut_fuse_core.registration.field.background import (
+    Background,
+    best_surface,
+    find_background,
+    fit_at,
+)
 from lut_fuse_core.registration.field.lines import SearchLines
 from lut_fuse_core.registration.field.matching import smooth_labels
 
@@ -43,6 +48,10 @@ CALIBRATED = (Smoothing(1, 0.05, 0.4, 0.003),)
 LEAVING = 5.0
 """Labels beyond which leaving the surface costs no more."""
 
+NOISE = 1.0
+"""Labels by which a cell may differ from the surface by chance, where the direction is guessed:
+half of the cells of a registered pair do, by half a label."""
+
 CERTAIN = 0.5
 """Fit of a cell that is certain of its displacement."""
 
@@ -53,6 +62,15 @@ Links = tuple[FloatArray, FloatArray]
 def evidence(fit: FloatArray) -> float:
     """How much speaks for a set of lines: the mean of what large parts of the image find."""
     return float(np.maximum(_blurred(_merged(fit, 4)).max(axis=-1), 0).mean())
+
+
+def surface_evidence(fit: FloatArray, lines: SearchLines, links: Links) -> float:
+    """How well one surface along these lines explains the image.
+
+    Unlike `evidence`, which chance raises where there is little to see and in any direction that
+    edges run in, this compares directions.
+    """
+    return best_surface(_blurred(fit), _alone(fit, lines, links), lines)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +92,7 @@ def field_labels(
     fit: FloatArray,
     lines: SearchLines,
     links: Links,
-    passes: tuple[Smoothing, ...],
+    calibrated: bool,
     before: FloatArray | None,
     turn: int,
 ) -> FoundLabels:
@@ -84,18 +102,31 @@ def field_labels(
         fit: ``(rows, columns, labels) float32``.
         lines: What the labels mean.
         links: Between neighboring cells.
-        passes: How labels are smoothed.
+        calibrated: Whether the lines are known, rather than guessed from the images.
         before: The background of the frame before, if there was one.
         turn: Counts the frames.
     """
-    alone = _lowest(smooth_labels(-fit, links, 1.0, 4.0)) + lines.first
+    alone = _alone(fit, lines, links)
     blurred = _blurred(fit)
-    background = find_background(blurred, alone, lines, before, turn)
+    background = find_background(blurred, alone, lines, before, turn, calibrated)
     labels = background.labels
-    for smoothing in passes:
+    for smoothing in CALIBRATED if calibrated else DIRECTION_GUESSED:
         labels = _refined(fit, lines, links, labels, smoothing)
+    if not calibrated:
+        labels = background.labels + _firm(labels - background.labels)
     confidence = np.clip(fit_at(blurred, labels, lines) / np.float32(CERTAIN), 0, 1)
     return FoundLabels(labels, confidence, background)
+
+
+def _alone(fit: FloatArray, lines: SearchLines, links: Links) -> FloatArray:
+    """The label of each cell where no surface is assumed."""
+    return _lowest(smooth_labels(-fit, links, 1.0, 4.0)) + np.float32(lines.first)
+
+
+def _firm(steps: FloatArray) -> FloatArray:
+    """Steps without those that chance makes; those of twice that size stay as they are."""
+    size = np.abs(steps)
+    return np.sign(steps) * np.clip(2 * (size - NOISE), 0, size)
 
 
 def _refined(

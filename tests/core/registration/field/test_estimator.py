@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lut_fuse_core.io.image_files import read_infrared, read_visible
 from lut_fuse_core.registration import CameraModel, CameraRig, Pose, RegistrationConfig
 from lut_fuse_core.registration.field.displacement import DisplacementField
 from lut_fuse_core.registration.field.estimator import FieldEstimator
@@ -42,6 +43,20 @@ def test_a_shifted_image_is_found(pair, shift) -> None:
 def test_a_registered_pair_stays_as_it_is(pair) -> None:
     field = estimate(*pair)
     assert np.linalg.norm(field.displacement, axis=-1).mean() < 0.3
+
+
+@pytest.mark.parametrize("name", ["FLIR_04412", "FLIR_05027", "FLIR_05252"])
+def test_a_registered_pair_of_real_cameras_moves_less_than_half_a_pixel(shared, name) -> None:
+    folder = shared / "data" / "roadscene" / "train"
+    visible = read_visible(folder / "visible" / f"{name}.jpg")
+    field = estimate(visible, read_infrared(folder / "infrared" / f"{name}.jpg"))
+    assert np.linalg.norm(field.everywhere(), axis=-1).mean() < 0.5
+
+
+def test_a_direction_between_those_that_are_tried_first_is_found(pair) -> None:
+    slanted = moved(pair[1], 10, 3)
+    field = estimate(pair[0], slanted).everywhere()[60:180, 80:240]
+    assert np.linalg.norm(field - np.array([10, 3]), axis=-1).mean() < 0.8
 
 
 @pytest.mark.parametrize("black", ["visible", "infrared"])
