@@ -17,7 +17,7 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.byte_order import in_native_order
 from lut_fuse_core.io.decoder import decode_whole
 from lut_fuse_core.io.image_encodings import MAX_PIXELS
-from lut_fuse_core.io.image_header import encoded_size, is_plausible, is_whole
+from lut_fuse_core.io.image_header import encoded_size, is_animated, is_plausible, is_whole
 from lut_fuse_core.io.natural_order import natural
 from lut_fuse_core.io.palettes import intensities
 from lut_fuse_core.io.png import encode_png
@@ -182,6 +182,11 @@ def _decode(content: bytes, mode: int) -> npt.NDArray[Any]:
         raise InputError("it is truncated")
     if not is_plausible(data):
         raise InputError("it is damaged: its header, or a checksum, does not fit its data")
+    if is_animated(data):
+        raise InputError(
+            "it holds several images, and which one belongs to the other camera's cannot be known; "
+            "save one image per file"
+        )
     return decode_whole(data, mode)
 
 

@@ -80,6 +80,15 @@ def _chunks_are_intact(data: UInt8Array) -> bool:
     return False
 
 
+def is_animated(data: UInt8Array) -> bool:
+    """Whether ``(N,) uint8`` data are a PNG or WebP of several frames; decoders take the first."""
+    head = data[:4096].tobytes()
+    if head.startswith(_PNG_SIGNATURE):
+        control = head.find(b"acTL", 8, head.find(b"IDAT") if b"IDAT" in head else None)
+        return control > 0 and int.from_bytes(head[control + 4 : control + 8], "big") > 1
+    return head[:4] == b"RIFF" and head[8:12] == b"WEBP" and head.count(b"ANIM") > 0
+
+
 def is_whole(data: UInt8Array) -> bool:
     """Whether a JPEG or PNG in ``(N,) uint8`` data goes on to its end marker."""
     content = data.tobytes()

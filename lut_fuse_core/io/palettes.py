@@ -7,7 +7,6 @@ the position of each color in it is the intensity.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.known_palettes import Palette, cyclic_palettes, palettes
 
 GRAY_TOLERANCE = 12.0
 """Difference between the channels that JPEG, or a weak tint, gives a gray image."""
@@ -43,39 +43,23 @@ AMBIGUOUS = 1.5
 WIDE = 0.7
 """Unless one of them is used in a part only, at most this share of the other."""
 
-_FLIR_IRON = (
-    *((0, 31, 37), (29, 17, 103), (72, 11, 142), (110, 10, 160), (143, 17, 161), (171, 29, 149)),
-    *((193, 46, 127), (210, 65, 98), (224, 87, 69), (234, 109, 43), (241, 133, 22)),
-    *((243, 157, 10), (245, 180, 12), (243, 200, 33), (239, 218, 73), (232, 231, 141)),
-    (225, 239, 239),
-)
-_IRONBOW = (
-    *((0, 0, 10), (30, 0, 110), (85, 0, 150), (140, 0, 157), (178, 13, 150), (205, 45, 115)),
-    *((225, 80, 50), (240, 115, 12), (250, 155, 0), (255, 195, 15), (255, 230, 75)),
-    (255, 255, 246),
-)
-_ANCHORS = {"iron": _FLIR_IRON, "ironbow": _IRONBOW}
-"""Palettes by colors at even distances. Source: palettes stored in files of FLIR cameras."""
+OTHERS, VIVID = 0.003, 60.0
+"""Share of the smooth pixels in vivid colors off the palette from which on these are a part of it:
+the hottest ones in red, an isotherm; and the difference that makes a color vivid and off it."""
 
-_OPENCV = (
-    *("jet", "turbo", "rainbow", "inferno", "magma", "plasma", "viridis", "cividis", "parula"),
-    *("hot", "cool", "bone", "pink", "ocean", "winter", "summer", "autumn", "spring"),
-)
-"""Those of OpenCV, equal or nearly so in matplotlib and MATLAB. Not hsv and twilight: their ends
-have the same color."""
+ALIKE = 8.0
+"""Difference to its neighbors of a pixel away from edges, in a JPEG."""
 
+WARM = 40.0
+"""Red less blue from which on a color is warm; cold ones are below its negative."""
 
-@dataclass(frozen=True)
-class Palette:
-    """A palette.
+LUMA_STEP = 4.0
+"""Luma within which a palette has one color."""
 
-    Attributes:
-        name: As users know it.
-        colors: ``(256, 3) float32``, RGB, from the lowest to the highest intensity.
-    """
+RARE = 0.001
+"""Share of the pixels below which a luma is not looked at: single ones at edges."""
 
-    name: str
-    colors: FloatArray
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def intensities(image: UInt8Array) -> UInt8Array:
@@ -106,11 +90,14 @@ def palette_of(image: UInt8Array) -> Palette | None:
     Raises:
         InputError: If the colors are of no palette, or of one that is not known.
     """
-    some = _sample(image)
-    if _is_gray(some):
+    some, smooth, calm = _sample(image), _smooth(image), _smooth(image, ALIKE)
+    if _is_gray(some) and not _are_others(calm, _spread(calm)):
         return None
-    palette = _recognize(_smooth(image))
-    if palette is not None or _luma_is_order(some):
+    palette = _recognize(smooth)
+    by_luma = not _is_cyclic(smooth) and _luma_is_order(some, calm)
+    if palette is None and by_luma:
+        return None
+    if palette is not None and not (by_luma and _contradicts(smooth, palette)):
         return palette
     raise InputError(
         "infrared in colors of no known palette, from which intensities cannot be recovered; save "
@@ -133,50 +120,54 @@ def quick_intensities(image: UInt8Array, palette: Palette) -> UInt8Array:
     return _table(palette.name)[red, green, blue]
 
 
-@cache
-def palettes() -> tuple[Palette, ...]:
-    """The palettes that are recognized."""
-    ramp = np.arange(256, dtype=np.uint8)[:, None]
-    found = []
-    for name in _OPENCV:
-        number = getattr(cv2, f"COLORMAP_{name.upper()}", None)
-        if number is not None:
-            colors = cv2.cvtColor(cv2.applyColorMap(ramp, number), cv2.COLOR_BGR2RGB)
-            found.append(Palette(name, colors[:, 0].astype(np.float32)))
-    for name, anchors in _ANCHORS.items():
-        at = np.linspace(0, 255, len(anchors))
-        channels = [np.interp(np.arange(256), at, channel) for channel in np.transpose(anchors)]
-        found.append(Palette(name, np.stack(channels, axis=1).astype(np.float32)))
-    return tuple(found)
-
-
 def _sample(image: UInt8Array) -> FloatArray:
     """Pixels from everywhere in an image, ``(n, 3) float32``."""
     step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / LOOKED_AT)))
     return image[::step, ::step].reshape(-1, 3).astype(np.float32)
 
 
-def _smooth(image: UInt8Array) -> FloatArray:
-    """Pixels that are like their neighbors: JPEG mixes the colors of a palette along edges."""
+def _smooth(image: UInt8Array, least: float = 0.0) -> FloatArray:
+    """Pixels that are like their neighbors: JPEG mixes the colors of a palette along edges.
+
+    Args:
+        image: ``(H, W, 3) uint8``, RGB.
+        least: Difference that counts as alike; more where half of the pixels differ by more.
+    """
     step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / (2 * LOOKED_AT))))
     right, below = image[:-1, 1:][::step, ::step], image[1:, :-1][::step, ::step]
     pixels = image[:-1, :-1][::step, ::step].astype(np.float32)
     if not pixels.size:
         return _sample(image)
     change = np.maximum(np.abs(pixels - right), np.abs(pixels - below)).max(axis=2)
-    return pixels[change <= np.median(change)]
+    return pixels[change <= max(least, float(np.median(change)))]
 
 
 def _is_gray(pixels: FloatArray) -> bool:
-    spread = pixels.max(axis=1) - pixels.min(axis=1)
-    return float(np.quantile(spread, SHARE)) <= GRAY_TOLERANCE
+    return float(np.quantile(_spread(pixels), SHARE)) <= GRAY_TOLERANCE
+
+
+def _spread(pixels: FloatArray) -> npt.NDArray[Any]:
+    return pixels.max(axis=1) - pixels.min(axis=1)
+
+
+def _are_others(smooth: FloatArray, distances: npt.NDArray[Any]) -> bool:
+    """Whether enough pixels are vivid, and so far from a palette, that it is not all of it."""
+    return float(np.mean((_spread(smooth) > VIVID) & (distances > VIVID))) > OTHERS
+
+
+def _is_cyclic(smooth: FloatArray) -> bool:
+    return any(_fits(_nearest(smooth, each)[1]) for each in cyclic_palettes())
+
+
+def _fits(distances: npt.NDArray[Any]) -> bool:
+    return bool(np.median(distances) <= CLOSE and np.quantile(distances, SMOOTH_SHARE) <= DISTANT)
 
 
 def _recognize(pixels: FloatArray) -> Palette | None:
     candidates = []
     for palette in palettes():
         at, distance = _nearest(pixels, palette)
-        if np.median(distance) <= CLOSE and np.quantile(distance, SMOOTH_SHARE) <= DISTANT:
+        if _fits(distance) and not _are_others(pixels, distance):
             candidates.append((float(distance.mean()), palette, at))
     if not candidates:
         return None
@@ -231,12 +222,43 @@ def _table(name: str) -> UInt8Array:
     return table
 
 
-def _luma_is_order(pixels: FloatArray) -> bool:
-    """Whether each luma comes with one color: a palette that grows brighter throughout."""
-    luma = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-    order = np.argsort(luma)
-    chroma = np.stack([pixels[:, 0] - luma, pixels[:, 2] - luma], axis=1)[order]
+def _luma_is_order(pixels: FloatArray, smooth: FloatArray) -> bool:
+    """Whether each luma comes with one color, and brighter ones are not colder: a palette that
+    grows brighter throughout."""
+    luma, chroma = _luma_and_chroma(pixels)
     strays = []
-    for part in np.array_split(chroma, 64):
+    for part in np.array_split(chroma[np.argsort(luma)], 64):
         strays.append(np.abs(part - np.median(part, axis=0)).max(axis=1))
-    return float(np.quantile(np.concatenate(strays), SHARE)) <= GRAY_TOLERANCE
+    if float(np.quantile(np.concatenate(strays), SHARE)) > GRAY_TOLERANCE:
+        return False
+    distances, warmth = _by_luma(smooth)
+    brighter_is_colder = (np.maximum.accumulate(warmth) > WARM) & (warmth < -WARM)
+    other_colors = float(np.mean(distances > VIVID)) > OTHERS
+    return not (other_colors or brighter_is_colder.any())
+
+
+def _contradicts(smooth: FloatArray, palette: Palette) -> bool:
+    """Whether a part of a palette is all that is used, and brighter colors are lower in it: it may
+    as well be another palette that begins with these colors."""
+    at, _ = _nearest(smooth, palette)
+    return _span(at) < WIDE * 255 and bool(np.corrcoef(at, smooth @ _LUMA)[0, 1] < 0)
+
+
+def _luma_and_chroma(pixels: FloatArray) -> tuple[FloatArray, FloatArray]:
+    luma = pixels @ _LUMA
+    return luma, np.stack([pixels[:, 0] - luma, pixels[:, 2] - luma], axis=1)
+
+
+def _by_luma(smooth: FloatArray) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """How far pixels are from the usual chroma of their luma, and red less blue by luma."""
+    luma, chroma = _luma_and_chroma(smooth)
+    distances, warmth = np.zeros(len(smooth)), []
+    steps = (luma / LUMA_STEP).astype(np.intp)
+    for step in np.unique(steps):
+        part = np.flatnonzero(steps == step)
+        if len(part) < RARE * len(smooth):
+            continue
+        usual = np.median(chroma[part], axis=0)
+        distances[part] = np.abs(chroma[part] - usual).max(axis=1)
+        warmth.append(usual[0] - usual[1])
+    return distances, np.array(warmth)

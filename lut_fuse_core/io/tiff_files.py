@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -23,6 +24,10 @@ MOST_PAGES = 64
 """Pages looked at: recordings have thousands, and damaged files endless chains."""
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
+_DECODED_TO_RGB = (6, 7)
+"""Compressions, both JPEG, whose decoder makes RGB of luma and chroma."""
+
+_FULL_RANGE = (0, 255, 128, 255, 128, 255)
 _REDUCED_OR_MASK = 1 | 4
 _UNSPECIFIED, _ASSOCIATED_ALPHA = 0, 1
 
@@ -50,6 +55,9 @@ def read_tiff_infrared(content: bytes) -> AnyInfrared:
 def _infrared(content: bytes) -> AnyInfrared:
     page, array = _only_page(content)
     if page.photometric == _PALETTE:
+        colormap = np.asarray(page.colormap)
+        if _bits(page) > 8 and (colormap == colormap[:1]).all():
+            return colormap[0][array.reshape(page.imagelength, page.imagewidth)]
         return intensities(_through_palette(page, array))
     image = _apart(page, array)
     colors, alpha = image[..., : _colors(page)], image[..., _colors(page) :]
@@ -162,6 +170,18 @@ def _check(page: _Page, size: int) -> None:
         raise InputError("it is truncated")
     if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR):
         raise InputError(f"its color space ({page.photometric!s}) holds no intensities")
+    if page.photometric == _YCBCR and page.compression not in _DECODED_TO_RGB:
+        _check_ycbcr(page)
+
+
+def _check_ycbcr(page: _Page) -> None:
+    levels = page.tags.get(532)  # ReferenceBlackWhite
+    range_ = None if levels is None else np.divide(levels.value[::2], levels.value[1::2])
+    subsampling = page.tags.valueof(530, (2, 2))
+    if tuple(subsampling) != (1, 1) or page.samplesperpixel != 3 or _bits(page) != 8:
+        raise InputError("it holds YCbCr colors of less resolution than luma; save it as RGB")
+    if range_ is not None and tuple(range_) != _FULL_RANGE:
+        raise InputError("it holds YCbCr colors of a limited range; save it as RGB")
 
 
 def _bits(page: _Page) -> int:
@@ -180,8 +200,19 @@ def _apart(page: _Page, array: _Array) -> _Array:
     if samples == 1:
         return array.reshape(*shape, 1)
     if int(page.planarconfig) == 2:
-        return np.moveaxis(array.reshape(samples, *shape), 0, -1)
-    return array.reshape(*shape, samples)
+        image: _Array = np.moveaxis(array.reshape(samples, *shape), 0, -1)
+    else:
+        image = array.reshape(*shape, samples)
+    if page.photometric == _YCBCR and page.compression not in _DECODED_TO_RGB:
+        return _from_ycbcr(image)
+    return image
+
+
+def _from_ycbcr(image: _Array) -> _Array:
+    """``(H, W, 3)`` RGB of luma and chroma; gray stays exactly what its luma is."""
+    y, blue, red = np.moveaxis(image[..., :3], -1, 0)
+    rgb = cv2.cvtColor(np.dstack([y, red, blue]), cv2.COLOR_YCrCb2RGB)
+    return np.asarray(rgb).astype(np.uint8, copy=False)
 
 
 def _black_is_zero(page: _Page, image: _Array) -> _Array:

@@ -14,7 +14,8 @@ import numpy as np
 
 from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.palettes import Palette, palette_of, quick_intensities
+from lut_fuse_core.io.known_palettes import Palette
+from lut_fuse_core.io.palettes import palette_of, quick_intensities
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -116,6 +116,43 @@ def test_a_palette_in_the_file_is_followed(tmp_path) -> None:
     assert np.abs(read_infrared(path).astype(int) - gray).max() <= 2
 
 
+def test_a_palette_of_16_bits_keeps_them(tmp_path) -> None:
+    colormap = np.stack([np.arange(65_536)] * 3).astype(np.uint16)
+    path = tiff(tmp_path / "i.tif", counts(), photometric="palette", colormap=colormap)
+    assert np.array_equal(read_infrared(path), counts())
+
+
+def ycbcr_tiff(path: Path, **options: object) -> Path:
+    """Luma 120, and chroma of a red, uncompressed."""
+    image = np.full((24, 32, 3), (120, 100, 180), np.uint8)
+    return tiff(path, image, photometric="ycbcr", subsampling=(1, 1), **options)
+
+
+def test_tiff_of_luma_and_chroma_is_converted(tmp_path) -> None:
+    path = ycbcr_tiff(tmp_path / "i.tif")
+    red = np.array([120 + 1.402 * 52, 120 + 0.344 * 28 - 0.714 * 52, 120 - 1.772 * 28])
+    assert np.abs(read_visible(path) - red).max() <= 1.5
+
+
+def test_tiff_of_luma_and_chroma_in_a_limited_range_is_refused(tmp_path) -> None:
+    limited = (16, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1)
+    path = ycbcr_tiff(tmp_path / "i.tif", extratags=[(532, 5, 6, limited, True)])
+    with pytest.raises(InputError, match="limited range"):
+        read_visible(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_a_picture_that_moves_is_no_single_image(suffix, tmp_path) -> None:
+    if not hasattr(cv2, "imwriteanimation"):
+        pytest.skip("this OpenCV writes no animations")
+    animation = cv2.Animation()
+    animation.frames = [np.full((24, 32, 4), level, np.uint8) for level in (80, 160)]
+    animation.durations = [100, 100]
+    cv2.imwriteanimation(str(tmp_path / f"i{suffix}"), animation)
+    with pytest.raises(InputError, match="several images"):
+        read_infrared(tmp_path / f"i{suffix}")
+
+
 def test_a_thumbnail_beside_the_image_does_not_matter(tmp_path) -> None:
     path = tmp_path / "i.tif"
     with tifffile.TiffWriter(path) as writer:

@@ -8,7 +8,8 @@ import pytest
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.image_encodings import to_gray
-from lut_fuse_core.io.palettes import intensities, palettes
+from lut_fuse_core.io.known_palettes import palettes
+from lut_fuse_core.io.palettes import intensities
 
 OPENCV = [name for name in dir(cv2) if name.startswith("COLORMAP_")]
 CYCLIC = {"COLORMAP_HSV", "COLORMAP_TWILIGHT", "COLORMAP_TWILIGHT_SHIFTED"}
@@ -88,6 +89,80 @@ def test_a_palette_unknown_to_us_that_grows_brighter_is_its_luma() -> None:
     sepia = np.stack([np.minimum(255, 1.3 * ramp), ramp, 0.55 * ramp], axis=1).astype(np.uint8)
     found = intensities(sepia[gray])
     assert np.corrcoef(found.ravel(), gray.ravel())[0, 1] > 0.99
+
+
+RAMP = np.arange(256)
+GRAY = np.stack([RAMP] * 3, axis=1)
+
+
+def between(*colors: tuple[int, int, int]) -> np.ndarray:
+    """A palette of colors at even distances, ``(256, 3) uint8``."""
+    at = np.linspace(0, 255, len(colors))
+    return np.stack([np.interp(RAMP, at, each) for each in np.transpose(colors)], 1).astype("u1")
+
+
+UNORDERED = {
+    "gray, the hottest in red": np.where(RAMP[:, None] > 200, (255, 0, 0), GRAY).astype("u1"),
+    "gray, both ends in color": np.select(
+        [RAMP[:, None] < 20, RAMP[:, None] > 230], [(0, 0, 255), (255, 0, 0)], GRAY
+    ).astype("u1"),
+    "blue to red over gray": between((59, 76, 192), (221, 221, 221), (180, 4, 38)),
+    "blue to red over white": between((0, 0, 77), (0, 0, 255), (255, 255, 255), (255, 0, 0)),
+    "rainbow of pastels": between(
+        (94, 79, 162),
+        (102, 194, 165),
+        (230, 245, 152),
+        (254, 224, 139),
+        (244, 109, 67),
+        (158, 1, 66),
+    ),
+    "twilight_shifted": colored(RAMP[None].astype("u1"), "COLORMAP_TWILIGHT_SHIFTED")[0],
+}
+
+
+@pytest.mark.parametrize("quality", [None, 60])
+@pytest.mark.parametrize("palette", UNORDERED)
+@pytest.mark.parametrize("size", [0.04, 0.2])
+def test_a_warm_body_in_a_darker_color_than_its_ground_is_no_gray(palette, size, quality) -> None:
+    y, x = np.mgrid[:240, :320]
+    noise = np.random.default_rng(1).normal(0, 2, x.shape)
+    ground = 60 + 60 * y / 240 + 20 * np.sin(x / 25) + noise
+    body = ((x - 208) / (320 * size)) ** 2 + ((y - 144) / (720 * size)) ** 2 < 1
+    image = UNORDERED[palette][np.where(body, 240, ground).clip(0, 255).astype(np.uint8)]
+    with pytest.raises(InputError, match="no known palette"):
+        intensities(image if quality is None else through_jpeg(image, quality))
+
+
+@pytest.mark.parametrize(
+    "palette",
+    [
+        between(
+            (0, 0, 0), (120, 10, 60), (210, 40, 30), (250, 140, 10), (255, 230, 80), (255,) * 3
+        ),
+        between(
+            (0, 0, 0), (20, 40, 130), (100, 20, 120), (200, 30, 60), (240, 110, 10), (255,) * 3
+        ),
+        between((0, 0, 0), (0, 0, 255)),
+    ],
+    ids=["glowbow", "lava", "blue"],
+)
+@pytest.mark.parametrize("quality", [None, 60])
+def test_other_palettes_that_grow_brighter_are_their_luma(palette, quality) -> None:
+    gray = scene()
+    image = palette[gray]
+    found = intensities(image if quality is None else through_jpeg(image, quality))
+    assert np.corrcoef(found.ravel(), gray.ravel())[0, 1] > 0.9
+
+
+def test_a_part_of_a_palette_in_reverse_may_be_another_palette() -> None:
+    """Dark red to yellow is the upper end of turbo, or a palette that begins there."""
+    fire = between(
+        (0, 0, 0), (80, 0, 0), (170, 20, 0), (255, 90, 0), (255, 200, 0), (255, 255, 160)
+    )
+    gray = scene()
+    warm = np.where(gray > 230, 235, 60 + gray // 4).astype(np.uint8)
+    with pytest.raises(InputError, match="no known palette"):
+        intensities(fire[warm])
 
 
 def test_a_photograph_is_refused_with_what_to_do() -> None:
