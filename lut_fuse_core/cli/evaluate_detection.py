@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -17,8 +16,12 @@ from lut_fuse_core.cli.compared_methods import (
     print_json,
     print_text,
 )
+from lut_fuse_core.cli.detector_options import (
+    add_detector_options,
+    detector_names,
+    label_classes,
+)
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.evaluation.detection.classes import chosen_classes, read_class_names
 from lut_fuse_core.evaluation.detection.detector import Detector
 from lut_fuse_core.evaluation.detection.label_files import read_labels
 from lut_fuse_core.evaluation.detection.page import render_detection_page
@@ -39,35 +42,7 @@ DEFAULT_HEIGHTS = (20.0, 40.0, 80.0)
 def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a detection study to `lut-fuse evaluate`."""
     group = parser.add_argument_group("what detectors find (instead of the metrics)")
-    group.add_argument(
-        "--boxes",
-        type=Path,
-        metavar="LABELS",
-        help="labeled objects: a COCO file, a JSON object of pair names with their 'boxes', or a "
-        "folder of YOLO text files; needs --detector",
-    )
-    group.add_argument(
-        "--detector",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="MODEL.onnx",
-        help="detector of the YOLO family; may be given several times",
-    )
-    group.add_argument(
-        "--detector-classes",
-        type=Path,
-        metavar="FILE",
-        help="names of the detectors' classes, one per line, where they are neither in the file "
-        "nor COCO's 80",
-    )
-    group.add_argument(
-        "--classes",
-        nargs="+",
-        metavar="NAME[=NAMES]",
-        help="classes of the labels to measure, such as person car=car,bus,truck: the names that "
-        "the detector has for each (default: all that it knows)",
-    )
+    add_detector_options(group, detector="; may be given several times", use="measure")
     group.add_argument(
         "--heights",
         type=float,
@@ -121,7 +96,7 @@ def run_detection(
 
     study = study_detection(
         *(chosen, labels, detectors, kinds, tuple(options.heights)),
-        None if options.classes is None else chosen_classes(options.classes),
+        label_classes(options),
         progress,
     )
     if options.html:
@@ -137,7 +112,7 @@ def run_detection(
 
 
 def _detectors(options: argparse.Namespace) -> list[Detector]:
-    names = read_class_names(options.detector_classes) if options.detector_classes else None
+    names = detector_names(options)
     detectors = [Detector(path, names, options.jobs) for path in options.detector]
     of_one_name("detectors", [detector.name for detector in detectors])
     return detectors

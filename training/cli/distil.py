@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 
+from lut_fuse_core.cli.detector_options import (
+    add_detector_options,
+    detector_names,
+    label_classes,
+)
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.evaluation.detection.classes import chosen_classes, read_class_names
 from lut_fuse_core.evaluation.detection.tables import as_text
 
 from ..config import read_config
@@ -55,35 +58,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "an earlier run, instead of from scratch",
     )
     group = parser.add_argument_group("adapting to detectors")
-    group.add_argument(
-        "--detector",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="MODEL.onnx",
-        help="detector of the YOLO family, as for 'lut-fuse evaluate', that is to find more on the "
-        "fused image; may be given several times, so that the gain carries over to others",
-    )
-    group.add_argument(
-        "--boxes",
-        type=Path,
-        metavar="LABELS",
-        help="labeled objects of the pairs in --data: a COCO file, a JSON object of pair names "
-        "with their 'boxes', or a folder of YOLO text files; needs --detector",
-    )
-    group.add_argument(
-        "--detector-classes",
-        type=Path,
-        metavar="FILE",
-        help="names of the detectors' classes, one per line, where they are neither in the file "
-        "nor COCO's 80",
-    )
-    group.add_argument(
-        "--classes",
-        nargs="+",
-        metavar="NAME[=NAMES]",
-        help="classes of the labels to adapt to, such as person car=car,bus,truck (default: all "
-        "that the detectors know)",
+    add_detector_options(
+        group,
+        detector=" that is to find more on the fused image; may be given several times, so that "
+        "the gain carries over to others",
+        use="adapt to",
     )
     add_run_options(parser, "distil")
     parser.set_defaults(run=run)
@@ -127,6 +106,5 @@ def _detectors(options: argparse.Namespace) -> DetectorFiles | None:
         return None
     if options.boxes is None:
         raise InputError("--detector needs labeled objects; add --boxes LABELS")
-    names = read_class_names(options.detector_classes) if options.detector_classes else None
-    chosen = chosen_classes(options.classes) if options.classes else None
-    return DetectorFiles(tuple(options.detector), options.boxes, chosen, names)
+    files = tuple(options.detector)
+    return DetectorFiles(files, options.boxes, label_classes(options), detector_names(options))
