@@ -10,6 +10,13 @@ import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, Size
 from lut_fuse_core.calibration.correspondences import Correspondences
+from lut_fuse_core.calibration.epipolar_model import (
+    PRIOR,
+    EpipolarModel,
+    camera_matrix,
+    noise,
+    soft_weights,
+)
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.camera import CameraModel, as_rows
 from lut_fuse_core.registration.homography import Homography
@@ -17,14 +24,6 @@ from lut_fuse_core.registration.rig import CameraRig, Pose
 
 LEAST_PAIRS = 20
 LEAST_POINTS = 200
-
-USUAL_FOCAL = 0.87
-"""Focal length in image widths that is tried first: 60 degrees across."""
-
-PRIOR = np.array([0.35, 0.1, 3.0, 3.0, 3.0, 1.0, 0.3])
-"""Standard deviations before anything is seen: logarithm of the visible focal length and of the
-ratio of both; degrees by which the infrared camera is rotated beyond what the homography says; and
-the direction of the baseline."""
 
 FOCAL_KNOWN = 0.1
 """Relative standard deviation up to which a focal length counts as observed."""
@@ -34,9 +33,6 @@ LEAST_SPREAD = 2.0
 
 LEAST_RATIO = 1.5
 """... and this many times what they differ by across it, which is noise."""
-
-SOFT = 1.5
-"""Infrared pixels from which on a point counts less and less."""
 
 RESAMPLED = 24
 """Times that the fit is repeated on pairs drawn at random, with repeats."""
@@ -76,7 +72,7 @@ class RelativePose:
     def rig(self, baseline: float, visible_size: Size, infrared_size: Size) -> CameraRig:
         """The rig for a known distance between the lenses, meters; without lens distortion."""
         visible, infrared = (
-            CameraModel(*size, as_rows(_matrix(focal, size)), (), "none")
+            CameraModel(*size, as_rows(camera_matrix(focal, size)), (), "none")
             for focal, size in (
                 (self.visible_focal, visible_size), (self.infrared_focal, infrared_size)
             )
@@ -142,9 +138,9 @@ def relative_pose(
             f"the pose between the cameras needs {LEAST_PAIRS} pairs with {LEAST_POINTS} clear "
             f"points; there are {count} with {len(points.pairs)}"
         )
-    problem = _Problem(homography, focal)
-    solved = problem.solve(points, problem.start(points))
-    spread, stray = problem.spread(points, solved)
+    model = EpipolarModel(homography, focal)
+    solved = model.solve(points, model.start(points))
+    spread, stray = _spread(model, points, solved)
     if spread < max(LEAST_SPREAD, LEAST_RATIO * stray):
         raise InputError(
             "depth does not vary enough for the pose between the cameras: the parallax of near and "
@@ -157,8 +153,8 @@ def relative_pose(
     repeats = []
     for _ in range(RESAMPLED):
         drawn = np.concatenate([members[n] for n in rng.choice(numbers, len(numbers))])
-        repeats.append(problem.described(points, problem.solve(points.part(drawn), solved)))
-    return problem.result(points, solved, repeats, spread)
+        repeats.append(_described(model, points, model.solve(points.part(drawn), solved)))
+    return _result(model, points, solved, repeats, spread)
 
 
 @dataclass(frozen=True)
@@ -168,210 +164,96 @@ class _Described:
     direction: Float64Array
 
 
-class _Problem:
-    """The fit for one rig. Parameters: see `PRIOR`."""
+def _spread(
+    model: EpipolarModel, points: Correspondences, parameters: Float64Array
+) -> tuple[float, float]:
+    """Infrared pixels between near and far points, and the same across, which is noise."""
+    along = model.parallax(points, parameters)
+    lines, error = model.lines(points, parameters)[:2]
+    across = error / np.linalg.norm(lines[:, :2], axis=1)
+    spreads = (float(np.ptp(np.quantile(each, (0.07, 0.93)))) for each in (along, across))
+    return next(spreads), next(spreads)
 
-    def __init__(self, homography: Homography, focal: float | None) -> None:
-        assert homography.infrared_size is not None
-        assert homography.visible_size is not None
-        self.sizes = homography.visible_size, homography.infrared_size
-        self.given = focal
-        matrix = np.asarray(homography.matrix, np.float64)
-        width, height = homography.infrared_size
-        center = np.array([(width - 1) / 2, (height - 1) / 2, 1.0])
-        denominator = float(matrix[2] @ center)
-        growth = np.sqrt(abs(np.linalg.det(matrix[:2, :2]))) / denominator
-        self.focal = focal or USUAL_FOCAL * self.sizes[0][0]
-        self.ratio = 1 / float(growth)
-        self.start_rotation = self._nearest_rotation(np.asarray(np.linalg.inv(matrix), np.float64))
-        self.axis = np.array([1.0, 0.0, 0.0])
 
-    def _nearest_rotation(self, to_infrared: Float64Array) -> Float64Array:
-        visible, infrared = self._matrices(np.zeros(7))
-        core = np.linalg.inv(infrared) @ to_infrared @ visible
-        u, _, v = np.linalg.svd(core / np.cbrt(np.linalg.det(core)))
-        return np.asarray(u @ v, np.float64)
+def _described(
+    model: EpipolarModel, points: Correspondences, parameters: Float64Array
+) -> _Described:
+    """Focal lengths, rotation and direction, with the farthest points infinitely far."""
+    along = model.parallax(points, parameters)
+    sign = _nearer_side(along, points.visible[:, 1])
+    far = float(np.quantile(sign * along, 0.05)) * sign
+    visible, infrared = model.matrices(parameters)
+    direction = sign * model.direction(parameters)
+    # The rotation that moves the image along the baseline by as much as the farthest points.
+    across = np.cross([0.0, 0.0, 1.0], model.direction(parameters))
+    turn, _ = cv2.Rodrigues(across / np.linalg.norm(across) * far / infrared[0, 0])
+    rotation = np.asarray(turn) @ model.rotation(parameters)
+    return _Described(np.array([visible[0, 0], infrared[0, 0]]), rotation, direction)
 
-    def start(self, points: Correspondences) -> Float64Array:
-        """Parameters to begin with: a baseline along which the points stray most."""
-        parameters = np.zeros(7)
-        beside = points.infrared - self._far(points, parameters)
-        beside = beside - np.median(beside, axis=0)
-        near = np.linalg.norm(beside, axis=1) < np.quantile(np.linalg.norm(beside, axis=1), 0.95)
-        _, vectors = np.linalg.eigh(np.cov(beside[near].T))
-        self.axis = np.array([*vectors[:, 1], 0.0])
-        return parameters
 
-    def solve(self, points: Correspondences, start: Float64Array) -> Float64Array:
-        """The parameters at which points lie on their epipolar lines, after Levenberg-Marquardt."""
-        parameters, damping = start.copy(), 1e-3
-        distances = self._distances(points, parameters)
-        for _ in range(25):
-            scale = max(1.4826 * float(np.median(np.abs(distances))), 0.1)
-            weights = 1 / (1 + np.square(distances / SOFT))
-            jacobian = np.stack(
-                [
-                    (self._distances(points, parameters + 1e-5 * unit) - distances) / 1e-5
-                    for unit in np.eye(7)
-                ],
-                axis=1,
-            )
-            normal = (jacobian.T * weights) @ jacobian + np.diag((scale / PRIOR) ** 2)
-            slope = jacobian.T @ (weights * distances) + (scale / PRIOR) ** 2 * parameters
-            free = slice(1, None) if self.given else slice(None)
-            step = np.zeros(7)
-            damped = normal[free, free] + damping * np.diag(np.diag(normal[free, free]))
-            step[free] = -np.linalg.solve(damped, slope[free])
-            moved = self._distances(points, parameters + step)
-            if _cost(moved) <= _cost(distances):
-                parameters, distances, damping = parameters + step, moved, damping / 4
-                if np.abs(step).max() < 1e-5:
-                    break
-            else:
-                damping *= 8
-        return parameters
+def _result(
+    model: EpipolarModel,
+    points: Correspondences,
+    parameters: Float64Array,
+    repeats: list[_Described],
+    spread: float,
+) -> RelativePose:
+    """The result, with deviations over the repeats."""
+    best = _described(model, points, parameters)
+    focals = np.std([each.focals for each in repeats], axis=0)
+    turns = [
+        np.degrees(np.ravel(cv2.Rodrigues(each.rotation @ best.rotation.T)[0])) for each in repeats
+    ]
+    x, y, z = np.sqrt(np.mean(np.square(turns), axis=0) + _far_error(model, points, parameters))
+    cosines = [abs(float(each.direction @ best.direction)) for each in repeats]
+    angles = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+    # What the fit hardly changes from what was assumed was not observed.
+    observed = _focal_errors(model, points, parameters)
+    focals = np.maximum(focals, observed * best.focals)
+    if model.focal_given:
+        focals[0] = 0.0
+    return RelativePose(
+        float(best.focals[0]),
+        float(best.focals[1]),
+        (float(focals[0]), float(focals[1])),
+        model.focal_given or float(focals[0]) < FOCAL_KNOWN * float(best.focals[0]),
+        best.rotation,
+        (float(x), float(y), float(z)),
+        best.direction,
+        float(np.sqrt(np.mean(np.square(angles)))),
+        spread,
+        len(points.pairs),
+        len(np.unique(points.pairs)),
+    )
 
-    def spread(self, points: Correspondences, parameters: Float64Array) -> tuple[float, float]:
-        """Infrared pixels between near and far points, and the same across, which is noise."""
-        along = self._parallax(points, parameters)
-        lines, error = self._lines(points, parameters)[:2]
-        across = error / np.linalg.norm(lines[:, :2], axis=1)
-        spreads = (float(np.ptp(np.quantile(each, (0.07, 0.93)))) for each in (along, across))
-        return next(spreads), next(spreads)
 
-    def described(self, points: Correspondences, parameters: Float64Array) -> _Described:
-        """Focal lengths, rotation and direction, with the farthest points infinitely far."""
-        along = self._parallax(points, parameters)
-        sign = _nearer_side(along, points.visible[:, 1])
-        far = float(np.quantile(sign * along, 0.05)) * sign
-        visible, infrared = self._matrices(parameters)
-        direction = sign * self._direction(parameters)
-        # The rotation that moves the image along the baseline by as much as the farthest points.
-        across = np.cross([0.0, 0.0, 1.0], self._direction(parameters))
-        turn, _ = cv2.Rodrigues(across / np.linalg.norm(across) * far / infrared[0, 0])
-        rotation = np.asarray(turn) @ self._rotation(parameters)
-        return _Described(np.array([visible[0, 0], infrared[0, 0]]), rotation, direction)
+def _far_error(
+    model: EpipolarModel, points: Correspondences, parameters: Float64Array
+) -> Float64Array:
+    """Squared degrees about x, y and z by which the farthest points may not be far enough."""
+    along = model.parallax(points, parameters)
+    along = _nearer_side(along, points.visible[:, 1]) * along
+    low, high = np.quantile(along, (0.02, 0.1))
+    _, infrared = model.matrices(parameters)
+    across = np.cross([0.0, 0.0, 1.0], model.direction(parameters))
+    angle = np.degrees((high - low) / 2 / infrared[0, 0])
+    return np.asarray(np.square(angle * across / np.linalg.norm(across)), np.float64)
 
-    def result(
-        self,
-        points: Correspondences,
-        parameters: Float64Array,
-        repeats: list[_Described],
-        spread: float,
-    ) -> RelativePose:
-        """The result, with deviations over the repeats."""
-        best = self.described(points, parameters)
-        focals = np.std([each.focals for each in repeats], axis=0)
-        turns = [
-            np.degrees(np.ravel(cv2.Rodrigues(each.rotation @ best.rotation.T)[0]))
-            for each in repeats
-        ]
-        x, y, z = np.sqrt(np.mean(np.square(turns), axis=0) + self._far_error(points, parameters))
-        cosines = [abs(float(each.direction @ best.direction)) for each in repeats]
-        angles = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
-        # What the fit hardly changes from what was assumed was not observed.
-        observed = self._focal_errors(points, parameters)
-        focals = np.maximum(focals, observed * best.focals)
-        if self.given:
-            focals[0] = 0.0
-        return RelativePose(
-            float(best.focals[0]),
-            float(best.focals[1]),
-            (float(focals[0]), float(focals[1])),
-            self.given is not None or float(focals[0]) < FOCAL_KNOWN * float(best.focals[0]),
-            best.rotation,
-            (float(x), float(y), float(z)),
-            best.direction,
-            float(np.sqrt(np.mean(np.square(angles)))),
-            spread,
-            len(points.pairs),
-            len(np.unique(points.pairs)),
-        )
 
-    def _far_error(self, points: Correspondences, parameters: Float64Array) -> Float64Array:
-        """Squared degrees about x, y and z by which the farthest points may not be far enough."""
-        along = self._parallax(points, parameters)
-        along = _nearer_side(along, points.visible[:, 1]) * along
-        low, high = np.quantile(along, (0.02, 0.1))
-        _, infrared = self._matrices(parameters)
-        across = np.cross([0.0, 0.0, 1.0], self._direction(parameters))
-        angle = np.degrees((high - low) / 2 / infrared[0, 0])
-        return np.asarray(np.square(angle * across / np.linalg.norm(across)), np.float64)
-
-    def _focal_errors(self, points: Correspondences, parameters: Float64Array) -> Float64Array:
-        """Relative standard deviations of both focal lengths, from the Jacobian and `PRIOR`."""
-        distances = self._distances(points, parameters)
-        jacobian = np.stack(
-            [
-                (self._distances(points, parameters + 1e-5 * unit) - distances) / 1e-5
-                for unit in np.eye(7)
-            ],
-            axis=1,
-        )
-        scale = max(1.4826 * float(np.median(np.abs(distances))), 0.1)
-        weights = 1 / (1 + np.square(distances / SOFT))
-        # Blocks overlap by half, so a quarter of the points is independent.
-        normal = 0.25 * (jacobian.T * weights) @ jacobian / scale**2 + np.diag(PRIOR**-2.0)
-        if self.given:
-            normal[0, 0] += 1e12
-        covariance = np.linalg.inv(normal)
-        both = covariance[0, 0] + covariance[1, 1] + 2 * covariance[0, 1]
-        return np.asarray(np.sqrt(np.maximum([covariance[0, 0], both], 0)), np.float64)
-
-    def _matrices(self, parameters: Float64Array) -> tuple[Float64Array, Float64Array]:
-        focal = self.focal * np.exp(parameters[0])
-        other = focal * self.ratio * np.exp(parameters[1])
-        return _matrix(focal, self.sizes[0]), _matrix(other, self.sizes[1])
-
-    def _rotation(self, parameters: Float64Array) -> Float64Array:
-        turn, _ = cv2.Rodrigues(np.radians(parameters[2:5]))
-        return np.asarray(turn, np.float64) @ self.start_rotation
-
-    def _direction(self, parameters: Float64Array) -> Float64Array:
-        """Unit vector near ``axis``, which lies in the image plane."""
-        side = np.cross([0.0, 0.0, 1.0], self.axis)
-        direction = self.axis + parameters[5] * side + parameters[6] * np.array([0, 0, 1.0])
-        return np.asarray(direction / np.linalg.norm(direction), np.float64)
-
-    def _far(self, points: Correspondences, parameters: Float64Array) -> Float64Array:
-        """Infrared pixels where the points would be if they were infinitely far."""
-        visible, infrared = self._matrices(parameters)
-        matrix = infrared @ self._rotation(parameters) @ np.linalg.inv(visible)
-        mapped = _homogeneous(points.visible) @ matrix.T
-        return mapped[:, :2] / mapped[:, 2:]
-
-    def _parallax(self, points: Correspondences, parameters: Float64Array) -> Float64Array:
-        """Infrared pixels along the baseline's direction beyond where far points are."""
-        _, infrared = self._matrices(parameters)
-        direction = self._direction(parameters)
-        beside = points.infrared - self._far(points, parameters)
-        along = infrared[0, 0] * direction[:2] - direction[2] * (
-            self._far(points, parameters) - infrared[:2, 2]
-        )
-        along /= np.linalg.norm(along, axis=1, keepdims=True)
-        return np.einsum("ni,ni->n", beside, along)
-
-    def _distances(self, points: Correspondences, parameters: Float64Array) -> Float64Array:
-        """Sampson's distance of each pair of points from its epipolar lines, infrared pixels."""
-        lines, error, back = self._lines(points, parameters)
-        # Visible pixels are as uncertain as infrared ones are, in the scale of these.
-        finer = self.ratio**2
-        size = np.square(lines[:, :2]).sum(axis=1) + np.square(back[:, :2]).sum(axis=1) / finer
-        return np.asarray(error / np.sqrt(np.maximum(size, 1e-18)), np.float64)
-
-    def _lines(
-        self, points: Correspondences, parameters: Float64Array
-    ) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Epipolar lines in infrared, what points miss them by, and lines in visible."""
-        visible, infrared = self._matrices(parameters)
-        x, y, z = self._direction(parameters)
-        cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-        essential = cross @ self._rotation(parameters)
-        matrix = np.linalg.inv(infrared).T @ essential @ np.linalg.inv(visible)
-        here, there = _homogeneous(points.visible), _homogeneous(points.infrared)
-        lines, back = here @ matrix.T, there @ matrix
-        error = np.einsum("ni,ni->n", there, lines)
-        return lines, np.asarray(error, np.float64), back
+def _focal_errors(
+    model: EpipolarModel, points: Correspondences, parameters: Float64Array
+) -> Float64Array:
+    """Relative standard deviations of both focal lengths, from the Jacobian and `PRIOR`."""
+    distances = model.distances(points, parameters)
+    jacobian = model.jacobian(points, parameters, distances)
+    scale, weights = noise(distances), soft_weights(distances)
+    # Blocks overlap by half, so a quarter of the points is independent.
+    normal = 0.25 * (jacobian.T * weights) @ jacobian / scale**2 + np.diag(PRIOR**-2.0)
+    if model.focal_given:
+        normal[0, 0] += 1e12
+    covariance = np.linalg.inv(normal)
+    both = covariance[0, 0] + covariance[1, 1] + 2 * covariance[0, 1]
+    return np.asarray(np.sqrt(np.maximum([covariance[0, 0], both], 0)), np.float64)
 
 
 def _nearer_side(along: Float64Array, rows: Float64Array) -> float:
@@ -382,16 +264,3 @@ def _nearer_side(along: Float64Array, rows: Float64Array) -> float:
     if abs(trend) < 0.05:
         trend = float(np.mean((inner - middle) ** 3))
     return 1.0 if trend >= 0 else -1.0
-
-
-def _matrix(focal: float, size: Size) -> Float64Array:
-    width, height = size
-    return np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
-
-
-def _homogeneous(points: Float64Array) -> Float64Array:
-    return np.concatenate([points, np.ones((len(points), 1))], axis=1)
-
-
-def _cost(distances: Float64Array) -> float:
-    return float(np.log1p(np.square(distances / SOFT)).sum())
