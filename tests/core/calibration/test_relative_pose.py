@@ -14,7 +14,7 @@ import pytest
 from lut_fuse_core.calibration.correspondences import Correspondences
 from lut_fuse_core.calibration.from_pairs import PairsCalibration, Quality
 from lut_fuse_core.calibration.relative_pose import RelativePose, relative_pose
-from lut_fuse_core.cli import calibrate, main
+from lut_fuse_core.cli import calibrate_pairs, main
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.file import load_registration
 from lut_fuse_core.registration.homography import Homography
@@ -132,9 +132,11 @@ def twenty_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The arguments of the command for a rig whose registration and points are known."""
     points, homography, _ = seen(*RIG)
     accepted = PairsCalibration(homography, Quality(0.4, 3.0, 0.5, 0.5, 400, 20), "")
-    monkeypatch.setattr(calibrate, "calibrate_from_pairs", lambda *a, **k: accepted)
-    monkeypatch.setattr(calibrate, "gather", lambda *a: points)
-    monkeypatch.setattr(calibrate, "relative_pose", lambda points, homography, focal: found(focal))
+    monkeypatch.setattr(calibrate_pairs, "calibrate_from_pairs", lambda *a, **k: accepted)
+    monkeypatch.setattr(calibrate_pairs, "gather", lambda *a: points)
+    monkeypatch.setattr(
+        calibrate_pairs, "relative_pose", lambda points, homography, focal: found(focal)
+    )
     for name in ("visible", "infrared"):
         (tmp_path / name).mkdir()
         for index in range(20):
