@@ -61,7 +61,7 @@ class BoardCalibration:
     missing: tuple[str, ...]
 
     def facts(self) -> dict[str, Any]:
-        """JSON-serialisable summary."""
+        """JSON-serializable summary."""
         return {
             "visible_error_px": round(self.visible_error, 3),
             "infrared_error_px": round(self.infrared_error, 3),

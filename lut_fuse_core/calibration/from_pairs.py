@@ -91,7 +91,7 @@ class PairsCalibration:
         return not self.reason
 
     def facts(self) -> dict[str, Any]:
-        """JSON-serialisable summary."""
+        """JSON-serializable summary."""
         return {
             "accepted": self.accepted,
             "reason": self.reason,

@@ -93,8 +93,6 @@ class _FrameMaker:
             self.pipeline.reset()
             self._registrar.reset()
         visible, raw = pair.read()
-        if raw is None:
-            raise InputError("there is no infrared image")
         fused = self.pipeline.process(
             visible, raw, visible_time=pair.visible_time, infrared_time=pair.infrared_time
         )

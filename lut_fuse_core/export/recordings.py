@@ -45,7 +45,7 @@ class RecordedPair(NamedTuple):
     """
 
     stem: str
-    read: Callable[[], tuple[UInt8Array, AnyInfrared | None]]
+    read: Callable[[], tuple[UInt8Array, AnyInfrared]]
     visible_time: float | None
     infrared_time: float | None
 
@@ -136,6 +136,7 @@ def _of_videos(
     infrared: AnyInfrared | None = None
     for pair in pairs_by_time(color, thermal, thermal.rate, clock_offset):
         infrared = infrared if pair.infrared is None else pair.infrared
+        assert infrared is not None, "the first pair brings one"
         yield RecordedPair(
             f"{round(pair.visible_time * 1000):08d}",
             lambda images=(pair.visible, infrared): images,  # type: ignore[misc]

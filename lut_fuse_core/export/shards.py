@@ -13,7 +13,7 @@ SHARD_BYTES = 1 << 30
 
 
 def write_shards(folder: Path, examples: Iterable[Example], images: ImageSettings) -> None:
-    """Write ``PART-000000.tar`` and so on, with ``KIND.png`` and ``json`` for each frame.
+    """Write ``PART-000000.tar`` and so on, with an image of each kind and ``json`` for each frame.
 
     Args:
         folder: Where to, an empty folder.

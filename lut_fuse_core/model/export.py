@@ -26,7 +26,7 @@ AMBIENT = {
 
 
 def summary(model: FusionModel) -> dict[str, Any]:
-    """JSON-serialisable facts: everything that is needed to use the model's tensors."""
+    """JSON-serializable facts: everything that is needed to use the model's tensors."""
     encoder = {key: value for key, value in asdict(model.encoder).items() if key != "blocks"}
     tensors = model.tensors()
     return {

@@ -195,8 +195,8 @@ SEPARATE void edge_row(const int16_t* smooth, const int16_t* slope, int width,
         const float larger = aside > along ? aside : along;
         const float smaller = aside > along ? along : aside;
         const float flat = arctangent(smaller / (larger > 0 ? larger : 1.0f));
-        const float turned = aside >= along ? flat : 1.57079633f - flat;
-        const float sloped = left * down < 0 ? -turned : turned;
+        const float rotated = aside >= along ? flat : 1.57079633f - flat;
+        const float sloped = left * down < 0 ? -rotated : rotated;
         angle[x] = left == 0 ? 1.57079633f : sloped;
         strength[x] = __builtin_sqrtf(left * left + down * down);
     }

@@ -34,7 +34,7 @@ class ServedInfrared(Generic[T]):
             decode: Its pixels; may raise InputError, and is not called for this frame again then.
 
         Returns:
-            ``(h, w) uint8 or uint16``, or None if the pipeline holds the frame already.
+            ``(h, w)`` as the camera gave it, or None if the pipeline holds the frame already.
         """
         if frame is self._frame:
             return None

@@ -35,7 +35,8 @@ class Report:
         latency_p99: The same, 99th percentile.
         latency_max: The same, longest.
         cpu_percent: Processor time of the subject, of one core.
-        cpu_per_frame: Processor time of the subject in milliseconds per image received.
+        cpu_per_frame: Processor time of the subject in milliseconds per pair that was to be sent at
+            this rate.
         memory: Of the subject at the end, resident megabytes.
         memory_settled: After a minute; None in shorter runs.
         memory_most: At most after that.

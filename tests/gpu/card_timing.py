@@ -302,7 +302,7 @@ def _host_median(work: Callable[[], object], seconds: float = 0.5) -> float:
 
 
 def measure_all(device: GpuDevice, facts: dict[str, Any], end: float) -> None:
-    """Put ``floor``, ``skipped`` and ``times`` into the facts, JSON-serialisable, one by one.
+    """Put ``floor``, ``skipped`` and ``times`` into the facts, JSON-serializable, one by one.
 
     end: as `time.perf_counter` tells it; nothing is begun after it.
     """

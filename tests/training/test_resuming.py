@@ -138,7 +138,7 @@ def test_an_interrupted_run_saves_what_it_has(
     assert read_tensors(tmp_path / CHECKPOINT)["step"] == 3
 
 
-def test_a_log_line_cut_off_by_a_kill_does_not_prevent_resuming(
+def test_a_log_line_truncated_by_a_kill_does_not_prevent_resuming(
     pairs_folder: Path, teacher: Path, distilled: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(distilled, tmp_path / "run")

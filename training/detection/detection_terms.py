@@ -38,7 +38,7 @@ class Objects:
     Attributes:
         boxes: Class to its objects, ``(n, 4)``, in pixels.
         ignored: Class to what is neither right nor wrong to find: crowds, and objects that are too
-            small or too much cut off.
+            small or too much clipped.
         least_height: Pixels; what is lower is not counted as wrong.
     """
 

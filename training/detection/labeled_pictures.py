@@ -143,7 +143,7 @@ def window(
 def _shown(
     box: LabeledBox, left: int, top: int, width: int, height: int, mirror: bool
 ) -> tuple[_Box, float]:
-    """A box in a window's pixels, cut off at its edges, and the share of it that is inside."""
+    """A box in a window's pixels, clipped to it, and the share of it that is inside."""
     x0, x1 = (min(max(x - left, 0.0), float(width)) for x in (box.x0, box.x1))
     y0, y1 = (min(max(y - top, 0.0), float(height)) for y in (box.y0, box.y1))
     share = (x1 - x0) * (y1 - y0) / ((box.x1 - box.x0) * (box.y1 - box.y0))

@@ -21,7 +21,7 @@ HISTOGRAM_BINS = 64
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson correlation of two images."""
+    """Pearson correlation of two images ``(B, 1, H, W)`` each: ``(B,)``."""
     a = a.flatten(1) - a.flatten(1).mean(1, keepdim=True)
     b = b.flatten(1) - b.flatten(1).mean(1, keepdim=True)
     return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1) + 1e-8).sqrt()
@@ -34,6 +34,9 @@ def correlation_coefficient(fused: Tensor, visible: Tensor, infrared: Tensor) ->
         fused: ``(B, 1, H, W)`` in [0, 1].
         visible: Likewise, luma.
         infrared: Likewise.
+
+    Returns:
+        ``(B,)``, -1 to 1.
     """
     return (correlation(fused, visible) + correlation(fused, infrared)) / 2
 

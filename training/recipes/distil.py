@@ -233,12 +233,16 @@ def export_run(run: Path, out: Path, blend: Path | None = None, share: float = 0
     Args:
         run: Its output folder.
         out: Where the model goes.
-        blend, share: Another run of the same structure, one of the two started from the other, and
-            how much its weights count (0 to 1). Between two stages with different weights of the
-            loss, the average of their weights is a trade-off between what each of them is good at.
+        blend: Another run of the same structure, one of the two started from the other. Between two
+            stages with different weights of the loss, the average of their weights is a trade-off
+            between what each of them is good at.
+        share: How much its weights count, 0 to 1.
+
+    Returns:
+        How far the files differ from what was trained.
 
     Raises:
-        InputError: If a folder holds no such run.
+        InputError: If a folder holds no such run, or the share is out of its range.
         LutFuseError: If the export does not check.
     """
     if not (run / "config.yaml").is_file():

@@ -85,7 +85,7 @@ def forget_after(out: Path, step: int) -> None:
 
 
 def _step_of(line: str) -> float:
-    """The step of a log line; infinite if it was cut off by a kill."""
+    """The step of a log line; infinite if it was truncated by a kill."""
     try:
         return float(json.loads(line)["step"])
     except ValueError:

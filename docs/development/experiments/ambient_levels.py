@@ -30,8 +30,8 @@ def middle_half(levels: FloatArray) -> float:
 
 
 MEASURES: dict[str, Callable[[FloatArray], float]] = {
-    "mean luma, cut off at 96": lambda levels: float(np.minimum(levels, 96).mean()),
-    "mean luma, cut off at 64": lambda levels: float(np.minimum(levels, 64).mean()),
+    "mean luma, clipped at 96": lambda levels: float(np.minimum(levels, 96).mean()),
+    "mean luma, clipped at 64": lambda levels: float(np.minimum(levels, 64).mean()),
     "mean of the middle half": middle_half,
     "median": lambda levels: float(np.quantile(levels, 0.5)),
     "40th percentile of luma": lambda levels: float(np.quantile(levels, 0.4)),

@@ -28,7 +28,7 @@ AFTER = {0: "alone", 1 / 30: "in a stream at once", 1: "in a stream after a seco
 RUN_UP = 4
 """Seconds without it before."""
 NIGHT = 84
-"""Mean luma, lamps cut off at 96, of the brightest of RoadScene's nights."""
+"""Mean luma, lamps clipped at 96, of the brightest of RoadScene's nights."""
 
 
 def by_day(levels: FloatArray) -> bool:

@@ -307,7 +307,7 @@ def network_flags(kinds: Any) -> tuple[int, bool]:
     """Flags of `create_network`, and whether the network takes its precision from builder flags.
 
     Args:
-        kinds: Tensorrt.NetworkDefinitionCreationFlag, whose members differ between the versions.
+        kinds: ``tensorrt.NetworkDefinitionCreationFlag``; its members differ between versions.
     """
     if hasattr(kinds, "STRONGLY_TYPED"):
         return 1 << int(kinds.STRONGLY_TYPED), False

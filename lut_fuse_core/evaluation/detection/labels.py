@@ -57,7 +57,7 @@ class Labels:
         return tuple(sorted(counts, key=lambda name: (-counts[name], name)))
 
     def inside(self, name: str, size: Size) -> tuple[LabeledBox, ...]:
-        """The boxes of a picture, in pixels, cut off at its edges.
+        """The boxes of a picture, in pixels, clipped to it.
 
         Args:
             name: File stem of the pair.

@@ -28,7 +28,7 @@ def read_npy(content: bytes) -> ThermalImage:
         content: Of the file.
 
     Returns:
-        ``(h, w)`` of its number type.
+        The image, of the array's number type.
 
     Raises:
         InputError: For a damaged file, or an array that is no image.
@@ -66,7 +66,7 @@ def read_csv(content: bytes) -> ThermalImage:
         content: Of the file.
 
     Returns:
-        ``(h, w) float32``; NaN where a cell is empty.
+        The image, ``float32``, NaN where a cell is empty.
 
     Raises:
         InputError: If it holds no matrix.

@@ -133,7 +133,7 @@ def test_camera_info_goes_with_each_fused_image(lut_fuse, tmp_path):
     assert [nanoseconds(info) for info in infos] == STAMPS
 
 
-def test_a_rare_camera_info_is_stamped_anew_for_every_image(lut_fuse, tmp_path):
+def test_a_rare_camera_info_is_stamped_again_for_every_image(lut_fuse, tmp_path):
     rare = [entry for entry in entries() if entry.topic != "/visible/camera_info"]
     rare.insert(0, bags.info("/visible/camera_info", STAMPS[0] - 5 * MILLI, 77.0))
     lut_fuse(bags.write(tmp_path / "in", rare), tmp_path / "out")

@@ -191,7 +191,7 @@ def test_a_file_that_is_no_image_is_refused(lut_fuse, pair, tmp_path, content):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_an_image_that_is_cut_short_is_refused(lut_fuse, pair, tmp_path, suffix):
+def test_a_truncated_image_is_refused(lut_fuse, pair, tmp_path, suffix):
     cut = save(tmp_path / f"cut{suffix}", FRAMES[0].visible)
     os.truncate(cut, cut.stat().st_size * 2 // 3)
     assert "cut" in refused(lut_fuse, tmp_path / "f.png", cut, pair[1])
@@ -329,7 +329,7 @@ def test_a_full_disk_leaves_the_old_image_intact(lut_fuse, pair, model_file, tmp
     assert not list(tmp_path.glob(".*"))
 
 
-def test_black_hot_infrared_is_turned_round(lut_fuse, expected, pair, tmp_path):
+def test_black_hot_infrared_is_inverted(lut_fuse, expected, pair, tmp_path):
     negative = save(tmp_path / "negative.png", 255 - GRAY[0])
     assert lut_fuse(pair[0], negative, "-o", tmp_path / "f.png", "--polarity", "black_hot")[0] == 0
     np.testing.assert_array_equal(load(tmp_path / "f.png"), expected(0))
@@ -378,7 +378,7 @@ def test_a_file_that_must_not_be_read_is_reported_and_the_others_fused(
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
-def test_neither_image_is_turned_by_what_its_file_says_of_the_camera(lut_fuse, pair, tmp_path):
+def test_neither_image_is_rotated_by_what_its_file_says_of_the_camera(lut_fuse, pair, tmp_path):
     done, jpeg = cv2.imencode(".jpg", FRAMES[0].visible[..., ::-1])
     assert done
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"

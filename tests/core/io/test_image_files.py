@@ -81,7 +81,7 @@ def test_gray_in_three_channels_is_read_however_they_are_stored(planes, tmp_path
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_white_is_zero_is_turned_into_white_is_hot(dtype, tmp_path) -> None:
+def test_white_is_zero_is_inverted_to_white_is_hot(dtype, tmp_path) -> None:
     image = (counts() >> (8 if dtype is np.uint8 else 0)).astype(dtype)
     path = tiff(tmp_path / "i.tif", np.iinfo(dtype).max - image, photometric="miniswhite")
     assert np.array_equal(read_infrared(path), image)

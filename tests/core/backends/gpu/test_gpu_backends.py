@@ -165,7 +165,7 @@ def test_agreement_counts_what_is_within_the_bound() -> None:
         {"onnx_hash": "cd" * 32},
     ],
 )
-def test_an_engine_is_built_anew_when_anything_it_depends_on_differs(
+def test_an_engine_is_built_again_when_anything_it_depends_on_differs(
     change: dict[str, object],
 ) -> None:
     other = replace(KEY, **change)  # type: ignore[arg-type]
