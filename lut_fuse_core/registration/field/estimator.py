@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -57,6 +59,21 @@ WRONG_WAY = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class WorkingPair:
+    """A pair on the working grid, at the set distance.
+
+    Attributes:
+        visible: ``(h, w) float32``, gray levels.
+        infrared: ``(h + 2 m, w + 2 m) float32``, counts, with the margin ``m`` of the geometry.
+        inside: Of the same shape, 1 where infrared sees, 0 where it does not.
+    """
+
+    visible: FloatArray
+    infrared: FloatArray
+    inside: FloatArray
+
+
 class FieldEstimator:
     """Compares the pairs of one rig. The first is seen on its own, later ones with what was seen
     before.
@@ -93,13 +110,30 @@ class FieldEstimator:
             visible: ``(H, W, 3) uint8``, RGB.
             raw: ``(h, w) uint8 or uint16``, infrared as the camera gave it.
         """
-        grid = self.geometry.grid
-        small = cv2.resize(visible, grid.size, interpolation=cv2.INTER_AREA)
+        return self.compare(self.reduced(visible, raw))
+
+    def reduced(self, visible: UInt8Array, raw: RawInfrared) -> WorkingPair:
+        """What `compare` needs of a pair, which may then be overwritten.
+
+        Args:
+            visible: ``(H, W, 3) uint8``, RGB.
+            raw: ``(h, w) uint8 or uint16``, infrared as the camera gave it.
+        """
+        size = self.geometry.grid.size
+        small = cv2.resize(visible, size, interpolation=cv2.INTER_AREA)
         gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        warm, inside = self.geometry.infrared_at_work(raw)
-        there = edge_channels(warm) * inside.astype(np.int16)[..., None]
-        links = _links(gray, grid.columns, grid.rows)
-        lines = self._take_in(edge_channels(gray), there, links)
+        return WorkingPair(gray, *self.geometry.infrared_at_work(raw))
+
+    def compare(self, pair: WorkingPair) -> DisplacementField:
+        """The field of the next pair, reduced.
+
+        Args:
+            pair: From `reduced`.
+        """
+        grid = self.geometry.grid
+        there = edge_channels(pair.infrared) * pair.inside.astype(np.int16)[..., None]
+        links = _links(pair.visible, grid.columns, grid.rows)
+        lines = self._take_in(edge_channels(pair.visible), there, links)
         assert self._fit is not None
         found = field_labels(
             self._fit,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
+
 import cv2
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from lut_fuse_core.registration import (
     RegistrationConfig,
 )
 from lut_fuse_core.registration.field import DepthFollower
+from lut_fuse_core.registration.field.estimator import FieldEstimator
 from lut_fuse_core.registration.registration import Registration
 from lut_fuse_core.synthetic.rig import StreetRig
 from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
@@ -82,6 +86,60 @@ def test_a_still_stream_keeps_one_remap(street) -> None:
         frame = still.frame(index)
         warps.append(follower.warp(base, config, frame.infrared, frame.visible))
     assert len({id(warp) for warp in warps[3:]}) == 1
+
+
+class AtOnce:
+    """The fastest machine: an estimate is done when it is asked for."""
+
+    def submit(self, work, *arguments) -> Future:
+        done: Future = Future()
+        done.set_result(work(*arguments))
+        return done
+
+
+class AtLast:
+    """The slowest: an estimate is begun when somebody waits for it."""
+
+    def submit(self, work, *arguments) -> AtLast:
+        self.result = lambda: work(*arguments)
+        return self
+
+
+def test_the_speed_of_the_machine_changes_no_image(street) -> None:
+    config = RegistrationConfig(street.cameras, depth="auto")
+    base = Registration(config).warp(SIZE, SIZE)
+    followers = DepthFollower(), DepthFollower(), DepthFollower()
+    followers[0].__dict__["_worker"] = AtOnce()
+    followers[1].__dict__["_worker"] = AtLast()
+    for index in range(6):
+        frame = street.frame(3 * index)
+        pair = frame.infrared.copy(), frame.visible.copy()
+        warps = [follower.warp(base, config, *pair) for follower in followers]
+        for each in pair:
+            each[:] = 0  # the caller's buffers are its own again
+        for warp in warps[1:]:
+            np.testing.assert_array_equal(warp.remap.offsets, warps[0].remap.offsets)
+            np.testing.assert_array_equal(warp.remap.fractions, warps[0].remap.fractions)
+    assert warps[0] is not base
+
+
+def test_only_the_first_pair_of_a_stream_waits_for_its_field(street, frames, monkeypatch) -> None:
+    threads, compare = [], FieldEstimator.compare
+
+    def watched(estimator, pair):
+        threads.append(threading.current_thread())
+        return compare(estimator, pair)
+
+    monkeypatch.setattr(FieldEstimator, "compare", watched)
+    config, follower = RegistrationConfig(street.cameras, depth="auto"), DepthFollower()
+    base = Registration(config).warp(SIZE, SIZE)
+    for frame in (*frames, *frames):
+        follower.warp(base, config, frame.infrared, frame.visible)
+    assert len(threads) >= 3
+    assert [each is threading.current_thread() for each in threads] == [
+        True,
+        *[False] * (len(threads) - 1),
+    ]
 
 
 def camera() -> CameraModel:
