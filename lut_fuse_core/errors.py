@@ -8,7 +8,13 @@ import sys
 
 
 class LutFuseError(Exception):
-    """Base of all errors raised on purpose by this package."""
+    """Base of all errors raised on purpose by this package.
+
+    Their text is one line, whatever a damaged file put into it.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class InputError(LutFuseError, ValueError):
@@ -21,6 +27,12 @@ class ModelError(InputError):
 
 class BackendUnavailableError(LutFuseError):
     """A backend cannot run on this machine or cannot execute this model."""
+
+
+def one_line(text: str) -> str:
+    """A text that may hold what a damaged file says, on one line and without control characters."""
+    words = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def kind_of(value: object) -> str:

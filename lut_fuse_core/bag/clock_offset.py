@@ -17,6 +17,7 @@ from lut_fuse_core.bag.reader import BagReader
 from lut_fuse_core.bag.recorded_offset import FAR, Arrivals, recorded_offset
 from lut_fuse_core.bag.topics import CameraTopics, choose_topics
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.infrared.quantity import CountConverter
 from lut_fuse_core.sync.clock_offset import ClockOffset, ClockOffsetEstimator
 from lut_fuse_core.sync.stamps import NANOSECONDS, capture_time
 
@@ -66,13 +67,14 @@ def _coarse(reader: BagReader, topics: CameraTopics) -> float:
 def _fine(reader: BagReader, topics: CameraTopics, coarse: float) -> ClockOffset | None:
     """What is left of the offset, by what moves."""
     estimator = ClockOffsetEstimator(window=LONGEST, interleaved=False)
+    converter = CountConverter()
     for message, image in _images(reader, topics):
         time = capture_time(image.stamp, message.recorded) / NANOSECONDS
         try:
             if message.channel.topic == topics.visible.name:
                 estimator.add_visible(visible_of(image.content), time)
             else:
-                pixels = infrared_of(image.content)
+                pixels = converter(infrared_of(image.content))
                 estimator.add_infrared(pixels, time - (coarse if image.stamp else 0))
         except InputError:
             continue  # 'bag' itself names it and goes on without it

@@ -73,6 +73,8 @@ def type_hash(channel: Channel) -> str:
 def _parsed(channel: Channel) -> dict[str, Any]:
     """The types in a channel's definition; none if it cannot be understood."""
     text = channel.definition.decode(errors="replace")
+    if not text.strip():
+        return {}
     try:
         if channel.definition_encoding == "ros2msg":
             return dict(get_types_from_msg(text, channel.kind))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.bag.channels import Channel, Message, Topic
 from lut_fuse_core.bag.definitions import store_of
 from lut_fuse_core.bag.reader import BagReader
@@ -237,7 +237,7 @@ def visible_of(content: Content) -> UInt8Array:
     return content.visible() if isinstance(content, VideoFrame) else visible_pixels(content)
 
 
-def infrared_of(content: Content) -> RawInfrared:
+def infrared_of(content: Content) -> AnyInfrared:
     """The raw infrared image in a message.
 
     Raises:
@@ -343,7 +343,7 @@ def visible_images(bag: Path, topic: str) -> Iterator[UInt8Array]:
         yield visible_of(content)
 
 
-def infrared_images(bag: Path, topic: str) -> Iterator[RawInfrared]:
+def infrared_images(bag: Path, topic: str) -> Iterator[AnyInfrared]:
     """Raw infrared images in the order of recording, ``(H, W)``. See above."""
     for content in _contents(bag, topic):
         yield infrared_of(content)

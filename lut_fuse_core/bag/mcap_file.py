@@ -32,11 +32,14 @@ from lut_fuse_core.bag.mcap_layout import (
     read_at,
     read_record,
 )
-from lut_fuse_core.errors import InputError
+from lut_fuse_core.errors import InputError, one_line
 
 _RECORD = struct.Struct("<BQ")
 _MESSAGE = struct.Struct("<HIQQ")
 _CHUNK = struct.Struct("<QQQII")
+
+MOST_OF_A_NAME = 20
+"""Bytes that are shown of what may be a compression's name."""
 
 _Raw = tuple[int, int, int, int, memoryview]
 """Time of recording, channel number, sequence, time of publication, content."""
@@ -257,7 +260,8 @@ def _decompressed(packed: memoryview, compression: bytes, size: int) -> memoryvi
             return memoryview(LZ4FrameDecompressor().decompress(packed, max_length=size))
     except (zstandard.ZstdError, RuntimeError, EOFError, MemoryError) as error:
         raise DamagedError("a damaged chunk") from error
-    raise DamagedError(f"a chunk compressed as '{compression.decode(errors='replace')}'")
+    name = one_line(bytes(compression[:MOST_OF_A_NAME]).decode(errors="replace"))
+    raise DamagedError(f"a chunk compressed as '{name}'")
 
 
 def _channel(record: ChannelRecord, layout: Layout) -> Channel:

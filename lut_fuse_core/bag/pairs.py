@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.bag.channels import Message, Topic
 from lut_fuse_core.bag.image_messages import (
     BagImage,
@@ -44,7 +44,7 @@ class RecordedImage:
 
     def __init__(self, message: Message, image: BagImage, time: int) -> None:
         self.message, self.image, self.time = message, image, time
-        self._infrared: RawInfrared | None = None
+        self._infrared: AnyInfrared | None = None
         self._visible: UInt8Array | None = None
 
     def visible(self) -> UInt8Array:
@@ -57,7 +57,7 @@ class RecordedImage:
             self._visible = visible_of(self.image.content)
         return self._visible
 
-    def infrared(self) -> RawInfrared:
+    def infrared(self) -> AnyInfrared:
         """The raw infrared image.
 
         Raises:

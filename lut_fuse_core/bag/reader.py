@@ -234,6 +234,11 @@ def _storage_files(path: Path) -> list[Path]:
             f"{path} is a ROS 1 bag; convert it first: rosbags-convert --src {path} --dst NEW"
         )
     if path.is_file():
+        if path.suffix == ".zstd":
+            raise InputError(
+                f"{path} is a compressed file of a bag; give the bag's folder, or decompress it "
+                f"first: zstd -d {path}"
+            )
         if path.suffix not in STORAGES:
             raise InputError(f"{path} is no bag: a folder, a .mcap or a .db3 file is expected")
         return [path]

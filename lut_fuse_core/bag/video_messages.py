@@ -7,13 +7,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.image_encodings import check_size
 from lut_fuse_core.io.pyav import pyav
+from lut_fuse_core.io.video_pixels import InfraredPixels, VisiblePixels
 
 _CODECS = (
     ("hevc", r"h\.?265|hevc|x265"),
@@ -24,6 +22,7 @@ _CODECS = (
     ("vp8", r"vp8"),
     ("mjpeg", r"mjpe?g"),
     ("mpeg4", r"mpeg-?4"),
+    ("png", r"png"),
 )
 """FFmpeg's names of codecs, and what messages and encoders call them."""
 
@@ -65,23 +64,20 @@ class VideoFrame:
         return int(sum(plane.buffer_size for plane in self.frame.planes))
 
     def visible(self) -> UInt8Array:
-        """``(H, W, 3) uint8``, RGB."""
-        return np.asarray(self.frame.to_ndarray(format="rgb24"), np.uint8)
+        """``(H, W, 3) uint8``, RGB.
 
-    def infrared(self) -> npt.NDArray[Any]:
-        """``(H, W)`` uint8 or uint16: the gray or Y samples at their full depth."""
-        form = self.frame.format
-        bits = form.components[0].bits
-        if form.is_rgb or (not form.is_planar and form.components[0].plane != 0) or bits > 16:
-            return np.asarray(self.frame.to_ndarray(format="gray"), np.uint8)
-        plane = self.frame.planes[0]
-        dtype = np.dtype(np.uint8 if bits <= 8 else ">u2" if form.is_big_endian else "<u2")
-        step = 2 if len(form.components) > 1 and not form.is_planar else 1
-        rows = np.frombuffer(plane, np.uint8)[: plane.height * plane.line_size]
-        samples = rows.reshape(plane.height, plane.line_size).view(dtype)
-        return np.ascontiguousarray(
-            samples[:, : plane.width * step : step].astype(dtype.newbyteorder("="))
-        )
+        Raises:
+            InputError: For pixels that cannot be converted.
+        """
+        return VisiblePixels()(self.frame)
+
+    def infrared(self) -> AnyInfrared:
+        """``(H, W)``, as of a video file, see `InfraredPixels`.
+
+        Raises:
+            InputError: For colors that are no intensities.
+        """
+        return InfraredPixels()(self.frame)
 
 
 class VideoDecoder(Generic[T]):
@@ -107,6 +103,7 @@ class VideoDecoder(Generic[T]):
         self._waiting: dict[int, T] = {}
         self._order: deque[int] = deque()
         self._number = 0
+        self._decoded_any = False
         self.lost = 0
 
     def feed(self, packet: VideoPacket, item: T) -> list[tuple[T, VideoFrame]]:
@@ -127,9 +124,13 @@ class VideoDecoder(Generic[T]):
             frames = self._context.decode(unit)
         except av.error.FFmpegError as error:
             self._waiting.pop(self._number - 1, None)
-            raise InputError(
-                f"a video packet of {self._topic} is damaged ({error.strerror})"
-            ) from None
+            reason = f"is damaged ({error.strerror})"
+            if not self._decoded_any:
+                reason = (
+                    f"cannot be decoded ({error.strerror}): it is damaged, or what a decoder needs "
+                    "to begin with, as SPS and PPS of H.264 are, is not in the messages"
+                )
+            raise InputError(f"a video packet of {self._topic} {reason}") from None
         return self._matched(frames)
 
     def flush(self) -> list[tuple[T, VideoFrame]]:
@@ -145,6 +146,7 @@ class VideoDecoder(Generic[T]):
 
     def _matched(self, frames: list[Any]) -> list[tuple[T, VideoFrame]]:
         found = []
+        self._decoded_any = self._decoded_any or bool(frames)
         for frame in frames:
             item = self._waiting.pop(frame.pts, None)
             if item is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.decoder import decode_and_listen
 from lut_fuse_core.io.image_encodings import (
     LAYOUTS,
     AnyArray,
@@ -26,6 +28,8 @@ from lut_fuse_core.io.image_encodings import (
 )
 from lut_fuse_core.io.image_header import encoded_size, is_whole
 from lut_fuse_core.io.rvl import decode_rvl
+from lut_fuse_core.io.tiff_files import MARKS as TIFF_MARKS
+from lut_fuse_core.io.tiff_files import read_tiff_samples
 
 DEPTH_HEADER = 12
 """Bytes in front of a compressedDepth image: a format and two quantization parameters."""
@@ -33,6 +37,8 @@ DEPTH_HEADER = 12
 LOST_TO_DEPTH = 0.01
 """Share of zeros from which on a compressedDepth image is taken for one whose encoder dropped
 counts: it zeroes whatever exceeds its ``depth_max``."""
+
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
 _ZSTD_HEADER = struct.Struct("<IIBII")
 
@@ -127,7 +133,7 @@ def _is_jpeg(data: UInt8Array) -> bool:
 
 
 def _is_tiff(data: UInt8Array) -> bool:
-    return data[:4].tobytes() in (b"II*\0", b"MM\0*")
+    return data[:4].tobytes() in TIFF_MARKS
 
 
 def _is_webp(data: UInt8Array) -> bool:
@@ -145,14 +151,24 @@ def _decode(data: UInt8Array, name: str) -> AnyArray:
         raise InputError(
             f"a compressed image of format '{name}' holds neither a JPEG nor a PNG, TIFF or WebP"
         )
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if whole else None
-    except cv2.error:
-        image = None
+    image, complaint = _samples(data) if whole else (None, "")
     if image is None or image.dtype not in (np.uint8, np.uint16, np.int16, np.float32):
         raise InputError(f"a compressed image of {data.size} bytes is damaged or truncated")
+    if complaint:
+        raise InputError(
+            f"a compressed image of {data.size} bytes is damaged: its decoder reports '{complaint}'"
+        )
     check_size(image.shape[1], image.shape[0])
     return image
+
+
+def _samples(data: UInt8Array) -> tuple[AnyArray | None, str]:
+    """Decoded samples, None if there are none, and what is wrong with them."""
+    if _is_tiff(data):
+        # OpenCV scrambles some layouts without a word; it serves on robots without tifffile.
+        with suppress(ModuleNotFoundError):
+            return read_tiff_samples(data.tobytes()), ""
+    return decode_and_listen(data, cv2.IMREAD_UNCHANGED)
 
 
 def _depth(data: UInt8Array, name: str) -> AnyArray:
@@ -177,7 +193,8 @@ def _depth(data: UInt8Array, name: str) -> AnyArray:
 
 
 def _zstd(data: UInt8Array) -> RawImage:
-    """The raw image in a message of zstd_image_transport, which in fact deflates it."""
+    """The raw image in a message of zstd_image_transport, which in fact deflates it; others that
+    use its format compress it with Zstandard."""
     content = data.tobytes()
     if len(content) < _ZSTD_HEADER.size:
         raise InputError(f"a zstd image of {len(content)} bytes is truncated")
@@ -191,8 +208,20 @@ def _zstd(data: UInt8Array) -> RawImage:
     most = int(height * step * (layout.rows if layout else 1))
     if step > 64 * width:
         raise InputError(f"an image says its rows of {width} pixels take {step} bytes")
+    return RawImage(height, width, encoding, big, step, _inflated(content[start:], most))
+
+
+def _inflated(packed: bytes, most: int) -> bytes:
     try:
-        pixels = zlib.decompressobj(wbits=47).decompress(content[start:], most)
-    except zlib.error as error:
-        raise InputError(f"a zstd image of {len(content)} bytes is damaged ({error})") from None
-    return RawImage(height, width, encoding, big, step, pixels)
+        if not packed.startswith(_ZSTANDARD):
+            return zlib.decompressobj(wbits=47).decompress(packed, most)
+        import zstandard
+
+        return bytes(zstandard.ZstdDecompressor().stream_reader(packed).read(most))
+    except ModuleNotFoundError:
+        raise InputError(
+            "a zstd image is compressed with Zstandard; run 'pip install zstandard'"
+        ) from None
+    # The error of zstandard is known by this name only once it is imported.
+    except Exception as error:
+        raise InputError(f"a zstd image of {len(packed)} bytes is damaged ({error})") from None

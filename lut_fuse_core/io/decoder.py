@@ -15,9 +15,7 @@ from lut_fuse_core.io.opencv_log import quiet
 
 
 def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:
-    """The image in encoded data.
-
-    libjpeg goes on after an error, with pixels that are wrong from there on.
+    """The image in the data of a file.
 
     Args:
         data: ``(N,)``.
@@ -29,23 +27,42 @@ def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:
     Raises:
         InputError: If it cannot be decoded without errors.
     """
-    with quiet(), overheard() as suspicion:
-        image = _decoded(data, mode)
-    if suspicion.raised:  # by this image or by one that another thread decoded meanwhile
-        with quiet(), library_lines() as lines:
-            image = _decoded(data, mode)
-        if image is not None and lines:
-            raise InputError(
-                f"it is damaged: its decoder reports '{lines[-1]}'; if it looks right in a viewer, "
-                "save it again there"
-            )
+    image, complaint = decode_and_listen(data, mode)
     if image is None:
         raise InputError("it is not an image that can be read")
-    return np.asarray(image)
+    if complaint:
+        raise InputError(
+            f"it is damaged: its decoder reports '{complaint}'; if it looks right in a viewer, "
+            "save it again there"
+        )
+    return image
+
+
+def decode_and_listen(data: UInt8Array, mode: int) -> tuple[npt.NDArray[Any] | None, str]:
+    """The image in encoded data, and what its decoder reports.
+
+    libjpeg goes on after an error, with pixels that are wrong from there on.
+
+    Args:
+        data: ``(N,)``.
+        mode: One of OpenCV's ``IMREAD`` constants.
+
+    Returns:
+        The image as OpenCV decodes it, None if there is none; the last line that a library below
+        OpenCV had to say, empty if it had nothing.
+    """
+    with quiet(), overheard() as suspicion:
+        image = _decoded(data, mode)
+    if not suspicion.raised:  # by this image or by one that another thread decoded meanwhile
+        return image, ""
+    with quiet(), library_lines() as lines:
+        image = _decoded(data, mode)
+    return image, lines[-1] if lines else ""
 
 
 def _decoded(data: UInt8Array, mode: int) -> npt.NDArray[Any] | None:
     try:
-        return cv2.imdecode(data, mode)
+        image = cv2.imdecode(data, mode)
     except cv2.error:
         return None
+    return None if image is None else np.asarray(image)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.byte_order import in_native_order
 from lut_fuse_core.io.palettes import intensities
 
 MAX_SIDE = 32767
@@ -278,7 +279,10 @@ def to_gray(samples: AnyArray, order: str) -> AnyArray:
     Raises:
         InputError: For two channels, and for colors of no known palette.
     """
-    if order == "gray" or order.startswith("bayer"):
+    if order == "gray":
+        # Drivers, too, send the bytes of a sensor as they come and say nothing of it.
+        return in_native_order(_plain_numbers(samples))
+    if order.startswith("bayer"):
         return _plain_numbers(samples)
     if order in ("uyvy", "yuyv"):
         return samples[..., 1 if order == "uyvy" else 0]

@@ -104,6 +104,28 @@ def _visible(content: bytes) -> UInt8Array:
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 
+def read_tiff_samples(content: bytes) -> _Array:
+    """The samples of the one image in a TIFF file, in the order in which OpenCV has them.
+
+    Args:
+        content: Of the file.
+
+    Returns:
+        ``(H, W)``, or ``(H, W, C)`` in the order BGR or BGRA, of the file's number type.
+
+    Raises:
+        InputError: For a damaged file, or several images.
+    """
+    with _one_sentence():
+        page, array = _only_page(content)
+        if page.photometric == _PALETTE:
+            return _through_palette(page, array)[..., ::-1]
+        image = _black_is_zero(page, _apart(page, array))
+        if image.shape[-1] < 3:
+            return image[..., 0]
+        return np.ascontiguousarray(image[..., [2, 1, 0, *range(3, image.shape[-1])]])
+
+
 @contextmanager
 def _one_sentence() -> Iterator[None]:
     """Say in a sentence that a file is damaged, whatever tifffile raises, and logs, for it."""

@@ -128,3 +128,17 @@ def test_what_was_appended_to_a_whole_file_is_no_damage(
     report = check(lut_fuse, tmp_path, files[kind], files[kind].read_bytes() + note)
     assert report is not None
     assert (report["pairs"], report["damage"]) == (PAIRS, None)
+
+
+def test_what_a_damaged_file_says_of_itself_is_quoted_on_one_line(lut_fuse: Run, tmp_path: Path):
+    """Here the name of a chunk's compression, which a damaged length makes long."""
+    path = foreign.write_mcap(
+        tmp_path / "in.mcap", bags.IMAGE, "ros2msg", foreign.DEFINITION, "cdr", foreign.image_bytes
+    )
+    content = path.read_bytes()
+    at = content.index(b"\x04\0\0\0zstd")
+    path.write_bytes(content[: at + 4] + b"z\n\x07t" + content[at + 8 :])
+    status, _, errors = lut_fuse(path, tmp_path / "out")
+    assert status == 2
+    assert len(errors.splitlines()) == 1
+    assert "compressed as 'z ?t'" in errors

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -463,6 +464,56 @@ def test_infrared_video_keeps_all_16_bits(lut_fuse: Run, tmp_path: Path) -> None
     assert fused_pairs(lut_fuse(bag, tmp_path / "out", "--json")) == PAIRS
     for index, image in enumerate(infrared_images(bag, INFRARED)):
         np.testing.assert_array_equal(image, foreign.counts(index))
+
+
+def test_infrared_video_in_false_colors_is_their_intensities(tmp_path: Path) -> None:
+    gray = [(foreign.counts(index) - 29_200).clip(0, 1800) // 8 for index in range(PAIRS)]
+    jet = [cv2.applyColorMap(each.astype(np.uint8), cv2.COLORMAP_JET)[..., ::-1] for each in gray]
+    packets = foreign.encode(jet, "libx264", "yuv444p")
+    bag = video_bag(tmp_path / "in", foreign.VIDEO, "h264", packets, INFRARED)
+    for found, expected in zip(infrared_images(bag, INFRARED), gray, strict=True):
+        assert np.abs(found.astype(int) - expected).mean() < 6
+
+
+def test_infrared_video_of_limited_range_is_black_to_white(tmp_path: Path) -> None:
+    """As in video files, where 16 is black and 235 white."""
+    ramp = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (foreign.HEIGHT, 1))
+    packets = foreign.encode([np.dstack([ramp] * 3)] * PAIRS, "libx264", "yuv420p")
+    bag = video_bag(tmp_path / "in", foreign.VIDEO, "h264", packets, INFRARED)
+    assert np.abs(next(infrared_images(bag, INFRARED)).astype(int) - ramp).max() <= 3
+
+
+def test_one_compressed_file_of_a_bag_is_refused_with_the_way_out(
+    lut_fuse: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "bag_0.mcap.zstd").write_bytes(b"any")
+    status, _, errors = lut_fuse(tmp_path / "bag_0.mcap.zstd", tmp_path / "out")
+    assert status == 2
+    assert "give the bag's folder, or decompress it first" in errors
+
+
+def test_video_without_parameter_sets_says_what_may_be_missing(
+    lut_fuse: Run, tmp_path: Path
+) -> None:
+    """They are often sent once, out of band, to those who listen then."""
+    context = av.CodecContext.create("libx264", "w")
+    context.width, context.height, context.pix_fmt = foreign.WIDTH, foreign.HEIGHT, "yuv420p"
+    context.time_base, context.options = Fraction(1, 10), {"tune": "zerolatency"}
+    context.flags |= av.codec.context.Flags.global_header
+    frame = av.VideoFrame.from_ndarray(foreign.color(0), format="rgb24")
+    packets = [bytes(each) for each in context.encode(frame.reformat(format="yuv420p"))]
+    bag = video_bag(tmp_path / "in", foreign.VIDEO, "h264", packets * PAIRS, VISIBLE)
+    status, _, errors = lut_fuse(bag, tmp_path / "out")
+    assert status == 2
+    assert "SPS and PPS of H.264 are, is not in the messages" in errors
+
+
+@pytest.mark.parametrize("definition", [b"", b"\n"])
+def test_an_empty_definition_is_none(lut_fuse: Run, tmp_path: Path, definition: bytes) -> None:
+    bag = foreign.write_mcap(
+        tmp_path / "in.mcap", bags.IMAGE, "ros2msg", definition, "cdr", foreign.image_bytes
+    )
+    assert fused_pairs(lut_fuse(bag, tmp_path / "out", "--json")) == PAIRS
 
 
 def test_packets_before_the_first_key_frame_are_counted(lut_fuse: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import gzip
+import io
 import struct
 from dataclasses import dataclass, replace
 from typing import Any
@@ -336,6 +337,54 @@ def test_compressed_tiff_holds_colors_in_the_order_they_were_published():
     np.testing.assert_array_equal(decode_compressed_visible(tiff), RGB)
 
 
+def tiff(image: np.ndarray, **options: object) -> bytes:
+    tifffile = pytest.importorskip("tifffile")
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, image, **options)
+    return stream.getvalue()
+
+
+TIFF_LAYOUTS = {
+    "tiles": lambda: tiff(RAW, tile=(16, 16)),
+    "BigTIFF": lambda: tiff(RAW, bigtiff=True),
+    "white is zero": lambda: tiff(65_535 - RAW, photometric="miniswhite"),
+    "planes": lambda: tiff(np.stack([RAW] * 3), photometric="rgb", planarconfig="separate"),
+}
+
+
+@pytest.mark.parametrize("layout", TIFF_LAYOUTS)
+def test_compressed_tiff_of_any_layout_is_read(layout):
+    found = decode_compressed_infrared(
+        Compressed("mono16; tiff compressed ", TIFF_LAYOUTS[layout]())
+    )
+    np.testing.assert_array_equal(found, RAW)
+
+
+def test_compressed_tiff_of_several_images_is_refused():
+    stack = Compressed("mono16; tiff compressed ", tiff(np.stack([RAW] * 3), photometric=1))
+    with pytest.raises(InputError, match="holds 3 images"):
+        decode_compressed_infrared(stack)
+
+
+SMOOTH = (29_000 + 7 * np.add.outer(np.arange(48), np.arange(64))).astype(np.uint16)
+
+
+def test_bytes_in_the_wrong_order_are_put_right():
+    """A driver that sends them as the sensor does, and does not say so."""
+    np.testing.assert_array_equal(decode_infrared(message(SMOOTH.byteswap(), "mono16")), SMOOTH)
+    png = Compressed("mono16; png compressed ", encoded(".png", SMOOTH.byteswap()))
+    np.testing.assert_array_equal(decode_compressed_infrared(png), SMOOTH)
+
+
+def test_a_jpeg_that_its_decoder_bridges_with_errors_is_refused(capfd):
+    whole = encoded(".jpg", np.kron(GRAY, np.ones((16, 16), np.uint8)))
+    middle = len(whole) // 2
+    damaged = whole[:middle] + b"\xff\x11\x03" + whole[middle:]
+    with pytest.raises(InputError, match="is damaged: its decoder reports"):
+        decode_compressed_infrared(Compressed("mono8; jpeg compressed mono8", damaged))
+    assert capfd.readouterr().err == ""
+
+
 DEEP = RNG.integers(7000, 9000, (HEIGHT, WIDTH)).astype(np.uint16)
 
 
@@ -414,6 +463,17 @@ def test_the_zstd_transport_is_read(big):
     np.testing.assert_array_equal(counts, RAW)
     color = decode_compressed_visible(Compressed("zstd", zstd(RGB, "rgb8")))
     np.testing.assert_array_equal(color, RGB)
+
+
+def test_the_zstd_transport_may_use_zstandard():
+    zstandard = pytest.importorskip("zstandard")
+    head = struct.pack("<IIBII", HEIGHT, WIDTH, False, 2 * WIDTH, len("mono16")) + b"mono16"
+    data = head + zstandard.ZstdCompressor().compress(RAW.tobytes())
+    np.testing.assert_array_equal(decode_compressed_infrared(Compressed("zstd", data)), RAW)
+    with pytest.raises(InputError, match="bytes of data"):
+        decode_compressed_infrared(Compressed("zstd", data[: len(head) + 9]))
+    with pytest.raises(InputError, match="zstd image of .* bytes is damaged"):
+        decode_compressed_infrared(Compressed("zstd", data[: len(head) + 4] + b"\xff" * 40))
 
 
 def test_a_damaged_message_of_the_zstd_transport_is_refused():
