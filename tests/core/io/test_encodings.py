@@ -472,7 +472,7 @@ def test_the_zstd_transport_may_use_zstandard():
     np.testing.assert_array_equal(decode_compressed_infrared(Compressed("zstd", data)), RAW)
     with pytest.raises(InputError, match="bytes of data"):
         decode_compressed_infrared(Compressed("zstd", data[: len(head) + 9]))
-    with pytest.raises(InputError, match="zstd image of .* bytes is damaged"):
+    with pytest.raises(InputError, match=r"zstd image of .* bytes is damaged"):
         decode_compressed_infrared(Compressed("zstd", data[: len(head) + 4] + b"\xff" * 40))
 
 
