@@ -32,7 +32,7 @@ def generate_test_description():
         node_process("autostart:=true", "threads:=1", "output.qos:=reliable", remap=("__ns:=/r",)),
         *(
             node_process("autostart:=true", "threads:=1", remap=(f"__ns:=/{name}",))
-            for name in ("mixed", "latched", "asked", "turned")
+            for name in ("mixed", "latched", "asked", "changed")
         ),
         node_process("autostart:=true", "threads:=1", *FIXED, remap=("__ns:=/fixed",)),
     )
@@ -118,7 +118,7 @@ class TestLatched(NodeTest):
         wait_for_qos(rig, "visible", "reliable, transient local, as offered")
 
     def test_a_driver_that_comes_back_with_another_qos_is_followed_and_no_image_comes_twice(self):
-        rig = Rig("/turned")
+        rig = Rig("/changed")
         try:
             rig.fuse()
             wait_for_qos(rig, "visible", "reliable, as offered")

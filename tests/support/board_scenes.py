@@ -93,6 +93,7 @@ class Renderer:
         self.image = image.astype(np.float32)
         if thermal is not None:
             self.image = _warmth(self.image / 255, thermal)
+        self.image = cv2.GaussianBlur(self.image, (0, 0), 1.5)
         x, y = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
         rays = camera.rays(np.stack([x.ravel(), y.ravel()], 1).astype(np.float64))
         self.rays = np.concatenate([rays, np.ones((len(rays), 1))], axis=1)
@@ -110,8 +111,8 @@ class Renderer:
         maps = plane.reshape(*self.shape, 2).astype(np.float32)
         around = 128.0 if self.thermal is None else -0.3
         drawn = cv2.remap(
-            cv2.GaussianBlur(self.image, (0, 0), 1.5),
-            maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=around,
+            self.image, maps, None, cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT, borderValue=around,
         )  # fmt: skip
         drawn = cv2.GaussianBlur(drawn, (0, 0), 0.7)
         if self.thermal is None:

@@ -107,7 +107,7 @@ def test_every_kind_of_board_is_found_to_a_fraction_of_a_pixel(board: Board) -> 
 def test_boards_as_people_make_them_give_the_thermal_camera_back(
     board: Board, thermal: Thermal
 ) -> None:
-    result = calibrated(board, views(board, 8, thermal))
+    result = calibrated(board, views(board, 6, thermal))
     found = result.rig.infrared.intrinsics
     assert found[0, 0] == pytest.approx(INFRARED.intrinsics[0, 0], rel=0.02)
     assert abs(found[0, 0] - INFRARED.intrinsics[0, 0]) < 4 * result.focal_errors[1] + 0.5

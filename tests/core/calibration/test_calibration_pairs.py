@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lut_fuse_core.calibration import search
 from lut_fuse_core.calibration.from_pairs import PairsCalibration, calibrate_from_pairs
 from lut_fuse_core.calibration.search import corners, map_points
 from lut_fuse_core.cli import main
@@ -65,6 +66,13 @@ def test_pairs_of_a_rig_are_registered_together_without_a_starting_guess(
     assert facts["pairs"] == 2
 
 
+@pytest.fixture
+def coarse_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search in steps that are too large to find a place, where there is none to be found."""
+    monkeypatch.setattr(search, "FIELD_STEP", 1.25)
+
+
+@pytest.mark.usefixtures("coarse_search")
 def test_images_that_do_not_belong_together_are_refused(
     pairs: list[tuple[np.ndarray, np.ndarray]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,6 +87,7 @@ def test_images_that_do_not_belong_together_are_refused(
     assert not output.exists()
 
 
+@pytest.mark.usefixtures("coarse_search")
 def test_an_image_without_structure_is_refused() -> None:
     flat = np.full((80, 100), 90, np.uint8)
     assert not calibrate_from_pairs([(np.full((96, 128, 3), 120, np.uint8), flat)]).accepted
