@@ -76,8 +76,8 @@ if bdist_wheel is not None:
 # setuptools.build_meta, would put names as general as these on the PATH.
 nodes = [
     "fusion_node = lut_fuse_ros.main:main",
-    "synthetic_cameras = lut_fuse_ros.tools.synthetic_cameras:main",
-    "benchmark = lut_fuse_ros.tools.benchmark:main",
+    "synthetic_cameras = lut_fuse_ros.commands:synthetic_cameras",
+    "benchmark = lut_fuse_ros.commands:benchmark",
 ]
 built_by_pip = "setuptools.build_meta" in sys.modules
 

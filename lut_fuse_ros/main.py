@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 
+from lut_fuse_ros.commands import missing_package
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 INTERRUPTED = 130
@@ -19,13 +21,17 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: Of ROS; None for those of the process.
 
     Returns:
-        The exit status: 2 for bad parameters.
+        The exit status: 2 for bad parameters, 1 where a package is missing.
     """
     # Before what takes seconds to import, and would end in a traceback. (What Python itself does
     # before it comes to this module is not ours to guard.)
     for number in SIGNALS:
         signal.signal(number, _leave)
-    from lut_fuse_ros.process import run
+    try:
+        from lut_fuse_ros.process import run
+    except ModuleNotFoundError as error:
+        print(f"fusion_node: {missing_package(error)}", file=sys.stderr)
+        return 1
 
     try:
         return run(arguments)

@@ -20,10 +20,25 @@ EXTRAS = {
 }
 """The modules that each extra of setup.py brings."""
 
+REQUIRED = {
+    "numpy": ("numpy", "python3-numpy"),
+    "cv2": ("opencv-python-headless", "python3-opencv"),
+    "yaml": ("pyyaml", "python3-yaml"),
+    "google": ("protobuf", "python3-protobuf"),
+    "tqdm": ("tqdm", "python3-tqdm"),
+}
+"""The modules that are always needed, and the packages of pip and of apt that bring them."""
+
 
 def missing_package(error: ModuleNotFoundError) -> str:
     """What a user without a package is told: its name, and the command that installs it."""
     package = (error.name or str(error)).partition(".")[0]
+    if package in REQUIRED:
+        of_pip, of_apt = REQUIRED[package]
+        return (
+            f"the Python package '{of_pip}' is not installed; run 'pip install {of_pip}', or "
+            f"'sudo apt install {of_apt}' for the system's Python"
+        )
     extra = next((name for name, modules in EXTRAS.items() if package in modules), None)
     if extra is None:
         return f"the Python package '{package}' is not installed; run 'pip install {package}'"

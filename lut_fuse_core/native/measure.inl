@@ -341,7 +341,7 @@ struct Scale {
 struct Corner {
     const double* rows[kBand + 2 * kMostRadius];
 
-    Corner(const Scale& scale, int image, int y, int x) {
+    Corner(const Scale& scale, int image, int y, ptrdiff_t x) {
         for (int k = 0; k < kBand + 2 * kMostRadius; ++k) {
             const int row = y + k < scale.height ? y + k : scale.height - 1;
             rows[k] = scale.levels + image * scale.plane + row * scale.pitch + x;

@@ -8,11 +8,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from lut_fuse_core.cli import SUBCOMMANDS, main
-from lut_fuse_core.cli.extras import EXTRAS
+from lut_fuse_core.cli.extras import EXTRAS, REQUIRED
+
+ROOT = Path(__file__).parents[3]
 
 COMMAND = [sys.executable, "-c", "import sys; from lut_fuse_core.cli import main; sys.exit(main())"]
 
@@ -65,6 +68,23 @@ def test_a_missing_extra_is_one_sentence_with_the_command_that_brings_it() -> No
         "lut-fuse: this needs the Python package 'rosbags', which is not installed; run "
         "\"pip install 'lut_fuse_ros[bags]'\", or '.[bags]' in the package's folder\n"
     )
+
+
+def test_a_missing_package_that_is_always_needed_goes_by_the_name_it_is_installed_by() -> None:
+    done = without(["cv2"], "backends")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "lut-fuse: the Python package 'opencv-python-headless' is not installed; run 'pip install "
+        "opencv-python-headless', or 'sudo apt install python3-opencv' for the system's Python\n"
+    )
+
+
+@pytest.mark.parametrize("module", REQUIRED)
+def test_what_is_always_needed_is_declared_for_pip_and_for_rosdep(module: str) -> None:
+    of_pip, of_apt = REQUIRED[module]
+    lines = importlib.metadata.requires("lut_fuse_ros") or []
+    assert of_pip in {re.split("[ ;<=>!]", line)[0].lower() for line in lines}
+    assert f"<exec_depend>{of_apt}</exec_depend>" in (ROOT / "package.xml").read_text("utf-8")
 
 
 NAMED_OTHERWISE = {"rerun": "rerun-sdk", "upath": "universal-pathlib"}
