@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 import pytest
@@ -15,13 +17,16 @@ OPENCV = [name for name in dir(cv2) if name.startswith("COLORMAP_")]
 CYCLIC = {"COLORMAP_HSV", "COLORMAP_TWILIGHT", "COLORMAP_TWILIGHT_SHIFTED"}
 
 
+@functools.cache
 def scene() -> np.ndarray:
     """``(240, 320) uint8``: all gray levels, a warm body, some noise."""
     rng = np.random.default_rng(3)
     field = cv2.GaussianBlur(rng.normal(0, 1, (240, 320)).astype(np.float32), (0, 0), 14)
     field = 110 + 45 * field / field.std()
     field[100:180, 200:240] = 235
-    return np.clip(field + rng.normal(0, 1, field.shape), 0, 255).astype(np.uint8)
+    drawn = np.clip(field + rng.normal(0, 1, field.shape), 0, 255).astype(np.uint8)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def colored(gray: np.ndarray, palette: str) -> np.ndarray:
