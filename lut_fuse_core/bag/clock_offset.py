@@ -36,7 +36,8 @@ def find_clock_offset(
 
     Args:
         bag: Folder or file of the recording.
-        visible, infrared: Image topics; None to recognize them.
+        visible: Topic of the visible images; None to recognize it.
+        infrared: Topic of the infrared images; likewise.
 
     Raises:
         InputError: If nothing moves that both cameras see, or the recording is too short.

@@ -82,9 +82,12 @@ class Layout:
 
     Attributes:
         profile: What the file says it is for, e.g. ``ros2``.
-        chunks, messages: In the order of the file.
-        attachments, metadata: Offset and length of their records' content.
-        schemas, channels: By their numbers; filled up from chunks by whoever opens those.
+        chunks: In the order of the file.
+        messages: Likewise, those outside of chunks.
+        attachments: Offset and length of their records' content.
+        metadata: Likewise.
+        schemas: By their numbers; filled up from chunks by whoever opens those.
+        channels: Likewise.
         counts: Messages by channel; None while chunks without a message index are uncounted.
         closed: Whether the file ends as a recorder ends it.
         damage: The first thing that makes no sense.

@@ -26,7 +26,8 @@ class Contents:
         file: Name of its only file.
         version: Of the metadata, 8 or 9.
         counts: Messages by channel.
-        start, end: Of the times of recording, nanoseconds.
+        start: Earliest time of recording, nanoseconds.
+        end: Latest time of recording, nanoseconds.
         custom_data: What the recorder's user noted.
     """
 

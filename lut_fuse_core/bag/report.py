@@ -17,17 +17,20 @@ class BagReport:
     Attributes:
         output: Folder of the new bag.
         storage: Its format, ``mcap`` or ``sqlite3``.
-        visible, infrared, fused: Names of the topics.
+        visible: Topic of the visible images.
+        infrared: Topic of the infrared images.
+        fused: Topic that was written.
         pairs: Fused and written.
-        unpaired_visible, unpaired_infrared: Images without a partner within the tolerance.
+        unpaired_visible: Visible images without a partner within the tolerance.
+        unpaired_infrared: The same of infrared images.
         unusable: Messages that could not be decoded or fused.
         first_problem: Why, for the first of them; None without any.
         unstamped: Images without a stamp of their own, paired by the time they were recorded.
         copied: Messages of the input that were written again.
         left_out: What the new bag does not hold of the old one, since its format cannot.
         notes: What else the user should know.
-        messages_read, messages_recorded: Of the topics that were needed; the latter None where the
-            bag does not say.
+        messages_read: Of the topics that were needed.
+        messages_recorded: The same, as the bag says; None where it does not.
         damage: What is wrong with the input; None if nothing is.
         clock_offset: Seconds that the infrared clock was ahead at the end, estimated or given.
         seconds: It took.

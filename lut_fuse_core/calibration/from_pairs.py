@@ -52,8 +52,9 @@ class Quality:
     Attributes:
         agreement: Mean correlation of edges, 0 to 1; chance gives about 0.08.
         lead: Score of this place over that of the next best one, 1 for a tie.
-        halves, measures: Visible pixels by which the infrared corners are uncertain, judged by fits
-            to two halves of the image, and to edges alone and mutual information alone.
+        halves: Visible pixels by which the infrared corners are uncertain, judged by fits to two
+            halves of the image.
+        measures: The same, judged by fits to edges alone and to mutual information alone.
         blocks: Pieces of image compared.
         pairs: How many pairs.
     """

@@ -23,7 +23,8 @@ class View:
     """One pair on the working infrared grid, each ``(h, w) float32``.
 
     Attributes:
-        infrared, visible: Gray levels.
+        infrared: Gray levels.
+        visible: Gray levels.
         mask: 1 where the visible image shows something, else 0.
     """
 

@@ -71,7 +71,9 @@ class FlickerReport:
         steps: Steps between consecutive frames that were measured.
         skipped: Those left out because next to nothing stood still.
         still_share: Mean share of still pixels, 0 to 1.
-        visible, infrared, fused: Mean absolute change of the still pixels per step, in gray levels.
+        visible: Mean absolute change of the still pixels per step, in gray levels.
+        infrared: Likewise.
+        fused: Likewise.
     """
 
     steps: int

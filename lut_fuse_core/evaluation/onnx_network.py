@@ -27,7 +27,8 @@ class Network:
 
     Attributes:
         path: Its file.
-        width, height: Size of its input in pixels.
+        width: Of its input, in pixels.
+        height: Of its input, in pixels.
         any_size: Whether it takes other sizes, too.
         half: Whether it takes float16.
         classes: Names of its classes, in order, from its metadata (Ultralytics writes them);

@@ -51,7 +51,8 @@ class Dataset:
     """A folder of pairs, sorted by name.
 
     Attributes:
-        visible, infrared: The folders they are in.
+        visible: The folder of the visible images.
+        infrared: The folder of the infrared images.
         pairs: Files by pair.
         unmatched: Names that only one of the two has.
     """

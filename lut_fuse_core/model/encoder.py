@@ -29,8 +29,8 @@ class ConvBlock:
     Attributes:
         weight: ``(out, in, 3, 3) float32``.
         bias: ``(out,) float32``.
-        gain, offset: The affine part ``(out,)`` of the instance normalization that follows, or
-            None.
+        gain: Factors ``(out,)`` of the instance normalization that follows; None without one.
+        offset: Its summands ``(out,)``; None without one.
         input_range: Magnitude that what it convolves hardly exceeds on real pairs, which int8
             needs; None if it was not measured.
     """

@@ -131,7 +131,8 @@ def replace_luma(visible: UInt8Array, old: FloatArray, new: FloatArray) -> Float
 
     Args:
         visible: ``(H, W, 3) uint8``, RGB.
-        old, new: ``(H, W) float32`` gray levels.
+        old: ``(H, W) float32`` gray levels, what the image has.
+        new: ``(H, W) float32`` gray levels, what it shall have.
 
     Returns:
         ``(H, W, 3) float32`` gray levels, not clipped.

@@ -57,7 +57,8 @@ class GraphInterface:
     """What a network takes, gives and says about itself.
 
     Attributes:
-        inputs, outputs: Tensors; inputs without those that have a constant as default.
+        inputs: Tensors, without those that have a constant as default.
+        outputs: Tensors.
         metadata: Notes of the program that wrote it.
     """
 

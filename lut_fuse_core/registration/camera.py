@@ -26,7 +26,8 @@ class CameraModel:
     """A pinhole or fisheye camera, as `sensor_msgs/CameraInfo` describes it.
 
     Attributes:
-        width, height: Image size in pixels.
+        width: Of its images, in pixels.
+        height: Of its images, in pixels.
         matrix: 3x3 intrinsic matrix, pixel centers at integers.
         distortion: Coefficients of `distortion_model`, one of `DISTORTION_MODELS`; empty for none.
         distortion_model: ``plumb_bob``, ``rational_polynomial`` or ``equidistant``.

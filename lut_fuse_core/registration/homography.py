@@ -18,8 +18,9 @@ class Homography:
 
     Attributes:
         matrix: 3x3.
-        infrared_size, visible_size: (width, height) it was made for; images of other sizes (a
-            driver that bins or scales) are allowed for. None means: whatever comes.
+        infrared_size: Width and height it was made for; images of other sizes (a driver that bins
+            or scales) are allowed for. None means: whatever comes.
+        visible_size: The same of the visible image.
 
     Raises:
         InputError: For a matrix that maps no image onto another.

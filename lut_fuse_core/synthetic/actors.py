@@ -67,7 +67,8 @@ class Patch:
         top: First row, in pixels.
         alpha: ``(h, w)``, 0 to 1.
         body: ``(h, w)``, alpha without the actor's shadow.
-        albedo, emission: ``(h, w, 3)``.
+        albedo: ``(h, w, 3)``, share of light that is reflected.
+        emission: ``(h, w, 3)``, light of its own.
         temperature: ``(h, w)``. All but alpha and body are multiplied by alpha.
         depth: Of the actor as a whole, meters.
         depths: ``(h, w)``, of what shows in each pixel, meters; 0 beside the actor.

@@ -13,7 +13,8 @@ def texture(across: Float32Array, along: Float32Array, seed: int, octaves: int =
     """Noise of mean 0 within about -1 to 1 at the given coordinates; details about 1 unit wide.
 
     Args:
-        across, along: Coordinates of any shape, float32. Each octave halves size and weight.
+        across: Coordinates of any shape, float32. Each octave halves size and weight.
+        along: The other coordinates, of the same shape.
         seed: Of the random numbers.
         octaves: How many are added up.
     """

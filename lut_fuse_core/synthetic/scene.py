@@ -30,17 +30,19 @@ class SceneConfig:
     """What the scene holds; the same configuration gives the same frames everywhere.
 
     Attributes:
-        width, height: Pixels, at least 16.
+        width: Pixels, at least 16.
+        height: Pixels, at least 16.
         seed: Of everything random.
         rate: Frames per second.
         day: Daylight instead of night.
         dusk: The last of the daylight, in which the visible camera is as noisy as at night.
         moving: False freezes everything but the sensors' noise.
         noisy: False gives sensors without noise, fixed pattern and drift.
-        people, cars: How many take part.
+        people: How many take part.
+        cars: How many take part.
         parked: Cars that stand at the curb.
-        lamp_at, hot_object_at: Seconds at which a bright lamp (visible) or a hot object (infrared)
-            enters the scene and stays; None for never.
+        lamp_at: Seconds at which a bright lamp (visible) enters and stays; None for never.
+        hot_object_at: The same of a hot object (infrared).
     """
 
     width: int = 640

@@ -37,7 +37,9 @@ class Surfaces:
         albedo: Reflected share of light, linear RGB.
         emission: Light of its own, linear RGB.
         temperature: Apparent, degrees Celsius.
-        x, y, z: Where the ray ends, meters.
+        x: Where the ray ends, meters to the right.
+        y: Where the ray ends, meters up.
+        z: Where the ray ends, meters away.
         upright: 1 on walls, 0 on the ground.
     """
 

@@ -22,8 +22,8 @@ def described(docstring: str, *headings: str) -> set[str]:
     for line in docstring.splitlines():
         if line.rstrip(":") in HEADINGS and line.endswith(":"):
             heading = line.rstrip(":")
-        elif heading in headings and (match := re.match(r" {4}([\w*, ]+?):( |$)", line)):
-            found |= {name.strip().lstrip("*") for name in match[1].split(",")}
+        elif heading in headings and (match := re.match(r" {4}\**(\w+):( |$)", line)):
+            found.add(match[1])
     return found
 
 

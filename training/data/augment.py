@@ -27,13 +27,14 @@ class AugmentConfig:
 
     Attributes:
         zoom: What finer sensors see, where the same scene's edges extend over more pixels.
-        exposure, gamma: The visible camera's automatic exposure and tone curve.
+        exposure: The visible camera's automatic exposure.
+        gamma: Its tone curve.
         night: The visible image nearly black, as on a street where only infrared sees.
         cold: A dim street over cold ground: infrared shows warm bodies before dark or black, and
             the visible image is dim but carries everything else.
         glare: Headlights, in the visible image only.
-        visible_noise, infrared_noise: Sensor noise, growing in the dark; stripes of
-            microbolometers.
+        visible_noise: Sensor noise, growing in the dark.
+        infrared_noise: Sensor noise, and stripes as of microbolometers.
         infrared_drift: Gain and offset of the infrared camera.
         infrared_flat: An infrared image that shows warm bodies and little else, soft and dark, so
             that the visible image must carry the street, by night as well.

@@ -94,7 +94,8 @@ def contrast_term(
     """Contrast of the objects that a fusion lost against its start.
 
     Args:
-        fused, before: Luma ``(1, 1, H, W)`` in [0, 1], of now and of the start.
+        fused: Luma ``(1, 1, H, W)`` in [0, 1], as it is now.
+        before: The same as it was at the start.
         objects: Whose contrast counts.
         weights: Of the term.
 

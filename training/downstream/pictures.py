@@ -32,7 +32,8 @@ class PictureConfig:
     """How networks get their pictures.
 
     Attributes:
-        width, height: Of their input in pixels; multiples of 32.
+        width: Of their input in pixels, a multiple of 32.
+        height: Likewise.
         batch: Pictures per step.
         memory_gb: Pictures up to this size are kept in memory, others are made at each use.
     """

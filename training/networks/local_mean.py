@@ -36,7 +36,8 @@ def local_mean_encoder(
     """Build the encoder: the mean of infrared over squares of ``pool * unshuffle`` pixels, blurred.
 
     Args:
-        pool, unshuffle: See `ContextEncoder`; their product is the stride.
+        pool: See `ContextEncoder`.
+        unshuffle: Likewise; the product of both is the stride.
         blurs: How often 3x3 neighbors are averaged; the standard deviation of the window is about
             ``0.82 * sqrt(blurs)`` strides.
         width: Channels of the hidden convolutions, `CHANNELS` or more.

@@ -74,7 +74,8 @@ def ablate(config: DistilConfig, folder: Path, test: Path, options: RunOptions) 
     A variant that has been trained for this budget already is not trained again when resuming.
 
     Raises:
-        InputError, LutFuseError: As `distil` does.
+        InputError: As `distil` does.
+        LutFuseError: As `distil` does.
     """
     if config.teacher is None:
         raise InputError("no teacher, so no distillation to be left out; give --teacher")

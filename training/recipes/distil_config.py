@@ -41,25 +41,31 @@ class DistilLossConfig:
     """Weights of the student's loss.
 
     Attributes:
-        intensity, structure: To the teacher (EMDS).
+        intensity: Of the teacher's output (EMDS).
+        structure: Of the teacher's output (EMDS).
         brightness: To the brighter camera, so that a bright sky or lamp is not grayed by a cold
             one.
-        markings, markings_share: See `losses.markings_term`.
-        smoothness, monotonicity: Of the lattice.
-        steepness, steepest: See `losses.steepness_term`; for luma, infrared, gradient and context.
+        markings: See `losses.markings_term`.
+        markings_share: Likewise.
+        smoothness: Of the lattice.
+        monotonicity: Of the lattice.
+        steepness: See `losses.steepness_term`.
+        steepest: Likewise; for luma, infrared, gradient and context.
         fusion: The teacher's own terms (the Text-IF family) applied to the student directly.
-        quality, targets: What the metrics reward, and up to where.
+        quality: What the metrics reward.
+        targets: Up to where they do.
         relative: Targets are differences from what the start (`start_from`) reaches on the same
             crops, each crop by itself: 0 holds a measure without rewarding more of it.
         relative_to: Another method instead of the start, for a student of another structure or from
             scratch.
         darker: With relative, other targets for crops of darker scenes, the darkest last.
-        rival, lead: With relative, a method that the student is to be better than on every crop, by
-            at least this share of each measure. (A method is whatever can be a teacher but a
-            folder.)
+        rival: With relative, a method that the student is to be better than on every crop. (A
+            method is whatever can be a teacher but a folder.)
+        lead: By which share of each measure, at least.
         stability: Of the fused image under noise.
         stability_limit: See `losses.terms.stability_term`.
-        twilight, twilight_limit: For students of several lattices, see `losses.twilight_term`.
+        twilight: For students of several lattices, see `losses.twilight_term`.
+        twilight_limit: Likewise.
     """
 
     intensity: float = 4.0
@@ -104,8 +110,9 @@ class DistilConfig:
             goes on with what the start has.
         context: False holds the context constant, so that the lattice works without it (an
             ablation).
-        lattice_rate, encoder_rate: Adam's learning rates. An encoder_rate of 0 leaves the encoder
-            as it is, which takes less time per step.
+        lattice_rate: Adam's learning rate for the lattices.
+        encoder_rate: The same for the encoder; 0 leaves it as it is, which takes less time per
+            step.
         student: Structure of the MM-LUT.
         loss: Weights of the terms.
         data: Pairs and crops.

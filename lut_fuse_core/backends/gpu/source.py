@@ -46,8 +46,8 @@ class KernelPlan:
     Attributes:
         precision: What the encoder computes in.
         tile: Width and height of an encoder tile.
-        input_groups, hidden_groups: Channels over 8, rounded up, of the encoder's input and of its
-            widest hidden convolution.
+        input_groups: Channels of the encoder's input over 8, rounded up.
+        hidden_groups: The same of its widest hidden convolution.
         encoder_bytes: Shared memory that the encoder takes per block.
     """
 

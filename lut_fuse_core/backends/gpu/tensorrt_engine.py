@@ -54,7 +54,8 @@ class EngineKey:
             number.
         tensorrt: Its version.
         precision: What the engine computes in.
-        rows, columns: The encoder's grid that the engine is tuned for, and the largest it accepts.
+        rows: Of the encoder's grid that the engine is tuned for, and the most that it accepts.
+        columns: Likewise.
         onnx_hash: SHA-256 of the exported encoder.
     """
 

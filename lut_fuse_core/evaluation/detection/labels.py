@@ -18,7 +18,10 @@ class LabeledBox(NamedTuple):
 
     Attributes:
         name: Class.
-        x0, y0, x1, y1: Left, top, right and bottom edge.
+        x0: Left edge.
+        y0: Top edge.
+        x1: Right edge.
+        y1: Bottom edge.
         crowd: Whether it stands for several objects: finding it is neither right nor wrong.
     """
 

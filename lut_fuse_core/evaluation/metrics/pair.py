@@ -43,8 +43,9 @@ def evaluate_pair(visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) 
     1
 
     Args:
-        visible, fused: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``.
+        visible: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``.
         infrared: ``(H, W) uint8``.
+        fused: ``(H, W, 3) uint8`` RGB or ``(H, W) uint8``.
 
     Raises:
         InputError: For images of other types, of different sizes, or below 41x41.

@@ -107,7 +107,8 @@ def shared_pixels(found: UInt8Array, truth: UInt8Array, classes: int) -> Counts:
     """Pixels of every class in both maps, in either, and in the labels, ``(classes, 3)``.
 
     Args:
-        found, truth: ``(H, W) uint8``; where the labels are `IGNORED` nothing counts.
+        found: ``(H, W) uint8``, numbers of classes.
+        truth: ``(H, W) uint8``, those of the labels; where they are `IGNORED` nothing counts.
         classes: How many there are.
     """
     counts = truth != IGNORED
