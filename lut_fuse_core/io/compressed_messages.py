@@ -27,6 +27,7 @@ from lut_fuse_core.io.image_encodings import (
     to_gray,
 )
 from lut_fuse_core.io.image_header import encoded_size, is_whole
+from lut_fuse_core.io.jpeg import decode_jpeg
 from lut_fuse_core.io.rvl import decode_rvl
 from lut_fuse_core.io.tiff_files import MARKS as TIFF_MARKS
 from lut_fuse_core.io.tiff_files import read_tiff_samples
@@ -168,6 +169,9 @@ def _samples(data: UInt8Array) -> tuple[AnyArray | None, str]:
         # OpenCV scrambles some layouts without a word; it serves on robots without tifffile.
         with suppress(ModuleNotFoundError):
             return read_tiff_samples(data.tobytes()), ""
+    pixels = decode_jpeg(data, "BGR")
+    if pixels is not None:
+        return pixels, ""
     return decode_and_listen(data, cv2.IMREAD_UNCHANGED)
 
 

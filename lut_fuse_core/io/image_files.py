@@ -18,6 +18,7 @@ from lut_fuse_core.io.byte_order import in_native_order
 from lut_fuse_core.io.decoder import decode_whole
 from lut_fuse_core.io.image_encodings import MAX_PIXELS
 from lut_fuse_core.io.image_header import encoded_size, is_animated, is_plausible, is_whole
+from lut_fuse_core.io.jpeg import decode_jpeg
 from lut_fuse_core.io.natural_order import natural
 from lut_fuse_core.io.palettes import intensities
 from lut_fuse_core.io.png import encode_png
@@ -45,9 +46,13 @@ def read_visible(path: Path) -> UInt8Array:
     with _about(path):
         if content[:4] in TIFF_MARKS:
             return read_tiff_visible(content)
+        data = _checked(content)
+        image = decode_jpeg(data, "RGB")
+        if image is not None:
+            return image if image.ndim == 3 else _colored(image)
         # As the sensor saw it: infrared files are not rotated either, whatever their EXIF says.
-        image = _decode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+        decoded = decode_whole(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def read_infrared(path: Path) -> AnyInfrared:
@@ -70,7 +75,11 @@ def read_infrared(path: Path) -> AnyInfrared:
         thermal = read_thermal(content, path.suffix.lower())
         if thermal is not None:
             return thermal.infrared
-        return in_native_order(_gray(_decode(content, cv2.IMREAD_UNCHANGED)))
+        data = _checked(content)
+        image = decode_jpeg(data, "BGR")
+        return in_native_order(
+            _gray(decode_whole(data, cv2.IMREAD_UNCHANGED) if image is None else image)
+        )
 
 
 def read_both(path: Path) -> ThermalImage:
@@ -170,7 +179,8 @@ def _about(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from None
 
 
-def _decode(content: bytes, mode: int) -> npt.NDArray[Any]:
+def _checked(content: bytes) -> UInt8Array:
+    """An encoded image, of a size that is believed, and whole as far as its header says."""
     data = np.frombuffer(content, np.uint8)
     size = encoded_size(data)
     if size is not None and size[0] * size[1] > MAX_PIXELS:
@@ -187,7 +197,11 @@ def _decode(content: bytes, mode: int) -> npt.NDArray[Any]:
             "it holds several images, and which one belongs to the other camera's cannot be known; "
             "save one image per file"
         )
-    return decode_whole(data, mode)
+    return data
+
+
+def _colored(gray: UInt8Array) -> UInt8Array:
+    return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
 
 
 def _gray(image: npt.NDArray[Any]) -> AnyInfrared:

@@ -422,7 +422,7 @@ void measure_scale(const LutFuseMeasurement& m, const Scale& scale, int height) 
     for (int y = 0; y < height; y += kBand) {
         const int block_height = height - y < kBand ? height - y : kBand;
         for (ptrdiff_t x = 0; x < columns; x += kBlock) {
-            const int width = columns - x < kBlock ? columns - x : kBlock;
+            const int width = columns - x < kBlock ? static_cast<int>(columns - x) : kBlock;
             const Corner corners[2] = {{scale, 0, y, x}, {scale, 1, y, x}};
             for (int s = 0; s < 2; ++s) {
                 block_moments<Radius>(scale, corners[s], width, sources[s]);
