@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lut_fuse_core.bag.pairs import PairedReading
+from lut_fuse_core.bag.recorded_offset import FAR
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.sync.stamps import NANOSECONDS
 
@@ -91,6 +92,10 @@ def require_pairs(report: BagReport, reading: PairedReading, tolerance: float) -
     if closest is not None:
         hint = f"the closest are {closest / NANOSECONDS:.3f} s apart"
         advice += ", or --clock-offset SECONDS|auto if the clocks of the cameras differ"
+        if closest > FAR * NANOSECONDS:
+            advice = (
+                "the stamps do not follow the times of recording; --stamps arrival pairs by these"
+            )
     if reading.pairer.missed:
         hint = "those of one moment lie so far apart in the recording that they cannot wait"
         advice = "record both cameras on one machine, or at a lower rate"

@@ -45,6 +45,11 @@ CAUGHT_UP = 0.03
 """Deviation of both ends, as a share of the range, at which it has caught up."""
 
 
+FILL_SHARE = 0.01
+"""Share of the pixels that have the very same count, the least or the largest, from which on they
+are filled in or saturated, if the scene is further from it than it is wide."""
+
+
 @dataclass(frozen=True)
 class GrayRange:
     """Raw counts shown from `FOOT` to `SHOULDER`, linear in between.
@@ -101,6 +106,22 @@ def in_view(pixels: RawInfrared) -> RawInfrared:
     return pixels[inner if enough else seen.astype(bool)]
 
 
+def without_fill(ordered: Float64Array) -> Float64Array:
+    """Sorted counts without those that a border is filled with (65535, or any other value far from
+    the scene), or that the sensor saturates at; all where nothing else is left."""
+    start, end = 0, len(ordered)
+    first = int(np.searchsorted(ordered, ordered[0], side="right"))
+    last = int(np.searchsorted(ordered, ordered[-1], side="left"))
+    if first >= last:
+        return ordered
+    width = ordered[last - 1] - ordered[first]
+    if first > FILL_SHARE * end and ordered[first] - ordered[0] > max(width, 1.0):
+        start = first
+    if end - last > FILL_SHARE * end and ordered[-1] - ordered[last - 1] > max(width, 1.0):
+        end = last
+    return ordered[start:end]
+
+
 class RangeTracker:
     """Follows the range of a stream.
 
@@ -147,7 +168,7 @@ class RangeTracker:
         if not pixels.size:
             return self.current or GrayRange(0.0, minimum_width(raw.dtype))
         # Stable sorting of integers is a radix sort: three times as fast as a selection here.
-        ordered = np.sort(pixels, kind="stable").astype(np.float64)
+        ordered = without_fill(np.sort(pixels, kind="stable").astype(np.float64))
         target = self._target(ordered, raw.dtype)
         past = self.current or target
         self.current = self._follow(past, target, ordered, frames)

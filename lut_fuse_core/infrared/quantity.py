@@ -23,6 +23,13 @@ streams that are hotter, up to 6280 degrees C."""
 KELVIN_BACKGROUND = 180.0, 400.0
 """Where the coldest pixels of a scene are in kelvin; in degrees Celsius they are below."""
 
+COLDEST, HOTTEST = -273.0, 1e6
+"""Numbers that are not between these are no temperatures, in whatever unit; 0 K in degrees Celsius
+often stands for "no data"."""
+
+ROOM = 50_000.0
+"""Counts up to which the largest number of the first frame may reach: later ones may be larger."""
+
 CELSIUS_RANGE = -100.0, 3000.0
 """Numbers of a scene in degrees Celsius; others are counts."""
 
@@ -99,10 +106,12 @@ class CountConverter:
         known = np.isfinite(values)
         if raw.dtype.kind == "f":
             known &= ~_empty_border(values, known)
+        known &= ~_filled(values, known, raw.dtype)
         sample = values[known]
         if not sample.size:
             return np.zeros(raw.shape, np.uint16)
-        if raw.dtype != self._dtype:
+        # NumPy takes None for float64 where it is compared with a type.
+        if self._dtype is None or raw.dtype != self._dtype:
             self._dtype, self._scale = raw.dtype, None
         self._scale = self._fitting(sample)
         counts = self._scale.gain * np.where(known, values, 0.0) + self._scale.bias
@@ -133,7 +142,9 @@ class CountConverter:
         if low < 0:
             return Scale(32767 / max(-low, high), 32768.0)
         if high <= _LARGEST:
-            return Scale()
+            # Of fractions one digit or two are kept where there is room for them.
+            fine = self._dtype.kind == "f" and not _are_whole(sample)
+            return Scale(max([1.0, *(n for n in (10.0, 100.0) if fine and n * high < ROOM)]))
         background = float(np.percentile(sample, 5)) / 1000
         if KELVIN_BACKGROUND[0] <= background <= KELVIN_BACKGROUND[1]:
             return Scale(1 / 1000 / (FINE if high < 1000 * FINE * _LARGEST else COARSE))
@@ -143,8 +154,7 @@ class CountConverter:
 
 def _guess(sample: npt.NDArray[Any]) -> Quantity:
     """What floats are, by their range. Of whole numbers nothing but counts can be assumed."""
-    some = sample[:: max(1, sample.size // 4096)]
-    if np.array_equal(some, np.rint(some)):
+    if _are_whole(sample):
         return "counts"
     background, warmest = (float(value) for value in np.percentile(sample, (5, 100)))
     if sample.min() >= 0 and warmest <= 1:
@@ -154,6 +164,34 @@ def _guess(sample: npt.NDArray[Any]) -> Quantity:
     if CELSIUS_RANGE[0] <= background < KELVIN_BACKGROUND[0] and warmest <= CELSIUS_RANGE[1]:
         return "celsius"
     return "counts"
+
+
+def _are_whole(sample: npt.NDArray[Any]) -> bool:
+    some = sample[:: max(1, sample.size // 4096)]
+    return np.array_equal(some, np.rint(some))
+
+
+def _filled(
+    values: npt.NDArray[Any], known: npt.NDArray[np.bool_], dtype: np.dtype[Any]
+) -> npt.NDArray[np.bool_]:
+    """Where numbers stand for "no data": the least or the largest one that is there, if it is no
+    temperature (0 K, -9999, 1e20) or an end of its integer type, and the scene far from it."""
+    none = np.zeros_like(known)
+    seen = values[known]
+    if not seen.size:
+        return none
+    for value in (seen.min(), seen.max()):
+        if dtype.kind == "f":
+            is_number = COLDEST < value < HOTTEST or value == 0
+        else:
+            is_number = value not in (np.iinfo(dtype).min, np.iinfo(dtype).max) or value == 0
+        rest = seen[seen != value]
+        if is_number or not rest.size:
+            continue
+        low, high = np.percentile(rest[:: max(1, rest.size // 4096)], (1, 99))
+        if max(low - value, value - high) > high - low:
+            none |= values == value
+    return none
 
 
 def _empty_border(values: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

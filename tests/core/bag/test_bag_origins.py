@@ -608,6 +608,26 @@ def test_clocks_far_apart_are_named_with_the_option_that_is_enough(
         assert (status, json.loads(out)["pairs"]) == (0, 20), name
 
 
+def test_stamps_of_another_speed_are_named_with_the_option_that_is_enough(
+    lut_fuse: Run, tmp_path: Path
+) -> None:
+    """A driver that takes milliseconds for nanoseconds."""
+    entries = []
+    for index in range(40):
+        stamp = bags.START + index * STEP
+        slow = bags.image(INFRARED, foreign.counts(index), "mono16", stamp // 1_000_000)
+        entries += [
+            bags.image(VISIBLE, foreign.color(index), "rgb8", stamp),
+            replace(slow, recorded=stamp + 5_000_000),
+        ]
+    bag = bags.write(tmp_path / "in", entries)
+    status, _, errors = lut_fuse(bag, tmp_path / "out")
+    assert status == 2
+    assert "--stamps arrival pairs by these" in errors
+    status, out, _ = lut_fuse(bag, tmp_path / "out", "--json", "--stamps", "arrival")
+    assert (status, json.loads(out)["pairs"]) == (0, 40)
+
+
 def test_pairs_of_different_moments_are_not_made_without_a_word(
     lut_fuse: Run, tmp_path: Path
 ) -> None:

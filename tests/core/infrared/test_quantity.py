@@ -43,6 +43,50 @@ def test_a_scene_looks_the_same_whatever_its_numbers_are(encoding: str) -> None:
     assert np.abs(InfraredNormalizer()(ENCODINGS[encoding]()).astype(int) - expected).max() <= 1
 
 
+FILLED = {
+    "Celsius, -9999": (lambda: degrees(), -9999.0),
+    "Celsius, 0 K": (lambda: degrees(), -273.15),
+    "kelvin, 1e20": (lambda: degrees() + np.float32(273.15), 1e20),
+    "int16, its least": (lambda: np.rint(degrees() * 100).astype(np.int16), -32768),
+    "uint32, its largest": (lambda: np.rint((degrees() + 273.15) * 1000).astype("u4"), 2**32 - 1),
+}
+
+
+@pytest.mark.parametrize("kind", FILLED)
+@pytest.mark.parametrize("share", [0.02, 0.6])
+def test_numbers_that_stand_for_no_data_are_not_seen(kind: str, share: float) -> None:
+    make, value = FILLED[kind]
+    image = make()
+    edge = round(share * image.shape[1])
+    image[:, :edge] = value
+    converter = CountConverter()
+    counts = converter(image)
+    assert not counts[:, :edge].any()
+    celsius = (counts[:, edge:] - converter.scale.bias) / converter.scale.gain
+    assert np.ptp(celsius) > 10
+    plain = InfraredNormalizer()(make()[:, edge:]).astype(int)
+    assert np.abs(InfraredNormalizer()(image)[:, edge:].astype(int) - plain).mean() < 3
+
+
+def test_a_hot_body_at_the_end_of_the_range_is_seen() -> None:
+    image = degrees()
+    image[40:80, 60:90] = 150.0  # all a camera can say
+    assert CountConverter()(image)[40:80, 60:90].all()
+
+
+def test_counts_in_float64_are_read() -> None:
+    """NumPy holds float64 equal to None."""
+    counts = degrees().astype(np.float64) * 100 + 5000.5
+    reference = InfraredNormalizer()(np.rint(counts).astype(np.uint16)).astype(int)
+    assert np.abs(InfraredNormalizer()(counts).astype(int) - reference).max() <= 2
+
+
+def test_a_furnace_in_degrees_keeps_its_fractions() -> None:
+    hot = degrees() + np.float32(1200)
+    expected = InfraredNormalizer()(np.rint(hot * 10).astype(np.uint16)).astype(int)
+    assert np.abs(InfraredNormalizer()(hot).astype(int) - expected).max() <= 2
+
+
 @pytest.mark.parametrize("offset", [0.0, 273.15])
 def test_temperatures_keep_a_hundredth_of_a_kelvin(offset: float) -> None:
     converter = CountConverter()

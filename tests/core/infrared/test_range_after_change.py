@@ -160,6 +160,20 @@ def test_pixels_outside_the_view_do_not_count(share: float) -> None:
     assert RangeTracker(1, 99, 0.95).update(raw).width == pytest.approx(high - low, rel=0.05)
 
 
+@pytest.mark.parametrize("fill", [1, 16_383, 65_535])
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.6])
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_border_may_be_filled_with_any_value(fill: int, share: float, moves: bool) -> None:
+    tracker, scene = RangeTracker(1, 99, 0.95), textured()
+    edge = int(share * scene.shape[1])
+    for number in range(30):
+        raw = frame(scene, number)
+        raw[:, : edge + (number % 5 if moves else 0)] = fill
+        current = tracker.update(raw)
+    low, high = np.percentile(raw[:, edge + 5 :], (1, 99))
+    assert current.width == pytest.approx(high - low, rel=0.15)
+
+
 def zoom_that_leaves(share: float) -> float:
     """Scale at which a view of 640x480, rotated by 7 degrees, leaves a share of it empty."""
     low, high = 0.2, 1.6
