@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -41,15 +42,18 @@ class Shrinker:
     def __init__(self) -> None:
         self._positions: tuple[RegistrationConfig, Size, Size, FloatArray | None] | None = None
 
-    def __call__(
+    def shrinking(
         self, visible: UInt8Array, infrared: RawInfrared, config: RegistrationConfig
-    ) -> SmallPair:
-        """Bring a pair to the small grid.
+    ) -> Generator[None, None, SmallPair]:
+        """Bring a pair to the small grid, in parts of about a millisecond.
 
         Args:
             visible: ``(H, W, 3) uint8``.
             infrared: ``(h, w)``, raw.
             config: The registration.
+
+        Yields:
+            Nothing, after each part.
 
         Raises:
             InputError: If the registration does not fit the images.
@@ -57,45 +61,18 @@ class Shrinker:
         height, width = visible.shape[:2]
         scale = max(height, width) / WIDTH
         size = (max(16, round(width / scale)), max(16, round(height / scale)))
+        positions = self._positions_for((infrared.shape[1], infrared.shape[0]), size, config)
+        yield
         gray = cv2.cvtColor(_shrunk(visible, size), cv2.COLOR_RGB2GRAY).astype(np.float32)
-        small, mask = self._registered(infrared, size, config)
+        yield
+        edges = oriented_channels(gray, CHANNELS)
+        yield
+        small, mask = _registered(infrared, size, positions)
+        yield
         features = oriented_channels(small, CHANNELS) * mask[..., None]
         return SmallPair(
-            oriented_channels(gray, CHANNELS),
-            features.astype(np.float32, copy=False),
-            float(np.mean(mask)),
-            scale,
+            edges, features.astype(np.float32, copy=False), float(np.mean(mask)), scale
         )
-
-    def _registered(
-        self, infrared: RawInfrared, size: Size, config: RegistrationConfig
-    ) -> tuple[FloatArray, FloatArray]:
-        """Infrared on the grid, gray levels, and where it sees something."""
-        levels = _levels(infrared)
-        infrared_size = (infrared.shape[1], infrared.shape[0])
-        positions = self._positions_for(infrared_size, size, config)
-        if positions is None:
-            return _shrunk(levels, size), np.ones((size[1], size[0]), np.float32)
-        x, y = positions[..., 0], positions[..., 1]
-        mask = (x >= 0) & (y >= 0) & (x <= infrared_size[0] - 1) & (y <= infrared_size[1] - 1)
-        steps = np.abs(np.diff(x, axis=1))[mask[:, 1:] & mask[:, :-1]]
-        step = float(np.median(steps)) if len(steps) else 1.0
-        if step > 1.2:
-            reduced = (
-                max(16, round(infrared_size[0] / step)), max(16, round(infrared_size[1] / step)),
-            )  # fmt: skip
-            levels = _shrunk(levels, reduced)
-            x = (x + 0.5) * (reduced[0] / infrared_size[0]) - 0.5
-            y = (y + 0.5) * (reduced[1] / infrared_size[1]) - 0.5
-        seen = cv2.remap(
-            levels,
-            np.nan_to_num(x, nan=-1).astype(np.float32),
-            np.nan_to_num(y, nan=-1).astype(np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        inner = cv2.erode(mask.astype(np.float32), np.ones((5, 5), np.uint8), borderValue=1.0)
-        return np.asarray(seen, np.float32), np.asarray(inner, np.float32)
 
     def _positions_for(
         self, infrared_size: Size, size: Size, config: RegistrationConfig
@@ -117,11 +94,43 @@ def fits(config: RegistrationConfig, infrared: RawInfrared, visible: UInt8Array)
     return True
 
 
-def _levels(infrared: RawInfrared) -> FloatArray:
-    """Raw infrared as gray levels, ``(h, w) float32``."""
-    low, high = (float(each) for each in np.percentile(infrared[::4, ::4], (1, 99)))
-    scale = 255 / max(high - low, 1.0)
-    return np.clip((infrared.astype(np.float32) - low) * np.float32(scale), 0, 255)
+def _registered(
+    infrared: RawInfrared, size: Size, positions: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """Infrared on the grid, gray levels, and where it sees something."""
+    low, high = np.percentile(infrared[::4, ::4], (1, 99))
+    if infrared.dtype.kind in "iu":
+        low, high = np.floor(low), np.ceil(high)
+    # What is beyond goes first: a dead pixel would shine through the mean of its neighbors.
+    clipped = np.clip(infrared, *(infrared.dtype.type(each) for each in (low, high)))
+    levels = clipped.astype(np.float32)
+
+    def gray(small: FloatArray) -> FloatArray:
+        return (small - np.float32(low)) * np.float32(255 / max(high - low, 1.0))
+
+    if positions is None:
+        return gray(_shrunk(levels, size)), np.ones((size[1], size[0]), np.float32)
+    infrared_size = (infrared.shape[1], infrared.shape[0])
+    x, y = positions[..., 0], positions[..., 1]
+    mask = (x >= 0) & (y >= 0) & (x <= infrared_size[0] - 1) & (y <= infrared_size[1] - 1)
+    steps = np.abs(np.diff(x, axis=1))[mask[:, 1:] & mask[:, :-1]]
+    step = float(np.median(steps)) if len(steps) else 1.0
+    if step > 1.2:
+        reduced = (
+            max(16, round(infrared_size[0] / step)), max(16, round(infrared_size[1] / step)),
+        )  # fmt: skip
+        levels = _shrunk(levels, reduced)
+        x = (x + 0.5) * (reduced[0] / infrared_size[0]) - 0.5
+        y = (y + 0.5) * (reduced[1] / infrared_size[1]) - 0.5
+    seen = cv2.remap(
+        levels,
+        np.nan_to_num(x, nan=-1).astype(np.float32),
+        np.nan_to_num(y, nan=-1).astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    inner = cv2.erode(mask.astype(np.float32), np.ones((5, 5), np.uint8), borderValue=1.0)
+    return gray(np.asarray(seen, np.float32)), np.asarray(inner, np.float32)
 
 
 def _shrunk(image: FloatArray | UInt8Array, size: Size) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
@@ -88,11 +88,19 @@ class Suspects:
         """Whether each was tried often enough."""
         return self._next >= ROUNDS * len(self._suspects)
 
-    def try_next(self, visible: UInt8Array, infrared: RawInfrared, count: int = 2) -> None:
-        """Try the next ``count`` of them on a pair: ``(H, W, 3) uint8`` and raw ``(h, w)``."""
+    def trying(self, visible: UInt8Array, infrared: RawInfrared, count: int = 2) -> Iterator[None]:
+        """Try the next ones on a pair, in parts of about a millisecond.
+
+        Args:
+            visible: ``(H, W, 3) uint8``.
+            infrared: ``(h, w)``, raw.
+            count: How many.
+
+        Yields:
+            Nothing, after each part.
+        """
         for _ in range(count):
             index = self._next % len(self._suspects)
-            self._next += 1
             suspect = self._suspects[index]
             image = infrared if suspect.image is None else suspect.image(infrared)
             image = cast(RawInfrared, np.ascontiguousarray(image))
@@ -102,12 +110,17 @@ class Suspects:
                 config = suspect.registration(config, *sizes)
             if not fits(config, image, visible):
                 config = replace(config, transform=None)
+            yield
             try:
-                pair = self._shrinkers[index](visible, image, config)
+                pair = yield from self._shrinkers[index].shrinking(visible, image, config)
             except InputError:
-                continue
-            surface, known = _likeness(pair), self._sums[index]
-            self._sums[index] = surface if known is None else known + surface
+                pair = None
+            if pair is not None:
+                yield
+                surface, known = (yield from _likening(pair)), self._sums[index]
+                self._sums[index] = surface if known is None else known + surface
+            self._next += 1
+            yield
 
     def verdict(self) -> str:
         """The sentence of the one that fits clearly better than what is set; empty if none does."""
@@ -179,12 +192,14 @@ def _inverted(
     return replace(config, transform=replace(config.transform, infrared_from_visible=inverse))
 
 
-def _likeness(pair: SmallPair) -> FloatArray:
+def _likening(pair: SmallPair) -> Generator[None, None, FloatArray]:
     """How well the whole images fit at each shift of at most `REACH`, normalized by the overlap."""
     height, width = pair.visible.shape[:2]
     shape = (2 * height, 2 * width)
     here = np.fft.rfft2(pair.visible, shape, axes=(0, 1))
+    yield
     there = np.fft.rfft2(pair.infrared, shape, axes=(0, 1))
+    yield
     product = np.fft.irfft2((there * here.conj()).sum(axis=2), shape)
     rows, columns = (
         np.arange(-int(REACH * side), int(REACH * side) + 1) for side in (height, width)

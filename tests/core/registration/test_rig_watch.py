@@ -79,6 +79,18 @@ def test_a_rig_that_fits_raises_no_alarm(street: Pairs, night: Pairs) -> None:
         assert state.displacement.pixels < 1.0
 
 
+@pytest.mark.parametrize(("rate", "least", "most"), [(30, 10, 30), (10, 4, 10), (1, 1, 2)])
+def test_a_look_is_spread_over_the_images_of_a_second(
+    street: Pairs, rate: int, least: int, most: int
+) -> None:
+    """None of them is to be late, and the look is to be done before the next one."""
+    watch, images = RigWatch(), 0
+    while not watch.state.looks:
+        watch.look(*street[0], RegistrationConfig(), images / rate)
+        images += 1
+    assert least <= images <= most
+
+
 def test_a_knocked_rig_is_noticed_and_measured(night: Pairs) -> None:
     watch = RigWatch()
     assert watched(night, watch=watch, seconds=30).problem == ""
