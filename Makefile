@@ -16,7 +16,7 @@ demo: $(VENV)/.runtime ## fuse a synthetic night street and show the result
 	$(BIN)/lut-fuse demo
 
 # Tests start a hundred processes: what they import is compiled once, whatever the environment says.
-test test-oldest: export PYTHONDONTWRITEBYTECODE :=
+test test-oldest test-ros: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/.test ## every test that needs no ROS 2
 	$(call PYTEST,$(VENV))

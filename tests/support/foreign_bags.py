@@ -170,7 +170,10 @@ def packet(kind: str, form: str, data: bytes, stamp: int) -> bytes:
 
 @contextmanager
 def scheduled_as_before() -> Iterator[None]:
-    """SVT-AV1 makes the thread that calls it a real-time one where it may: for root, for good."""
+    """SVT-AV1 makes the thread that calls it a real-time one where it may, for root that is.
+
+    It stays so (findings/svt_av1_makes_the_calling_thread_real_time.sh).
+    """
     before = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         yield
