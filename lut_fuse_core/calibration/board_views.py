@@ -157,11 +157,16 @@ class BoardViews:
 
     def chosen(self, most: int = MOST_VIEWS) -> list[View]:
         """The views to calibrate from: still, sharp, and as different from each other as can be."""
-        usable = [view for view in self.views if view.moved <= STILL]
+        usable = self.still
         if usable:
             floor = SHARP * float(np.median([view.sharpness for view in usable]))
             usable = [view for view in usable if view.sharpness >= floor]
         return sorted(_diverse(usable, most), key=lambda view: view.index)
+
+    @property
+    def still(self) -> list[View]:
+        """Views in which the board hardly moved."""
+        return [view for view in self.views if view.moved <= STILL]
 
     @property
     def restless(self) -> int:

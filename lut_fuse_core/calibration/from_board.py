@@ -74,10 +74,30 @@ class BoardCalibration:
         }
 
 
+@dataclass(frozen=True)
+class Guidance:
+    """What is missing so far, for whoever holds the board.
+
+    Attributes:
+        time: Seconds since the start of the recording.
+        views: In which both cameras see the board, still.
+        missing: Parts of a sentence, the most important first; empty if nothing is.
+    """
+
+    time: float
+    views: int
+    missing: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lacks = "; ".join(self.missing[:2]) or "nothing, every part of both images was seen"
+        return f"after {self.time:.0f} s and {self.views} views, still to be shown: {lacks}"
+
+
 def calibrate_from_board(
     board: Board,
     pairs: Pairs,
     progress: Callable[[int], None] | None = None,
+    guide: Callable[[Guidance], None] | None = None,
 ) -> BoardCalibration:
     """Intrinsics of both cameras and the pose between them.
 
@@ -86,12 +106,13 @@ def calibrate_from_board(
         pairs: That show the board at different places, distances and tilts. Of recordings the
             frames are chosen in which it is still and sharp, and somewhere new.
         progress: Called with the number of pairs looked at.
+        guide: Called while a recording is read, whenever something else is missing than before.
 
     Raises:
         InputError: If too few pairs show the board to both cameras, images of a camera differ in
             size, or the result does not explain what was seen.
     """
-    collected, sizes = _collect(board, pairs, progress)
+    collected, sizes = _collect(board, pairs, progress, guide)
     views = collected.chosen()
     _check_count(collected, views, sizes)
     result = _solve(board, views, sizes, collected)
@@ -113,11 +134,15 @@ def calibrate_from_board(
 
 
 def _collect(
-    board: Board, pairs: Pairs, progress: Callable[[int], None] | None
+    board: Board,
+    pairs: Pairs,
+    progress: Callable[[int], None] | None,
+    guide: Callable[[Guidance], None] | None,
 ) -> tuple[BoardViews, tuple[Size, Size]]:
     """What both cameras see of the board, and the sizes of their images."""
     collected = BoardViews(board)
     sizes: tuple[Size, Size] | None = None
+    said: tuple[str, ...] | None = None
     for index, pair in enumerate(pairs(collected.wants)):
         if pair is not None:
             here, there = ((i.shape[1], i.shape[0]) for i in (pair.visible, pair.infrared))
@@ -128,7 +153,14 @@ def _collect(
                 if first != other:
                     named = ", ".join(f"{w}x{h}" for w, h in sorted({first, other}, reverse=True))
                     raise InputError(f"the {camera} images have several sizes: {named}")
+            before = len(collected.views)
             collected.add(index, pair.visible, pair.infrared, pair.time)
+            if guide is not None and pair.time is not None and len(collected.views) > before:
+                still = collected.still
+                missing = tuple(missing_parts(still, *sizes))
+                if missing != said:
+                    guide(Guidance(pair.time, len(still), missing))
+                    said = missing
         if progress is not None:
             progress(index + 1)
     if sizes is None:

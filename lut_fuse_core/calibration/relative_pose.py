@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, Size
 from lut_fuse_core.calibration.correspondences import Correspondences
@@ -35,7 +37,11 @@ LEAST_RATIO = 1.5
 """... and this many times what they differ by across it, which is noise."""
 
 RESAMPLED = 24
-"""Times that the fit is repeated on pairs drawn at random, with repeats."""
+"""Times that the fit is repeated on pairs and parts of the image drawn at random, with repeats."""
+
+PARTS = (4, 3)
+"""Parts of the visible image, across and down. What is wrong at the same place in every pair, such
+as a lens that bends, shows when parts are left out, not when pairs are."""
 
 
 @dataclass(frozen=True)
@@ -147,14 +153,28 @@ def relative_pose(
             f"far points differs by {spread:.1f} infrared pixels, and by {stray:.1f} across that; "
             "take scenes with things both near and far"
         )
-    rng = np.random.default_rng(0)
-    numbers = np.unique(points.pairs)
-    members = {number: np.flatnonzero(points.pairs == number) for number in numbers}
-    repeats = []
-    for _ in range(RESAMPLED):
-        drawn = np.concatenate([members[n] for n in rng.choice(numbers, len(numbers))])
-        repeats.append(_described(model, points, model.solve(points.part(drawn), solved)))
+    repeats = [
+        _described(model, points, model.solve(points.part(drawn), solved))
+        for drawn in _resampled(points, homography)
+    ]
     return _result(model, points, solved, repeats, spread)
+
+
+def _resampled(points: Correspondences, homography: Homography) -> Iterator[npt.NDArray[np.int64]]:
+    """Points of pairs and of parts of the image drawn at random, with repeats: indices."""
+    rng = np.random.default_rng(0)
+    _, pair = np.unique(points.pairs, return_inverse=True)
+    assert homography.visible_size is not None
+    share = np.clip(points.visible / homography.visible_size, 0, 1 - 1e-9)
+    columns, rows = (share * PARTS).astype(np.int64).T
+    _, part = np.unique(rows * PARTS[0] + columns, return_inverse=True)
+    for _ in range(RESAMPLED):
+        times = np.ones(len(points.pairs), np.int64)
+        for member in (np.ravel(pair), np.ravel(part)):
+            count = int(member.max()) + 1
+            times *= np.bincount(rng.integers(count, size=count), minlength=count)[member]
+        if np.count_nonzero(times) >= LEAST_POINTS // 4:
+            yield np.repeat(np.arange(len(times)), times)
 
 
 @dataclass(frozen=True)

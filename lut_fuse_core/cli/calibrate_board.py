@@ -14,7 +14,7 @@ from lut_fuse_core.calibration.board_page import render_board_page
 from lut_fuse_core.calibration.from_board import BoardCalibration, calibrate_from_board
 from lut_fuse_core.calibration.overlays import board_picture
 from lut_fuse_core.cli.calibration_options import add_mode, check_outputs, source_of
-from lut_fuse_core.cli.progress import progress_bar
+from lut_fuse_core.cli.progress import note, progress_bar
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.report.document import write_page
 from lut_fuse_core.io.image_files import write_image
@@ -26,7 +26,7 @@ Infrared must see the pattern: heat a printed board with a lamp or the sun, glue
 or cut holes into a plate and hold it before something warm; its negative is recognized.
 
 Of a video or bag the frames are chosen in which the board is still (hold it for a second at each
-place), sharp, and somewhere new. What was not shown yet is said at the end.
+place), sharp, and somewhere new. What was not shown yet is said as it goes, and at the end.
 """
 
 _EXAMPLES = """\
@@ -95,7 +95,9 @@ def _run(options: argparse.Namespace) -> int:
     board = Board(options.kind, columns, rows, options.spacing, options.marker, options.dictionary)
     source = source_of(options)
     with progress_bar("looking for the board", "pairs") as show:
-        result = calibrate_from_board(board, source.pairs, lambda done: show(done, done))
+        result = calibrate_from_board(
+            board, source.pairs, lambda done: show(done, done), lambda each: note(str(each))
+        )
     save_registration(options.output, result.rig, result.facts())
     _write_more(options, board, result)
     if result.missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,3 +19,8 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(done - bar.n)
 
         yield show
+
+
+def note(sentence: str) -> None:
+    """A line on stderr, above a bar if there is one."""
+    tqdm.write(f"lut-fuse: {sentence}", file=sys.stderr)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 7
+INTERFACE = 8
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -89,6 +89,22 @@ class Infrared(ctypes.Structure):
         ("raw_width", ctypes.c_int32),
         ("height", ctypes.c_int32),
         ("width", ctypes.c_int32),
+    )
+
+
+class Edges(ctypes.Structure):
+    """An image, and the channels that describe its edges."""
+
+    _fields_ = (
+        ("gray", ctypes.c_void_p),
+        ("inside", ctypes.c_void_p),
+        ("smoothing", ctypes.c_void_p),
+        ("pooling", ctypes.c_void_p),
+        ("channels", ctypes.c_void_p),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("wide", ctypes.c_int32),
+        ("unit", ctypes.c_float),
     )
 
 
@@ -224,6 +240,7 @@ def load_library() -> ctypes.CDLL:
         ctypes.c_int,
         ctypes.c_char_p,
     )
+    library.lut_fuse_edge_channels.argtypes = (ctypes.POINTER(Edges),)
     library.lut_fuse_match.argtypes = (ctypes.POINTER(Match),)
     library.lut_fuse_smooth_labels.argtypes = (ctypes.POINTER(Labels),)
     library.lut_fuse_expand.argtypes = (ctypes.POINTER(Expansion),)

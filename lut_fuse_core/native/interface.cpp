@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine.hpp"
+#include "edges.hpp"
 #include "field.hpp"
 #include "measure.hpp"
 #include "sampling.hpp"
@@ -140,6 +141,10 @@ EXPORT int lut_fuse_sample(const LutFuseInfrared* infrared, int threads,
                            const char* instructions) {
     return infrared->wide ? sample<uint16_t>(*infrared, threads, instructions)
                           : sample<uint8_t>(*infrared, threads, instructions);
+}
+
+EXPORT int lut_fuse_edge_channels(const LutFuseEdges* edges) {
+    return ran_out(lut_fuse::edge_channels, edges);
 }
 
 EXPORT int lut_fuse_match(const LutFuseMatch* match) { return ran_out(lut_fuse::match, match); }

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 7
+#define LUT_FUSE_INTERFACE 8
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -68,6 +68,18 @@ typedef struct {
     ptrdiff_t raw_stride, out_stride;
     int32_t band, wide, raw_height, raw_width, height, width;
 } LutFuseInfrared;
+
+/* Direction of edges at each pixel, in four channels: between 0 and 180 degrees, without sign and
+   strength. gray, inside: (height, width); inside: 1 where the image is one, 0 elsewhere; NULL for
+   all. smoothing, pooling: the middle and one side of filters of 5 and 9 pixels. wide: an odd
+   number of four pixels each, whose mean is dropped. unit: of a clear edge. channels: (height,
+   width, 4). */
+typedef struct {
+    const float *gray, *inside, *smoothing, *pooling;
+    int16_t *channels;
+    int32_t height, width, wide;
+    float unit;
+} LutFuseEdges;
 
 /* How well the cells of a grid fit along their search lines. visible: (rows * cell, columns * cell,
    channels); infrared: the same with `margin` more pixels on each side, which labels times slopes
@@ -151,6 +163,7 @@ int lut_fuse_run(LutFuse *fuser, const LutFuseFrame *frame);
 int lut_fuse_sample(const LutFuseInfrared *infrared, int threads, const char *instructions);
 
 /* Each returns 0, or 1 if memory ran out. */
+int lut_fuse_edge_channels(const LutFuseEdges *edges);
 int lut_fuse_match(const LutFuseMatch *match);
 int lut_fuse_smooth_labels(const LutFuseLabels *labels);
 int lut_fuse_expand(const LutFuseExpansion *expansion);

@@ -131,7 +131,7 @@ class FieldEstimator:
             pair: From `reduced`.
         """
         grid = self.geometry.grid
-        there = edge_channels(pair.infrared) * pair.inside.astype(np.int16)[..., None]
+        there = edge_channels(pair.infrared, pair.inside)
         links = _links(pair.visible, grid.columns, grid.rows)
         lines = self._take_in(edge_channels(pair.visible), there, links)
         assert self._fit is not None

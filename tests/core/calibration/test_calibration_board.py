@@ -14,7 +14,11 @@ from board_scenes import INFRARED, RIG, VISIBLE, Renderer, Thermal, poses, raw_v
 from lut_fuse_core.calibration.board import Board
 from lut_fuse_core.calibration.board_detection import detect
 from lut_fuse_core.calibration.board_page import parallax, render_board_page
-from lut_fuse_core.calibration.from_board import BoardCalibration, calibrate_from_board
+from lut_fuse_core.calibration.from_board import (
+    BoardCalibration,
+    Guidance,
+    calibrate_from_board,
+)
 from lut_fuse_core.calibration.overlays import board_picture
 from lut_fuse_core.calibration.timed_pair import TimedPair
 from lut_fuse_core.cli import main
@@ -156,8 +160,13 @@ def test_of_a_recording_the_frames_are_taken_in_which_the_board_is_still(tmp_pat
             else:
                 yield None
 
-    result = calibrate_from_board(CHESSBOARD, recorded)
+    said: list[Guidance] = []
+    result = calibrate_from_board(CHESSBOARD, recorded, guide=said.append)
     assert len(looked) < len(shots), "every frame is decoded"
+    assert len(said) >= 2, "what is missing is said while the recording is read"
+    assert len({each.missing for each in said}) == len(said)
+    assert said[0].time < said[-1].time <= shots[-1].time
+    assert "still to be shown: the board" in str(said[0])
     assert {view.index % 6 < 4 for view in result.views} == {True}
     assert len({view.index // 6 for view in result.views}) >= 5
     assert result.transfer_error < 0.6

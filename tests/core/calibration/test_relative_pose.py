@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -89,6 +90,18 @@ def test_rotation_direction_and_infrared_focal_length_come_back(
     assert rotation.max() < 0.3
     assert direction < 3 * result.direction_error
     assert direction < 12
+
+
+def test_deviations_include_what_is_wrong_at_the_same_place_of_every_pair() -> None:
+    translation = (0.01, 0.1, 0.01)
+    points, homography, turn = seen(translation, (-1.0, 0.3, 0.5))
+    beside = points.infrared - [191.5, 143.5]
+    radius = np.linalg.norm(beside, axis=1, keepdims=True) / 200
+    bent = replace(points, infrared=points.infrared - 0.03 * beside * radius**2)
+    result = relative_pose(bent, homography, VISIBLE_FOCAL)
+    rotation, direction = angles(result, turn, translation)
+    assert direction < 1.5 * result.direction_error
+    assert (rotation < 1.5 * np.array(result.rotation_errors)).all()
 
 
 def test_cameras_in_parallel_do_not_show_their_focal_length_and_that_is_said() -> None:
