@@ -102,7 +102,8 @@ class CountConverter:
             return raw.astype(np.uint16, copy=False) if wide else raw.astype(np.uint8, copy=False)
         if raw.dtype.kind not in "fiu":
             raise InputError(f"infrared must be (H, W) numbers, not {kind_of(raw)}")
-        values = raw.astype(np.float64 if raw.dtype.itemsize > 2 else np.float32)
+        with np.errstate(invalid="ignore"):  # NaN of another kind than the processor's own
+            values = raw.astype(np.float64 if raw.dtype.itemsize > 2 else np.float32)
         known = np.isfinite(values)
         if raw.dtype.kind == "f":
             known &= ~_empty_border(values, known)

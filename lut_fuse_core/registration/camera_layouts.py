@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ MATRIX = (
 DISTORTION = (
     *("distortion_coefficients", "Distortion_Coefficients", "distCoeffs", "dist_coeffs"),
     *("distortion_coeffs", "D", "d", "dist", "coeffs", "distortion"),
+    *("dist_coeff", "distCoeff", "distcoeffs", "distortion_coefficient", "distortionCoefficients"),
 )
 WIDTH = ("image_width", "image_Width", "imageWidth", "width", "w")
 HEIGHT = ("image_height", "image_Height", "imageHeight", "height", "h")
@@ -80,6 +82,7 @@ def _matrix(data: Entries) -> tuple[CameraModel, str]:
     if matrix.size == 4:
         matrix = _pinhole(*matrix)
     given = first(data, DISTORTION, ())
+    _no_other_distortion(data)
     distortion = numbers(given) if _holds_numbers(given) else ()
     model = str(first(data, MODEL, ""))
     if not model and float(first(data, ("fisheye_model", "fisheye"), 0)):
@@ -88,6 +91,18 @@ def _matrix(data: Entries) -> tuple[CameraModel, str]:
     is_message = "k" in data and "d" in data
     named = "ROS camera_info" if is_message or "distortion_model" in data else "OpenCV calibration"
     return _camera(width, height, matrix, distortion, model), named
+
+
+def _no_other_distortion(data: Entries) -> None:
+    """Refuse distortion under a name that is not known: it would be taken for none."""
+    if first(data, DISTORTION) is not None:
+        return
+    for name, value in data.items():
+        if re.search("dist|coef", name.lower()) and name not in MODEL and _holds_numbers(value):
+            raise InputError(
+                f"it holds '{name}', which may be the distortion; call that "
+                "'distortion_coefficients' (k1, k2, p1, p2, k3)"
+            )
 
 
 def _kalibr(data: Entries) -> tuple[CameraModel, str]:
@@ -129,8 +144,11 @@ def _flat(data: Entries) -> tuple[CameraModel, str]:
     if given is not None:
         distortion = numbers(given)
     elif "k1" in data:
-        names = ("k1", "k2", "p1", "p2", "k3") if "p1" in data else ("k1", "k2", "k3", "k4")
+        fisheye = "k4" in data and "p1" not in data
+        names = ("k1", "k2", "k3", "k4") if fisheye else ("k1", "k2", "p1", "p2", "k3")
         distortion = numbers([data.get(name, 0.0) for name in names])
+    else:
+        _no_other_distortion(data)
     model = str(first(data, MODEL, ""))
     if not model and "k4" in data and "p1" not in data:
         model = "fisheye"

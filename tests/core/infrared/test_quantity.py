@@ -68,6 +68,13 @@ def test_numbers_that_stand_for_no_data_are_not_seen(kind: str, share: float) ->
     assert np.abs(InfraredNormalizer()(image)[:, edge:].astype(int) - plain).mean() < 3
 
 
+@pytest.mark.filterwarnings("error")
+def test_nan_of_any_kind_is_not_seen_and_no_warning() -> None:
+    image = degrees()
+    image.view(np.uint32)[:10] = 0x7F800001  # a signaling NaN
+    assert not CountConverter()(image)[:10].any()
+
+
 def test_a_hot_body_at_the_end_of_the_range_is_seen() -> None:
     image = degrees()
     image[40:80, 60:90] = 150.0  # all a camera can say

@@ -323,8 +323,32 @@ REFUSED = {
     "no size": (json.dumps({"K": K.ravel().tolist()}), "image_width"),
     "words": (json.dumps({**FLAT, "fx": "wide"}), "malformed"),
     "nothing": ("a: 1\n", "camera_matrix"),
+    "distortion by another name": (
+        json.dumps({**FLAT, "distortion": None, "RadialDistortion": [-0.36, 0.116]}),
+        "holds 'RadialDistortion', which may be the distortion",
+    ),
+    "distortion by another name beside a matrix": (
+        json.dumps({"image_size": [320, 240], "K": K.tolist(), "lens_coefs": [-0.36, 0.116]}),
+        "holds 'lens_coefs', which may be the distortion",
+    ),
     "other XML": ("<?xml version='1.0'?><html></html>", "no XML of OpenCV"),
 }
+
+
+def test_three_radial_coefficients_are_radial(tmp_path) -> None:
+    """Without p1 and p2 the third one is k3, not p1."""
+    flat = {key: value for key, value in FLAT.items() if key in ("fx", "fy", "cx", "cy")}
+    radial = {**flat, "width": 320, "height": 240, "k1": -0.36, "k2": 0.116, "k3": 0.02}
+    (tmp_path / "c.json").write_text(json.dumps(radial))
+    camera = read_camera_info(tmp_path / "c.json")[0]
+    assert list(camera.distortion) == [-0.36, 0.116, 0.0, 0.0, 0.02]
+
+
+@pytest.mark.parametrize("name", ["dist_coeff", "distCoeff", "distortionCoefficients"])
+def test_distortion_is_read_by_whatever_name_it_has(name, tmp_path) -> None:
+    content = {"image_size": [320, 240], "camera_matrix": K.tolist(), name: [list(D)]}
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    assert list(read_camera_info(tmp_path / "c.json")[0].distortion) == list(D)
 
 
 @pytest.mark.parametrize("name", REFUSED)
