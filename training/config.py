@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import yaml
 
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.unique_keys import load_yaml
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ def to_plain(config: Any) -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"no configuration file {path}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lut_fuse_core.atomic import keep_apart
-from lut_fuse_core.batch.storage import is_remote, list_once, location
+from lut_fuse_core.batch.storage import MANIFEST, is_remote, list_once, location
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 
@@ -65,9 +65,16 @@ def find_inputs(sources: Sequence[Source], output: Path, base: Path) -> list[Bat
             output, or the output is an input.
     """
     folder = output.resolve()
+    if output.is_file():
+        raise InputError(f"{output} is a file; a batch writes a folder")
     found: list[BatchInput] = []
     for source in sources:
-        here = [each for each in _of(source, base) if not _within(each, folder)]
+        matches = list(_of(source, base))
+        here = [each for each in matches if not _within(each, folder)]
+        if not here and matches:
+            raise InputError(
+                f"{output} holds all inputs that match '{source.visible}'; choose another output"
+            )
         if not here:
             raise InputError(f"nothing to fuse matches '{source.visible}'")
         found += here
@@ -76,13 +83,14 @@ def find_inputs(sources: Sequence[Source], output: Path, base: Path) -> list[Bat
 
 
 def _check(found: Sequence[BatchInput], output: Path) -> None:
-    inputs: set[tuple[Path, ...]] = set()
+    inputs: dict[tuple[Path, ...], BatchInput] = {}
     targets: dict[Path, BatchInput] = {}
     for each in found:
         resolved = tuple(path.resolve() for path in each.paths)
-        if resolved in inputs:
-            raise InputError(f"{each} is an input twice")
-        inputs.add(resolved)
+        same = inputs.setdefault(resolved, each)
+        if same is not each:
+            also = "" if str(same) == str(each) else f", also as {same}"
+            raise InputError(f"{each} is an input twice{also}; name it once")
         other = targets.setdefault(each.target, each)
         if other is not each:
             raise InputError(f"{other} and {each} would both be written to {output / each.target}")
@@ -117,12 +125,15 @@ def _mirrored(path: Path, root: Path) -> Path:
 
 
 def _bags_in(folder: Path) -> Iterator[Path]:
-    """The bags in a folder and its folders; files in the folder of a bag are its parts."""
+    """The bags in a folder and its folders; files in the folder of a bag are its parts.
+
+    What another batch wrote is no input, unless the folder itself is named.
+    """
     if not folder.name.startswith(".") and _is_bag(folder):
         yield folder
         return
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith("."):
+        if path.is_dir() and not path.name.startswith(".") and not (path / MANIFEST).exists():
             yield from _bags_in(path)
         elif path.suffix in BAG_SUFFIXES and not path.name.startswith("."):
             yield path

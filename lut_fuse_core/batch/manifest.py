@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from lut_fuse_core.batch.outcome import Outcome
-from lut_fuse_core.batch.storage import is_remote, location
+from lut_fuse_core.batch.storage import MANIFEST, is_remote, location
 from lut_fuse_core.batch.task import Task, content_hash, files_in
 from lut_fuse_core.errors import InputError, LutFuseError
-
-NAME = "batch.sqlite"
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS outputs(
@@ -89,7 +87,7 @@ class Manifest:
         except OSError:
             self._lock.close()
             raise InputError(f"another batch is writing to {folder}; wait for its end") from None
-        self._database = sqlite3.connect(folder / NAME, isolation_level=None)
+        self._database = sqlite3.connect(folder / MANIFEST, isolation_level=None)
         try:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute(_TABLE)
@@ -218,9 +216,9 @@ def open_to_read(folder: Path) -> sqlite3.Connection | None:
     Raises:
         InputError: If it is no manifest.
     """
-    if not (folder / NAME).exists():
+    if not (folder / MANIFEST).exists():
         return None
-    database = sqlite3.connect(f"{(folder / NAME).absolute().as_uri()}?mode=ro", uri=True)
+    database = sqlite3.connect(f"{(folder / MANIFEST).absolute().as_uri()}?mode=ro", uri=True)
     try:
         database.execute("SELECT 1 FROM outputs").fetchone()
     except sqlite3.Error as error:
@@ -230,7 +228,7 @@ def open_to_read(folder: Path) -> sqlite3.Connection | None:
 
 
 def _no_manifest(folder: Path, error: sqlite3.Error) -> InputError:
-    return InputError(f"{folder / NAME} is no manifest of a batch ({error}); move it away")
+    return InputError(f"{folder / MANIFEST} is no manifest of a batch ({error}); move it away")
 
 
 def extent(paths: tuple[Path, ...]) -> tuple[int, int]:

@@ -19,6 +19,9 @@ from lut_fuse_core.errors import InputError, LutFuseError
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 """What file systems need besides the extra `cluster`; see setup.py."""
 
+MANIFEST = "batch.sqlite"
+"""The file beside a batch's outputs that lists them."""
+
 METADATA = "metadata.yaml"
 """Of a bag: uploaded last, so that a folder with it is a whole bag."""
 

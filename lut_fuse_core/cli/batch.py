@@ -16,13 +16,12 @@ from pathlib import Path
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.batch.cluster import RETRIES_ON_A_CLUSTER, connected, run_on_ray
 from lut_fuse_core.batch.inputs import find_inputs
-from lut_fuse_core.batch.manifest import NAME as MANIFEST
 from lut_fuse_core.batch.manifest import Manifest, Recipe, extent, open_to_read, why
 from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.page import cause, render
 from lut_fuse_core.batch.receipt import RECEIPTS, remove_receipt, remove_receipts
 from lut_fuse_core.batch.staging import finished, remove_leftovers
-from lut_fuse_core.batch.storage import check_writable, deliver, is_remote, list_once
+from lut_fuse_core.batch.storage import MANIFEST, check_writable, deliver, is_remote, list_once
 from lut_fuse_core.batch.task import Task, fuse_input
 from lut_fuse_core.batch.workers import run_tasks
 from lut_fuse_core.cli.batch_job import Job, job_of, make_tasks

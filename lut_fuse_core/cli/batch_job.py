@@ -22,6 +22,7 @@ from lut_fuse_core.batch.task import BagSettings, FileSettings, Task
 from lut_fuse_core.cli.pipeline_options import pipeline_config
 from lut_fuse_core.cli.time_options import timed
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.unique_keys import load_yaml
 from lut_fuse_core.model.file import model_path
 from lut_fuse_core.pipeline.config import PipelineConfig
 
@@ -100,7 +101,7 @@ def read_job(path: Path, output: Path | None = None) -> Job:
         InputError: It cannot be used; the key is named.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"there is no job file {path}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

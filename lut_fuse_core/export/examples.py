@@ -57,9 +57,9 @@ class ImageSettings:
         if self.suffix == ".png" and image.ndim == 3:
             return encode_png(image)
         stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-        return cv2.imencode(self.suffix, stored, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[
-            1
-        ].tobytes()
+        # OpenCV warns of settings that the format does not have.
+        settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if self.suffix == ".jpg" else []
+        return cv2.imencode(self.suffix, stored, settings)[1].tobytes()
 
 
 @dataclass

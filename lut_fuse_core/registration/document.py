@@ -14,6 +14,7 @@ import yaml
 
 from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.unique_keys import UniqueKeyLoader
 
 MOST_BYTES = 1 << 24
 """Of a calibration file; larger ones are something else."""
@@ -22,7 +23,7 @@ _OPENCV_HEAD = re.compile(r"^%YAML[: ]1\.\d\s*\n(---\s*\n)?")
 _PARAMETERS = "ros__parameters"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(UniqueKeyLoader):
     """YAML with OpenCV's matrices, and numbers like 1e-05, which YAML 1.1 takes for words."""
 
 

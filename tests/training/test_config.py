@@ -40,6 +40,13 @@ def test_an_unknown_key_is_refused_with_the_key_that_was_meant(tmp_path: Path) -
         read_config(DistilConfig, path)
 
 
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("loss: {smoothness: 1.0}\nloss: {smoothness: 2.0}\n")
+    with pytest.raises(InputError, match="'loss' is there twice"):
+        read_config(DistilConfig, path)
+
+
 def test_every_value_can_be_overridden() -> None:
     overrides = [
         "student.nodes=9,9,3,3",

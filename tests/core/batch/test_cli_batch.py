@@ -317,6 +317,7 @@ def test_what_may_pass_is_tried_again_as_often_as_asked(
         ({"inputs": ["recordings/*/z*"]}, "nothing to fuse matches"),
         ({"output": "recordings/north/a"}, "is the input"),
         ({"output": "recordings/north/a/fused"}, "lies in the input"),
+        ({"output": "recordings/south/broken.mcap"}, "is a file; a batch writes a folder"),
         ({"workers": "many"}, "'workers' is 'many'"),
         ({"workers": 0}, "it must be 1 to 1024"),
         ({"retry": -1}, "retries is -1"),
@@ -343,7 +344,9 @@ def test_a_job_that_cannot_be_done_is_refused_and_nothing_written(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("content", ["[", "a: b: c", "text", ""])
+@pytest.mark.parametrize(
+    "content", ["[", "a: b: c", "text", "", "inputs: a\ninputs: b\noutput: c", "bag: {a: 1, a: 2}"]
+)
 def test_a_job_file_that_is_none_is_refused(batch: Run, tmp_path: Path, content: str) -> None:
     path = tmp_path / "job.yaml"
     path.write_text(content)
@@ -387,6 +390,30 @@ def test_outputs_within_the_searched_folder_are_no_inputs(tmp_path: Path) -> Non
     write_bag(tmp_path / "out" / "bag")
     (found,) = find_inputs([Source(str(tmp_path))], tmp_path / "out", Path())
     assert found.paths == (tmp_path / "bag",)
+
+
+def test_outputs_of_another_batch_are_no_inputs_unless_they_are_named(tmp_path: Path) -> None:
+    write_bag(tmp_path / "bag")
+    write_bag(tmp_path / "last night" / "bag")
+    (tmp_path / "last night" / "batch.sqlite").touch()
+    (found,) = find_inputs([Source(str(tmp_path))], tmp_path / "out", Path())
+    assert found.paths == (tmp_path / "bag",)
+    (found,) = find_inputs([Source("last night")], tmp_path / "out", tmp_path)
+    assert found.paths == (tmp_path / "last night" / "bag",)
+
+
+def test_an_input_that_is_there_twice_is_named_both_ways(tmp_path: Path) -> None:
+    write_bag(tmp_path / "bag")
+    (tmp_path / "link").symlink_to("bag")
+    for sources in (["bag", "link"], ["bag", "./link/../bag"], ["bag", "bag"], ["."]):
+        with pytest.raises(InputError, match=r"bag.* is an input twice|is an input twice.*bag"):
+            find_inputs([Source(each) for each in sources], tmp_path / "out", tmp_path)
+
+
+def test_an_output_that_holds_all_inputs_is_named(tmp_path: Path) -> None:
+    write_bag(tmp_path / "bag")
+    with pytest.raises(InputError, match="holds all inputs that match"):
+        find_inputs([Source(str(tmp_path))], tmp_path, Path())
 
 
 def test_a_video_without_partner_is_refused(tmp_path: Path) -> None:
