@@ -65,7 +65,7 @@ def find_inputs(sources: Sequence[Source], output: Path, base: Path) -> list[Bat
             output, or the output is an input.
     """
     folder = output.resolve()
-    if output.is_file():
+    if not is_remote(output) and output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; a batch writes a folder")
     found: list[BatchInput] = []
     for source in sources:
@@ -134,9 +134,15 @@ def _bags_in(folder: Path) -> Iterator[Path]:
         return
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.name.startswith(".") and not (path / MANIFEST).exists():
-            yield from _bags_in(path)
+            if not _leads_back(path):
+                yield from _bags_in(path)
         elif path.suffix in BAG_SUFFIXES and not path.name.startswith("."):
             yield path
+
+
+def _leads_back(path: Path) -> bool:
+    """Whether a folder is a link to one that it lies in."""
+    return path.is_symlink() and path.resolve() in path.parent.resolve().joinpath("_").parents
 
 
 def _is_bag(path: Path) -> bool:

@@ -402,6 +402,20 @@ def test_outputs_of_another_batch_are_no_inputs_unless_they_are_named(tmp_path: 
     assert found.paths == (tmp_path / "last night" / "bag",)
 
 
+def test_a_link_to_a_folder_above_it_is_not_followed(tmp_path: Path) -> None:
+    write_bag(tmp_path / "north" / "bag")
+    for number in range(3):  # followed, they would make 3^40 folders
+        (tmp_path / "north" / f"link{number}").symlink_to("..")
+    (found,) = find_inputs([Source("north")], tmp_path / "out", tmp_path)
+    assert found.paths == (tmp_path / "north" / "bag",)
+
+
+def test_a_device_is_no_place_for_outputs(tmp_path: Path) -> None:
+    write_bag(tmp_path / "bag")
+    with pytest.raises(InputError, match="is a file; a batch writes a folder"):
+        find_inputs([Source("bag")], Path("/dev/null"), tmp_path)
+
+
 def test_an_input_that_is_there_twice_is_named_both_ways(tmp_path: Path) -> None:
     write_bag(tmp_path / "bag")
     (tmp_path / "link").symlink_to("bag")
