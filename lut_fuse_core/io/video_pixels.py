@@ -32,6 +32,10 @@ TINT = 6
 """Steps of 8 bits by which chroma may differ from gray's where compression alone is to blame."""
 
 
+_SIXTEEN_BITS = "(rgb|bgr)(555|565)"
+"""Names of colors of 16 bits; raw 16-bit counts in AVI and MOV are declared as such."""
+
+
 class VisiblePixels:
     """Frames as RGB: converted with the matrix and range that the video is tagged with.
 
@@ -107,7 +111,14 @@ class InfraredPixels:
                     if has_chroma
                     else None
                 )
-            except InputError:
+            except InputError as error:
+                if not self._frames and re.match(_SIXTEEN_BITS, frame.format.name):
+                    raise InputError(
+                        f"its pixels are declared as {frame.format.name}, colors of 16 bits, and "
+                        "are none of a known palette; if they are 16-bit counts, write them to a "
+                        "file that can say so (from the original: ffmpeg -i ORIGINAL -c:v ffv1 "
+                        "-pix_fmt gray16le OUT.mkv)"
+                    ) from error
                 if not self._frames:
                     raise
         self._frames += 1
@@ -140,7 +151,7 @@ def _low_byte_first(frame: VideoFrame) -> VideoFrame:
     Of packed colors of 5 and 6 bits with the high byte first, as QuickTime Animation has them, it
     confuses the bytes (findings/swscale_confuses_the_bytes_of_rgb555be.sh).
     """
-    if not re.fullmatch(r"(rgb|bgr)(555|565)be", frame.format.name):
+    if not re.fullmatch(f"{_SIXTEEN_BITS}be", frame.format.name):
         return frame
     from av import VideoFrame
 

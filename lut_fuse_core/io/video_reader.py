@@ -285,7 +285,13 @@ def _open(path: Path) -> tuple[InputContainer, VideoStream]:
         container.close()
         raise InputError(f"{path} holds no video")
     decoder = stream.codec_context
-    if decoder is None or decoder.width * decoder.height > MAX_PIXELS:
+    if decoder is None:
+        container.close()
+        raise InputError(
+            f"{path} holds video in a format that this FFmpeg cannot decode, or its header is "
+            "damaged; save it again with the program that wrote it, as FFV1 or PNG"
+        )
+    if decoder.width * decoder.height > MAX_PIXELS:
         container.close()
         raise InputError(_unreadable(path))
     # Threads that decode one frame each would lose the error of a damaged one, and hold more.

@@ -146,6 +146,23 @@ def test_false_colors_become_the_intensities_they_stand_for(tmp_path, name):
     assert np.abs(infrared(path).astype(int) - ramp).mean() < 8
 
 
+def test_raw_counts_in_avi_which_knows_no_such_pixels_are_refused(tmp_path, rng):
+    counts_ = (29_000 + rng.normal(0, 60, (48, 64))).astype(np.uint16)
+    path = encode(tmp_path / "v.avi", [counts_], "rawvideo", "gray16le")
+    with pytest.raises(InputError, match=r"declared as rgb555le.*if they are 16-bit counts"):
+        infrared(path)
+
+
+def test_a_format_that_ffmpeg_does_not_know_is_refused_as_that(tmp_path):
+    path = encode(tmp_path / "v.avi", [counts(8)[:, :64]], "rawvideo", "gray")
+    content = path.read_bytes()
+    for tag in (b"Y800", b"GREY", b"Y8  "):
+        content = content.replace(tag, b"Zq7!")
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot decode"):
+        infrared(path)
+
+
 def test_colors_of_no_palette_are_refused_as_infrared(tmp_path, rng):
     noise = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
     path = encode(tmp_path / "v.mkv", [noise], "ffv1", "bgr0", layout="rgb24")
