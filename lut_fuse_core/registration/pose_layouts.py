@@ -147,6 +147,11 @@ def _camchain(data: Entries) -> tuple[CameraRig, str]:
         raise InputError("the camchain lacks 'T_cn_cnm1' of cam1, the pose between the cameras")
     pose = _from_matrix(data["cam1"]["T_cn_cnm1"])
     roles = [role_of(topic) for topic in topics]
+    if roles[0] and roles[0] == roles[1]:
+        raise InputError(
+            f"the topics of both cameras of the camchain ({', '.join(topics)}) are named like "
+            f"{roles[0]} cameras; rename one with 'rgb' or 'visible', or 'thermal' or 'infrared'"
+        )
     said = f"Kalibr camchain: T_cn_cnm1 takes points from cam0 ({topics[0]}) to cam1 ({topics[1]})"
     if roles[0] == "infrared" or roles[1] == "visible":
         return CameraRig(cameras[1], cameras[0], _inverse(pose)), (

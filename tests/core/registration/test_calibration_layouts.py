@@ -241,6 +241,12 @@ def test_a_camchain_whose_first_camera_is_infrared_is_inverted(tmp_path) -> None
     assert "inverted" in loaded.convention
 
 
+def test_a_camchain_of_two_cameras_of_one_kind_is_refused(tmp_path) -> None:
+    (tmp_path / "c.yaml").write_text(camchain("/thermal_left/image", "/thermal_right/image"))
+    with pytest.raises(InputError, match="named like infrared cameras; rename one"):
+        read_registration(tmp_path / "c.yaml")
+
+
 def test_opencvs_stereo_calibration_is_a_rig(tmp_path) -> None:
     matrices = {"K1": K, "D1": np.array([D]), "K2": K, "D2": np.array([D]), "R": R, "T": T}
     storage(tmp_path / "s.yaml", image_width=320, image_height=240, **matrices)
