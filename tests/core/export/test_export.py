@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import bags
 import cv2
@@ -195,6 +196,15 @@ def test_the_exported_images_are_those_that_a_fused_bag_holds(
         file = tmp_path / "out" / "fused" / "train" / f"a_{stem(0, index)}.png"
         image = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
         assert image.tobytes() == bytes(message.message.data)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_no_format_is_given_settings_of_another_which_opencv_would_complain_of(
+    suffix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    frame = SimpleNamespace(image=lambda _: np.zeros((8, 8), np.uint8))
+    assert ImageSettings(suffix=suffix).encoded(frame, "infrared")
+    assert capfd.readouterr().err == ""
 
 
 def test_a_data_set_of_pairs_is_exported_with_its_boxes(
