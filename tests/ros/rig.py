@@ -112,12 +112,19 @@ class Rig:
         self.stamp = time.time_ns()
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
+    def _spin(self) -> None:
+        while not self._closing.is_set():
+            self._executor.spin_once()
+
     def close(self) -> None:
-        self._executor.shutdown()
+        # Shut down by another thread, the executor may fail on what it waits with.
+        self._executor.create_task(self._closing.set)
         self._thread.join()
+        self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
 

@@ -15,6 +15,7 @@ from rig import (
     WIDTH,
     NodeTest,
     description,
+    gray_visible,
     half_warm,
     header,
     image_message,
@@ -143,7 +144,7 @@ class TestDepth(NodeTest):
 
     def test_a_blank_visible_image_is_named_and_fused_all_the_same(self):
         self.rig.wait_for_report(
-            lambda r: r["level"] == "1" and "the visible image shows nothing" in r["message"],
+            lambda r: r["level"] == "1" and "the visible image is blank" in r["message"],
             "diagnostics do not say why depth is not followed",
             meanwhile=self.rig.send_pair,
         )
@@ -184,14 +185,17 @@ class TestWatch(NodeTest):
     namespace = "/watched"
 
     def test_an_infrared_camera_without_a_picture_is_named_and_images_go_on(self):
-        level = 60
+        level, picture = 60, gray_visible()
+        picture[:, WIDTH // 2 :] = 200
 
         def send_the_next_second():
             nonlocal level
             level = 60 + (level + 1) % 100  # the same again would be a camera that hangs
             self.rig.stamp += 1_000_000_000
             flat = np.full((HEIGHT, WIDTH), level, np.uint8)
-            self.rig.send_pair(None, image_message(flat, "mono8"), self.rig.stamp)
+            self.rig.send_pair(
+                image_message(picture, "rgb8"), image_message(flat, "mono8"), self.rig.stamp
+            )
 
         self.rig.fuse()
         self.rig.wait_for_report(
