@@ -20,10 +20,11 @@ ZERO_BONUS = 1.12
 BLOCKS = (8, 6)
 """Parts of the image, across and down, that are taken for independent witnesses."""
 
-DOUBTFUL = 1.5
-"""Labels: a smaller displacement may be what is left of a registration that is right."""
+DOUBTFUL = 2.0
+"""Labels: where only a twentieth of the cells is displaced by more than this, it may be what is
+left of a registration that is right."""
 
-SURE, SURER = 3.5, 6.0
+SURE, SURER = 3.75, 6.0
 """By how many of its standard errors another surface must fit better than the set distance where
 only the images tell where displacements lie; the second below `DOUBTFUL` labels."""
 
@@ -137,7 +138,7 @@ def _lead(seen: FloatArray, other: FloatArray) -> float:
 
 
 def _demanded(surface: FloatArray, before: FloatArray | None) -> float:
-    demanded = SURE if float(np.abs(surface).mean()) > DOUBTFUL else SURER
+    demanded = SURE if float(np.quantile(np.abs(surface), 0.95)) > DOUBTFUL else SURER
     if before is None:
         return demanded
     return demanded * (HELD if before.any() else NEW)
