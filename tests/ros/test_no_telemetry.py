@@ -4,13 +4,16 @@ import os
 import shutil
 import signal
 import socket
+import time
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
-from rig import Rig
+from rig import TIMEOUT, Rig
 from std_srvs.srv import Trigger
 from watched import PYTHON, Watched, environment
+
+from lut_fuse_ros.process import INTERRUPTED
 
 OF_ROS = ("AMENT_", "COLCON_", "CYCLONEDDS", "FASTDDS", "FASTRTPS", "RMW_", "ROS_", "PYTHONPATH")
 
@@ -43,11 +46,14 @@ def test_a_node_that_fuses_and_calibrates_stays_with_dds_and_writes_its_log_only
     rig = Rig()
     try:
         rig.fuse()
-        rig.call(Trigger, "/fusion_node/calibrate", Trigger.Request())
+        client = rig.node.create_client(Trigger, "/fusion_node/calibrate")
+        assert client.wait_for_service(TIMEOUT)
+        answer = client.call_async(Trigger.Request())
+        rig.wait(lambda: answer.done() or (rig.send_pair() and time.sleep(0.1)), "no calibration")
     finally:
         rig.close()
         os.killpg(node.process.pid, signal.SIGINT)
-    traces = node.end()
+    traces = node.end((0, INTERRUPTED))  # traced on a loaded machine, its end may take too long
     assert traces.sockets
     assert all("SOCK_DGRAM" in opened for opened in traces.sockets), "not of DDS"
     assert all(is_of_this_machine(address) for address in traces.called)

@@ -116,10 +116,10 @@ class Watched:
             start_new_session=True,
         )
 
-    def end(self) -> Traces:
-        """Wait until it ends by itself: what it did."""
+    def end(self, statuses: tuple[int, ...] = (0,)) -> Traces:
+        """Wait until it ends by itself, with one of these statuses: what it did."""
         output, errors = self.process.communicate()
-        assert self.process.returncode == 0, output + errors
+        assert self.process.returncode in statuses, output + errors
         seen, traced = (log.read_text("utf-8", errors="replace").splitlines() for log in self._logs)
         sockets, files = _of_hook(seen)
         more_sockets, more_files = _of_strace(traced, self._folder)
