@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -70,27 +69,6 @@ def annotate(path: Path, names: list[str]) -> Path:
     ]
     path.write_text(json.dumps({name: {"boxes": boxes} for name in names}))
     return path
-
-
-@dataclass(frozen=True)
-class Gray:
-    """A frame of which only one image is asked."""
-
-    pixels: np.ndarray
-
-    def image(self, kind: str) -> np.ndarray:
-        return self.pixels
-
-
-def test_opencv_has_no_reason_to_warn_of_how_images_are_encoded(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    image = np.arange(48 * 64, dtype=np.uint32).astype(np.uint8).reshape(48, 64)
-    for suffix in (".png", ".jpg"):
-        content = ImageSettings(("infrared",), suffix).encoded(Gray(image), "infrared")  # type: ignore[arg-type]
-        decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-        assert decoded.shape == image.shape
-    assert capfd.readouterr().err == ""
 
 
 def stem(first: int, index: int) -> str:
