@@ -32,6 +32,9 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         InputError: If it was started with parameters that cannot be used.
     """
 
+    _core_log: CoreLog | None = None
+    """None until all went well: since Kilted a context destroys nodes that were refused, too."""
+
     def __init__(self, **options: Any) -> None:
         super().__init__(
             "fusion_node", automatically_declare_parameters_from_overrides=True, **options
@@ -105,7 +108,8 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
 
     def destroy_node(self) -> None:
         """See `rclpy.node.Node.destroy_node`."""
-        self._core_log.close()
+        if self._core_log is not None:
+            self._core_log.close()
         super().destroy_node()
 
     def _end(self, state: str) -> None:

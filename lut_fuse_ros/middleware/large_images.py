@@ -13,6 +13,9 @@ FASTDDS = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 """What each takes its configuration from (Fast DDS up to version 2, and since 3); other middleware
 does not look at it."""
 
+WITH_FAST_DDS_2 = ("humble", "iron", "jazzy")
+"""Distributions; later ones warn of the first variable."""
+
 OTHER_FASTDDS = (
     "FASTDDS_BUILTIN_TRANSPORTS",
     "RMW_FASTRTPS_USE_QOS_FROM_XML",
@@ -36,8 +39,15 @@ def room_for_images(environment: Mapping[str, str] = os.environ) -> dict[str, st
     configured = any(name in environment for name in (*FASTDDS, *OTHER_FASTDDS))
     # Humble's restriction to this machine adds its transports to ours, which know no restriction.
     if not configured and environment.get("ROS_LOCALHOST_ONLY") != "1" and fastdds.is_file():
-        added.update(dict.fromkeys(FASTDDS, str(fastdds)))
+        added.update(dict.fromkeys(_variables(environment.get("ROS_DISTRO")), str(fastdds)))
     return added
+
+
+def _variables(distribution: str | None) -> tuple[str, ...]:
+    """Those of `FASTDDS` that a distribution reads; both where it is not known."""
+    if distribution is None:
+        return FASTDDS
+    return FASTDDS[:1] if distribution in WITH_FAST_DDS_2 else FASTDDS[1:]
 
 
 def _share() -> Path:

@@ -2,12 +2,14 @@
 
 import gc
 import logging
+from typing import ClassVar
 
 import pytest
 import rclpy
 import rclpy.lifecycle
 import rclpy.logging
 
+from lut_fuse_core.errors import InputError
 from lut_fuse_ros.fusion_node import FusionNode
 from lut_fuse_ros.middleware.core_log import CoreLog
 
@@ -89,3 +91,24 @@ def test_a_node_that_is_destroyed_hears_no_more_and_others_go_on(make_node, capf
     second.destroy_node()
     assert not any(isinstance(handler, CoreLog) for handler in CORE.handlers)
     assert CORE.level == logging.NOTSET
+
+
+class Made(FusionNode):
+    """A node that is known even if its making failed, as rclpy's context knows it since Kilted."""
+
+    nodes: ClassVar[list[FusionNode]] = []
+
+    def __new__(cls, **_):
+        cls.nodes.append(super().__new__(cls))
+        return cls.nodes[-1]
+
+
+def test_a_node_that_was_refused_can_be_destroyed():
+    context = rclpy.Context()
+    rclpy.init(args=["--ros-args", "-p", "strength:=2.0"], context=context)
+    try:
+        with pytest.raises(InputError, match="'strength' is 2"):
+            Made(context=context)
+        Made.nodes[0].destroy_node()
+    finally:
+        context.try_shutdown()

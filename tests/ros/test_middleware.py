@@ -44,6 +44,16 @@ def test_a_configuration_of_fast_dds_by_the_user_stays(variable, given):
     assert not {*FASTDDS} & room_for_images({variable: given}).keys()
 
 
+@pytest.mark.parametrize(
+    ("distribution", "variable"), [("humble", 0), ("jazzy", 0), ("kilted", 1), ("lyrical", 1)]
+)
+def test_fast_dds_is_configured_by_the_variable_that_its_release_does_not_warn_of(
+    distribution, variable
+):
+    added = room_for_images({"ROS_DISTRO": distribution})
+    assert {*FASTDDS} & added.keys() == {FASTDDS[variable]}
+
+
 def test_what_is_restricted_to_this_machine_on_humble_gets_no_transport_without_that_restriction():
     assert not {*FASTDDS} & room_for_images({"ROS_LOCALHOST_ONLY": "1"}).keys()
 
