@@ -90,7 +90,8 @@ class Guidance:
 
     def __str__(self) -> str:
         lacks = "; ".join(self.missing[:2]) or "nothing, every part of both images was seen"
-        return f"after {self.time:.0f} s and {self.views} views, still to be shown: {lacks}"
+        views = "1 view" if self.views == 1 else f"{self.views} views"
+        return f"after {self.time:.0f} s and {views}, still to be shown: {lacks}"
 
 
 def calibrate_from_board(
