@@ -18,7 +18,6 @@ import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.decoder import decode_and_listen
 from lut_fuse_core.io.image_encodings import (
     LAYOUTS,
     AnyArray,
@@ -152,27 +151,27 @@ def _decode(data: UInt8Array, name: str) -> AnyArray:
         raise InputError(
             f"a compressed image of format '{name}' holds neither a JPEG nor a PNG, TIFF or WebP"
         )
-    image, complaint = _samples(data) if whole else (None, "")
+    image = _samples(data) if whole else None
     if image is None or image.dtype not in (np.uint8, np.uint16, np.int16, np.float32):
         raise InputError(f"a compressed image of {data.size} bytes is damaged or truncated")
-    if complaint:
-        raise InputError(
-            f"a compressed image of {data.size} bytes is damaged: its decoder reports '{complaint}'"
-        )
     check_size(image.shape[1], image.shape[0])
     return image
 
 
-def _samples(data: UInt8Array) -> tuple[AnyArray | None, str]:
-    """Decoded samples, None if there are none, and what is wrong with them."""
+def _samples(data: UInt8Array) -> AnyArray | None:
+    """Decoded samples; None if there are none."""
     if _is_tiff(data):
         # OpenCV scrambles some layouts without a word; it serves on robots without tifffile.
         with suppress(ModuleNotFoundError):
-            return read_tiff_samples(data.tobytes()), ""
+            return read_tiff_samples(data.tobytes())
     pixels = decode_jpeg(data, "BGR")
     if pixels is not None:
-        return pixels, ""
-    return decode_and_listen(data, cv2.IMREAD_UNCHANGED)
+        return pixels
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+    return None if image is None else np.asarray(image)
 
 
 def _depth(data: UInt8Array, name: str) -> AnyArray:

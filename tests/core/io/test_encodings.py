@@ -376,15 +376,6 @@ def test_bytes_in_the_wrong_order_are_put_right():
     np.testing.assert_array_equal(decode_compressed_infrared(png), SMOOTH)
 
 
-def test_a_jpeg_that_its_decoder_bridges_with_errors_is_refused(capfd):
-    whole = encoded(".jpg", np.kron(GRAY, np.ones((16, 16), np.uint8)))
-    middle = len(whole) // 2
-    damaged = whole[:middle] + b"\xff\x11\x03" + whole[middle:]
-    with pytest.raises(InputError, match="is damaged: its decoder reports"):
-        decode_compressed_infrared(Compressed("mono8; jpeg compressed mono8", damaged))
-    assert capfd.readouterr().err == ""
-
-
 DEEP = RNG.integers(7000, 9000, (HEIGHT, WIDTH)).astype(np.uint16)
 
 
