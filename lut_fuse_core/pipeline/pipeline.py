@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lut_fuse_core.arrays import AnyInfrared, RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.backends.base import check_visible
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.fuser import Fuser
@@ -112,6 +112,17 @@ class FusionPipeline:
         if config.clock_offset != before.clock_offset:
             self._infrared.forget()
 
+    def catch_up(self) -> None:
+        """Do what can wait until an image is out: comparing both images for a rig that has moved.
+
+        Whoever calls this after an image has been sent spares the next one a millisecond;
+        `process` begins with it otherwise. The images are the same either way.
+        """
+        better = self._watch.go_on()
+        if better is not None:
+            self.config = replace(self.config, registration=better)
+            self._infrared.set_registration(better)
+
     def process(
         self,
         visible: UInt8Array,
@@ -145,12 +156,13 @@ class FusionPipeline:
         if self.clock.jumped(visible_time):
             self._forget_images()
             self._resets += 1
+        self.catch_up()
         registrar = self._infrared.registrar
         counts = None if infrared is None else registrar.counts(infrared)
         new_picture = counts is not None and registrar.look(counts, infrared_time)
         self.clock.listen(visible, counts, visible_time, infrared_time)
         if counts is not None and new_picture and visible_time is not None:
-            self._follow_rig(visible, counts, visible_time)
+            self._watch.take(visible, counts, self.config.registration, visible_time)
         if infrared_time is not None:
             infrared_time -= self.clock_offset
 
@@ -175,13 +187,6 @@ class FusionPipeline:
             return fused
 
         return self.fuser.attempt(fuse, lost=self._infrared.backend_lost)
-
-    def _follow_rig(self, visible: UInt8Array, counts: RawInfrared, time: float) -> None:
-        """Compare where both images show the same, now and then; correct that if it is wanted."""
-        better = self._watch.look(visible, counts, self.config.registration, time)
-        if better is not None:
-            self.config = replace(self.config, registration=better)
-            self._infrared.set_registration(better)
 
     def _visible_only(self, visible: UInt8Array, out: UInt8Array | None) -> UInt8Array:
         self._count("visible", None)

@@ -159,6 +159,7 @@ class Worker:
             return
         self._output.publish(job.visible.message, fused)
         self._account(job, str(source))
+        self._pipeline.catch_up()
 
     def _fuse(
         self, job: Job, visible: UInt8Array, infrared: AnyInfrared | None, hold: bool

@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 EVERY = 1.0
 """Seconds between two looks."""
 
-PARTS = 30
-"""Parts of a look that are done within `EVERY`: one with each image at 30 Hz, three at 10 Hz."""
+PARTS = 40
+"""Parts of a look that are done within `EVERY`: one for each image at 30 Hz, four at 10 Hz."""
 
 PATIENCE = 60.0
 """Seconds for which the same residual must be seen before it is believed."""
@@ -98,37 +98,46 @@ class RigWatch:
         self._looks = self._blanks = 0
         self._fitted = False
         self._work: Iterator[RegistrationConfig | None] = iter(())
+        self._looking = False
+        self._owed = 0
 
-    def look(
+    def take(
         self, visible: UInt8Array, infrared: RawInfrared, config: RegistrationConfig, time: float
-    ) -> RegistrationConfig | None:
+    ) -> None:
         """Take the next pair of the stream; most are not looked at.
 
         Args:
-            visible: ``(H, W, 3) uint8``.
-            infrared: ``(h, w)``, raw.
+            visible: ``(H, W, 3) uint8``; copied if it is looked at.
+            infrared: ``(h, w)``, raw; likewise.
             config: The registration in use.
             time: Of the pair, seconds.
+        """
+        since = 0.0 if self._now is None else time - self._now
+        self._now = time
+        self._owed = max(1, round(PARTS * since / EVERY))
+        if not self._looking and not (self._last is not None and 0 <= time - self._last < EVERY):
+            self._looking = True
+            self._work = self._parts(visible.copy(), infrared.copy(), config, time)
+
+    def go_on(self) -> RegistrationConfig | None:
+        """Do the share of a look that fell due with the last pair, if that was not done yet.
 
         Returns:
             The corrected registration, once the rig is known to have moved and
             `RegistrationConfig.follow` is set; else None.
         """
-        since = 0.0 if self._now is None else time - self._now
-        self._now = time
-        for _ in range(max(1, round(PARTS * since / EVERY))):
+        parts, self._owed = self._owed, 0
+        for _ in range(parts):
             try:
                 better = next(self._work)
             except StopIteration:
-                if self._last is not None and 0 <= time - self._last < EVERY:
-                    return None
-                self._work = self._looking(visible.copy(), infrared.copy(), config, time)
-            else:
-                if better is not None:
-                    return better
+                self._looking = False
+                return None
+            if better is not None:
+                return better
         return None
 
-    def _looking(
+    def _parts(
         self, visible: UInt8Array, infrared: RawInfrared, config: RegistrationConfig, time: float
     ) -> Iterator[RegistrationConfig | None]:
         """A look, in parts of about a millisecond."""

@@ -67,7 +67,8 @@ def watched(
     for number in range(seconds // every):
         visible, infrared = pairs[number % len(pairs)]
         seen = np.ascontiguousarray(change(infrared))
-        watch.look(visible, seen, config or RegistrationConfig(), start + number * every)
+        watch.take(visible, seen, config or RegistrationConfig(), start + number * every)
+        watch.go_on()
     return watch.state
 
 
@@ -86,7 +87,8 @@ def test_a_look_is_spread_over_the_images_of_a_second(
     """None of them is to be late, and the look is to be done before the next one."""
     watch, images = RigWatch(), 0
     while not watch.state.looks:
-        watch.look(*street[0], RegistrationConfig(), images / rate)
+        watch.take(*street[0], RegistrationConfig(), images / rate)
+        watch.go_on()
         images += 1
     assert least <= images <= most
 
@@ -204,7 +206,8 @@ def test_of_calibrated_cameras_the_pose_is_corrected(street: Pairs) -> None:
     watch, better = RigWatch(), None
     for second in range(0, 75, 2):
         visible, infrared = street[second // 2 % len(street)]
-        better = better or watch.look(visible, moved(9, -4)(infrared), config, second)
+        watch.take(visible, moved(9, -4)(infrared), config, second)
+        better = better or watch.go_on()
     assert better is not None
     size = (WIDTH, HEIGHT)
     positions = Registration(better).positions(size, size)
