@@ -25,6 +25,7 @@ class _Capture:
         self._turn = threading.Condition()
         self._listeners = self._alone_waiting = 0
         self._alone = False
+        self._owner = 0
         self._began = 0.0
         self._stderr: int | None = None
         self._file: BinaryIO | None = None
@@ -32,10 +33,12 @@ class _Capture:
     def enter(self, *, alone: bool) -> int:
         """Begin to listen. Returns how many bytes were caught before."""
         with self._turn:
+            if self._listeners and self._alone and self._owner == threading.get_ident():
+                raise RuntimeError("a thread that listens alone would wait for itself")
             self._alone_waiting += alone
             self._turn.wait_for(lambda: self._may_enter(alone))
             self._alone_waiting -= alone
-            self._alone = alone
+            self._alone, self._owner = alone, threading.get_ident()
             if not self._listeners:
                 self._redirect()
             self._listeners += 1

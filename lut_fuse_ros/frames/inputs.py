@@ -93,7 +93,7 @@ class _Input:
 
     def look(self) -> None:
         """Replace the subscription if the publishers offer another quality of service by now."""
-        if len(self._subscriptions) > 1 and self._overlap.is_overtaken(self._subscriptions[0]):
+        if len(self._subscriptions) > 1 and self._overlap.may_close(self._subscriptions[0]):
             self._close_oldest()
         offered = self._offered()
         if offered is not None and not alike(offered, self._qos):

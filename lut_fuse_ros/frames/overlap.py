@@ -25,20 +25,22 @@ class Overlap:
 
     def __init__(self) -> None:
         self._stamps: dict[object, deque[int]] = {}
+        self._lately: set[object] = set()
 
     def open(self, subscription: object) -> None:
         """One more delivers from now on."""
         self._stamps[subscription] = deque(maxlen=REMEMBERED)
 
-    def is_overtaken(self, subscription: object) -> bool:
-        """Whether another one delivers by now all that this one does.
+    def may_close(self, subscription: object) -> bool:
+        """Whether another one delivers all that this one does; to be asked now and then.
 
-        That is so once another delivered the last image of this one, or one that this one did
-        not. Closed earlier, an image would be missed, or come again as one that was latched.
+        That is so once both are at the same image, or another one is beyond, or goes on alone.
+        Closed earlier, an image would be missed, or come again as one that was latched.
         """
         own = self._stamps[subscription]
-        others = (stamps for each, stamps in self._stamps.items() if each is not subscription)
-        return any(stamp not in own or stamp == own[-1] for each in others for stamp in each)
+        goes_on, self._lately = subscription in self._lately, set()
+        others = [each for each in self._stamps.values() if each is not own and each]
+        return any(not goes_on or each[-1] not in own or each[-1] == own[-1] for each in others)
 
     def close(self, subscription: object) -> None:
         """One of them is gone."""
@@ -53,5 +55,6 @@ class Overlap:
         """
         own = self._stamps[subscription]
         own.append(stamp)
+        self._lately.add(subscription)
         others = (each.count(stamp) for each in self._stamps.values() if each is not own)
         return own.count(stamp) > max(others, default=0)

@@ -42,23 +42,50 @@ def opened(*sources: str) -> Overlap:
     return overlap
 
 
-def test_the_old_one_is_overtaken_only_by_its_own_last_image_or_a_later_one() -> None:
+def test_the_old_one_may_close_once_both_are_at_the_same_image() -> None:
     """A new subscription may be handed what was latched before long after it was made."""
     overlap = opened("a", "b")
-    assert not overlap.is_overtaken("a")
+    assert not overlap.may_close("a")
     for stamp in (1, 2, 3):
         assert overlap.is_new("a", stamp)
     for stamp in (2, 3):
-        assert not overlap.is_overtaken("a")
+        assert not overlap.may_close("a")
+        assert overlap.is_new("a", stamp + 2)
         assert not overlap.is_new("b", stamp)
-    assert overlap.is_overtaken("a")
+    assert not overlap.is_new("b", 4)
+    assert overlap.is_new("a", 6)
+    assert not overlap.may_close("a")
+    for stamp in (5, 6):
+        assert not overlap.is_new("b", stamp)
+    assert overlap.may_close("a")
 
 
-def test_one_whose_publisher_is_gone_is_overtaken_by_the_first_image_of_the_next() -> None:
+def test_while_a_recording_loops_the_old_one_may_close_only_where_both_are() -> None:
+    """Of what the new one delivers first, the old one is yet to deliver its own."""
+    overlap = opened("a")
+    for stamp in (1, 2, 3):
+        assert overlap.is_new("a", stamp)
+    overlap.open("b")
+    assert not overlap.is_new("b", 1)
+    assert not overlap.may_close("a")
+    assert overlap.is_new("a", 1)
+    assert overlap.may_close("a")
+
+
+def test_one_whose_publisher_is_gone_may_close_at_the_first_image_of_the_next() -> None:
     overlap = opened("a", "b")
     assert overlap.is_new("a", 1)
     assert overlap.is_new("b", 2)
-    assert overlap.is_overtaken("a")
+    assert overlap.may_close("a")
+
+
+def test_one_that_is_silent_while_another_goes_on_may_close() -> None:
+    overlap = opened("a", "b")
+    for stamp in (1, 2, 3):
+        assert overlap.is_new("a", stamp)
+    assert not overlap.may_close("a")
+    assert not overlap.is_new("b", 1)
+    assert overlap.may_close("a")
 
 
 def test_once_there_is_one_again_every_image_passes() -> None:

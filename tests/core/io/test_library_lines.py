@@ -60,3 +60,11 @@ def test_who_listens_alone_waits_for_the_others_and_hears_only_its_own() -> None
         leave.set()
         assert second.result(PATIENCE) == ["JPEG of this one"]
         first.result(PATIENCE)
+
+
+def test_who_listens_alone_and_listens_again_is_told_instead_of_waiting_for_itself() -> None:
+    with library_lines(), pytest.raises(RuntimeError, match="wait for itself"), overheard():
+        pass
+    with overheard() as later:
+        pass
+    assert not later.raised
