@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 OMP_NUM_THREADS=1 $(1)/bin/python -m pytest \
 	-p xdist -n auto --dist loadfile --ignore=tests/ros
-BUILD_INPUTS := setup.py setup.cfg pyproject.toml $(wildcard lut_fuse_core/native/*)
+BUILD_INPUTS := setup.py setup.cfg pyproject.toml $(foreach kind,cpp hpp h inl,$(wildcard lut_fuse_core/native/*.$(kind)))
 
 .PHONY: demo test test-oldest test-ros lint bench gpu-compile clean
 
