@@ -18,6 +18,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.decoder import decode
 from lut_fuse_core.io.image_encodings import (
     LAYOUTS,
     AnyArray,
@@ -165,13 +166,7 @@ def _samples(data: UInt8Array) -> AnyArray | None:
         with suppress(ModuleNotFoundError):
             return read_tiff_samples(data.tobytes())
     pixels = decode_jpeg(data, "BGR")
-    if pixels is not None:
-        return pixels
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return None
-    return None if image is None else np.asarray(image)
+    return decode(data, cv2.IMREAD_UNCHANGED) if pixels is None else pixels
 
 
 def _depth(data: UInt8Array, name: str) -> AnyArray:

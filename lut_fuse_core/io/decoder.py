@@ -17,6 +17,8 @@ from lut_fuse_core.io.opencv_log import quiet
 def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:
     """The image in the data of a file.
 
+    libjpeg goes on after an error, with pixels that are wrong from there on.
+
     Args:
         data: ``(N,)``.
         mode: One of OpenCV's ``IMREAD`` constants.
@@ -27,7 +29,13 @@ def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:
     Raises:
         InputError: If it cannot be decoded without errors.
     """
-    image, complaint = decode_and_listen(data, mode)
+    with quiet(), overheard() as suspicion:
+        image = decode(data, mode)
+    complaint = ""
+    if suspicion.raised:  # by this image or by one that another thread decoded meanwhile
+        with quiet(), library_lines() as lines:
+            image = decode(data, mode)
+        complaint = lines[-1] if lines else ""
     if image is None:
         raise InputError("it is not an image that can be read")
     if complaint:
@@ -38,29 +46,13 @@ def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:
     return image
 
 
-def decode_and_listen(data: UInt8Array, mode: int) -> tuple[npt.NDArray[Any] | None, str]:
-    """The image in encoded data, and what its decoder reports.
-
-    libjpeg goes on after an error, with pixels that are wrong from there on.
+def decode(data: UInt8Array, mode: int) -> npt.NDArray[Any] | None:
+    """The image in encoded data as OpenCV decodes it, None if there is none.
 
     Args:
         data: ``(N,)``.
         mode: One of OpenCV's ``IMREAD`` constants.
-
-    Returns:
-        The image as OpenCV decodes it, None if there is none; the last line that a library below
-        OpenCV had to say, empty if it had nothing.
     """
-    with quiet(), overheard() as suspicion:
-        image = _decoded(data, mode)
-    if not suspicion.raised:  # by this image or by one that another thread decoded meanwhile
-        return image, ""
-    with quiet(), library_lines() as lines:
-        image = _decoded(data, mode)
-    return image, lines[-1] if lines else ""
-
-
-def _decoded(data: UInt8Array, mode: int) -> npt.NDArray[Any] | None:
     try:
         image = cv2.imdecode(data, mode)
     except cv2.error:

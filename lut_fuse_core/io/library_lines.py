@@ -24,8 +24,7 @@ class _Capture:
     def __init__(self) -> None:
         self._turn = threading.Condition()
         self._listeners = self._alone_waiting = 0
-        self._alone = False
-        self._owner = 0
+        self._alone = 0  # the thread that listens alone
         self._began = 0.0
         self._stderr: int | None = None
         self._file: BinaryIO | None = None
@@ -33,12 +32,12 @@ class _Capture:
     def enter(self, *, alone: bool) -> int:
         """Begin to listen. Returns how many bytes were caught before."""
         with self._turn:
-            if self._listeners and self._alone and self._owner == threading.get_ident():
+            if self._listeners and self._alone == threading.get_ident():
                 raise RuntimeError("a thread that listens alone would wait for itself")
             self._alone_waiting += alone
             self._turn.wait_for(lambda: self._may_enter(alone))
             self._alone_waiting -= alone
-            self._alone, self._owner = alone, threading.get_ident()
+            self._alone = threading.get_ident() if alone else 0
             if not self._listeners:
                 self._redirect()
             self._listeners += 1

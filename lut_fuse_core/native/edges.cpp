@@ -5,12 +5,7 @@
 #include <memory>
 #include <vector>
 
-// Compiled twice where the loader can choose: the loops vectorize by themselves.
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define TWICE __attribute__((target_clones("avx2", "default")))
-#else
-#define TWICE
-#endif
+#include "compiled_twice.hpp"
 
 namespace lut_fuse {
 
@@ -38,7 +33,7 @@ inline void mirror_ends(float* row, int length, int reach) {
 
 }  // namespace
 
-TWICE void edge_channels(const LutFuseEdges& e) {
+LUT_FUSE_COMPILED_TWICE void edge_channels(const LutFuseEdges& e) {
     const int width = e.width, height = e.height, row_size = width * kChannels;
     const float *k = e.smoothing, *p = e.pooling;
 

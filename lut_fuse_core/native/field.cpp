@@ -4,12 +4,7 @@
 #include <cmath>
 #include <vector>
 
-// Compiled twice where the loader can choose: the loops vectorize by themselves.
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define TWICE __attribute__((target_clones("avx2", "default")))
-#else
-#define TWICE
-#endif
+#include "compiled_twice.hpp"
 
 namespace lut_fuse {
 
@@ -62,7 +57,7 @@ int32_t product(const int16_t* a, const int16_t* b, int count) {
 
 }  // namespace
 
-TWICE void match(const LutFuseMatch& m) {
+LUT_FUSE_COMPILED_TWICE void match(const LutFuseMatch& m) {
     const int labels = m.last_label - m.first_label + 1, cells = m.rows * m.columns;
     const int width = m.columns * m.cell, pitch = width + 2 * m.margin;
     const int height = m.rows * m.cell + 2 * m.margin;
@@ -114,7 +109,7 @@ TWICE void match(const LutFuseMatch& m) {
     }
 }
 
-TWICE void smooth_labels(const LutFuseLabels& s) {
+LUT_FUSE_COMPILED_TWICE void smooth_labels(const LutFuseLabels& s) {
     const int labels = s.labels;
     const size_t size = static_cast<size_t>(s.rows) * s.columns * labels;
     std::copy_n(s.costs, size, s.sums);
@@ -157,7 +152,7 @@ TWICE void smooth_labels(const LutFuseLabels& s) {
     }
 }
 
-TWICE void expand(const LutFuseExpansion& e) {
+LUT_FUSE_COMPILED_TWICE void expand(const LutFuseExpansion& e) {
     // Clamped like Remap.from_positions; kept above zero, so that truncation rounds down.
     const float right = static_cast<float>(e.raw_width - 1);
     const float bottom = static_cast<float>(e.raw_height - 1);

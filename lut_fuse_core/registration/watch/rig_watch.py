@@ -97,8 +97,7 @@ class RigWatch:
         self._since: float | None = None
         self._looks = self._blanks = 0
         self._fitted = False
-        self._work: Iterator[RegistrationConfig | None] = iter(())
-        self._looking = False
+        self._work: Iterator[RegistrationConfig | None] | None = None
         self._owed = 0
 
     def take(
@@ -115,8 +114,7 @@ class RigWatch:
         since = 0.0 if self._now is None else time - self._now
         self._now = time
         self._owed = max(1, round(PARTS * since / EVERY))
-        if not self._looking and not (self._last is not None and 0 <= time - self._last < EVERY):
-            self._looking = True
+        if self._work is None and not (self._last is not None and 0 <= time - self._last < EVERY):
             self._work = self._parts(visible.copy(), infrared.copy(), config, time)
 
     def go_on(self) -> RegistrationConfig | None:
@@ -127,11 +125,13 @@ class RigWatch:
             `RegistrationConfig.follow` is set; else None.
         """
         parts, self._owed = self._owed, 0
+        if self._work is None:
+            return None
         for _ in range(parts):
             try:
                 better = next(self._work)
             except StopIteration:
-                self._looking = False
+                self._work = None
                 return None
             if better is not None:
                 return better
