@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.install_scripts import install_scripts
 
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
@@ -17,6 +18,11 @@ except ImportError:  # before setuptools 70
         from wheel.bdist_wheel import bdist_wheel
     except ImportError:
         bdist_wheel = None
+
+try:
+    from setuptools.command.develop import develop
+except ImportError:  # announced to go
+    develop = None
 
 PACKAGE = "lut_fuse_ros"
 # colcon build --symlink-install runs a link to this file from another folder.
@@ -74,12 +80,57 @@ if bdist_wheel is not None:
 
 # Found by `ros2 run` in a folder that colcon makes (setup.cfg). pip, which builds through
 # setuptools.build_meta, would put names as general as these on the PATH.
-nodes = [
-    "fusion_node = lut_fuse_ros.main:main",
-    "synthetic_cameras = lut_fuse_ros.commands:synthetic_cameras",
-    "benchmark = lut_fuse_ros.commands:benchmark",
-]
-built_by_pip = "setuptools.build_meta" in sys.modules
+NODES = {
+    "fusion_node": "lut_fuse_ros.main:main",
+    "synthetic_cameras": "lut_fuse_ros.commands:synthetic_cameras",
+    "benchmark": "lut_fuse_ros.commands:benchmark",
+}
+BUILT_BY_PIP = "setuptools.build_meta" in sys.modules
+
+# Python answers an interrupt during its own start with a traceback, before any code of ours runs.
+# So a shell starts it with interrupts blocked: they wait until the program is ready for them
+# (lut_fuse_ros/interrupts.py). To Python, which is given the same file, the shell's lines are a
+# string.
+NODE_SCRIPT = """\
+#!/bin/sh
+''':'
+if env --block-signal=INT,TERM true 2>/dev/null; then
+    exec env --block-signal=INT,TERM "{python}" "$0" "$@"
+fi
+exec "{python}" "$0" "$@"
+'''
+import sys
+
+from {module} import {function}
+
+if __name__ == "__main__":
+    sys.exit({function}())
+"""
+
+
+class InterruptsWait:
+    """Of setuptools' commands that write the scripts of entry points: the nodes get their own."""
+
+    def write_script(self, script_name, contents, mode="t", *ignored):
+        """Write a script into the folder of executables."""
+        entry = NODES.get(script_name)
+        if entry and not BUILT_BY_PIP:
+            module, function = entry.split(":")
+            contents = NODE_SCRIPT.format(python=sys.executable, module=module, function=function)
+        super().write_script(script_name, contents, mode, *ignored)
+
+
+class InstallScripts(InterruptsWait, install_scripts):
+    """Of `colcon build`."""
+
+
+COMMANDS["install_scripts"] = InstallScripts
+if develop is not None:
+
+    class Develop(InterruptsWait, develop):
+        """Of `colcon build --symlink-install`, where setuptools is older than 80."""
+
+    COMMANDS["develop"] = Develop
 
 # What only some of the offline tools need is imported where it is used.
 EXTRAS = {
@@ -189,7 +240,7 @@ setup(
         "console_scripts": [
             "lut-fuse = lut_fuse_core.cli:main",
             "lut-fuse-train = lut_fuse_training.__main__:main",
-            *([] if built_by_pip else nodes),
+            *(f"{name} = {entry}" for name, entry in NODES.items() if not BUILT_BY_PIP),
         ],
         "lut_fuse.extensions": [
             "import_published = lut_fuse_training.networks.published:import_published",

@@ -5,6 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 
+from lut_fuse_ros.interrupts import (
+    INTERRUPTED,
+    ignore_interrupts,
+    leave_at_once,
+    raise_interrupts,
+)
+
 
 def benchmark() -> int:
     """`ros2 run lut_fuse_ros benchmark`; returns the exit status."""
@@ -26,9 +33,16 @@ def missing_package(error: ModuleNotFoundError) -> str:
 
 
 def _run(name: str) -> int:
+    leave_at_once()  # before what takes seconds to import
     try:
         tool = importlib.import_module(f"lut_fuse_ros.tools.{name}")
     except ModuleNotFoundError as error:
         print(f"{name}: {missing_package(error)}", file=sys.stderr)
         return 1
-    return int(tool.main() or 0)
+    try:
+        raise_interrupts()
+        return int(tool.main() or 0)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        ignore_interrupts()

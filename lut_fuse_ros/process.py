@@ -13,6 +13,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_ros.fusion_node import FusionNode
+from lut_fuse_ros.interrupts import INTERRUPTED, SIGNALS
 from lut_fuse_ros.middleware.large_images import room_for_images
 from lut_fuse_ros.registration.live_calibration import estimating
 
@@ -24,8 +25,6 @@ GRACE = 5.0
 """Seconds after an interrupt in which the node may end by itself: a model that is loaded, a GPU
 engine that is built, a frame under way."""
 
-INTERRUPTED = 130
-
 
 class Interrupt:
     """Notes interrupts; never raises, so that nothing breaks off in the middle of a C callback.
@@ -35,7 +34,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.came = False
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, self._note)
 
     def _note(self, *_: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
+from lut_fuse_ros.interrupts import ignore_interrupts
 from lut_fuse_ros.middleware.large_images import room_for_images
 
 
@@ -42,7 +42,6 @@ def spin_until_interrupted(
         if rclpy.ok():
             raise
     finally:
-        # A second interrupt must not break off the shutdown.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ignore_interrupts()  # a second one must not break off the shutdown
         rclpy.try_shutdown()
     return 0

@@ -211,3 +211,24 @@ def test_the_benchmark_explains_a_node_that_cannot_start(workspace):
     assert benchmark.finish() == 1
     assert "must be between 0 and 1" in benchmark.output
     assert "Traceback" not in benchmark.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", ["fusion_node", "synthetic_cameras", "benchmark"])
+def test_an_interrupt_while_python_starts_ends_a_node_quietly(workspace, name, number, tmp_path):
+    """Python imports this module before it opens the script."""
+    interrupt = f"import os; os.kill(os.getpid(), {int(number)})"
+    (tmp_path / "sitecustomize.py").write_text(interrupt, encoding="utf-8")
+    executable = workspace / f"install/lut_fuse_ros/lib/lut_fuse_ros/{name}"
+    installed = next(workspace.glob("install/lut_fuse_ros/lib/python3*/site-packages"))
+    ended = subprocess.run(
+        [executable],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{installed}:{_python_path()}"},
+        capture_output=True,
+        text=True,
+        timeout=3 * TIMEOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        check=False,
+    )
+    assert ended.returncode == 130
+    assert ended.stderr == ""
