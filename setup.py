@@ -5,6 +5,7 @@ the distribution (59 on Ubuntu 22.04) and without the network.
 """
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -94,10 +95,7 @@ BUILT_BY_PIP = "setuptools.build_meta" in sys.modules
 NODE_SCRIPT = """\
 #!/bin/sh
 ''':'
-if env --block-signal=INT,TERM true 2>/dev/null; then
-    exec env --block-signal=INT,TERM "{python}" "$0" "$@"
-fi
-exec "{python}" "$0" "$@"
+exec {blocking}"{python}" "$0" "$@"
 '''
 import sys
 
@@ -106,6 +104,15 @@ from {module} import {function}
 if __name__ == "__main__":
     sys.exit({function}())
 """
+BLOCKING = "env --block-signal=INT,TERM "
+
+
+def blocks_signals():
+    """Whether the `env` of this system can: GNU's since 8.31, that of uutils since 0.6."""
+    try:
+        return not subprocess.run([*BLOCKING.split(), "true"], capture_output=True).returncode
+    except OSError:
+        return False
 
 
 class InterruptsWait:
@@ -116,7 +123,12 @@ class InterruptsWait:
         entry = NODES.get(script_name)
         if entry and not BUILT_BY_PIP:
             module, function = entry.split(":")
-            contents = NODE_SCRIPT.format(python=sys.executable, module=module, function=function)
+            contents = NODE_SCRIPT.format(
+                blocking=BLOCKING if blocks_signals() else "",
+                python=sys.executable,
+                module=module,
+                function=function,
+            )
         super().write_script(script_name, contents, mode, *ignored)
 
 
