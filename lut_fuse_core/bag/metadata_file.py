@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from lut_fuse_core.bag.channels import Channel, topics_of
 from lut_fuse_core.bag.definitions import type_hash
-from lut_fuse_core.bag.quality import as_text, profiles
+from lut_fuse_core.bag.quality import numbered_text, profiles
 
 OLDEST, NEWEST = 8, 9
 """Versions that are written: the first with hashes of types, the one that spells QoS out."""
@@ -88,11 +88,11 @@ def as_yaml(content: Any) -> str:
 
 
 def _topic(channel: Channel, version: int) -> dict[str, Any]:
-    offered = profiles(channel.qos)
+    spelled_out = version >= NEWEST
     return {
         "name": channel.topic,
         "type": channel.schema,
         "serialization_format": channel.encoding,
-        "offered_qos_profiles": offered if version >= NEWEST else as_text(offered),
+        "offered_qos_profiles": (profiles if spelled_out else numbered_text)(channel.qos),
         "type_description_hash": type_hash(channel),
     }

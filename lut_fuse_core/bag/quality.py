@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from io import StringIO
 from typing import Any
 
@@ -30,7 +31,7 @@ def profiles(text: str) -> list[Profile]:
     ROS takes profiles only where every policy is there, so that half of one is none.
     """
     try:
-        found = YAML(typ="safe").load(text) if text else None
+        found = _loaded(text) if text else None
     except (YAMLError, ValueError, RecursionError):
         return []
     if not isinstance(found, list):
@@ -41,11 +42,12 @@ def profiles(text: str) -> list[Profile]:
         return []
 
 
-def as_text(found: list[Profile]) -> str:
-    """Profiles as bags before version 9 have them: numbers, in one string."""
+@lru_cache
+def numbered_text(text: str) -> str:
+    """The profiles in a text as bags before version 9 have them: numbers, in one string."""
     numbered = [
         {key: _NAMES[key].index(value) if key in _NAMES else value for key, value in each.items()}
-        for each in found
+        for each in profiles(text)
     ]
     return _dump(numbered) if numbered else ""
 
@@ -53,6 +55,12 @@ def as_text(found: list[Profile]) -> str:
 def complete_text(text: str) -> str:
     """The text, if ROS can take it; else nothing."""
     return text if profiles(text) else ""
+
+
+@lru_cache
+def _loaded(text: str) -> Any:
+    # Slow, and most topics have one of a few texts.
+    return YAML(typ="safe").load(text)
 
 
 def _complete(profile: Profile) -> Profile:

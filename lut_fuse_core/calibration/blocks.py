@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -95,38 +94,33 @@ def _correlated(
 ) -> Iterator[Surface]:
     there = oriented_channels(view.infrared, settings)
     here = oriented_channels(view.visible, settings) * view.mask[..., None]
-    energy = np.square(there).sum(axis=2)
-    floor = max(0.5 * float(np.median(energy)), 1e-6)
-    padded = np.pad(there, ((radius, radius), (radius, radius), (0, 0)))
     block = views.block
+    energy = _energy(there)
+    # The floor keeps empty blocks from fitting anywhere.
+    floor = max(0.5 * float(np.median(energy)), 1e-6) * block * block
+    border = (radius, radius), (radius, radius)
+    own, sums = _sums(_energy(here), block), _sums(np.pad(energy, border), block)
+    padded = np.pad(there, (*border, (0, 0)))
+    reach, places = block + 2 * radius, 2 * radius + 1
     for row, column in views.filled_blocks(view):
-        template = here[row : row + block, column : column + block]
-        if float(np.square(template).sum()) < floor * block * block:
+        if own[row, column] < floor:
             continue
-        reach = block + 2 * radius
+        template = here[row : row + block, column : column + block]
         window = padded[row : row + reach, column : column + reach]
-        yield (row, column), _surface(window, template, floor * block * block)
+        product = cv2.matchTemplate(window, template, cv2.TM_CCORR)
+        around = sums[row : row + places, column : column + places]
+        correlation = product / np.sqrt((own[row, column] + floor) * (around + floor))
+        yield (row, column), np.maximum(correlation, 0).astype(np.float32, copy=False)
 
 
-def _surface(window: FloatArray, template: FloatArray, floor: float) -> FloatArray:
-    """Correlation at every shift; the floor keeps empty blocks from fitting anywhere."""
-    product: Any = 0.0
-    for channel in range(template.shape[2]):
-        product = product + cv2.matchTemplate(
-            np.ascontiguousarray(window[..., channel]),
-            np.ascontiguousarray(template[..., channel]),
-            cv2.TM_CCORR,
-        )
-    block = template.shape[0]
-    edge = window.shape[0] - block + 1
+def _energy(channels: FloatArray) -> FloatArray:
+    return np.einsum("ijk,ijk->ij", channels, channels)
+
+
+def _sums(values: FloatArray, block: int) -> FloatArray:
+    """Over the block that begins at each pixel."""
+    size = (block, block)
     sums = cv2.boxFilter(
-        np.square(window).sum(axis=2),
-        -1,
-        (block, block),
-        anchor=(0, 0),
-        normalize=False,
-        borderType=cv2.BORDER_CONSTANT,
-    )[:edge, :edge]
-    own = float(np.square(template).sum())
-    correlation = product / np.sqrt((own + floor) * (sums + floor))
-    return np.maximum(correlation, 0).astype(np.float32)
+        values, -1, size, anchor=(0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT
+    )
+    return np.asarray(sums, np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,13 +77,16 @@ def detect(board: Board, image: AnyInfrared) -> Detection | None:
     }
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
     scale = 2 if max(gray.shape) < SMALL else 1
-    candidates = list(_candidates(np.asarray(gray, np.float32), scale))
+    candidates: Iterable[UInt8Array] = _candidates(np.asarray(gray, np.float32), scale)
     for finder in finders[board.kind]:
+        looked: list[UInt8Array] = []
         for candidate in candidates:
+            looked.append(candidate)
             found = finder(board, candidate)
             if found is not None and len(found.ids) >= LEAST_POINTS:
                 # Pixel centers are integers, so the corner of the image is at -0.5.
                 return Detection(found.ids, (found.pixels + 0.5) / scale - 0.5)
+        candidates = looked
     return None
 
 

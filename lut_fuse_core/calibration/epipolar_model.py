@@ -108,7 +108,8 @@ class EpipolarModel:
 
     def direction(self, parameters: Float64Array) -> Float64Array:
         """Unit vector near ``axis``, which lies in the image plane."""
-        side = np.cross([0.0, 0.0, 1.0], self.axis)
+        x, y, _ = self.axis
+        side = np.array([-y, x, 0.0])  # the optical axis times this one
         direction = self.axis + parameters[5] * side + parameters[6] * np.array([0, 0, 1.0])
         return np.asarray(direction / np.linalg.norm(direction), np.float64)
 
@@ -135,7 +136,7 @@ class EpipolarModel:
         lines, error, back = self.lines(points, parameters)
         # Visible pixels are as uncertain as infrared ones are, in the scale of these.
         finer = self.ratio**2
-        size = np.square(lines[:, :2]).sum(axis=1) + np.square(back[:, :2]).sum(axis=1) / finer
+        size = _squared(lines) + _squared(back) / finer
         return np.asarray(error / np.sqrt(np.maximum(size, 1e-18)), np.float64)
 
     def lines(
@@ -170,7 +171,14 @@ def soft_weights(distances: Float64Array) -> Float64Array:
 
 
 def _homogeneous(points: Float64Array) -> Float64Array:
-    return np.concatenate([points, np.ones((len(points), 1))], axis=1)
+    extended = np.ones((len(points), 3))
+    extended[:, :2] = points
+    return extended
+
+
+def _squared(lines: Float64Array) -> Float64Array:
+    """Squared lengths of the lines' normals."""
+    return np.asarray(lines[:, 0] ** 2 + lines[:, 1] ** 2, np.float64)
 
 
 def _cost(distances: Float64Array) -> float:

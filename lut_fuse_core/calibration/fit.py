@@ -25,6 +25,9 @@ LONGEST_STEP = 3.0
 SETTLED = 0.02
 DAMPING = 0.05
 
+MOST_CHANNELS = 128
+"""Of one image, in every OpenCV."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -71,8 +74,7 @@ def fit_blocks(blocks: Blocks, free: int = 8) -> Fit:
     """
     parameters: Float64Array = np.zeros(8)
     for blur in BLURS:
-        size = (2 * int(3 * blur) + 1,) * 2
-        smooth = np.stack([cv2.GaussianBlur(s * s, size, blur) for s in blocks.surfaces])
+        smooth = _smoothed(np.square(blocks.surfaces), blur)
         for _ in range(STEPS):
             step = _newton_step(blocks, smooth, parameters, free)
             before = _displacements(parameters, blocks)
@@ -81,6 +83,18 @@ def fit_blocks(blocks: Blocks, free: int = 8) -> Fit:
             if moved < SETTLED:
                 break
     return Fit(parameters, agreement_at(blocks, parameters))
+
+
+def _smoothed(surfaces: FloatArray, blur: float) -> FloatArray:
+    """Each of the surfaces ``(N, e, e)``, many at a time as the channels of one image."""
+    size = (2 * int(3 * blur) + 1,) * 2
+    smooth = np.empty_like(surfaces)
+    for first in range(0, len(surfaces), MOST_CHANNELS):
+        some = slice(first, first + MOST_CHANNELS)
+        stacked = np.ascontiguousarray(surfaces[some].transpose(1, 2, 0))
+        blurred = cv2.GaussianBlur(stacked, size, blur).reshape(stacked.shape)
+        smooth[some] = blurred.transpose(2, 0, 1)
+    return smooth
 
 
 def agreement_at(blocks: Blocks, parameters: Float64Array) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from lut_fuse_core.arrays import Float64Array, FloatArray, UInt8Array
 from lut_fuse_core.calibration.blocks import Blocks, Surface, collect
@@ -66,7 +67,10 @@ def _informed(views: Views, view: View, radius: int) -> Iterator[Surface]:
 
 def _ranked(image: FloatArray, sample: FloatArray) -> UInt8Array:
     """Levels 0 to `LEVELS` - 1 that hold equally many pixels of the sample."""
-    limits = np.quantile(sample, np.arange(1, LEVELS) / LEVELS)
+    ordered = np.sort(sample, axis=None)
+    last = ordered.size - 1
+    places = np.linspace(0, last, LEVELS + 1)[1:-1]
+    limits = np.interp(places, np.arange(last + 1), ordered)
     return np.searchsorted(limits, image).astype(np.uint8)
 
 
@@ -81,27 +85,24 @@ def _shared(here: UInt8Array, seen: npt.NDArray[np.bool_], there: UInt8Array) ->
     Returns:
         ``(2 r + 1, 2 r + 1) float32``.
     """
-    # How often two levels meet at a displacement is a correlation of the masks of both: by
-    # Fourier transform, for all displacements at once. At none of them does the block leave the
-    # window, so that nothing wraps around. Counts are whole, so single precision is enough.
-    levels = np.arange(LEVELS)[:, None, None]
-    shape = [cv2.getOptimalDFTSize(side) for side in there.shape]
-    ours = np.fft.rfft2(((here == levels) & seen).astype(np.float32), shape)
-    theirs = np.fft.rfft2((there == levels).astype(np.float32), shape)
-    places = there.shape[0] - here.shape[0] + 1
-    joint = np.empty((LEVELS, LEVELS, places, places))
-    for level in range(LEVELS):
-        met = np.fft.irfft2(ours[level].conj() * theirs, shape)
-        joint[level] = np.rint(met[:, :places, :places])
-    count = joint.sum(axis=(0, 1))
-    both = _entropy(joint.reshape(-1, *count.shape), count)
-    one, other = _entropy(joint.sum(axis=1), count), _entropy(joint.sum(axis=0), count)
+    # One code for each pair of levels that meets at a displacement, counted for all of them at
+    # once. The levels beyond the image and of pixels that are not seen are counted, too, and left.
+    kinds = LEVELS + 1
+    codes = np.where(seen, here, LEVELS).astype(np.intp) * kinds
+    meetings = sliding_window_view(there, here.shape) + codes
+    places = meetings.shape[:2]
+    meetings += kinds**2 * np.arange(places[0] * places[1]).reshape(*places, 1, 1)
+    counts = np.bincount(meetings.ravel(), minlength=kinds**2 * places[0] * places[1])
+    joint = counts.reshape(*places, kinds, kinds)[..., :LEVELS, :LEVELS]
+    count = joint.sum(axis=(2, 3))
+    logarithms = np.arange(here.size + 1) * np.log(np.maximum(np.arange(here.size + 1), 1))
+
+    def entropy(counts: npt.NDArray[np.intp]) -> Float64Array:
+        """In nats, of counts ``(h, w, ...)`` that sum up to `count`; 0 for none."""
+        total = np.maximum(count, 1)
+        sums = logarithms[counts].reshape(*places, -1).sum(axis=2)
+        return np.asarray(np.log(total) - sums / total)
+
+    both, one, other = entropy(joint), entropy(joint.sum(axis=3)), entropy(joint.sum(axis=2))
     shared = (one + other - both) / np.sqrt(np.maximum(one * other, 0.25))
     return np.where(count < LEAST_PIXELS, 0, shared).astype(np.float32)
-
-
-def _entropy(counts: Float64Array, total: Float64Array) -> Float64Array:
-    """Entropy in nats of counts ``(n, h, w)`` that sum up to ``total (h, w)``; 0 for none."""
-    logs = (counts * np.log(np.maximum(counts, 1))).sum(axis=0)
-    total = np.maximum(total, 1)
-    return np.asarray(np.log(total) - logs / total)

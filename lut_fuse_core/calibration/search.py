@@ -87,15 +87,19 @@ class _Correlator:
     def __init__(self, targets: Sequence[FloatArray], shape: tuple[int, ...]) -> None:
         height, width = targets[0].shape[:2]
         self.infrared_shape = (height, width)
-        self.shape = (
-            cv2.getOptimalDFTSize(height + shape[0]),
-            cv2.getOptimalDFTSize(width + shape[1]),
-        )
         self.least_area = LEAST_OVERLAP * min(height * width, shape[0] * shape[1])
+        # Shifts that overlap less may wrap around: they meet others of which the same is true,
+        # and in sum, too, they overlap by less than the least area.
+        rows = int(self.least_area / min(width, shape[1])) - 1
+        columns = int(self.least_area / min(height, shape[0])) - 1
+        self.shape = (
+            cv2.getOptimalDFTSize(height + shape[0] - rows),
+            cv2.getOptimalDFTSize(width + shape[1] - columns),
+        )
         self.mask = self._transform(np.ones((height, width), np.float32))
-        self.channels = [self._transform(target) for target in targets]
-        energy = sum(np.square(target).sum(axis=2) for target in targets)
-        self.energy = self._transform(np.asarray(energy, np.float32))
+        planes = [[*np.moveaxis(target, 2, 0)] for target in targets]
+        self.channels = [[self._transform(plane) for plane in each] for each in planes]
+        self.energy = self._transform(_energy([plane for each in planes for plane in each]))
 
     def peaks(
         self, images: Sequence[FloatArray], rotation: float
@@ -105,19 +109,19 @@ class _Correlator:
         turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), rotation, 1.0)
         mask: Any = cv2.warpAffine(np.ones((height, width), np.float32), turn, (width, height))
         mask_spectrum = self._transform(mask)
-        overlap = self._inverse(self.mask * np.conj(mask_spectrum))
-        product: Any = 0.0
-        energy = np.zeros((height, width), np.float32)
+        overlap = self._correlation([(self.mask, mask_spectrum)])
+        both: list[tuple[FloatArray, FloatArray]] = []
+        planes: list[FloatArray] = []
         for image, channels in zip(images, self.channels, strict=True):
             rotated: Any = cv2.warpAffine(
                 image, turn, (width, height), borderMode=cv2.BORDER_REFLECT
             )
-            features = oriented_channels(rotated, CHANNELS) * mask[..., None]
-            product = product + (channels * np.conj(self._transform(features))).sum(axis=2)
-            energy += np.square(features).sum(axis=2)
-        product = self._inverse(product)
-        here = self._inverse(self.energy * np.conj(mask_spectrum))
-        there = self._inverse(self.mask * np.conj(self._transform(energy)))
+            features = [*np.moveaxis(oriented_channels(rotated, CHANNELS), 2, 0) * mask]
+            both += zip(channels, map(self._transform, features), strict=True)
+            planes += features
+        product = self._correlation(both)
+        here = self._correlation([(self.energy, mask_spectrum)])
+        there = self._correlation([(self.mask, self._transform(_energy(planes)))])
         correlation = product / np.sqrt(np.maximum(here, 1e-3) * np.maximum(there, 1e-3))
         # Chance correlation falls with the root of the area; this makes all overlaps comparable.
         surface = np.where(
@@ -139,11 +143,23 @@ class _Correlator:
         rotated = np.concatenate([np.asarray(turn, np.float64), [[0, 0, 1]]])
         return score, np.linalg.inv(shift @ rotated)
 
-    def _transform(self, image: FloatArray) -> npt.NDArray[np.complexfloating]:
-        return np.fft.rfft2(image, self.shape, axes=(0, 1))
+    def _transform(self, image: FloatArray) -> FloatArray:
+        """The spectrum, in OpenCV's layout for that of a real image."""
+        padded = np.zeros(self.shape, np.float32)
+        padded[: image.shape[0], : image.shape[1]] = image
+        return np.asarray(cv2.dft(padded, nonzeroRows=image.shape[0]), np.float32)
 
-    def _inverse(self, spectrum: npt.NDArray[np.complexfloating]) -> npt.NDArray[np.floating]:
-        return np.fft.irfft2(spectrum, self.shape)
+    def _correlation(self, spectra: Sequence[tuple[FloatArray, FloatArray]]) -> FloatArray:
+        """At every shift of the second images against the first, in sum."""
+        total = np.zeros(self.shape, np.float32)
+        for one, other in spectra:
+            total += cv2.mulSpectrums(one, other, 0, conjB=True)
+        flags = cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT
+        return np.asarray(cv2.dft(total, flags=flags), np.float32)
+
+
+def _energy(planes: Sequence[FloatArray]) -> FloatArray:
+    return np.sum([np.square(plane) for plane in planes], axis=0, dtype=np.float32)
 
 
 def resizing(shape: Sequence[int], new_shape: Sequence[int]) -> Float64Array:

@@ -104,14 +104,15 @@ def _unshuffle(planes: FloatArray, size: int) -> FloatArray:
 
 
 def _convolve(block: ConvBlock, planes: FloatArray) -> FloatArray:
-    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
-    _, height, width = planes.shape
-    result = np.broadcast_to(block.bias[:, None, None], (len(block.bias), height, width)).copy()
+    channels, height, width = planes.shape
+    padded = np.zeros((channels, height + 2, width + 2), planes.dtype)
+    padded[:, 1:-1, 1:-1] = planes
+    result = np.repeat(block.bias, height * width).reshape(-1, height * width)
     for row in range(3):
         for column in range(3):
             window = padded[:, row : row + height, column : column + width]
-            result += np.tensordot(block.weight[:, :, row, column], window, axes=1)
-    return result
+            result += np.dot(block.weight[:, :, row, column], window.reshape(channels, -1))
+    return result.reshape(-1, height, width)
 
 
 def _activate(encoder: ContextEncoder, block: ConvBlock, planes: FloatArray) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -38,12 +38,29 @@ def cell(position: FloatArray, nodes: int) -> tuple[IndexArray, FloatArray]:
     return index, position - index.astype(np.float32)
 
 
-def corner_weight(fractions: list[FloatArray], corner: tuple[int, ...]) -> FloatArray:
-    """Weight of one corner of the cell: the product of ``1 - o`` or ``o`` per axis (equation 6)."""
-    weight = np.ones_like(fractions[0])
-    for fraction, upper in zip(fractions, corner, strict=True):
-        weight = weight * (fraction if upper else 1 - fraction)
-    return weight
+def corners(
+    cells: Sequence[tuple[IndexArray, FloatArray]],
+    shape: tuple[int, ...],
+    place: IndexArray | int = 0,
+    weight: FloatArray | int = 1,
+) -> Iterator[tuple[IndexArray, FloatArray]]:
+    """Index into the flat lattice and weight of each of the 16 corners of a cell.
+
+    The weight is the product of ``1 - o`` or ``o`` per axis (equation 6).
+
+    Args:
+        cells: Lower node and fraction ``o`` per axis, as of `cell`.
+        shape: Nodes per axis.
+        place: Index by the axes before these.
+        weight: Product of the axes before these.
+    """
+    (index, fraction), *others = cells
+    lower = place * shape[0] + index
+    for upper, share in ((lower, 1 - fraction), (lower + 1, fraction)):
+        if others:
+            yield from corners(others, shape[1:], upper, weight * share)
+        else:
+            yield upper, weight * share
 
 
 def interpolate(lattice: FloatArray, positions: list[FloatArray]) -> FloatArray:
@@ -57,12 +74,10 @@ def interpolate(lattice: FloatArray, positions: list[FloatArray]) -> FloatArray:
         That shape, float32.
     """
     cells = [cell(p, n) for p, n in zip(positions, lattice.shape, strict=True)]
-    indices = [index for index, _ in cells]
-    fractions = [fraction for _, fraction in cells]
-    result = np.zeros_like(fractions[0])
-    for corner in product((0, 1), repeat=4):
-        value = lattice[tuple(i + c for i, c in zip(indices, corner, strict=True))]
-        result += corner_weight(fractions, corner) * value
+    values = lattice.reshape(-1)
+    result = np.zeros_like(cells[0][1])
+    for place, weight in corners(cells, lattice.shape):
+        result += weight * values[place]
     return result
 
 

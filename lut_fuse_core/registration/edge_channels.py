@@ -46,13 +46,14 @@ def oriented_channels(gray: FloatArray, settings: ChannelSettings) -> FloatArray
     smooth = cv2.GaussianBlur(gray, (0, 0), settings.sigma)
     gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1)
     gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=1)
-    directions = np.empty((*gray.shape, settings.channels), np.float32)
-    for index in range(settings.channels):
-        angle = np.pi * index / settings.channels
-        np.abs(np.cos(angle) * gx + np.sin(angle) * gy, out=directions[..., index])
-    strength = np.sqrt(np.square(directions).sum(axis=2))
-    floor = 0.5 * float(np.median(strength)) + 0.3
-    directions /= (strength + np.float32(floor))[..., None]
+    count = settings.channels
+    angles = [np.pi * index / count for index in range(count)]
+    parts = [cv2.addWeighted(gx, np.cos(angle), gy, np.sin(angle), 0) for angle in angles]
+    directions = np.abs(cv2.merge(parts))
+    # The squares of evenly spaced directions sum up to this multiple of the squared gradient.
+    strength = np.float32(np.sqrt(count / 2)) * cv2.magnitude(gx, gy)
+    middle = np.partition(strength, strength.size // 2, axis=None)[strength.size // 2]
+    directions /= (strength + np.float32(0.5 * middle + 0.3))[..., None]
     pooled = cv2.GaussianBlur(directions, (0, 0), settings.pool)
     if settings.high_pass > 0:
         wide = cv2.GaussianBlur(pooled, (0, 0), settings.high_pass * settings.pool)

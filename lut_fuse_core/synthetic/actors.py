@@ -111,8 +111,10 @@ def draw(shapes: list[Shape], view: View, depth: float) -> Patch | None:
         cv2.fillConvexPoly(canvas, points, number, shift=4)
     materials = [shape.material for shape in shapes]
     numbers = canvas[fineness // 2 :: fineness, fineness // 2 :: fineness]
-    planes = [_inverse_depth(*each) for each in zip(shapes, pixels, strict=True)]
-    depths = _depths(numbers, np.array(planes), (left, top))
+    planes = np.zeros((len(shapes), 3))
+    for seen in np.flatnonzero(np.bincount(numbers.ravel())[1:]):
+        planes[seen] = _inverse_depth(shapes[seen], pixels[seen])
+    depths = _depths(numbers, planes, (left, top))
     return _shade(canvas, materials, (left, top), fineness, depth, depths)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -84,6 +85,14 @@ def _aprilgrid(
     return image, np.array([margin, margin])
 
 
+@cache
+def rays_of(camera: CameraModel) -> np.ndarray:
+    """Where each pixel of a camera looks, ``(H W, 3)``, with depth 1."""
+    x, y = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
+    rays = camera.rays(np.stack([x.ravel(), y.ravel()], 1).astype(np.float64))
+    return np.concatenate([rays, np.ones((len(rays), 1))], axis=1)
+
+
 class Renderer:
     """Draws a board as a camera with a distorting lens sees it."""
 
@@ -94,9 +103,7 @@ class Renderer:
         if thermal is not None:
             self.image = _warmth(self.image / 255, thermal)
         self.image = cv2.GaussianBlur(self.image, (0, 0), 1.5)
-        x, y = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
-        rays = camera.rays(np.stack([x.ravel(), y.ravel()], 1).astype(np.float64))
-        self.rays = np.concatenate([rays, np.ones((len(rays), 1))], axis=1)
+        self.rays = rays_of(camera)
         self.shape = (camera.height, camera.width)
         self.rng = np.random.default_rng(0)
 
@@ -105,10 +112,11 @@ class Renderer:
 
         Board coordinates that go down (`texture`) are those of `Board.points`.
         """
-        normal = rotation[:, 2]
-        points = self.rays * ((normal @ shift) / (self.rays @ normal))[:, None]
-        plane = ((points - shift) @ rotation)[:, :2] * PIXELS_PER_METER + self.origin - 0.5
-        maps = plane.reshape(*self.shape, 2).astype(np.float32)
+        on_board = self.rays @ rotation  # the same directions in the board's own axes
+        place = shift @ rotation
+        plane = on_board[:, :2] * (place[2] / on_board[:, 2:]) - place[:2]
+        maps = (plane * PIXELS_PER_METER + self.origin - 0.5).reshape(*self.shape, 2)
+        maps = maps.astype(np.float32)
         around = 128.0 if self.thermal is None else -0.3
         drawn = cv2.remap(
             self.image, maps, None, cv2.INTER_LINEAR,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 from board_scenes import INFRARED, RIG, VISIBLE, Renderer, Thermal, poses, raw_views, views
 
+from lut_fuse_core.arrays import AnyInfrared
+from lut_fuse_core.calibration import board_views
 from lut_fuse_core.calibration.board import Board
-from lut_fuse_core.calibration.board_detection import detect
+from lut_fuse_core.calibration.board_detection import Detection, detect
 from lut_fuse_core.calibration.board_page import parallax, render_board_page
 from lut_fuse_core.calibration.from_board import (
     BoardCalibration,
@@ -32,6 +35,22 @@ from lut_fuse_core.registration.file import (
 from lut_fuse_core.registration.rig import CameraRig
 
 CHESSBOARD = Board("chessboard", 7, 5, 0.05)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_image_is_searched_once() -> Iterator[None]:
+    """Many tests show the same pictures of the board, and to find it there takes longest."""
+    known: dict[tuple[object, ...], Detection | None] = {}
+
+    def remembered(board: Board, image: AnyInfrared) -> Detection | None:
+        key = board, image.shape, image.dtype.str, image.tobytes()
+        if key not in known:
+            known[key] = detect(board, image)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(board_views, "detect", remembered)
+        yield
 
 
 def calibrated(board: Board, pairs: list[TimedPair]) -> BoardCalibration:

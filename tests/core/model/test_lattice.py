@@ -81,6 +81,6 @@ def test_the_ends_of_the_axis_are_its_first_and_last_node() -> None:
 
 @given(positions)
 def test_corner_weights_sum_to_one(position: tuple[float, ...]) -> None:
-    fractions = [np.array([p % 1], np.float32) for p in position]
-    total = sum(lattice.corner_weight(fractions, c)[0] for c in product((0, 1), repeat=4))
+    cells = [lattice.cell(np.array([p], np.float32), 6) for p in position]
+    total = sum(weight[0] for _, weight in lattice.corners(cells, SHAPE))
     assert total == pytest.approx(1, abs=1e-5)

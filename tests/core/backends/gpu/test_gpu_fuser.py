@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from host_cupy import COMPILER, HostArray, HostStream, host_cupy
-from random_models import several_lattices
+from random_models import random_model, several_lattices
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.backends.base import RegisteringBackend
@@ -43,6 +43,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 KINDS = ("copied", "dark scenes, shared memory", "shared memory", "dark scenes")
+
+
+@pytest.fixture
+def model() -> FusionModel:
+    """As the default model's, its encoder sees an eighth of the resolution: a host's kernels take
+    most of their time for the encoder, of which `test_cuda_source` tells more."""
+    return random_model(pool=4, unshuffle=2)
 
 
 @pytest.fixture(params=KINDS)
