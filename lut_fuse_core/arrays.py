@@ -10,7 +10,7 @@ FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 RawInfrared = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-"""Counts as an infrared camera gives them, ``(h, w)``."""
+"""Counts of an infrared camera in 8 or 16 bits, ``(h, w)``."""
 
 AnyInfrared = (
     RawInfrared
@@ -24,3 +24,15 @@ AnyInfrared = (
 
 Size = tuple[int, int]
 """Width and height in pixels."""
+
+
+def in_three_channels(image: UInt8Array) -> UInt8Array:
+    """A gray or color image as color.
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, 3) uint8``.
+
+    Returns:
+        ``(H, W, 3) uint8``; a color image itself.
+    """
+    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)

@@ -11,18 +11,30 @@ from typing import Literal
 from lut_fuse_core.errors import InputError
 
 Relation = Literal["is", "holds", "lies in"]
-"""How an output may lie to an input: the same file or folder, a folder above it, or within it."""
+"""How an output relates to an input: the same file or folder, a folder above it, or within it."""
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that replaces it when the block ends without an error.
+    """Write a file that appears when the block ends without an error.
 
-    The temporary name keeps the suffix, so that writers which look at it (OpenCV) behave the same,
-    and nothing else, since long names may be as long as names can be.
-    After an error the temporary file is removed and an existing ``path`` is left as it was.
+    After an error nothing is left behind, and an existing file stays as it was.
+
+    Args:
+        path: The file to write or replace, in a folder that exists.
+
+    Yields:
+        A temporary path in the same folder, to be written in the block.
+
+    Raises:
+        InputError: If ``path`` is a device or a pipe: it would be replaced by a file.
+        OSError: If it cannot be written; names ``path``.
     """
     target = Path(path)
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise InputError(f"{target} is no ordinary file; choose another output")
+    # The suffix is kept, since writers choose the format by it; the stem is not, since with
+    # anything added to it the name might be too long.
     temporary = target.with_name(f".{uuid.uuid4().hex[:8]}{target.suffix}")
     try:
         yield temporary
@@ -35,16 +47,38 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def put_in_place(new: Path, target: Path, aside: Path) -> None:
+    """Rename a finished file or folder to its place; what was there stays if that fails.
+
+    Args:
+        new: What was made, on the same file system.
+        target: Its place.
+        aside: Where to keep what was in its place; removed by the caller.
+
+    Raises:
+        OSError: If it cannot be renamed.
+    """
+    if not target.exists():
+        new.rename(target)
+        return
+    target.rename(aside)
+    try:
+        new.rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
+
+
 def keep_apart(output: Path, inputs: Sequence[Path], harmful: Sequence[Relation] = ("is",)) -> None:
     """Refuse an output that would replace, or mix with, an input.
 
     Args:
         output: File or folder to be written; it need not exist.
         inputs: Files and folders that are read.
-        harmful: What the output must not be to any of them.
+        harmful: Relations that the output must have to none of them.
 
     Raises:
-        InputError: If it is.
+        InputError: If it has one; names both.
     """
     resolved = output.resolve()
     for each in inputs:

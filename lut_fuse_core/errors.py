@@ -30,18 +30,32 @@ class BackendUnavailableError(LutFuseError):
 
 
 def one_line(text: str) -> str:
-    """A text that may hold what a damaged file says, on one line and without control characters."""
+    """A text on one line, without control characters, which damaged files may put into it.
+
+    Args:
+        text: Any.
+
+    Returns:
+        The text with single spaces, ``?`` for what cannot be printed.
+    """
     words = " ".join(text.split())
     return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def kind_of(value: object) -> str:
-    """Shape and number type of an array, or the type of anything else, for a sentence."""
+    """What a value is, for a sentence: shape and number type of an array, the type of others."""
     return f"{getattr(value, 'shape', type(value))} {getattr(value, 'dtype', '')}".strip()
 
 
 def describe(error: OSError) -> str:
-    """A refusal of the system as a sentence: what, and which file."""
+    """What the operating system refused, as a sentence that names the file.
+
+    Args:
+        error: Raised by a call of the system.
+
+    Returns:
+        File and reason; only the reason where no file is known.
+    """
     # Where a file was to be renamed, the second name is the one that the user knows.
     file = error.filename2 or error.filename
     reason = error.strerror or str(error) or type(error).__name__

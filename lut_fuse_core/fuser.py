@@ -28,8 +28,9 @@ class Fuser:
         gpu: Precision and cache folder of the GPU backends.
 
     Attributes:
-        backend: What fuses now; another one of the CPU once a GPU failed.
-        replaced: Why another backend than at the start fuses now; empty if none does.
+        model: The model that is executed.
+        backend: What fuses now: the one that was chosen, or one of the CPU after the GPU failed.
+        replaced: Why `backend` is not the one that was chosen; empty while it is.
 
     Raises:
         ModelError: For an unusable model.
@@ -59,8 +60,11 @@ class Fuser:
         """Run something on the backend; if the GPU fails, run it again on the CPU.
 
         Args:
-            work: What to do; asks for `backend` each time.
-            lost: Called in between: what the GPU held is gone.
+            work: What to do; must use the `backend` of the time when it is called.
+            lost: Called before the second attempt: whatever the GPU held is gone.
+
+        Returns:
+            What ``work`` returns.
 
         Raises:
             BackendUnavailableError: If a backend of the CPU fails.
@@ -85,7 +89,7 @@ class Fuser:
     def fuse(
         self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
-        """Fuse one pair.
+        """Fuse one pair; if the GPU fails, on the CPU.
 
         Args:
             visible: ``(H, W, 3) uint8``, RGB, at least 16x16.
@@ -96,6 +100,11 @@ class Fuser:
             ``(H, W, 3) uint8``, RGB.
 
         Raises:
-            InputError: For unsuitable arrays.
+            InputError: For arrays of another shape, type or size.
+            BackendUnavailableError: If a backend of the CPU fails.
         """
-        return self.backend.fuse(visible, infrared, options)
+        return self.attempt(lambda: self.backend.fuse(visible, infrared, options), lost=_nothing)
+
+
+def _nothing() -> None:
+    """Nothing is lost with the GPU where every call brings all that it needs."""

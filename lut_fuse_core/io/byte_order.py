@@ -8,22 +8,23 @@ import numpy as np
 from lut_fuse_core.arrays import AnyInfrared
 
 ROUGHER = 8.0
-"""How much rougher an image must be than with its bytes swapped to be in the wrong order: scenes
-are smooth, while a swapped image changes by 256 counts where the scene changes by one."""
-
+"""Factor by which an image must be rougher as it is than with its bytes swapped to be taken for
+swapped: scenes are smooth, while a swapped image changes by 256 counts where the scene changes by
+one."""
 
 ROWS = 48
-"""Rows that are looked at: live streams are, frame by frame."""
+"""At least so many rows, and fewer than twice as many, are looked at, evenly spaced: in live
+streams every frame is."""
 
 
 def in_native_order(image: AnyInfrared) -> AnyInfrared:
-    """An image with its bytes swapped where they are in the wrong order.
+    """An image with its bytes swapped if they are in the wrong order.
 
     Args:
-        image: ``(H, W)``; only uint16 ones are ever changed.
+        image: ``(H, W)`` of any type; only uint16 is ever changed.
 
     Returns:
-        The same type; the image itself where nothing is wrong with it.
+        ``(H, W)`` of the same type; the image itself where nothing is wrong with it.
     """
     if image.dtype != np.uint16 or min(image.shape) < 2:
         return image
@@ -31,11 +32,12 @@ def in_native_order(image: AnyInfrared) -> AnyInfrared:
     roughness = _roughness(rows)
     if roughness <= ROUGHER * 0.5 or roughness <= ROUGHER * max(_roughness(rows.byteswap()), 0.5):
         return image
+    # Multiples of 256 are 8-bit images in the upper byte: swapped they would only seem smoother.
     return image.byteswap() if (image % 256).any() else image
 
 
 def _roughness(rows: AnyInfrared) -> float:
-    """Mean difference between neighbors, in counts."""
+    """Mean absolute difference between horizontal neighbors, in counts."""
     # One call: where other threads work, each of several would wait for the interpreter again.
     total = cv2.norm(rows[:, 1:], rows[:, :-1], cv2.NORM_L1)
     return float(total) / (rows.shape[0] * (rows.shape[1] - 1))

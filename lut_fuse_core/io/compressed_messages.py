@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.decoder import decode
 from lut_fuse_core.io.image_encodings import (
@@ -36,8 +36,8 @@ DEPTH_HEADER = 12
 """Bytes in front of a compressedDepth image: a format and two quantization parameters."""
 
 LOST_TO_DEPTH = 0.01
-"""Share of zeros from which on a compressedDepth image is taken for one whose encoder dropped
-counts: it zeroes whatever exceeds its ``depth_max``."""
+"""Share of zeros above which the encoder of a compressedDepth image is taken to have dropped
+counts: it writes zero for whatever exceeds its ``depth_max``."""
 
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
@@ -53,7 +53,7 @@ class CompressedImageMessage(Protocol):
 
 @dataclass(frozen=True)
 class RawImage:
-    """An image message of our own making, with the fields of `sensor_msgs/msg/Image`.
+    """A raw image message, with the fields of `sensor_msgs/msg/Image`.
 
     Attributes:
         height: In pixels.
@@ -61,7 +61,7 @@ class RawImage:
         encoding: A name of sensor_msgs.
         is_bigendian: 1 for big-endian samples.
         step: Bytes per row.
-        data: The samples, row by row.
+        data: Bytes of the samples, row by row: bytes or ``(N,) uint8``.
     """
 
     height: int
@@ -73,10 +73,16 @@ class RawImage:
 
 
 def decompress(message: CompressedImageMessage) -> tuple[AnyArray, str]:
-    """The image as it was handed to the codec, and the order of its samples, see `samples_of`.
+    """The image as it was handed to the codec.
+
+    Args:
+        message: The compressed image.
+
+    Returns:
+        Its samples and their order, see `samples_of`.
 
     Raises:
-        InputError: For what is damaged, or holds no more what the camera saw.
+        InputError: For a damaged image, or one whose encoder has lost what the camera saw.
     """
     name = message.format.strip()
     data = np.frombuffer(message.data, np.uint8) if len(message.data) else np.empty(0, np.uint8)
@@ -100,16 +106,29 @@ def decompress(message: CompressedImageMessage) -> tuple[AnyArray, str]:
         return image, "gray"
     if _is_tiff(data) and layout is not None and layout.channels == image.shape[2]:
         return image, layout.order  # the plugin hands samples to TIFF in the order they have
+    if image.shape[2] > 4:
+        raise InputError(
+            f"a compressed image of format '{name}' holds {image.shape[2]} numbers per pixel; a "
+            "color image has 3 or 4"
+        )
     # image_transport notes the order of the samples it handed to the codec, which assumes bgr.
-    swapped = codec.startswith("rgb")
-    return image, {3: "rgb" if swapped else "bgr", 4: "rgba" if swapped else "bgra"}[image.shape[2]]
+    order = "rgb" if codec.startswith("rgb") else "bgr"
+    return image, order if image.shape[2] == 3 else f"{order}a"
 
 
-def infrared_samples(message: CompressedImageMessage) -> RawInfrared:
-    """The raw infrared image in a compressed message, ``(H, W)``, see `to_gray`.
+def infrared_samples(message: CompressedImageMessage) -> AnyInfrared:
+    """The raw infrared image in a compressed message.
 
-    A JPEG of 16-bit counts gives 16-bit counts again, of which 256 are different. Raises
-    InputError.
+    A JPEG of 16-bit counts gives uint16 again, with 256 different values at most.
+
+    Args:
+        message: The compressed image.
+
+    Returns:
+        ``(H, W)`` uint8, uint16, int16 or float32, see `to_gray`.
+
+    Raises:
+        InputError: As `decompress` and `to_gray`.
     """
     raw = to_gray(*decompress(message))
     if raw.dtype == np.uint8 and is_coarse(message.format):
@@ -118,13 +137,18 @@ def infrared_samples(message: CompressedImageMessage) -> RawInfrared:
 
 
 def is_coarse(name: str) -> bool:
-    """Whether a format says that 16-bit counts were reduced to 8 bits, 256 counts to a step."""
+    """Whether 16-bit counts were reduced to 8 bits, in steps of 256 counts.
+
+    Args:
+        name: The message's ``format``.
+    """
     original, codec = _parts(name.strip())
     return original == "mono16" and "jpeg" in name and codec == "mono8"
 
 
 def _parts(name: str) -> tuple[str, str]:
-    """Of a format like ``mono16; jpeg compressed mono8`` what was published and what encoded."""
+    """What was published and what was encoded, of a format like ``mono16; jpeg compressed mono8``:
+    ``mono16`` and ``mono8``."""
     original, _, rest = name.partition(";")
     return original.strip(), rest.partition("compressed")[2].strip()
 
@@ -147,7 +171,7 @@ def _decode(data: UInt8Array, name: str) -> AnyArray:
         check_size(*size)
         whole = is_whole(data)
     elif _is_tiff(data) or _is_webp(data):
-        whole = True  # the decoder says so
+        whole = True  # their decoders refuse what is not
     else:
         raise InputError(
             f"a compressed image of format '{name}' holds neither a JPEG nor a PNG, TIFF or WebP"
@@ -160,9 +184,9 @@ def _decode(data: UInt8Array, name: str) -> AnyArray:
 
 
 def _samples(data: UInt8Array) -> AnyArray | None:
-    """Decoded samples; None if there are none."""
+    """Decoded samples; None if they cannot be decoded."""
     if _is_tiff(data):
-        # OpenCV scrambles some layouts without a word; it serves on robots without tifffile.
+        # OpenCV silently scrambles some layouts; it is used on robots without tifffile.
         with suppress(ModuleNotFoundError):
             return read_tiff_samples(data.tobytes())
     pixels = decode_jpeg(data, "BGR")
@@ -170,7 +194,7 @@ def _samples(data: UInt8Array) -> AnyArray | None:
 
 
 def _depth(data: UInt8Array, name: str) -> AnyArray:
-    """Counts that traveled as 16-bit depth."""
+    """16-bit counts that were sent as depth, ``(H, W) uint16``."""
     original = name.partition(";")[0].strip()
     if original not in ("16UC1", "mono16"):
         raise InputError(
@@ -191,8 +215,8 @@ def _depth(data: UInt8Array, name: str) -> AnyArray:
 
 
 def _zstd(data: UInt8Array) -> RawImage:
-    """The raw image in a message of zstd_image_transport, which in fact deflates it; others that
-    use its format compress it with Zstandard."""
+    """The raw image in a message of zstd_image_transport, which in fact uses Deflate; other
+    programs compress the same layout with Zstandard."""
     content = data.tobytes()
     if len(content) < _ZSTD_HEADER.size:
         raise InputError(f"a zstd image of {len(content)} bytes is truncated")

@@ -28,7 +28,7 @@ INFRARED_NAMES = ("infrared", "ir", "inf", "thermal", "lwir", "cropinfrared")
 """Folder names, in any case: our own, those of MSRS, TNO, LLVIP, M3FD, FMB and RoadScene."""
 
 SPLITS = ("test", "val", "train")
-"""Where a data set has these subfolders, the first one there is taken."""
+"""Subfolders of a data set; the first one that exists is taken."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class PairFiles:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A folder of pairs, sorted by name.
+    """A folder of pairs.
 
     Attributes:
         visible: The folder of the visible images.
         infrared: The folder of the infrared images.
-        pairs: Files by pair.
-        unmatched: Names that only one of the two has.
+        pairs: The files of each pair, in the natural order of their names.
+        unmatched: Stems that only one of the two folders has, sorted.
     """
 
     visible: Path
@@ -70,11 +70,15 @@ def find_dataset(folder: str | Path, splits: Sequence[str] = SPLITS) -> Dataset:
     either directly or in one of the splits (test/, val/ or train/), or has these inside the two.
 
     Args:
-        folder: Of the data set.
-        splits: The first of them that is there is taken.
+        folder: Folder of the data set.
+        splits: Names of the splits; the first one that exists is taken.
+
+    Returns:
+        The pairs and what has no partner.
 
     Raises:
-        InputError: If there is no such folder, or no two files of the same name.
+        InputError: If there is no such folder, one of the two holds no images or two of the same
+            stem, or no two files have the same stem.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -90,10 +94,16 @@ def find_dataset(folder: str | Path, splits: Sequence[str] = SPLITS) -> Dataset:
 
 
 def images_by_name(folder: str | Path) -> dict[str, Path]:
-    """The image files of a folder by stem, sorted by name.
+    """The image files of a folder.
+
+    Args:
+        folder: The folder; what lies in its subfolders does not count.
+
+    Returns:
+        Paths by stem, in the natural order of the names.
 
     Raises:
-        InputError: If there is none, or if two have the same stem.
+        InputError: If there is no such folder, no image in it, or two have the same stem.
     """
     root = Path(folder)
     if not root.is_dir():

@@ -15,19 +15,19 @@ from lut_fuse_core.io.opencv_log import quiet
 
 
 def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:
-    """The image in the data of a file.
+    """The image in an encoded file, refused if its decoder reports errors.
 
-    libjpeg goes on after an error, with pixels that are wrong from there on.
+    libjpeg continues after an error, with pixels that are wrong from there on.
 
     Args:
-        data: ``(N,)``.
+        data: ``(N,) uint8``.
         mode: One of OpenCV's ``IMREAD`` constants.
 
     Returns:
-        As OpenCV decodes it.
+        ``(H, W)`` gray or ``(H, W, C)`` BGR or BGRA, of the type that ``mode`` asks for.
 
     Raises:
-        InputError: If it cannot be decoded without errors.
+        InputError: If it cannot be decoded, or not without errors.
     """
     with quiet(), overheard() as suspicion:
         image = decode(data, mode)
@@ -47,11 +47,15 @@ def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:
 
 
 def decode(data: UInt8Array, mode: int) -> npt.NDArray[Any] | None:
-    """The image in encoded data as OpenCV decodes it, None if there is none.
+    """The image in encoded data as OpenCV decodes it, whatever its decoder reports.
 
     Args:
-        data: ``(N,)``.
+        data: ``(N,) uint8``.
         mode: One of OpenCV's ``IMREAD`` constants.
+
+    Returns:
+        ``(H, W)`` gray or ``(H, W, C)`` BGR or BGRA, of the type that ``mode`` asks for; None if it
+        cannot be decoded.
     """
     try:
         image = cv2.imdecode(data, mode)

@@ -1,8 +1,7 @@
 """Raw pixels by ROS's names for them: every encoding of `sensor_msgs/image_encodings`.
 
-Arrays come out in native byte order without the padding of their rows. What arrives in the order we
-need is a view of the message's own data (read-only if that is); nothing else is copied more than
-once.
+Arrays come out in native byte order without the padding of their rows. What arrives in the needed
+order is a view of the message's own data, read-only if that is.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from lut_fuse_core.io.byte_order import in_native_order
 from lut_fuse_core.io.palettes import intensities
 
 MAX_SIDE = 32767
-"""Longest side in pixels of an image that is believed; OpenCV's remapping has the same limit."""
+"""Longest side of an image that is believed, pixels; OpenCV's remapping has the same limit."""
 
 MAX_PIXELS = 1 << 27
-"""Most pixels of an image that is believed (134 megapixels)."""
+"""Most pixels of an image that is believed (134 million)."""
 
 MAX_COLOR = 1.0001
-"""Largest sample of a color image in floating point, where white is 1."""
+"""Largest sample of a color image in floating point, in which white is 1; a little rounding."""
 
 AnyArray = npt.NDArray[Any]
 
@@ -147,13 +146,16 @@ _YUV_TO_RGB = np.array(
 
 
 def check_image(message: ImageMessage) -> Layout:
-    """See, without touching its pixels, whether a raw image can be what it says it is.
+    """Check, without touching its pixels, whether a raw image can be what it says it is.
+
+    Args:
+        message: The image.
 
     Returns:
         The layout of its encoding.
 
     Raises:
-        InputError: If the message contradicts itself.
+        InputError: For an unknown encoding, or a size or step that does not fit the data.
     """
     layout = LAYOUTS.get(message.encoding)
     if layout is None:
@@ -187,14 +189,18 @@ def _row_bytes(layout: Layout, width: int) -> int:
 
 
 def samples_of(message: ImageMessage) -> tuple[AnyArray, str]:
-    """The samples of a raw image, and their order as in `Layout`.
+    """The samples of a raw image, as they were sent.
+
+    Args:
+        message: The image.
 
     Returns:
-        ``(rows, W)`` or ``(rows, W, C)`` in native byte order; rows is H, or more where planes
-        follow one another.
+        Two values: the samples, ``(rows, W)`` or ``(rows, W, C)`` in native byte order and of the
+        encoding's type, where rows is H, or more where planes follow one another; and their order,
+        see `Layout`. nv24 comes as ``(H, W, 3)`` in the order ``yuv``.
 
     Raises:
-        InputError: If the message contradicts itself.
+        InputError: For an unknown encoding, or a size or step that does not fit the data.
     """
     layout = check_image(message)
     height, width, step = int(message.height), int(message.width), int(message.step)
@@ -222,7 +228,15 @@ def _nv24(data: UInt8Array, height: int, width: int, step: int) -> UInt8Array:
 
 
 def check_size(width: int, height: int) -> None:
-    """Raise InputError for a size that is nothing, or beyond belief."""
+    """Refuse the size of an image that is empty or not believed.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+
+    Raises:
+        InputError: For a side below 1 or above `MAX_SIDE`, or more than `MAX_PIXELS` in all.
+    """
     if width < 1 or height < 1:
         raise InputError(f"an image says its size is {width}x{height}: there is nothing in it")
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
@@ -233,10 +247,19 @@ def check_size(width: int, height: int) -> None:
 
 
 def to_rgb(samples: AnyArray, order: str) -> UInt8Array:
-    """Samples of an order as ``(H, W, 3) uint8``, RGB.
+    """Samples as a color image.
+
+    16-bit samples keep their upper 8 bits; of floating point 0 to 1 becomes 0 to 255.
+
+    Args:
+        samples: As `samples_of` returns them.
+        order: Their order, likewise.
+
+    Returns:
+        ``(H, W, 3) uint8``, RGB.
 
     Raises:
-        InputError: For what is no color.
+        InputError: For two channels, signed integers, or floating point above 1.
     """
     samples = _color_samples(samples, order)
     if order == "yuv":
@@ -252,7 +275,7 @@ def to_rgb(samples: AnyArray, order: str) -> UInt8Array:
 
 
 def _color_samples(samples: AnyArray, order: str) -> AnyArray:
-    """Samples as the 8 bits (of a mosaic also 16) that colors are made of."""
+    """Samples in 8 bits, of a mosaic in 8 or 16."""
     if not order:
         raise InputError("an image of two channels is no color image")
     if samples.dtype == np.uint16 and not order.startswith("bayer"):
@@ -271,13 +294,21 @@ def _color_samples(samples: AnyArray, order: str) -> AnyArray:
 
 
 def to_gray(samples: AnyArray, order: str) -> AnyArray:
-    """Samples of an order as raw infrared, ``(H, W)`` uint8, uint16, int16 or float32.
+    """Samples as raw infrared.
 
-    Color becomes its intensities (see `palettes`), of YUV the Y samples are taken as they are, and
-    a Bayer mosaic is what a sensor with filters that pass infrared saw.
+    Of 8-bit colors the intensities are recovered (see `palettes`), of deeper ones the luma is
+    taken; of YUV the Y samples are taken as they are, and so is a Bayer mosaic, whose filters pass
+    infrared.
+
+    Args:
+        samples: As `samples_of` returns them.
+        order: Their order, likewise.
+
+    Returns:
+        ``(H, W)`` uint8, uint16, int16 or float32.
 
     Raises:
-        InputError: For two channels, and for colors of no known palette.
+        InputError: For two channels, or 8-bit colors of no known palette.
     """
     if order == "gray":
         # Drivers, too, send the bytes of a sensor as they come and say nothing of it.
@@ -303,7 +334,7 @@ def to_gray(samples: AnyArray, order: str) -> AnyArray:
 
 
 def _plain_numbers(samples: AnyArray) -> AnyArray:
-    """Samples in one of the types that are normalized; only 64 and 32 bits lose some, the last."""
+    """Samples as uint8, uint16, int16 or float32; 32-bit integers and float64 are rounded."""
     if samples.dtype == np.int8:
         return samples.astype(np.int16)
     if samples.dtype in (np.int32, np.float64):

@@ -1,4 +1,4 @@
-"""Image files to arrays and back: the formats people have, refused with a sentence if unusable."""
+"""Image files to arrays and back; what cannot be used is refused with a sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.arrays import AnyInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array, in_three_channels
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.byte_order import in_native_order
@@ -31,16 +31,17 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".p
 
 
 def read_visible(path: Path) -> UInt8Array:
-    """The color image in a file.
+    """The color image in a file, as the sensor saw it: not rotated, whatever its EXIF says.
 
     Args:
-        path: Of the file.
+        path: An image file, see `IMAGE_SUFFIXES`.
 
     Returns:
-        ``(H, W, 3) uint8``, RGB; deeper ones keep their upper 8 bits.
+        ``(H, W, 3) uint8``, RGB; gray in three channels; of deeper images the upper 8 bits.
 
     Raises:
-        InputError: For a missing or damaged file.
+        InputError: For a missing or damaged file, or one of several images.
+        ModuleNotFoundError: If the reader of this kind of file is not installed.
     """
     content = _content(path)
     with _about(path):
@@ -49,8 +50,7 @@ def read_visible(path: Path) -> UInt8Array:
         data = _checked(content)
         image = decode_jpeg(data, "RGB")
         if image is not None:
-            return image if image.ndim == 3 else _colored(image)
-        # As the sensor saw it: infrared files are not rotated either, whatever their EXIF says.
+            return in_three_channels(image)
         decoded = decode_whole(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
@@ -59,14 +59,16 @@ def read_infrared(path: Path) -> AnyInfrared:
     """The raw infrared image in a file.
 
     Args:
-        path: Of the file.
+        path: An image file or a thermal camera's file.
 
     Returns:
-        ``(H, W)`` counts or temperatures, see `NormalizationConfig.quantity`; of a picture in
-        false colors the intensities.
+        ``(H, W)`` counts or temperatures of the file's own number type, see `CountConverter`; of
+        false colors the intensities, uint8.
 
     Raises:
-        InputError: For a missing or damaged file, or one that holds no intensities.
+        InputError: For a missing or damaged file, one of several images, or one that holds no
+            intensities.
+        ModuleNotFoundError: If the reader of this kind of file is not installed.
     """
     content = _content(path)
     with _about(path):
@@ -86,13 +88,14 @@ def read_both(path: Path) -> ThermalImage:
     """The infrared image and the photo in one file of a thermal camera.
 
     Args:
-        path: Of the file.
+        path: A thermal camera's file.
 
     Returns:
-        Both, the photo never None.
+        Both; `visible` is not None.
 
     Raises:
-        InputError: For a missing or damaged file, or one without either of them.
+        InputError: For a missing or damaged file, or one that lacks either image.
+        ModuleNotFoundError: If the reader of this kind of file is not installed.
     """
     content = _content(path)
     with _about(path):
@@ -108,11 +111,15 @@ def read_both(path: Path) -> ThermalImage:
 
 
 def write_image(path: Path, image: UInt8Array) -> None:
-    """Write ``(H, W, 3) uint8`` RGB to a file whose suffix says the format, complete or not at all.
+    """Write a color image, complete or not at all; its folder is made where it is missing.
+
+    Args:
+        path: File to write; its suffix says the format. JPEG has quality 95.
+        image: ``(H, W, 3) uint8``, RGB.
 
     Raises:
-        InputError: For a suffix that is no image format.
-        OSError: When it cannot be written.
+        InputError: For a suffix that is no format of color images, or an image too large for it.
+        OSError: If it cannot be written.
     """
     if path.suffix.lower() not in IMAGE_SUFFIXES or path.suffix.lower() == ".pgm":
         raise InputError(
@@ -125,12 +132,32 @@ def write_image(path: Path, image: UInt8Array) -> None:
 
 
 def image_files(folder: Path) -> dict[str, list[Path]]:
-    """The image files in a folder by their stem, in the order of their numbers and letters."""
+    """The image files in a folder.
+
+    Args:
+        folder: The folder; what lies in its subfolders does not count, nor do hidden files.
+
+    Returns:
+        Paths by stem, in natural order (``frame_10`` after ``frame_9``).
+
+    Raises:
+        OSError: If the folder cannot be read.
+    """
     return _files(folder, IMAGE_SUFFIXES)
 
 
 def infrared_files(folder: Path) -> dict[str, list[Path]]:
-    """The same with the files of thermal cameras, where no image has the same stem."""
+    """The image files in a folder, and the files of thermal cameras where no image has their stem.
+
+    Args:
+        folder: See `image_files`.
+
+    Returns:
+        See `image_files`.
+
+    Raises:
+        OSError: If the folder cannot be read.
+    """
     found = _files(folder, (*IMAGE_SUFFIXES, *THERMAL_SUFFIXES))
     for stem, paths in found.items():
         images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
@@ -152,7 +179,8 @@ def _encode(image: UInt8Array, suffix: str) -> bytes:
     settings = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
     done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
     if not done:
-        raise InputError(f"this OpenCV cannot write {suffix} images; use .png")
+        height, width = image.shape[:2]
+        raise InputError(f"OpenCV cannot write {suffix} images of {width}x{height} here; use .png")
     return data.tobytes()
 
 
@@ -172,7 +200,7 @@ def _content(path: Path) -> bytes:
 
 @contextmanager
 def _about(path: Path) -> Iterator[None]:
-    """Say which file it is that cannot be used."""
+    """Put the file's name in front of what is wrong with it."""
     try:
         yield
     except InputError as error:
@@ -180,7 +208,11 @@ def _about(path: Path) -> Iterator[None]:
 
 
 def _checked(content: bytes) -> UInt8Array:
-    """An encoded image, of a size that is believed, and whole as far as its header says."""
+    """The bytes of an encoded image, ``(N,) uint8``, if its header and checksums fit them.
+
+    Raises:
+        InputError: For one that is too large, truncated, damaged or animated.
+    """
     data = np.frombuffer(content, np.uint8)
     size = encoded_size(data)
     if size is not None and size[0] * size[1] > MAX_PIXELS:
@@ -194,18 +226,14 @@ def _checked(content: bytes) -> UInt8Array:
         raise InputError("it is damaged: its header, or a checksum, does not fit its data")
     if is_animated(data):
         raise InputError(
-            "it holds several images, and which one belongs to the other camera's cannot be known; "
-            "save one image per file"
+            "it holds several images, and which one belongs to that of the other camera cannot be "
+            "known; save one image per file"
         )
     return data
 
 
-def _colored(gray: UInt8Array) -> UInt8Array:
-    return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
-
-
 def _gray(image: npt.NDArray[Any]) -> AnyInfrared:
-    """Intensities of an image as OpenCV decodes it: gray, BGR or BGRA."""
+    """Intensities, ``(H, W)``, of an image as OpenCV decodes it: gray, BGR or BGRA."""
     if image.ndim == 2:
         return image
     colors = image[..., :3]

@@ -1,7 +1,7 @@
 """What the headers of image files say, without decoding them.
 
-Of JPEG and PNG the size, and whether it is whole: a few bytes can announce gigabytes, and decoders
-fill what is missing with gray.
+Of JPEG and PNG the size, and whether they are whole: a few bytes can announce gigabytes, and
+decoders fill what is missing with gray.
 Source: ITU-T T.81 (JPEG), section B.1.1; W3C Portable Network Graphics, section 5.
 """
 
@@ -20,20 +20,27 @@ _JPEG_END = b"\xff\xd9"
 _PNG_END = b"IEND"
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEFLATE_RATIO = 1032
-"""Bytes that Deflate can make of one at most."""
+"""Most bytes that Deflate can make of one."""
 
 _BMP_RATIO = 255
-"""Pixels that BMP's run lengths make of two bytes at most."""
+"""Most pixels that BMP's run-length code makes of two bytes."""
 
 _JPEG_PIXELS_PER_BYTE = 8192
-"""A flat progressive image has some thousands."""
+"""More than a flat progressive JPEG has, which has some thousands."""
 
 _NOT_FRAME_HEADERS = (0xC4, 0xC8, 0xCC)
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 
 
 def encoded_size(data: UInt8Array) -> tuple[int, int] | None:
-    """Width and height announced by ``(N,) uint8`` data; None if it is neither JPEG nor PNG."""
+    """The size that the header of an image announces.
+
+    Args:
+        data: ``(N,) uint8``, the file.
+
+    Returns:
+        Width and height in pixels; None if it is neither JPEG nor PNG, or has no header.
+    """
     if data[:8].tobytes() == _PNG_SIGNATURE and data.size >= 24:
         width, height = np.ndarray(2, ">u4", data[16:24].tobytes())
         return int(width), int(height)
@@ -43,10 +50,16 @@ def encoded_size(data: UInt8Array) -> tuple[int, int] | None:
 
 
 def is_plausible(data: UInt8Array) -> bool:
-    """Whether ``(N,) uint8`` data can hold as many pixels as it announces, however well packed.
+    """Whether a file can hold as many pixels as it announces, however well they are compressed.
 
-    Decoders take the memory for all of them before they look, and report damage on stderr. A PNG
-    is looked through as well: each of its chunks has a checksum. True for other formats.
+    Decoders allocate memory for all of them first, and report damage on stderr only. The checksums
+    of a PNG's chunks are verified, too.
+
+    Args:
+        data: ``(N,) uint8``, the file.
+
+    Returns:
+        False for a JPEG, PNG or BMP that cannot; True for all other formats.
     """
     if data[:2].tobytes() == b"BM" and data.size >= 30:
         width, height = (float(side) for side in np.ndarray(2, "<i4", data[18:26].tobytes()))
@@ -66,7 +79,7 @@ def is_plausible(data: UInt8Array) -> bool:
 
 
 def _chunks_are_intact(data: UInt8Array) -> bool:
-    """Whether the chunks of a PNG are as long, and sum up to what, they say."""
+    """Whether each chunk of a PNG has the length and the checksum that it says, up to the last."""
     content, at = data.tobytes(), 8
     while at + 12 <= len(content):
         end = at + 8 + int.from_bytes(content[at : at + 4], "big")
@@ -81,7 +94,11 @@ def _chunks_are_intact(data: UInt8Array) -> bool:
 
 
 def is_animated(data: UInt8Array) -> bool:
-    """Whether ``(N,) uint8`` data are a PNG or WebP of several frames; decoders take the first."""
+    """Whether a file is a PNG or WebP of several frames, of which decoders silently take the first.
+
+    Args:
+        data: ``(N,) uint8``, the file.
+    """
     head = data[:4096].tobytes()
     if head.startswith(_PNG_SIGNATURE):
         control = head.find(b"acTL", 8, head.find(b"IDAT") if b"IDAT" in head else None)
@@ -90,7 +107,11 @@ def is_animated(data: UInt8Array) -> bool:
 
 
 def is_whole(data: UInt8Array) -> bool:
-    """Whether a JPEG or PNG in ``(N,) uint8`` data goes on to its end marker."""
+    """Whether a JPEG or PNG has its end marker.
+
+    Args:
+        data: ``(N,) uint8``, the file.
+    """
     content = data.tobytes()
     if content.startswith(_PNG_SIGNATURE):
         return content.rfind(_PNG_END) > 0

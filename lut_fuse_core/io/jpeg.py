@@ -1,8 +1,8 @@
-"""JPEG files, decoded in half the time that OpenCV takes, with the same pixels.
+"""JPEG files, decoded with simplejpeg in half the time that OpenCV takes, with the same pixels.
 
-libjpeg-turbo is below both. OpenCV converts row by row, and what libjpeg finds wrong reaches it
-only through stderr; simplejpeg says so itself. OpenCV encodes: simplejpeg takes as long, and at the
-same quality its files have worse chroma (51 instead of 54 dB).
+Both use libjpeg-turbo. OpenCV converts row by row, and what libjpeg finds wrong appears on stderr
+only; simplejpeg raises it. Encoding is left to OpenCV: simplejpeg takes as long, and at the same
+quality its chroma is worse (51 instead of 54 dB).
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ def decode_jpeg(data: UInt8Array, order: Order) -> UInt8Array | None:
     """The image in a JPEG file, not rotated, whatever its EXIF says.
 
     Args:
-        data: ``(N,)``.
-        order: Of the channels.
+        data: ``(N,) uint8``, the file.
+        order: Order of the channels.
 
     Returns:
-        ``(H, W, 3) uint8`` or, where only gray was stored, ``(H, W)``. None for what is no JPEG or
-        not without errors, which OpenCV then names, and where simplejpeg is not installed.
+        ``(H, W, 3) uint8`` or, where only gray is stored, ``(H, W) uint8``. None where OpenCV has
+        to decode it: it is no JPEG, has errors (which OpenCV names) or four channels, or simplejpeg
+        is not installed.
     """
     if data[:2].tobytes() != b"\xff\xd8":
         return None

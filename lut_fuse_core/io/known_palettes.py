@@ -28,7 +28,7 @@ _OPENCV = (
     *("jet", "turbo", "rainbow", "inferno", "magma", "plasma", "viridis", "cividis", "parula"),
     *("hot", "cool", "bone", "pink", "ocean", "winter", "summer", "autumn", "spring"),
 )
-"""Those of OpenCV, equal or nearly so in matplotlib and MATLAB."""
+"""Palettes of OpenCV; those of matplotlib and MATLAB are the same or nearly so."""
 
 _CYCLIC = ("hsv", "twilight", "twilight_shifted")
 """Palettes whose ends have the same color: they are recognized to be refused."""
@@ -49,7 +49,7 @@ class Palette:
 
 @cache
 def palettes() -> tuple[Palette, ...]:
-    """The palettes that are recognized."""
+    """The palettes that are recognized; of OpenCV's those that this version has."""
     found = list(_of_opencv(_OPENCV))
     for name, anchors in _ANCHORS.items():
         at = np.linspace(0, 255, len(anchors))
@@ -59,7 +59,7 @@ def palettes() -> tuple[Palette, ...]:
 
 
 def cyclic_palettes() -> tuple[Palette, ...]:
-    """Those whose ends have the same color, so that no intensities can be recovered."""
+    """Palettes whose ends have the same color, so that no intensities can be recovered."""
     return _of_opencv(_CYCLIC)
 
 

@@ -1,4 +1,4 @@
-"""What C libraries write to stderr themselves, caught: libjpeg and libpng know no other way."""
+"""What C libraries write to stderr, captured: libjpeg and libpng report errors in no other way."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 MARKS = ("JPEG", "JFIF", "libpng", "libjpeg", "marker")
-"""Words that tell the lines of image libraries from all others."""
+"""Words by which the lines of image libraries are recognized."""
 
 LONGEST = 0.2
-"""Seconds after which nobody joins a capture any more, so that what others write is seen soon."""
+"""Seconds after which no further thread joins a capture, so that the lines of others are not
+delayed for long."""
 
 
 class _Capture:
@@ -97,13 +98,16 @@ _capture = _Capture()
 
 @contextmanager
 def library_lines() -> Iterator[list[str]]:
-    """Catch what image libraries write to stderr meanwhile.
+    """Capture what image libraries write to stderr in the block; one thread at a time.
 
-    Lines of others, from other threads too, reach stderr a little later. One thread at a time.
-    Where stderr is closed there is nothing to catch.
+    All other lines, of other threads too, reach stderr when the block ends. Where stderr is closed
+    nothing is captured.
 
     Yields:
-        A list that holds the caught lines once the context is left.
+        A list that holds the libraries' lines once the block has ended.
+
+    Raises:
+        RuntimeError: In a block of the same thread: it would wait for itself.
     """
     lines: list[str] = []
     _capture.enter(alone=True)
@@ -115,10 +119,10 @@ def library_lines() -> Iterator[list[str]]:
 
 @dataclass
 class Suspicion:
-    """What was noticed of stderr.
+    """Whether something was written to stderr.
 
     Attributes:
-        raised: Whether something was written meanwhile, by this thread or by another.
+        raised: Whether it was, by this thread or another; known once the block has ended.
     """
 
     raised: bool = False
@@ -126,12 +130,15 @@ class Suspicion:
 
 @contextmanager
 def overheard() -> Iterator[Suspicion]:
-    """Notice whether anybody writes to stderr meanwhile; any number of threads at a time.
+    """Notice whether anything is written to stderr in the block, in any number of threads at once.
 
-    Lines of image libraries are dropped, others reach stderr a little later.
+    Lines of image libraries are dropped, all others reach stderr when the last block has ended.
 
     Yields:
-        What is known once the context is left.
+        Whether something was written.
+
+    Raises:
+        RuntimeError: In a block of `library_lines` of the same thread.
     """
     suspicion = Suspicion()
     before = _capture.enter(alone=False)

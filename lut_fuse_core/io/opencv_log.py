@@ -19,9 +19,9 @@ _before = SILENT
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep OpenCV from reporting what is reported here, in a sentence.
+    """Silence OpenCV's log in the block, whose errors are reported in a sentence.
 
-    From any thread: the level is the process's, and comes back when the last one has left.
+    The log level is one for the process: it is restored when the last thread leaves its block.
     """
     global _inside, _before
     logging: Any = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 has moved it there

@@ -1,8 +1,8 @@
-"""Intensities of infrared images in color: of gray ones, and of those that are in a palette.
+"""Intensities of infrared images in color, gray ones or false colors.
 
-Thermal cameras and their software save pictures in palettes, whose luma is no intensity: in jet
-the hottest and the coldest pixels are equally dark. Where the palette is recognized with certainty
-the position of each color in it is the intensity.
+Thermal cameras and their software save images in palettes whose luma is no intensity: in jet the
+hottest and the coldest pixels are equally dark. Where the palette is recognized with certainty, the
+position of each color in it is the intensity.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.known_palettes import Palette, cyclic_palettes, palettes
 
 GRAY_TOLERANCE = 12.0
-"""Difference between the channels that JPEG, or a weak tint, gives a gray image."""
+"""Largest difference between the channels of a gray image, by JPEG or a weak tint, 8-bit levels."""
 
 LOOKED_AT = 4096
-"""Pixels by which a palette is recognized."""
+"""Pixels, at least, by which a palette is recognized; all of a smaller image."""
 
 SHARE = 0.93
 """Share of them that must fit; the rest may be a scale bar, a logo or ringing of JPEG."""
 
 SMOOTH_SHARE = 0.85
-"""The same of the half of them that are like their neighbors, as bars and logos are."""
+"""The same for the half of them that differ least from their neighbors, as bars and logos do."""
 
 CLOSE, DISTANT = 9.0, 30.0
-"""Distances in RGB at most to the recognized palette: of half of the pixels, of `SMOOTH_SHARE`."""
+"""Largest distances in RGB to the recognized palette: of half of the pixels, of `SMOOTH_SHARE`."""
 
 MOST_COLORS = 8192
-"""Of pictures with more different colors, which JPEG has made, positions are looked up in a table
-that is coarser by less than JPEG's errors."""
+"""Different colors above which, as JPEG makes them, positions are looked up in a table whose error
+is less than JPEG's."""
 
 AMBIGUOUS = 1.5
-"""Two palettes whose distances differ by less than this factor must agree on the intensities."""
+"""Two palettes whose distances differ by less than this factor must agree on the intensities ..."""
 
 WIDE = 0.7
-"""Unless one of them is used in a part only, at most this share of the other."""
+"""... unless the image uses only a part of one, at most this share of what it uses of the other."""
 
 OTHERS, VIVID = 0.003, 60.0
-"""Share of the smooth pixels in vivid colors off the palette from which on these are a part of it:
-the hottest ones in red, an isotherm; and the difference that makes a color vivid and off it."""
+"""Share of the smooth pixels above which vivid colors off the palette mean something (the hottest
+pixels in red, an isotherm), and the difference that makes a color vivid, or off the palette."""
 
 ALIKE = 8.0
-"""Difference to its neighbors of a pixel away from edges, in a JPEG."""
+"""Largest difference between a pixel of a JPEG and its neighbors away from edges, 8-bit levels."""
 
 WARM = 40.0
-"""Red less blue from which on a color is warm; cold ones are below its negative."""
+"""Red minus blue above which a color is warm; below its negative it is cold."""
 
 LUMA_STEP = 4.0
 """Luma within which a palette has one color."""
@@ -63,17 +63,17 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def intensities(image: UInt8Array) -> UInt8Array:
-    """What an infrared image in color says of the intensities.
+    """The intensities of an infrared image in color.
 
     Args:
         image: ``(H, W, 3) uint8``, RGB.
 
     Returns:
-        ``(H, W) uint8``: the luma where the image is gray or grows brighter with the intensity
-        throughout its palette; the position in the palette where that is one of those known.
+        ``(H, W) uint8``: the position in the palette where that is a known one; the luma where the
+        image is gray or its palette grows brighter throughout.
 
     Raises:
-        InputError: If the colors are of no palette, or of one that is not known.
+        InputError: For colors of another palette, or of none.
     """
     palette = palette_of(image)
     if palette is not None:
@@ -82,13 +82,16 @@ def intensities(image: UInt8Array) -> UInt8Array:
 
 
 def palette_of(image: UInt8Array) -> Palette | None:
-    """The palette that an infrared image is in; None where its luma is the intensity.
+    """Recognize the palette of an infrared image.
 
     Args:
         image: ``(H, W, 3) uint8``, RGB.
 
+    Returns:
+        The palette; None where the luma is the intensity.
+
     Raises:
-        InputError: If the colors are of no palette, or of one that is not known.
+        InputError: For colors of another palette, or of none.
     """
     some, smooth, calm = _sample(image), _smooth(image), _smooth(image, ALIKE)
     if _is_gray(some) and not _are_others(calm, _spread(calm)):
@@ -107,11 +110,11 @@ def palette_of(image: UInt8Array) -> Palette | None:
 
 
 def quick_intensities(image: UInt8Array, palette: Palette) -> UInt8Array:
-    """Positions in a palette, for videos: of colors of 6 bits per channel.
+    """Positions in a palette, fast enough for videos: colors are rounded to 6 bits per channel.
 
     Args:
         image: ``(H, W, 3) uint8``, RGB.
-        palette: The one that the video is in.
+        palette: The palette of the video.
 
     Returns:
         ``(H, W) uint8``.

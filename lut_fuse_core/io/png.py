@@ -1,8 +1,8 @@
-"""PNG files, encoded five times faster than OpenCV does, and smaller.
+"""PNG files, encoded five times faster than by OpenCV, and smaller.
 
-The pixels are the same; what differs is the choice of filter (each row minus the one above, which
-suits photographs, instead of one chosen row by row) and the compressor: ISA-L's. A decoder is not
-needed: OpenCV reads PNG about as fast as any library does.
+The pixels are the same; what differs is the filter (each row minus the one above, which suits
+photographs, instead of one chosen for each row) and the compressor, ISA-L. A decoder is not needed:
+OpenCV reads PNG about as fast as any library.
 Source: W3C Portable Network Graphics, sections 5, 9 and 11.
 """
 
@@ -25,7 +25,14 @@ LEVEL = 1
 
 
 def encode_png(image: UInt8Array) -> bytes:
-    """A PNG file of ``(H, W, 3) uint8`` RGB; through OpenCV where ISA-L is not installed."""
+    """Encode a color image as PNG; with OpenCV where ISA-L is not installed.
+
+    Args:
+        image: ``(H, W, 3) uint8``, RGB.
+
+    Returns:
+        The file.
+    """
     try:
         from isal import isal_zlib
     except ImportError:

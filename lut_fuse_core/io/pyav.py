@@ -1,4 +1,4 @@
-"""PyAV, FFmpeg's libraries for Python: imported where a video is read or written, not before."""
+"""PyAV, the Python bindings of FFmpeg's libraries, imported only where a video is used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def has_pyav() -> bool:
 
 
 def pyav() -> ModuleType:
-    """The module ``av``, with FFmpeg's own reports silenced: callers report in a sentence.
+    """The module ``av``, with FFmpeg's log silenced: callers report errors in a sentence.
 
     Raises:
         LutFuseError: If it is not installed.

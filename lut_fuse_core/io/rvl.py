@@ -1,4 +1,4 @@
-"""RVL, the run-length code of 16-bit images that compressedDepth knows beside PNG.
+"""RVL, the run-length code for 16-bit images that compressedDepth has besides PNG.
 
 Source: A. Wilson, "Fast Lossless Depth Image Compression", ISS 2017.
 """
@@ -14,13 +14,17 @@ from lut_fuse_core.io.image_encodings import check_size
 
 
 def decode_rvl(data: UInt8Array) -> npt.NDArray[np.uint16]:
-    """An image from ``(N,) uint8``: its width and height, then numbers of 3 bits a nibble.
+    """Decode an image.
+
+    Args:
+        data: ``(N,) uint8``: width and height (uint32, little-endian), then numbers with 3 bits in
+            each nibble.
 
     Returns:
         ``(H, W) uint16``.
 
     Raises:
-        InputError: For damaged data.
+        InputError: For damaged data, or a size that is not believed.
     """
     if data.size < 8:
         raise InputError(f"an RVL image of {data.size} bytes is truncated")
@@ -46,7 +50,7 @@ def decode_rvl(data: UInt8Array) -> npt.NDArray[np.uint16]:
 
 
 def _numbers(data: UInt8Array) -> npt.NDArray[np.int64]:
-    """All numbers in the code, each of as many nibbles as it needs, the lowest first."""
+    """All numbers in the code, ``(n,)``; each takes as many nibbles as it needs, lowest first."""
     words = data[: data.size // 4 * 4].view("<u4").astype(">u4").view(np.uint8)
     pairs = np.stack([words >> 4, words & 15], axis=1)
     nibbles: npt.NDArray[np.int64] = pairs.reshape(-1).astype(np.int64)
@@ -56,6 +60,6 @@ def _numbers(data: UInt8Array) -> npt.NDArray[np.int64]:
     nibbles = nibbles[: last[-1] + 1]
     first = np.concatenate([[0], last[:-1] + 1])
     place = np.arange(nibbles.size) - np.repeat(first, np.diff(np.append(first, nibbles.size)))
-    # No number of ours is longer than eleven nibbles; damaged data may be, and must not overflow.
+    # No valid number takes more than eleven nibbles; a damaged one may, and must not overflow.
     parts = (nibbles & 7) << np.minimum(3 * place, 60)
     return np.add.reduceat(parts, first)

@@ -1,18 +1,18 @@
-"""How large an image of a stream is believed to be: a few bytes can announce gigabytes."""
+"""How large an image a stream is believed to announce: a few bytes can announce gigabytes."""
 
 from __future__ import annotations
 
 from lut_fuse_core.errors import InputError
 
 GROWTH = 16
-"""How many times the pixels of what a stream showed so far the next image may have."""
+"""Factor by which the next image may have more pixels than the largest one so far."""
 
 
 class StreamBound:
     """Bounds what the images of one camera may announce, by what it showed so far.
 
     Args:
-        max_pixels: Most pixels of an image at any time.
+        max_pixels: Most pixels of any image.
     """
 
     def __init__(self, max_pixels: int) -> None:
@@ -21,11 +21,19 @@ class StreamBound:
 
     @property
     def pixels(self) -> int:
-        """Most pixels that are believed now."""
+        """Most pixels that the next image may have."""
         return min(self._max, GROWTH * self._shown) if self._shown else self._max
 
     def check(self, width: int, height: int) -> None:
-        """Raise InputError for a size that is not believed."""
+        """Refuse a size that is not believed.
+
+        Args:
+            width: Announced, in pixels.
+            height: Announced, in pixels.
+
+        Raises:
+            InputError: For more pixels than `pixels`.
+        """
         if width * height <= self.pixels:
             return
         why = (

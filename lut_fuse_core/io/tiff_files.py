@@ -1,4 +1,4 @@
-"""TIFF files, read with tifffile: OpenCV's reader scrambles planes and stacks without a word."""
+"""TIFF files, read with tifffile: OpenCV's reader silently scrambles planes and stacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How TIFF and BigTIFF files of both byte orders begin."""
 
 MOST_PAGES = 64
-"""Pages looked at: recordings have thousands, and damaged files endless chains."""
+"""Pages that are examined: recordings have thousands, and damaged files endless chains."""
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _DECODED_TO_RGB = (6, 7)
@@ -39,14 +39,15 @@ def read_tiff_infrared(content: bytes) -> AnyInfrared:
     """The infrared image in a TIFF file.
 
     Args:
-        content: Of the file.
+        content: The file.
 
     Returns:
-        ``(H, W)`` of the file's number type; 0 (NaN in floats) where it is transparent or marked
-        as without data.
+        ``(H, W)`` of the file's number type, of false colors uint8; 0 (in floating point NaN) where
+        the image is transparent or marked as missing.
 
     Raises:
         InputError: For a damaged file, several images, or numbers that are no intensities.
+        ModuleNotFoundError: If tifffile is not installed.
     """
     with _one_sentence():
         return _infrared(content)
@@ -79,13 +80,14 @@ def read_tiff_visible(content: bytes) -> UInt8Array:
     """The color image in a TIFF file.
 
     Args:
-        content: Of the file.
+        content: The file.
 
     Returns:
-        ``(H, W, 3) uint8``, RGB; of 16 bits the upper 8.
+        ``(H, W, 3) uint8``, RGB; gray in three channels; of 16 bits the upper 8.
 
     Raises:
-        InputError: For a damaged file, several images, or floating-point numbers.
+        InputError: For a damaged file, several images, or numbers other than 8 or 16 unsigned bits.
+        ModuleNotFoundError: If tifffile is not installed.
     """
     with _one_sentence():
         return _visible(content)
@@ -105,16 +107,18 @@ def _visible(content: bytes) -> UInt8Array:
 
 
 def read_tiff_samples(content: bytes) -> _Array:
-    """The samples of the one image in a TIFF file, in the order in which OpenCV has them.
+    """The samples of the one image in a TIFF file, in OpenCV's order.
 
     Args:
-        content: Of the file.
+        content: The file.
 
     Returns:
-        ``(H, W)``, or ``(H, W, C)`` in the order BGR or BGRA, of the file's number type.
+        ``(H, W)``, or ``(H, W, C)`` in the order BGR, BGRA or BGR and more, of the file's number
+        type; of two samples per pixel the first.
 
     Raises:
         InputError: For a damaged file, or several images.
+        ModuleNotFoundError: If tifffile is not installed.
     """
     with _one_sentence():
         page, array = _only_page(content)
@@ -128,7 +132,7 @@ def read_tiff_samples(content: bytes) -> _Array:
 
 @contextmanager
 def _one_sentence() -> Iterator[None]:
-    """Say in a sentence that a file is damaged, whatever tifffile raises, and logs, for it."""
+    """Turn whatever tifffile raises in the block into one sentence, and silence its log."""
     log = logging.getLogger("tifffile")
     before, log.disabled = log.disabled, True
     try:
@@ -151,8 +155,8 @@ def _only_page(content: bytes) -> tuple[_Page, _Array]:
         pages = [page for page in file.pages[:MOST_PAGES] if _is_image(page)]
         if len(pages) != 1:
             raise InputError(
-                f"it holds {len(file.pages)} images, and which one belongs to the other camera's "
-                "cannot be known; save one image per file"
+                f"it holds {len(file.pages)} images, and which one belongs to that of the other "
+                "camera cannot be known; save one image per file"
             )
         page = pages[0]
         _check(page, len(content))
@@ -185,7 +189,7 @@ def _check(page: _Page, size: int) -> None:
     if tag is not None and tag.value in range(2, 9):
         raise InputError(
             f"it has a TIFF orientation of {int(tag.value)}, so it would be rotated and its "
-            "partner not; write it without, as the sensor saw it"
+            "partner would not; save it without one, as the sensor saw it"
         )
     segments = zip(page.dataoffsets, page.databytecounts, strict=False)
     if any(offset + count > size for offset, count in segments) or not page.dataoffsets:

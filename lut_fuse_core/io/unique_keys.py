@@ -1,4 +1,4 @@
-"""YAML in which a key that is there twice is an error, where the standard loader takes the last."""
+"""YAML in which a repeated key is an error; the standard loader silently takes the last one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import yaml
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
-    """The safe loader of PyYAML, without keys that quietly replace others."""
+    """PyYAML's safe loader, which refuses repeated keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """A mapping.
+        """A mapping of the document; called by PyYAML.
 
         Raises:
-            yaml.constructor.ConstructorError: If a key is there twice.
+            yaml.constructor.ConstructorError: If a key is repeated.
         """
         seen = set()
         for key_node, _ in node.value:
@@ -32,9 +32,15 @@ class UniqueKeyLoader(yaml.SafeLoader):
 
 
 def load_yaml(text: str) -> Any:
-    """The document in a text.
+    """Parse a YAML document.
+
+    Args:
+        text: The document.
+
+    Returns:
+        Its content: dictionaries, lists and scalars.
 
     Raises:
-        yaml.YAMLError: If it is none, or has a key twice.
+        yaml.YAMLError: If it is not valid, or a key is repeated.
     """
     return yaml.load(text, UniqueKeyLoader)

@@ -1,7 +1,7 @@
 """Decoded video frames to arrays, at their full depth.
 
-swscale, FFmpeg's converter, is asked for 8-bit images only: to 16 bits it would scale the counts of
-10, 12 and 14-bit formats up, and dither where it scales down. Deep planes are taken as they are.
+swscale, FFmpeg's converter, is used for 8-bit images only: for 16 bits it would scale up the counts
+of 10, 12 and 14-bit formats, and dither where it scales down. Deep planes are taken as they are.
 """
 
 from __future__ import annotations
@@ -26,38 +26,46 @@ LOOK_EVERY = 32
 """Frames after which the palette is looked for again."""
 
 STEP = 4
-"""Of the pixels that are looked at for color, one in so many rows and columns."""
+"""Every so many rows and columns a pixel is examined for color."""
 
 TINT = 6
-"""Steps of 8 bits by which chroma may differ from gray's where compression alone is to blame."""
-
+"""Largest deviation of chroma from gray that is put down to compression, 8-bit levels."""
 
 _SIXTEEN_BITS = "(rgb|bgr)(555|565)"
-"""Names of colors of 16 bits; raw 16-bit counts in AVI and MOV are declared as such."""
+"""Names of formats with 16 bits per color pixel; AVI and MOV declare raw 16-bit counts as such."""
 
 
 class VisiblePixels:
-    """Frames as RGB: converted with the matrix and range that the video is tagged with.
+    """Converts frames to RGB, with the matrix and range that the video is tagged with.
 
-    Untagged ones are BT.601 of limited range, as FFmpeg and OpenCV take them. Transparency is
-    ignored.
+    Without tags that is BT.601 of limited range, as in FFmpeg and OpenCV. Transparency is ignored.
     """
 
     def __init__(self) -> None:
         self._reformatter = _reformatter()
 
     def __call__(self, frame: VideoFrame) -> UInt8Array:
-        """``(H, W, 3) uint8``, RGB; deeper ones keep their upper 8 bits."""
+        """Convert a frame.
+
+        Args:
+            frame: As PyAV decodes it.
+
+        Returns:
+            ``(H, W, 3) uint8``, RGB; of deeper formats the upper 8 bits.
+
+        Raises:
+            InputError: For a pixel format that FFmpeg does not convert.
+        """
         return _eight_bits(self._reformatter, frame, "rgb24")
 
 
 class InfraredPixels:
-    """Frames as raw infrared: counts as they are stored, of color formats the luma.
+    """Converts the frames of one video to raw infrared.
 
-    Gray formats of more than 8 bits give their counts, whatever range they are tagged with; color
-    formats of more than 8 bits their luma or, of RGB, the BT.601 luma of the counts. Formats of 8
-    bits with luma and chroma give luma of full range: limited range (16 to 235) is expanded. Of
-    false colors the intensities are recovered (`palettes`), in 8 bits.
+    Gray of more than 8 bits gives its counts as they are stored, whatever range they are tagged
+    with; color formats of more than 8 bits give their luma or, of RGB, the BT.601 luma of the
+    counts. Formats of 8 bits with luma and chroma give luma of full range: limited range (16 to
+    235) is expanded. Of false colors the intensities are recovered in 8 bits, see `palettes`.
     """
 
     def __init__(self) -> None:
@@ -66,10 +74,18 @@ class InfraredPixels:
         self._frames = 0
 
     def __call__(self, frame: VideoFrame) -> AnyInfrared:
-        """``(H, W) uint8``, or the wider type, integer or floating point, that the video has.
+        """Convert the next frame.
+
+        Args:
+            frame: As PyAV decodes it.
+
+        Returns:
+            ``(H, W)`` uint8 or the wider type that the video has: uint16, or floating point of 16
+            or 32 bits.
 
         Raises:
-            InputError: For colors that are floating-point numbers, or of no known palette.
+            InputError: For a pixel format that is not supported (colors in floating point or more
+                than 16 bits among them), or, in the first frame, colors of no known palette.
         """
         layout = frame.format
         bits = max(component.bits for component in layout.components)
@@ -102,7 +118,7 @@ class InfraredPixels:
         return _luma(np.stack(channels, axis=2))
 
     def _palette_of(self, frame: VideoFrame, kind: np.dtype[Any]) -> Palette | None:
-        """Look at the colors every now and then: it takes long, and palettes seldom change."""
+        """The palette; looked for in some frames only: that takes long, and it seldom changes."""
         if self._frames % LOOK_EVERY == 0:
             has_chroma = frame.format.is_rgb or frame.format.has_palette or _has_chroma(frame, kind)
             try:

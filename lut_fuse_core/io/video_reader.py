@@ -36,10 +36,10 @@ VIDEO_SUFFIXES = (
     *(".hevc", ".av1", ".obu", ".ivf", ".nut", ".y4m", ".ogv", ".ogm", ".ogg", ".mxf", ".dv"),
     *(".rm", ".rmvb", ".cine", ".ser", ".gif", ".apng"),
 )
-"""Names of files that are taken for videos; what is in them decides how they are read."""
+"""Suffixes of files that are taken for videos; their content decides how they are read."""
 
 MAX_PIXELS = 1 << 26
-"""Pixels per frame beyond which a video counts as damaged: a few bytes can announce gigabytes."""
+"""Pixels per frame above which a video is taken for damaged: a few bytes can announce gigabytes."""
 
 MAX_DECODER_THREADS = 4
 
@@ -47,7 +47,8 @@ FIRST_PACKETS = 64
 """Packets at the start of a video from whose times its rate is measured."""
 
 LEAST_MISSING = 0.75
-"""Share of the longest step between two frames beyond which the end of a video is missing."""
+"""Share of the longest step between two frames above which a gap at the end means that the end of
+the video is missing."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class VideoFrame(Generic[Pixels]):
     """A frame and when it was recorded.
 
     Attributes:
-        image: Its pixels, as the reader's conversion makes them.
+        image: Its pixels, in the form that the reader converts them to.
         time: Seconds since the video's first frame.
     """
 
@@ -64,9 +65,10 @@ class VideoFrame(Generic[Pixels]):
 
 
 class VideoReader(Generic[Pixels]):
-    """A video's frames in order, as the sensor saw them: not rotated, whatever the file says.
+    """The frames of a video in order, as the sensor saw them: not rotated, whatever the file says.
 
-    What cannot be decoded is skipped and counted; `damage` says so once all is read.
+    What cannot be decoded is skipped and counted; `damage` says so. Iterate once: that closes the
+    file.
 
     Args:
         path: The file.
@@ -76,10 +78,10 @@ class VideoReader(Generic[Pixels]):
         path: The file.
         rate: Usual frames per second, measured at the start; announced rates are often wrong.
         frame_count: Frames as announced, or estimated from the duration; 0 if unknown.
-        frames_read: So far.
+        frames_read: Frames read so far.
         rotation: Degrees by which players are asked to rotate the frames read so far.
-        other_videos: How many more videos the file holds, which are not read; covers are none.
-        interlaced: Whether frames read so far hold two fields of different times.
+        other_videos: Further videos in the file, which are not read; covers do not count.
+        interlaced: Whether any of the frames read so far holds two fields of different times.
 
     Raises:
         InputError: If the file is missing or holds no video that can be read.
@@ -115,14 +117,17 @@ class VideoReader(Generic[Pixels]):
 
     @property
     def uneven(self) -> bool:
-        """Whether the time between frames has varied by more than containers round it."""
+        """Whether the time between frames has varied by more than containers round times."""
         return self._clock.uneven
 
     def __iter__(self) -> Iterator[VideoFrame[Pixels]]:
         """The frames.
 
+        Yields:
+            Each frame with its time, which always increases.
+
         Raises:
-            InputError: For pixels that the conversion refuses.
+            InputError: If the pixels of the first frame cannot be used.
         """
         with self._container:
             for frame, recorded in self._decoded():
@@ -234,8 +239,15 @@ class VideoReader(Generic[Pixels]):
 def average_rate(path: Path) -> float:
     """Frames per second over a whole video, from the times of all its packets; nothing is decoded.
 
+    Args:
+        path: The file.
+
+    Returns:
+        The rate; the usual one (see `VideoReader.rate`) where fewer than two packets have a time.
+
     Raises:
-        InputError: As `VideoReader`.
+        InputError: If the file is missing or holds no video that can be read.
+        LutFuseError: If PyAV is not installed.
     """
     usual = _measured_rate(path)
     times = _packet_times(path, None)
@@ -261,7 +273,7 @@ def _packet_times(path: Path, count: int | None) -> list[float]:
                 if packet.size and packet.pts is not None and packet.time_base is not None:
                     times.append(float(packet.pts * packet.time_base))
         except (pyav().FFmpegError, IndexError):
-            pass  # what is there is told; the reader says what is missing
+            pass  # the packets so far are enough; the reader says what is missing
     return times
 
 

@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 DEFAULT_RATE = 25.0
-"""Frames per second where neither times nor headers tell."""
+"""Frames per second where neither times nor headers say."""
 
 MAX_RATE = 10_000.0
-"""Frames per second beyond which times are taken for nonsense."""
+"""Frames per second above which times are not believed."""
 
 LONGEST_PAUSE = 86_400.0
-"""Seconds from one frame to the next beyond which a time is taken for nonsense."""
+"""Seconds from one frame to the next above which a time is not believed."""
 
 UNEVEN = 0.75
-"""Share of the usual period from which the time between two frames may differ; containers round."""
+"""Share of the usual period by which a step may differ from it: containers round times."""
 
 UNEVEN_IN_ALL = 3
-"""Usual periods by which any frame may be early or late."""
+"""Usual periods by which any frame may be early or late in total."""
 
 _WITH_DURATION = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv")
 """Formats whose headers hold a duration; FFmpeg estimates that of others from what is there."""
@@ -37,11 +37,11 @@ WITH_FRAME_COUNT = ("mov,mp4,m4a,3gp,3g2,mj2",)
 """Formats whose index counts the frames, if it has one; in AVI it counts repeated ones too."""
 
 IN_DECODING_ORDER = ("avi", "asf")
-"""Formats that hold one time per packet, in the order of decoding: where that is not the order of
-the frames FFmpeg guesses the frames' times, and guesses some of them wrong."""
+"""Formats with one time per packet, in the order of decoding: where the frames are not in that
+order, FFmpeg guesses their times, some of them wrong."""
 
 MOST_HELD_BACK = 17
-"""Frames that a decoder holds back at most, to put them in order."""
+"""Most frames that a decoder holds back to put them in order."""
 
 
 def usual_rate(times: Sequence[float], announced: float | None) -> float:
@@ -49,10 +49,11 @@ def usual_rate(times: Sequence[float], announced: float | None) -> float:
 
     Args:
         times: Presentation times of the first frames in seconds, in any order; empty if unknown.
-        announced: What the headers say, for videos without times; None if they do not.
+        announced: Frames per second that the headers say; None if they do not.
 
     Returns:
-        The inverse of the median step, or ``announced``, or `DEFAULT_RATE`.
+        The inverse of the mean step or, where pauses distort that, of the median step; without
+        times ``announced``, without that `DEFAULT_RATE`.
     """
     steps = [later - sooner for sooner, later in pairwise(sorted(times)) if later > sooner]
     if steps:
@@ -68,19 +69,19 @@ def usual_rate(times: Sequence[float], announced: float | None) -> float:
 
 
 class FrameClock:
-    """Makes of a video's presentation times seconds since its first frame, always increasing.
+    """Turns a video's presentation times into seconds since its first frame, always increasing.
 
-    Where a frame has no time, or one that lies behind the frame before or absurdly far ahead
-    (clocks wrap, recordings are joined), it is counted on from the frame before at the usual rate,
-    and later times are taken relative to it.
+    A frame without a time, or with one that is before the frame before or absurdly far ahead
+    (clocks wrap, recordings are joined), comes one usual period after the frame before, and later
+    times are taken relative to it.
 
     Args:
         rate: Usual frames per second.
 
     Attributes:
-        time: Of the latest frame.
-        longest_step: Most seconds from a frame to the next so far, at least the usual period.
-        uneven: Whether the steps have varied by more than containers round them.
+        time: Time of the latest frame, seconds.
+        longest_step: Longest step between two frames so far, seconds; at least the usual period.
+        uneven: Whether the steps have varied by more than containers round times.
     """
 
     def __init__(self, rate: float) -> None:
@@ -92,7 +93,14 @@ class FrameClock:
         self.uneven = False
 
     def tell(self, recorded: float | None) -> float:
-        """The time of the next frame, from its presentation time in seconds, None if unknown."""
+        """The time of the next frame.
+
+        Args:
+            recorded: Its presentation time in seconds; None if unknown.
+
+        Returns:
+            Seconds since the first frame.
+        """
         if not self._frames:
             self._origin = recorded or 0.0
         else:
@@ -116,9 +124,14 @@ class FrameClock:
 
 
 def announced_end(container: InputContainer, stream: VideoStream) -> float | None:
-    """Seconds from the start at which the file says that it ends; None if it does not say.
+    """When a file says that it ends; recordings that were not closed properly, and streams, do not.
 
-    Recordings that were never closed properly, and streams, do not.
+    Args:
+        container: The open file.
+        stream: Its video.
+
+    Returns:
+        Seconds from the start; None if it does not say.
     """
     if container.format.name == "avi":
         rate = stream.average_rate

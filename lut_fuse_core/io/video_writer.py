@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     import av
 
 TICKS = 90_000
-"""Units per second in which times are written: whole numbers for all usual rates."""
+"""Units per second in which times are written: the periods of all usual rates are whole numbers."""
+
+MPEG4_TICKS = 60_000
+"""The same for MPEG-4, which allows 65535 at most."""
 
 BT601, LIMITED, FULL = 6, 1, 2
 """FFmpeg's numbers of the matrix (SMPTE 170M) and the ranges that videos are tagged with."""
@@ -32,31 +35,33 @@ class Codec:
     """An encoder of FFmpeg's.
 
     Attributes:
-        encoder: Its name there.
-        name: In words.
-        pixels: Pixel format; that of JPEG is of full range.
-        options: Passed on.
+        encoder: FFmpeg's name of it.
+        name: Name of the codec for users.
+        pixels: Pixel format; that of JPEG has full range.
+        options: Options of the encoder.
+        ticks: Units per second in which times are written.
     """
 
     encoder: str
     name: str
     pixels: str = "yuv420p"
     options: dict[str, str] = field(default_factory=dict)
+    ticks: int = TICKS
 
 
 H264 = (
     # An eighth of the time of the default preset at the same quality; files are twice as large.
     Codec("libx264", "H.264", options={"preset": "ultrafast", "crf": "21"}),
     Codec("libopenh264", "H.264"),
-    Codec("mpeg4", "MPEG-4", options={"qmin": "2", "qmax": "4"}),
+    Codec("mpeg4", "MPEG-4", options={"qmin": "2", "qmax": "4"}, ticks=MPEG4_TICKS),
 )
 MOTION_JPEG = (Codec("mjpeg", "Motion JPEG", "yuvj420p", {"qmin": "2", "qmax": "3"}),)
 
 CODECS = {".mp4": H264, ".m4v": H264, ".mov": H264, ".mkv": H264, ".avi": MOTION_JPEG}
-"""Per suffix the encoders, best first: some builds of FFmpeg come without H.264."""
+"""Encoders by suffix, best first: some builds of FFmpeg lack H.264."""
 
 EVENLY_SPACED = (".avi",)
-"""Suffixes of formats that know a rate, and no times of frames."""
+"""Suffixes of formats that hold a rate, but no times of frames."""
 
 _WITH_INDEX = (".mp4", ".m4v", ".mov")
 
@@ -67,16 +72,16 @@ _FAST_START = {"movflags": "+faststart"}
 class VideoWriter:
     """Takes frames; made by `write_video`.
 
-    Codecs take even sizes only; an odd last row or column is shown twice.
+    Codecs take even sizes only; an odd last row or column is repeated.
 
     Args:
         path: The file to write.
         size: Width and height in pixels.
-        rate: Frames per second.
+        rate: Usual frames per second, above 0.
 
     Attributes:
-        codec: What the video is encoded in, in words.
-        written: Frames so far.
+        codec: Name of the codec for users.
+        written: Frames written so far.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], rate: float) -> None:
@@ -92,12 +97,12 @@ class VideoWriter:
         self.codec, self._pixels = codec.name, codec.pixels
         options = _FAST_START if path.suffix.lower() in _WITH_INDEX else {}
         self._container = av.open(f"file:{path.absolute()}", "w", options=options)
-        announced = Fraction(rate).limit_denominator(1001)
+        announced = _fraction(rate)
         stream = self._container.add_stream(codec.encoder, rate=announced)
         stream.width, stream.height = (side + side % 2 for side in size)
         stream.pix_fmt = codec.pixels
         stream.options = dict(codec.options)
-        self._base = 1 / announced if self._even else Fraction(1, TICKS)
+        self._base = 1 / announced if self._even else Fraction(1, codec.ticks)
         stream.time_base = stream.codec_context.time_base = self._base
         stream.codec_context.colorspace = BT601
         stream.codec_context.color_range = FULL if codec.pixels == "yuvj420p" else LIMITED
@@ -109,11 +114,12 @@ class VideoWriter:
 
         Args:
             frame: ``(H, W, 3) uint8``, RGB, of the video's size.
-            time: Seconds since the first frame; not used where the format has no times.
+            time: Seconds since the first frame, increasing; not used where the format holds no
+                times.
 
         Raises:
             InputError: For a frame of another size.
-            LutFuseError: If it cannot be written.
+            av.error.FFmpegError: If it cannot be encoded or written, see `write_video`.
         """
         if (frame.shape[1], frame.shape[0]) != self._size:
             raise InputError(
@@ -128,7 +134,11 @@ class VideoWriter:
         self.written += 1
 
     def close(self) -> None:
-        """Finish the file."""
+        """Complete the file.
+
+        Raises:
+            av.error.FFmpegError: If it cannot be encoded or written, see `write_video`.
+        """
         with self._container:
             if self.written:
                 self._mux(None)
@@ -150,18 +160,29 @@ class VideoWriter:
             self._container.mux(packet)
 
 
+def _fraction(rate: float) -> Fraction:
+    """Frames per second as formats hold them, of which 30000/1001 is a usual one; never 0."""
+    if rate < 1:
+        return 1 / Fraction(1 / rate).limit_denominator(1001)
+    return Fraction(rate).limit_denominator(1001)
+
+
 @contextmanager
 def write_video(path: Path, size: tuple[int, int], rate: float) -> Iterator[VideoWriter]:
-    """Yield a writer whose video appears at ``path`` when the block ends without an error.
+    """Write a video that appears when the block ends without an error.
 
     Args:
-        path: File to write; its suffix says the format.
+        path: File to write; its suffix says the format. Its folder is made where it is missing.
         size: Width and height in pixels.
-        rate: Usual frames per second.
+        rate: Usual frames per second, above 0.
+
+    Yields:
+        Takes the frames.
 
     Raises:
         InputError: For a suffix that is no video format.
         LutFuseError: If it cannot be encoded or written, or PyAV is not installed.
+        OSError: If its folder cannot be made, or it cannot be renamed.
     """
     check_video_name(path)
     errors = pyav().FFmpegError
@@ -183,12 +204,19 @@ def write_video(path: Path, size: tuple[int, int], rate: float) -> Iterator[Vide
 
 
 def _packets(path: Path) -> int:
-    """Frames in a video, whole ones only."""
+    """Number of whole packets in a video: one per frame."""
     with pyav().open(f"file:{path.absolute()}") as container:
         return sum(bool(packet.size and not packet.is_corrupt) for packet in container.demux())
 
 
 def check_video_name(path: Path) -> None:
-    """Raise InputError unless a video of this name can be written."""
+    """Refuse the name of a file that no video can be written to.
+
+    Args:
+        path: File to write.
+
+    Raises:
+        InputError: For a suffix that is no video format.
+    """
     if path.suffix.lower() not in CODECS:
         raise InputError(f"{path.name} does not end like a video; use {', '.join(CODECS)}")

@@ -38,7 +38,8 @@ class Serving:
         """Fuse it with that image, ``(H, W, 3) uint8``; the options with the mask of this frame."""
         options = replace(options, mask=self.mask)
         if self.image is not None:
-            return fuser.fuse(visible, self.image, options)
+            # Not the fuser itself: what the GPU held must be dropped before the CPU takes over.
+            return fuser.backend.fuse(visible, self.image, options)
         assert isinstance(fuser.backend, RegisteringBackend)
         return fuser.backend.fuse_held(visible, options)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.compressed_messages import is_coarse
 from lut_fuse_core.io.image_encodings import AnyArray, check_image, to_gray, to_rgb
@@ -75,7 +75,7 @@ class Decoder:
             self._statistics.count("gray_16_bit_visible")
         return self._decode("visible", message, to_rgb, decode_compressed_visible)
 
-    def infrared(self, message: Any) -> RawInfrared:
+    def infrared(self, message: Any) -> AnyInfrared:
         """The raw infrared image, ``(h, w) uint8 or uint16``.
 
         Raises:

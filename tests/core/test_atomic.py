@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from lut_fuse_core.atomic import keep_apart
+from lut_fuse_core.atomic import atomic_write, keep_apart, put_in_place
 from lut_fuse_core.errors import InputError
 
 
@@ -39,3 +40,19 @@ def test_a_link_to_an_input_is_that_input(tmp_path: Path):
     link.symlink_to(given)
     with pytest.raises(InputError, match="is the input"):
         keep_apart(link, [given])
+
+
+def test_a_pipe_or_device_is_no_output_and_stays_what_it_is(tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="no ordinary file"), atomic_write(pipe) as temporary:
+        temporary.write_text("content")
+    assert pipe.is_fifo()
+
+
+def test_what_cannot_be_replaced_stays_where_it_was(tmp_path: Path):
+    target = tmp_path / "bag"
+    target.mkdir()
+    with pytest.raises(FileNotFoundError):
+        put_in_place(tmp_path / "missing", target, tmp_path / "aside")
+    assert target.is_dir()

@@ -9,17 +9,25 @@ from pathlib import Path
 import numpy as np
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.thermal.thermal_image import ThermalImage, check_thermal_size, guarded
+from lut_fuse_core.io.thermal.thermal_image import (
+    ThermalImage,
+    check_thermal_size,
+    guarded,
+    known_temperatures,
+)
 
 LEAST_PYTHON = (3, 12)
-"""Of dji-thermal-cli."""
+"""The oldest Python that dji-thermal-cli runs on."""
 
 _LEAST_RAW_BYTES = 20_000
-_ABSOLUTE_ZERO = -273.0
 
 
 def is_dji(content: bytes) -> bool:
-    """Whether a JPEG of DJI's holds a thermal image: in its segments APP3, sometimes also APP4."""
+    """Whether a file is a JPEG of DJI's with a thermal image, in segments APP3 and sometimes APP4.
+
+    Args:
+        content: The file.
+    """
     if content[:2] != b"\xff\xd8" or b"DJI" not in content[:4096]:
         return False
     at, raw = 2, 0
@@ -31,13 +39,13 @@ def is_dji(content: bytes) -> bool:
 
 
 def read_dji(content: bytes) -> ThermalImage:
-    """The temperatures in an R-JPEG, degrees Celsius; its photo is a file of its own.
+    """The temperatures in an R-JPEG; DJI saves the photo as another file.
 
     Args:
-        content: Of the file.
+        content: The file.
 
     Returns:
-        The image, NaN where the SDK has no temperature.
+        Degrees Celsius, NaN where there is no temperature; without a photo.
 
     Raises:
         InputError: For a damaged file, or a Python that the reader does not run on.
@@ -55,4 +63,4 @@ def read_dji(content: bytes) -> ThermalImage:
         path.write_bytes(content)
         celsius = np.asarray(dji_thermal_cli.measure(path).temperature, np.float32)
         check_thermal_size(celsius.shape[1], celsius.shape[0])
-    return ThermalImage(np.where(celsius > _ABSOLUTE_ZERO, celsius, np.nan).astype(np.float32))
+    return ThermalImage(known_temperatures(celsius))

@@ -12,21 +12,21 @@ from lut_fuse_core.io.thermal.telops import is_telops, read_telops
 from lut_fuse_core.io.thermal.thermal_image import ThermalImage
 
 THERMAL_SUFFIXES = (".fff", ".seq", ".csq", ".is2", ".irg", ".hcc", ".npy", ".csv")
-"""Of files with thermal images, beside .jpg."""
+"""Suffixes of files with thermal images, besides .jpg."""
 
 
 def read_thermal(content: bytes, suffix: str) -> ThermalImage | None:
-    """The image in a thermal camera's file; None if it is an ordinary picture.
+    """The image in a thermal camera's file.
 
     Args:
-        content: Of the file.
-        suffix: Of its name, in lower case.
+        content: The file.
+        suffix: Suffix of its name, in lower case.
 
     Returns:
-        The image, or None.
+        The image; None if the file is an ordinary image.
 
     Raises:
-        InputError: For a damaged file.
+        InputError: For a damaged file, or a recording of several frames.
         ModuleNotFoundError: If the reader of this kind is not installed.
     """
     if is_flir(content):

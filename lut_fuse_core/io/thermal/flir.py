@@ -1,9 +1,9 @@
 """FLIR's radiometric JPEG, .fff, .seq and .csq files, and JPEGs of DJI cameras with FLIR sensors.
 
-Read with flyr, but for what it does not know: counts that are compressed with JPEG-LS (.csq), a
-directory of records that does not stand where it usually does, photos stored as PNG, of which flyr
-gives the YCbCr samples as if they were RGB, and the digital zoom, which the magnification in the
-file includes and flyr does not take off.
+Read with flyr, except for what it does not support: counts compressed with JPEG-LS (.csq), a
+directory of records in another than the usual place, photos stored as PNG, whose YCbCr samples flyr
+returns as if they were RGB, and the digital zoom, which the magnification in the file includes and
+flyr does not remove.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Iterator
+from heapq import merge
 from io import BytesIO
 from mmap import mmap
 
@@ -43,7 +44,11 @@ Records = dict[int, tuple[int, int, int, int]]
 
 
 def is_flir(content: bytes) -> bool:
-    """Whether a file is FLIR's, or has the records of one."""
+    """Whether a file is FLIR's, or a JPEG with FLIR's records.
+
+    Args:
+        content: The file.
+    """
     return content[:4] in FILE_MARKS or (content[:2] == b"\xff\xd8" and bool(_segments(content)))
 
 
@@ -51,11 +56,11 @@ def read_flir(content: bytes) -> ThermalImage:
     """The image in a radiometric JPEG or a file of one frame.
 
     Args:
-        content: Of the file.
+        content: The file.
 
     Returns:
-        Temperatures in degrees Celsius as the camera's settings in the file have them, the photo
-        and its placement where the file has one.
+        Degrees Celsius, by the camera settings in the file; the photo and the placement where the
+        file has them.
 
     Raises:
         InputError: For a damaged file, or one of several frames.
@@ -73,7 +78,19 @@ def read_flir(content: bytes) -> ThermalImage:
 
 
 def flir_frames(content: bytes | mmap) -> Iterator[tuple[float, FloatArray]]:
-    """Times in seconds and temperatures in degrees Celsius of the frames of a .seq or .csq file."""
+    """The frames of a .seq or .csq file.
+
+    Args:
+        content: The file.
+
+    Yields:
+        Time of the frame, seconds since 1970, and its temperatures, ``(h, w) float32``, degrees
+        Celsius.
+
+    Raises:
+        InputError: For a damaged file, after the frames before the damage.
+        ModuleNotFoundError: If flyr is not installed.
+    """
     starts = _frame_starts(content)
     for start, end in zip(starts, [*starts[1:], len(content)], strict=True):
         frame = bytes(content[start:end])
@@ -85,7 +102,7 @@ def flir_frames(content: bytes | mmap) -> Iterator[tuple[float, FloatArray]]:
 
 
 def _segments(content: bytes) -> list[bytes]:
-    """The parts of a FLIR file in the APP1 segments of a JPEG, in their order."""
+    """The parts of a FLIR file in the APP1 segments of a JPEG, in order."""
     parts, at = {}, 2
     while at + 12 <= len(content) and content[at] == 0xFF and content[at + 1] != 0xDA:
         length = content[at + 2] << 8 | content[at + 3]
@@ -96,19 +113,22 @@ def _segments(content: bytes) -> list[bytes]:
 
 
 def _frame_starts(content: bytes | mmap) -> list[int]:
-    """Where the frames of a recording begin; within their data the mark may stand by chance."""
+    """Where the frames of a recording begin; in their data a mark may occur by chance."""
     starts: list[int] = []
-    at = 0
-    while 0 <= at < len(content):
-        records = _try_records(content, at)
-        if records is None:
-            if not starts:
-                raise InputError("it is damaged: its directory of records makes no sense")
-        else:
+    for at in merge(*(_marks(content, mark) for mark in FILE_MARKS)):
+        if _try_records(content, at) is not None:
             starts.append(at)
-        found = [content.find(mark, at + 4) for mark in FILE_MARKS]
-        at = min((each for each in found if each > 0), default=-1)
+        elif not starts:
+            raise InputError("it is damaged: its directory of records makes no sense")
     return starts
+
+
+def _marks(content: bytes | mmap, mark: bytes) -> Iterator[int]:
+    """Where a mark occurs; the content is searched once."""
+    at = content.find(mark)
+    while at >= 0:
+        yield at
+        at = content.find(mark, at + len(mark))
 
 
 def _try_records(content: bytes | mmap, at: int) -> Records | None:
@@ -178,7 +198,7 @@ def _read_frame(frame: bytes, zoom: float = 1.0) -> ThermalImage:
 
 
 def _jpeg_ls(data: bytes, shape: tuple[int, int]) -> RawInfrared:
-    """Counts compressed without loss, ``(h, w) uint16``."""
+    """Counts that are compressed without loss, ``(h, w) uint16``."""
     import imagecodecs
 
     raw = np.asarray(imagecodecs.jpegls_decode(data))

@@ -1,6 +1,7 @@
 """Fluke's .is2 files, read with fluke-thermal-reader.
 
-That unpacks the file into the working folder, where two of them meet, and drops the photo.
+The reader unpacks files into the working folder, where two at a time would collide, and drops the
+photo.
 """
 
 from __future__ import annotations
@@ -23,21 +24,27 @@ _MOST_BYTES = 1 << 28
 
 
 def is_fluke(content: bytes, suffix: str) -> bool:
-    """Whether a file is Fluke's: the newer ones are ZIP archives."""
+    """Whether a file is Fluke's, by its suffix or, of the newer ones, by what is in the archive.
+
+    Args:
+        content: The file.
+        suffix: Suffix of its name, in lower case.
+    """
     return suffix == ".is2" or (content[:4] == b"PK\3\4" and _CALIBRATION.encode() in content)
 
 
 def read_fluke(content: bytes) -> ThermalImage:
-    """The temperatures in an .is2 file, degrees Celsius, and the photo in it.
+    """The temperatures in an .is2 file, and its photo.
 
     Args:
-        content: Of the file.
+        content: The file.
 
     Returns:
-        The image; the file does not say where it lies in the photo.
+        Degrees Celsius, and the photo where there is one; without a placement, which the file does
+        not say.
 
     Raises:
-        InputError: For a damaged file or one of the older binary kind.
+        InputError: For a damaged file, or one of the older binary format.
         ModuleNotFoundError: If fluke-thermal-reader is not installed.
     """
     from fluke_thermal_reader.parsers import IS2Parser

@@ -15,23 +15,27 @@ _DATA = 44
 
 
 def is_hikmicro(content: bytes) -> bool:
-    """Whether a JPEG has a block with the counts of the sensor."""
+    """Whether a file is a JPEG with a block of sensor counts.
+
+    Args:
+        content: The file.
+    """
     return content[:2] == b"\xff\xd8" and _block(content) >= 0
 
 
 def read_hikmicro(content: bytes) -> ThermalImage:
-    """The counts in a JPEG, 16 bits.
+    """The sensor counts in a JPEG.
 
-    They rise with the temperature; how these follow from them the makers do not say.
+    They rise with the temperature; the makers do not publish how to convert them.
 
     Args:
-        content: Of the file.
+        content: The file.
 
     Returns:
-        The image.
+        Counts, uint16; without a photo.
 
     Raises:
-        InputError: For a damaged file.
+        InputError: For a truncated file.
     """
     at = _block(content)
     width, height, size = struct.unpack_from("<III", content, at + _SIZES)
@@ -43,7 +47,7 @@ def read_hikmicro(content: bytes) -> ThermalImage:
 
 
 def _block(content: bytes) -> int:
-    """Where the block begins; -1 without one. The mark may stand in pictures by chance."""
+    """Where the block begins, -1 without one. In image data its mark may occur by chance."""
     at = content.rfind(_MARK)
     while at >= 0:
         if at + _DATA <= len(content):

@@ -7,28 +7,38 @@ import warnings
 
 import numpy as np
 
-from lut_fuse_core.io.thermal.thermal_image import ThermalImage, check_thermal_size, guarded
+from lut_fuse_core.io.thermal.thermal_image import (
+    ThermalImage,
+    check_thermal_size,
+    guarded,
+    known_temperatures,
+)
 
 MARKS = (b"\xca\xac", b"\xba\xab", b"\x04\xa0")
 """How the files of the camera families begin."""
 
 _SIZE = 8  # in the header: height and width
-_ABSOLUTE_ZERO = -273.0
 
 
 def is_infiray(content: bytes, suffix: str) -> bool:
-    """Whether a file is InfiRay's: its mark alone says too little."""
+    """Whether a file is InfiRay's, by its suffix and its first two bytes.
+
+    Args:
+        content: The file.
+        suffix: Suffix of its name, in lower case.
+    """
     return suffix == ".irg" and content[:2] in MARKS
 
 
 def read_infiray(content: bytes) -> ThermalImage:
-    """The temperatures in an .irg file, degrees Celsius, and the photo of cameras that have one.
+    """The temperatures in an .irg file, and the photo of cameras that take one.
 
     Args:
-        content: Of the file.
+        content: The file.
 
     Returns:
-        The image; the file does not say where it lies in the photo.
+        Degrees Celsius, NaN where there is no temperature; without a placement, which the file does
+        not say.
 
     Raises:
         InputError: For a damaged file.
@@ -42,6 +52,4 @@ def read_infiray(content: bytes) -> ThermalImage:
         check_thermal_size(width, height)
         _, celsius, photo = infiray_irg.load(content)
         visible = None if photo is None else np.asarray(photo.convert("RGB"), np.uint8)
-    celsius = np.asarray(celsius, np.float32)
-    known = np.where(celsius > _ABSOLUTE_ZERO, celsius, np.nan).astype(np.float32)
-    return ThermalImage(known, visible)
+    return ThermalImage(known_temperatures(np.asarray(celsius, np.float32)), visible)

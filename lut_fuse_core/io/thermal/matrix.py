@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from io import BytesIO
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from lut_fuse_core.arrays import AnyInfrared, Float64Array
+from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.thermal.thermal_image import ThermalImage, check_thermal_size
 
 NPY_MARK = b"\x93NUMPY"
 
 FEWEST_COLUMNS = 8
-"""Of a matrix; what is narrower is a table of something else."""
+"""Columns of the narrowest matrix; narrower tables hold something else."""
 
-_UNKNOWN = {"", "nan", "null", "none", "na", "n/a", "-", "--", "---"}
+_UNKNOWN = {"nan", "null", "none", "na", "n/a", "-", "--", "---"}
 _DELIMITERS = (";", "\t", ",", None)
 
 
@@ -25,10 +26,11 @@ def read_npy(content: bytes) -> ThermalImage:
     """The array in an .npy file.
 
     Args:
-        content: Of the file.
+        content: The file.
 
     Returns:
-        The image, of the array's number type.
+        ``(h, w)`` of the array's own type, integers or floating point in either byte order; a
+        third dimension of length 1 is dropped.
 
     Raises:
         InputError: For a damaged file, or an array that is no image.
@@ -46,7 +48,7 @@ def read_npy(content: bytes) -> ThermalImage:
         array = np.load(BytesIO(content), allow_pickle=False)
     except InputError:
         raise
-    # A header is Python source, of which anything may come when it is damaged.
+    # The header is Python source, which may raise anything if it is damaged.
     except Exception:
         raise InputError("it is damaged, or no .npy file") from None
     if array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
@@ -58,18 +60,18 @@ def read_npy(content: bytes) -> ThermalImage:
 
 
 def read_csv(content: bytes) -> ThermalImage:
-    """The matrix of temperatures in a text file, as cameras' software exports it.
+    """The matrix of temperatures in a text file, as camera software exports it.
 
-    Lines before and after it, names of its rows and columns, and decimal commas are understood.
+    Other lines before and after it, names of rows and columns, and decimal commas are allowed.
 
     Args:
-        content: Of the file.
+        content: The file.
 
     Returns:
-        The image, ``float32``, NaN where a cell is empty.
+        ``(h, w) float32``, NaN where a cell is empty or a word such as ``nan``.
 
     Raises:
-        InputError: If it holds no matrix.
+        InputError: If it holds no matrix, or several of one width.
     """
     lines = _text(content).splitlines()
     best = max((_matrix(lines, delimiter) for delimiter in _DELIMITERS), key=np.size)
@@ -80,7 +82,7 @@ def read_csv(content: bytes) -> ThermalImage:
         )
     matrix = _without_names(best)
     check_thermal_size(matrix.shape[1], matrix.shape[0])
-    return ThermalImage(_narrow(matrix))
+    return ThermalImage(matrix.astype(np.float32))
 
 
 def _text(content: bytes) -> str:
@@ -93,20 +95,26 @@ def _text(content: bytes) -> str:
 
 
 def _matrix(lines: list[str], delimiter: str | None) -> Float64Array:
-    """The longest run of lines with equally many numbers."""
-    best: list[list[float]] = []
-    run: list[list[float]] = []
-    for line in [*lines, ""]:
-        row = _numbers(line, delimiter)
-        if row is not None and (not run or len(row) == len(run[0])):
-            run.append(row)
-            continue
-        best, run = max(best, run, key=len), [] if row is None else [row]
-    best = max(best, run, key=len)
-    return np.array(best) if len(best) > 1 else np.empty((0, 0))
+    """The longest run of lines with equally many numbers; ``(0, 0)`` if no run has two lines.
+
+    Raises:
+        InputError: If there is another run of that width: a second image, or a part of this one.
+    """
+    rows = (_numbers(line, delimiter) for line in lines)
+    runs = [list(run) for _, run in groupby(rows, key=lambda row: 0 if row is None else len(row))]
+    matrices = [np.array(run) for run in runs if run[0] is not None and len(run) > 1]
+    best = max(matrices, key=len, default=np.empty((0, 0)))
+    parts = sum(matrix.shape[1] == best.shape[1] for matrix in matrices)
+    if parts > 1:
+        raise InputError(
+            f"it holds {parts} matrices of {best.shape[1]} columns, apart from each other; save "
+            "one image per file"
+        )
+    return best
 
 
 def _numbers(line: str, delimiter: str | None) -> list[float] | None:
+    """The numbers in a line, NaN for unknown ones; None for a line that is no row of a matrix."""
     line = line.strip("\r\n ")
     cells = line.split() if delimiter is None else line.split(delimiter)
     if delimiter is not None and cells and not cells[-1].strip():
@@ -119,16 +127,16 @@ def _numbers(line: str, delimiter: str | None) -> list[float] | None:
         if delimiter != ",":
             text = re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", text)
         try:
-            row.append(np.nan if text in _UNKNOWN else float(text))
+            row.append(float(text) if text and text not in _UNKNOWN else np.nan)
         except ValueError:
             if number:
                 return None
             row.append(np.nan)  # the name of the row
-    return row if np.isfinite(row).any() else None
+    return row if any(cell.strip() for cell in cells[1:]) else None
 
 
 def _without_names(matrix: Float64Array) -> Float64Array:
-    """Without a first row and column that number the others or name them."""
+    """A matrix without its first row and column if they are numbers or names of the others."""
     columns, rows = matrix[0, 1:], matrix[1:, 0]
     if len(columns) > 2 and (np.diff(columns) == 1).all() and columns[0] in (0, 1):
         matrix = matrix[1:]
@@ -136,7 +144,3 @@ def _without_names(matrix: Float64Array) -> Float64Array:
     if len(rows) > 2 and (np.isnan(rows).all() or (np.diff(rows) == 1).all()):
         matrix = matrix[:, 1:]
     return matrix
-
-
-def _narrow(matrix: Float64Array) -> AnyInfrared:
-    return matrix.astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,33 +12,30 @@ import numpy as np
 from lut_fuse_core.arrays import AnyInfrared
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.thermal.flir import FILE_MARKS, flir_frames
-from lut_fuse_core.io.thermal.telops import telops_frames
+from lut_fuse_core.io.thermal.telops import FALLBACK_RATE, telops_frames
 from lut_fuse_core.io.video_reader import VideoFrame
 
 SEQUENCE_SUFFIXES = (".seq", ".csq", ".hcc")
 
-FALLBACK_RATE = 30.0
-"""Frames per second of recordings that do not say."""
-
 RATE_FRAMES = 10
-"""Frames whose times tell the rate."""
+"""Frames at the start by whose times the rate is measured."""
 
 
 class ThermalSequence:
-    """The frames of a thermal camera's recording, with the interface of `VideoReader`.
+    """The frames of a thermal camera's recording; an `InfraredReader`.
 
     Attributes:
         path: The file.
-        rate: Frames per second, by the times of the first frames.
-        frames_read: So far.
+        rate: Frames per second, measured at the start.
+        frames_read: Frames read so far.
         damage: What is wrong with the file as far as it was read; empty if nothing is.
-        rotation: Always 0.
-        other_videos: Always 0.
-        interlaced: Always False.
+        rotation: 0, as of videos that are not to be rotated.
+        other_videos: 0, as of videos that are alone in their file.
+        interlaced: False.
     """
 
     def __init__(self, path: Path) -> None:
-        """Look at the first frames.
+        """Read the first frames.
 
         Args:
             path: The file.
@@ -50,7 +48,7 @@ class ThermalSequence:
         self.frames_read = 0
         self.damage = ""
         self.rotation, self.other_videos, self.interlaced = 0, 0, False
-        times = [time for time, _ in zip(self._times(), range(RATE_FRAMES), strict=False)]
+        times = list(islice(self._times(), RATE_FRAMES))
         if not times:
             raise InputError(f"{path} holds no frames that can be read; it is truncated or damaged")
         steps = np.diff(times)
@@ -58,7 +56,11 @@ class ThermalSequence:
         self.rate = 1 / step if step > 0 else FALLBACK_RATE
 
     def __iter__(self) -> Iterator[VideoFrame[AnyInfrared]]:
-        """The frames, their times in seconds since the first one."""
+        """The frames, their times in seconds since the first one; they end at the first damage.
+
+        Yields:
+            Temperatures, ``(h, w) float32``, or counts, ``(h, w) uint16``.
+        """
         first = None
         try:
             for time, image in self._frames():

@@ -1,7 +1,7 @@
 """Telops's .hcc recordings, read with fasthcc.
 
-That gives raw counts unless asked, and takes one frame's calibration for all: here each frame is
-calibrated with its own.
+The reader returns raw counts unless asked, and applies one frame's calibration to all: here each
+frame is calibrated with its own.
 """
 
 from __future__ import annotations
@@ -20,23 +20,30 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.thermal.thermal_image import ThermalImage, check_thermal_size, guarded
 
 _MARK = b"TC"
-_TEMPERATURE = 2  # the calibration mode of which the numbers are temperatures
-_FALLBACK_RATE = 30.0
+_TEMPERATURE = 2  # the calibration mode in which the numbers are temperatures
+
+FALLBACK_RATE = 30.0
+"""Frames per second of recordings that do not say."""
 
 
 def is_telops(content: bytes, suffix: str) -> bool:
-    """Whether a file is a recording of Telops."""
+    """Whether a file is a recording of Telops, by its suffix and its first two bytes.
+
+    Args:
+        content: The file.
+        suffix: Suffix of its name, in lower case.
+    """
     return suffix == ".hcc" and content[:2] == _MARK
 
 
 def read_telops(content: bytes) -> ThermalImage:
-    """The image in a recording of one frame: temperatures in kelvin, or counts.
+    """The image in a recording of one frame.
 
     Args:
-        content: Of the file.
+        content: The file.
 
     Returns:
-        The image.
+        Kelvin, float32, where the recording is calibrated, else counts, uint16; without a photo.
 
     Raises:
         InputError: For a damaged file, or one of several frames.
@@ -57,16 +64,28 @@ def read_telops(content: bytes) -> ThermalImage:
 
 
 def telops_frames(path: Path) -> Iterator[tuple[float, AnyInfrared]]:
-    """Times in seconds and images of the frames of a recording."""
+    """The frames of a recording.
+
+    Args:
+        path: The file.
+
+    Yields:
+        Time of the frame, seconds since the first one, and its image: kelvin, ``(h, w) float32``,
+        where it is calibrated, else counts, ``(h, w) uint16``.
+
+    Raises:
+        InputError: For a damaged file, after the frames before the damage.
+        ModuleNotFoundError: If fasthcc is not installed.
+    """
     import fasthcc
     from fasthcc.header import parse_header
 
     with guarded("Telops"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reader = fasthcc.HCCReader(path)
-        check_thermal_size(reader.width, reader.height)
     with reader:
-        rate = reader.frame_rate if reader.frame_rate > 0 else _FALLBACK_RATE
+        check_thermal_size(reader.width, reader.height)
+        rate = reader.frame_rate if reader.frame_rate > 0 else FALLBACK_RATE
         for number in range(reader.n_frames):
             with guarded("Telops"):
                 block = reader._blocks[number]

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lut_fuse_core.arrays import AnyInfrared, UInt8Array
+import numpy as np
+
+from lut_fuse_core.arrays import AnyInfrared, FloatArray, UInt8Array
 from lut_fuse_core.errors import InputError
 
 MAX_THERMAL_PIXELS = 1 << 24
-"""Most pixels of a thermal image that are believed (16 megapixels; the largest sensor has 3)."""
+"""Most pixels of a thermal image that are believed (17 million; the largest sensor has 3)."""
+
+_ABSOLUTE_ZERO = -273.0
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,13 @@ class Placement:
 
 @dataclass(frozen=True)
 class ThermalImage:
-    """An image of a thermal camera.
+    """What one file of a thermal camera holds.
 
     Attributes:
         infrared: ``(h, w)``: temperatures in degrees Celsius or kelvin, float32, NaN where there is
-            none, or counts of 16 bits.
+            none; or counts, uint16; of an .npy file whatever numbers it holds.
         visible: ``(H, W, 3) uint8``, RGB: the photo in the same file; None if there is none.
-        placement: Where the infrared image lies in it; None if the file does not say.
+        placement: Where the infrared image lies in the photo; None if the file does not say.
     """
 
     infrared: AnyInfrared
@@ -46,7 +50,15 @@ class ThermalImage:
 
 @contextmanager
 def guarded(what: str) -> Iterator[None]:
-    """Say in a sentence that a file is damaged, whatever its reader raises for it."""
+    """Turn whatever a reader raises in the block into one sentence.
+
+    Args:
+        what: Maker of the camera.
+
+    Raises:
+        InputError: For every error but a missing package.
+        ModuleNotFoundError: If the reader is not installed.
+    """
     try:
         yield
     except (InputError, ModuleNotFoundError):
@@ -57,7 +69,27 @@ def guarded(what: str) -> Iterator[None]:
         raise InputError(f"it is damaged, or of a kind not known of {what} ({reason})") from None
 
 
+def known_temperatures(celsius: FloatArray) -> FloatArray:
+    """Temperatures with NaN where a camera stored absolute zero for "no data".
+
+    Args:
+        celsius: ``(h, w) float32``, degrees Celsius.
+
+    Returns:
+        ``(h, w) float32``.
+    """
+    return np.where(celsius > _ABSOLUTE_ZERO, celsius, np.nan).astype(np.float32)
+
+
 def check_thermal_size(width: int, height: int) -> None:
-    """Raise InputError for a size that no thermal camera has."""
+    """Refuse a size that no thermal camera has.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+
+    Raises:
+        InputError: For a side below 2, or more than `MAX_THERMAL_PIXELS` in all.
+    """
     if width < 2 or height < 2 or width * height > MAX_THERMAL_PIXELS:
         raise InputError(f"it is damaged: it says its thermal image is {width}x{height}")

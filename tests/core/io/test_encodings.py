@@ -366,6 +366,13 @@ def test_compressed_tiff_of_several_images_is_refused():
         decode_compressed_infrared(stack)
 
 
+@pytest.mark.parametrize("decode", [decode_compressed_visible, decode_compressed_infrared])
+def test_compressed_tiff_of_more_numbers_per_pixel_than_colors_have_is_refused(decode):
+    image = tiff(np.zeros((20, 20, 5), np.uint8), photometric="rgb", planarconfig="contig")
+    with pytest.raises(InputError, match="5 numbers per pixel"):
+        decode(Compressed("rgb8; tiff compressed", image))
+
+
 SMOOTH = (29_000 + 7 * np.add.outer(np.arange(48), np.arange(64))).astype(np.uint16)
 
 

@@ -94,3 +94,21 @@ def test_a_video_that_the_disk_has_no_room_for_is_not_left_in_part(tmp_path, suf
     )
     assert "is the disk full?" in process.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in CODECS if suffix != ".avi"])
+def test_without_h264_mpeg4_is_written_at_the_frames_own_times(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(av, "codecs_available", {"mpeg4", "mjpeg"})
+    path = record(tmp_path / f"v{suffix}", [plain(200, 50, 30)] * 3, [0, 0.1, 0.35])
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.name == "mpeg4"
+    assert times_of(path) == pytest.approx([0, 0.1, 0.35], abs=1e-3)
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+def test_a_frame_an_hour_is_a_video(tmp_path, suffix):
+    path = tmp_path / f"v{suffix}"
+    with write_video(path, (64, 48), 1 / 3600) as writer:
+        for number in range(3):
+            writer.write(plain(200, 50, 30), 3600.0 * number)
+    assert times_of(path) == pytest.approx([0, 3600, 7200], rel=1e-3)

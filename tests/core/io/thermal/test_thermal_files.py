@@ -14,6 +14,7 @@ from thermal_files import degrees, fff, hikmicro, in_jpeg, irg, is2, jpeg, photo
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.files.one_file import placed
 from lut_fuse_core.io.image_files import infrared_files, read_both, read_infrared
+from lut_fuse_core.io.thermal import flir
 from lut_fuse_core.io.thermal.dji import LEAST_PYTHON
 
 RAINBOW = cv2.COLORMAP_RAINBOW
@@ -50,6 +51,23 @@ def test_a_flir_file_of_one_frame_gives_its_temperatures(tmp_path) -> None:
     for name in ("i.fff", "i.seq"):
         path = write(tmp_path, name, fff(degrees()))
         assert np.abs(read_infrared(path) - degrees()).max() < 0.06
+
+
+def test_the_frames_of_a_long_recording_are_found_in_one_search_for_each_mark() -> None:
+    class Searched(bytes):
+        """Counts how many bytes are searched."""
+
+        looked_at = 0
+
+        def find(self, mark: bytes, start: int = 0) -> int:  # type: ignore[override]
+            found = super().find(mark, start)
+            Searched.looked_at += (found if found >= 0 else len(self)) - start
+            return found
+
+    frames = 50
+    recording = Searched(fff(degrees()) * frames)
+    assert len(flir._frame_starts(recording)) == frames
+    assert Searched.looked_at <= len(flir.FILE_MARKS) * len(recording)
 
 
 def test_a_flir_file_compressed_with_jpeg_ls_gives_its_temperatures(tmp_path) -> None:
@@ -250,6 +268,19 @@ def test_empty_cells_are_not_seen(tmp_path) -> None:
     assert np.isnan(found[3, 0])
     assert np.isnan(found[4, 0])
     assert np.isfinite(found).sum() == found.size - 2
+
+
+def test_a_row_of_which_nothing_is_known_keeps_its_place(tmp_path) -> None:
+    text = csv(",", False).decode().splitlines()
+    text[0] = text[20] = text[-1] = ",".join(["nan"] * degrees().shape[1])
+    found = read_infrared(write(tmp_path, "i.csv", "\n".join(text).encode()))
+    assert found.shape == degrees().shape
+    assert np.flatnonzero(np.isnan(found).all(axis=1)).tolist() == [0, 20, len(text) - 1]
+
+
+def test_a_csv_of_two_images_is_refused(tmp_path) -> None:
+    with pytest.raises(InputError, match="2 matrices of 80 columns"):
+        read_infrared(write(tmp_path, "i.csv", csv(",", False) + b"\n" + csv(",", False)))
 
 
 @pytest.mark.parametrize("content", [b"x;y;temperature\n1;2;20.5\n", b"\0\1\2" * 50, b"notes\n"])
