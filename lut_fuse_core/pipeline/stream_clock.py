@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared, RawInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.infrared.quantity import CountConverter
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.sync.clock_offset import ClockOffset, ClockOffsetEstimator
 from lut_fuse_core.sync.jumps import jumped_back_seconds
@@ -20,6 +23,7 @@ class StreamClock:
 
     def __init__(self, config: PipelineConfig) -> None:
         self._estimator = ClockOffsetEstimator() if config.clock != "fixed" else None
+        self._counts = CountConverter(config.normalization.quantity)
         self._newest: float | None = None
 
     @property
@@ -37,6 +41,7 @@ class StreamClock:
         """Forget the stream."""
         if self._estimator is not None:
             self._estimator.reset()
+        self._counts.reset()
         self._newest = None
 
     def jumped(self, visible_time: float | None) -> bool:
@@ -52,17 +57,30 @@ class StreamClock:
     def listen(
         self,
         visible: UInt8Array,
-        infrared: RawInfrared | None,
+        infrared: AnyInfrared | None,
         visible_time: float | None,
         infrared_time: float | None,
     ) -> None:
-        """Take frames into the estimate; see `FusionPipeline.process` for the arguments."""
+        """Take frames into the estimate.
+
+        Args:
+            visible: ``(H, W, 3) uint8``, RGB.
+            infrared: ``(h, w)``, counts or whatever the camera sends; None without.
+            visible_time: When it was captured, seconds of its own clock; None if unknown.
+            infrared_time: The same of infrared.
+
+        Raises:
+            InputError: For infrared that is no two-dimensional array of numbers.
+        """
         if self._estimator is None:
             return
         if visible_time is not None:
             self._estimator.add_visible(visible, visible_time)
         if infrared is not None and infrared_time is not None:
-            self._estimator.add_infrared(infrared, infrared_time)
+            # Counts are left alone: the converter would take them for the start of a new stream.
+            are_counts = infrared.dtype in (np.uint8, np.uint16)
+            counts = cast(RawInfrared, infrared) if are_counts else self._counts(infrared)
+            self._estimator.add_infrared(counts, infrared_time)
         self._estimator.latest()
 
 

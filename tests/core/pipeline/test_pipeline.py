@@ -7,6 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from swinging import swinging_cameras
 
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
@@ -354,6 +355,17 @@ def test_the_clock_offset_is_reported_and_corrected_when_told_to() -> None:
     assert corrected.status.source == "fused"
     corrected.reset()
     assert corrected.clock_offset == 0
+
+
+def test_the_clock_offset_is_estimated_from_temperatures_of_which_some_are_unknown() -> None:
+    rig = pipeline(clock="report")
+    for index, view in enumerate(swinging_cameras(240)):
+        celsius = 20.25 + (255 - view).astype(np.float32) / 10
+        celsius[:2] = np.nan
+        time = index / 20
+        rig.clock.listen(np.repeat(view[..., None], 3, axis=2), celsius, time, time + 0.3)
+    assert rig.clock.estimate is not None
+    assert rig.clock.estimate.seconds == pytest.approx(0.3, abs=0.03)
 
 
 @pytest.mark.parametrize(
