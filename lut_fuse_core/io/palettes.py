@@ -192,9 +192,14 @@ def _span(positions: npt.NDArray[np.intp]) -> float:
 def _nearest(pixels: FloatArray, palette: Palette) -> tuple[npt.NDArray[np.intp], npt.NDArray[Any]]:
     """Positions of the nearest colors and the distances to them, each ``(n,)``."""
     colors = palette.colors
-    squares = (pixels**2).sum(1)[:, None] - 2 * pixels @ colors.T + (colors**2).sum(1)
-    at = squares.argmin(axis=1)
-    return at, np.sqrt(np.maximum(squares[np.arange(len(at)), at], 0))
+    # Of the squared distances, what depends on the color, in one product.
+    by_color = np.concatenate([-2 * colors, (colors**2).sum(1, keepdims=True)], axis=1)
+    extended = np.ones((len(pixels), 4), np.float32)
+    extended[:, :3] = pixels
+    partial = extended @ by_color.T
+    at = partial.argmin(axis=1)
+    squares = partial[np.arange(len(at)), at] + (pixels**2).sum(1)
+    return at, np.sqrt(np.maximum(squares, 0))
 
 
 def _agree(one: npt.NDArray[np.intp], other: npt.NDArray[np.intp]) -> bool:

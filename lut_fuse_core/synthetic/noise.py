@@ -7,6 +7,7 @@ import numpy as np
 from lut_fuse_core.synthetic.camera_view import Float32Array
 
 _TABLE = 256
+"""Numbers on each side, a power of two."""
 
 
 def texture(across: Float32Array, along: Float32Array, seed: int, octaves: int = 3) -> Float32Array:
@@ -30,8 +31,9 @@ def _lattice_noise(table: Float32Array, across: Float32Array, along: Float32Arra
     right_share, high_share = across - left, along - low
     right_share = right_share * right_share * (3 - 2 * right_share)
     high_share = high_share * high_share * (3 - 2 * high_share)
-    i, j = left.astype(np.int64) % _TABLE, low.astype(np.int64) % _TABLE
-    i1, j1 = (i + 1) % _TABLE, (j + 1) % _TABLE
-    lower = table[j, i] * (1 - right_share) + table[j, i1] * right_share
-    upper = table[j1, i] * (1 - right_share) + table[j1, i1] * right_share
+    i, j = left.astype(np.int64) & (_TABLE - 1), low.astype(np.int64) & (_TABLE - 1)
+    i1, row, row1 = (i + 1) & (_TABLE - 1), _TABLE * j, _TABLE * ((j + 1) & (_TABLE - 1))
+    flat = table.reshape(-1)
+    lower = flat[row + i] * (1 - right_share) + flat[row + i1] * right_share
+    upper = flat[row1 + i] * (1 - right_share) + flat[row1 + i1] * right_share
     return (lower * (1 - high_share) + upper * high_share).astype(np.float32)

@@ -225,10 +225,10 @@ def _paint_lamps(surfaces: Surfaces, view: View, day: bool) -> None:
         axes = (max(1, round(0.38 * view.focal / z)), max(1, round(0.09 * view.focal / z)))
         cv2.ellipse(head, pixels[2], axes, 0, 0, 360, 1, -1)
         for part, albedo, warmth in ((mask, 0.16, 6.0), (head, 0.3, 6.0 if day else 38.0)):
-            here = part.astype(bool)
+            here = np.nonzero(part)
             surfaces.albedo[here] = albedo
             surfaces.emission[here] = 0
             surfaces.temperature[here] = warmth + (12 if day else 0)
             surfaces.x[here], surfaces.z[here], surfaces.upright[here] = foot_x, z, 1
         if not day:
-            surfaces.emission[head.astype(bool)] = 6.0 * LAMP_COLOR
+            surfaces.emission[np.nonzero(head)] = 6.0 * LAMP_COLOR

@@ -31,9 +31,11 @@ for module in pkgutil.walk_packages(lut_fuse_core.__path__, "lut_fuse_core."):
 
 EVERY_COMMAND = """
 import json, sys
+from lut_fuse_core.calibration import search
 from lut_fuse_core.cli import main
 from lut_fuse_core.evaluation import benchmark
 benchmark.SETTLE_SECONDS, benchmark.TURN_SECONDS, benchmark.LEAST_TURNS = 0.0, 0.001, 1
+search.FIELD_RATIOS = (0.9, 1.1)  # both cameras are alike: the rest of the search takes seconds
 for words in json.loads(sys.argv[1]):
     assert main(words) == 0, words
 """
@@ -86,12 +88,12 @@ def test_every_command_writes_its_output_and_nothing_else_and_opens_no_socket(
     _written(pairs, [(image, image[..., 0]) for image in noise])
     out = tmp_path / "out"
     out.mkdir()
-    scene = StreetScene(SceneConfig(width=320, height=240)).frame(0)
+    scene = StreetScene(SceneConfig(width=160, height=120)).frame(0)
     board = Board("circles", 6, 5, 0.05)
     shots = raw_views(board, poses(board, 5), Thermal(slope=0.3))
     rig = [
         *_written(tmp_path / "rig", [(scene.visible, InfraredNormalizer()(scene.infrared))]),
-        *("-o", f"{out}/rig.json", "--picture", f"{out}/fit.png"),
+        *("-o", f"{out}/rig.json", "--picture", f"{out}/fit.png", "--tolerance", "2"),
     ]
     lenses = [
         *_written(tmp_path / "board", shots),

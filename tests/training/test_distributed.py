@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +23,7 @@ from tiny_runs import distil_command
 from lut_fuse_core.errors import InputError
 
 PROCESS = """
-import json, torch
+import json, os, runpy, sys, torch
 from lut_fuse_training.run import distributed
 cpu = torch.device("cpu")
 rank, world = distributed.start(cpu)
@@ -34,9 +36,30 @@ distributed.average_gradients(layer.parameters())
 print(json.dumps({
     "rank": rank, "world": world, "start": start.tolist(), "gradient": layer.weight.grad.tolist(),
     "agreed": distributed.agree(rank + 0.5, rank == 1, cpu), "chief": distributed.is_chief(),
-}))
+}), flush=True)
 distributed.stop()
+os.environ["MASTER_PORT"] = sys.argv[1]
+sys.argv[:2] = ["training"]
+runpy.run_module("training", run_name="__main__", alter_sys=True)
 """
+"""Says what a process of two is told, then does what `python -m training` does."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of two processes.
+
+    Attributes:
+        told: What each was told, from the first to the second.
+        statuses: With which they ended.
+        errors: What they printed.
+        folder: In which they trained.
+    """
+
+    told: list[dict[str, Any]]
+    statuses: list[int]
+    errors: list[str]
+    folder: Path
 
 
 def started_by_torchrun(arguments: list[str], port: int) -> list[subprocess.Popen[str]]:
@@ -55,17 +78,39 @@ def started_by_torchrun(arguments: list[str], port: int) -> list[subprocess.Pope
     ]
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-    return number
+def free_ports() -> list[int]:
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in (one, other)]
 
 
-def test_two_processes_share_weights_gradients_and_the_moment_to_stop(port: int) -> None:
-    started = started_by_torchrun(["-c", PROCESS], port)
-    first, second = (json.loads(process.communicate(timeout=600)[0]) for process in started)
+@pytest.fixture(scope="module")
+def ended(pairs_folder: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """Two processes, of which the second is interrupted once training has begun."""
+    folder, (port, second_port) = tmp_path_factory.mktemp("distributed"), free_ports()
+    command = distil_command(pairs_folder, teacher, folder)
+    place = command.index("--steps")
+    command[place : place + 2] = ["--minutes", "5", "--threads", "1"]
+    started = started_by_torchrun(["-c", PROCESS, str(second_port), *command], port)
+    deadline = time.monotonic() + 600
+    while not (folder / "log.jsonl").exists() and time.monotonic() < deadline:
+        if any(process.poll() is not None for process in started):
+            break
+        time.sleep(0.1)
+    started[1].send_signal(signal.SIGTERM)
+    try:
+        said = [process.communicate(timeout=600) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    errors = [each for _, each in said]
+    told = [json.loads(line) for output, _ in said for line in output.splitlines()[:1]]
+    return Ended(told, [process.returncode for process in started], errors, folder)
+
+
+def test_two_processes_share_weights_gradients_and_the_moment_to_stop(ended: Ended) -> None:
+    first, second = ended.told
     assert (first["rank"], second["rank"], first["world"]) == (0, 1, 2)
     assert first["start"] == second["start"]
     assert first["gradient"] == second["gradient"] == [[0.5] * 3] * 2
@@ -73,25 +118,9 @@ def test_two_processes_share_weights_gradients_and_the_moment_to_stop(port: int)
     assert (first["chief"], second["chief"]) == (True, False)
 
 
-def test_when_one_process_is_interrupted_all_stop_and_the_first_saves(
-    pairs_folder: Path, teacher: Path, tmp_path: Path, port: int
-) -> None:
-    command = distil_command(pairs_folder, teacher, tmp_path / "run")
-    place = command.index("--steps")
-    command[place : place + 2] = ["--minutes", "5", "--threads", "1"]
-    started = started_by_torchrun(["-m", "training", *command], port)
-    log = tmp_path / "run" / "log.jsonl"
-    deadline = time.monotonic() + 600
-    while not log.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    started[1].send_signal(signal.SIGTERM)
-    try:
-        ended = [process.communicate(timeout=600)[1] for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    assert [process.returncode for process in started] == [130, 130], ended
-    assert read_tensors(tmp_path / "run" / CHECKPOINT)["step"] >= 2
+def test_when_one_process_is_interrupted_all_stop_and_the_first_saves(ended: Ended) -> None:
+    assert ended.statuses == [130, 130], ended.errors
+    assert read_tensors(ended.folder / CHECKPOINT)["step"] >= 2
 
 
 def test_one_process_needs_no_others() -> None:

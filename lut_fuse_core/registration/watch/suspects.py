@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
+import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, RawInfrared, Size, UInt8Array
@@ -195,15 +196,21 @@ def _inverted(
 def _likening(pair: SmallPair) -> Generator[None, None, FloatArray]:
     """How well the whole images fit at each shift of at most `REACH`, normalized by the overlap."""
     height, width = pair.visible.shape[:2]
-    shape = (2 * height, 2 * width)
-    here = np.fft.rfft2(pair.visible, shape, axes=(0, 1))
-    yield
-    there = np.fft.rfft2(pair.infrared, shape, axes=(0, 1))
-    yield
-    product = np.fft.irfft2((there * here.conj()).sum(axis=2), shape)
     rows, columns = (
         np.arange(-int(REACH * side), int(REACH * side) + 1) for side in (height, width)
     )
+    # Room for these shifts, so that none of them wraps around.
+    shape = [cv2.getOptimalDFTSize(side + int(REACH * side)) for side in (height, width)]
+    spectra = []
+    for image in (pair.visible, pair.infrared):
+        padded = np.zeros((image.shape[2], *shape), np.float32)
+        padded[:, :height, :width] = image.transpose(2, 0, 1)
+        spectra.append([cv2.dft(plane, nonzeroRows=height) for plane in padded])
+        yield
+    total = np.zeros(shape, np.float32)
+    for here, there in zip(*spectra, strict=True):
+        total += cv2.mulSpectrums(there, here, 0, conjB=True)
+    product = cv2.dft(total, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
     part = product[np.ix_(rows % shape[0], columns % shape[1])]
     overlap = (height - np.abs(rows))[:, None] * (width - np.abs(columns))[None]
     energy = np.sqrt(np.square(pair.visible).sum() * np.square(pair.infrared).sum())

@@ -130,26 +130,27 @@ def _rows(pair: SmallPair) -> Iterator[list[Tile]]:
     height, width = pair.visible.shape[:2]
     border = ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0))
     padded = np.pad(pair.infrared, border)
-    energy = np.square(pair.visible).sum(axis=2)
+    energy = np.einsum("ijk,ijk->ij", pair.visible, pair.visible)
     floor = max(0.5 * float(np.median(energy)), 1e-6) * BLOCK * BLOCK
-    sums = cv2.boxFilter(
-        np.square(padded).sum(axis=2), -1, (BLOCK, BLOCK), anchor=(0, 0), normalize=False,
-        borderType=cv2.BORDER_CONSTANT,
+    owns, sums = (
+        cv2.boxFilter(
+            each, -1, (BLOCK, BLOCK), anchor=(0, 0), normalize=False,
+            borderType=cv2.BORDER_CONSTANT,
+        )
+        for each in (energy, np.einsum("ijk,ijk->ij", padded, padded))
     )  # fmt: skip
     edge, reach = 2 * RADIUS + 1, BLOCK + 2 * RADIUS
     for row in range((height % BLOCK) // 2, height - BLOCK + 1, BLOCK):
         found: list[Tile] = []
         for column in range((width % BLOCK) // 2, width - BLOCK + 1, BLOCK):
             template = pair.visible[row : row + BLOCK, column : column + BLOCK]
-            own = float(np.square(template).sum())
+            own = float(owns[row, column])
             there = sums[row : row + edge, column : column + edge]
             if own < floor or float(there[RADIUS, RADIUS]) < 0.3 * floor:
                 found.append(((row, column), None))
                 continue
             window = padded[row : row + reach, column : column + reach]
-            product = cv2.matchTemplate(
-                np.ascontiguousarray(window), np.ascontiguousarray(template), cv2.TM_CCORR
-            )
+            product = cv2.matchTemplate(window, template, cv2.TM_CCORR)
             likeness = product / np.sqrt((own + floor) * (there + floor))
             found.append(((row, column), np.maximum(likeness, 0).astype(np.float32)))
         yield found

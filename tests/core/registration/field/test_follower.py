@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from concurrent.futures import Future
 
@@ -183,17 +184,23 @@ def test_a_black_camera_is_named_and_fused_as_with_off(frames, black) -> None:
     np.testing.assert_array_equal(fused, plain.process(visible, infrared))
 
 
+@functools.cache
+def other_street(dusk: bool) -> tuple[StreetRig, list]:
+    """A rig and three of its frames."""
+    street = StreetRig(SceneConfig(*SIZE, seed=4, day=True, dusk=dusk), (0.15, 0.0))
+    return street, [street.frame(40 * index) for index in range(3)]
+
+
 @pytest.mark.parametrize("dusk", [False, True], ids=["day", "dusk"])
 @pytest.mark.parametrize("sign", [1, -1], ids=["right", "inverted"])
 def test_a_pose_the_wrong_way_round_is_named(dusk, sign) -> None:
-    street = StreetRig(SceneConfig(*SIZE, seed=4, day=True, dusk=dusk), (0.15, 0.0))
+    street, frames = other_street(dusk)
     across = street.cameras.infrared_from_visible.translation[0]
     pose = Pose(translation=(sign * across, 0.0, 0.0))
     rig = CameraRig(street.cameras.visible, street.cameras.infrared, pose)
     config = RegistrationConfig(rig, depth="auto")
     follower = DepthFollower()
     base = Registration(config).warp(SIZE, SIZE)
-    frames = [street.frame(40 * index) for index in range(3)]
     for _ in range(10):
         for frame in frames:
             warp = follower.warp(base, config, frame.infrared, frame.visible)
