@@ -215,3 +215,5 @@ class Session:
             self.active.worker.request(
                 "transform", lambda pipeline: set_transform(pipeline, homography)
             )
+        elif self.configured is not None:
+            set_transform(self.configured.pipeline, homography)

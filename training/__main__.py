@@ -1,4 +1,4 @@
-"""The command `lut-fuse-train` (or ``python -m training``)."""
+"""The command `lut-fuse-train` (or ``python -m lut_fuse_training``)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import sys
 
 from lut_fuse_core.errors import LutFuseError, end_with
 
+_NO_MEMORY = "no memory left; lower data.batch, data.crop or the network's width"
+
 COMMANDS = ("teacher", "distil", "fuse", "export", "quantize", "ablate", "downstream")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser with all subcommands; each module in `training.cli` adds its own."""
+    """The parser with all subcommands; each module in `cli` adds its own, without PyTorch."""
     parser = argparse.ArgumentParser(
         prog="lut-fuse-train",
         description="Train a fusion network, distil it into a look-up table, export the model.",
@@ -27,48 +29,47 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command.
 
-    Returns:
-        The exit status: 0, 1 for a failure, 2 for bad input.
-    """
-    try:
-        parser = build_parser()
-    except ImportError as error:
-        print(
-            f"lut-fuse-train: training needs what cannot be imported here ({error}); run "
-            "\"pip install '.[training]'\" in the package's folder",
-            file=sys.stderr,
-        )
-        return 2
-    options = parser.parse_args(arguments)
-    from torch import OutOfMemoryError
+    Args:
+        arguments: Of the command line, without the program's name; None for `sys.argv`.
 
+    Returns:
+        The exit status: 0, 1 for a failure, 2 for bad input, 130 for an interrupt.
+    """
+    options = build_parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
-    except MemoryError:
-        return _no_memory()
-    except OutOfMemoryError:
-        print(
-            "lut-fuse-train: the GPU's memory is full; lower data.batch or data.crop",
-            file=sys.stderr,
+    except ImportError as error:
+        return _end(
+            f'training needs what cannot be imported here ({error}); run "pip install '
+            "'.[training]'\" in the package's folder",
+            2,
         )
-        return 1
     except (LutFuseError, OSError) as error:
         return end_with("lut-fuse-train", error)
+    except MemoryError:
+        return _end(_NO_MEMORY)
     except RuntimeError as error:
-        if "DefaultCPUAllocator" not in str(error):  # where torch's arrays on the CPU come from
+        said = _full_memory(error)
+        if not said:
             raise
-        return _no_memory()
+        return _end(said)
     except KeyboardInterrupt:
-        print("lut-fuse-train: interrupted; a training run goes on with --resume", file=sys.stderr)
-        return 130
+        return _end("interrupted; a training run goes on with --resume", 130)
 
 
-def _no_memory() -> int:
-    print(
-        "lut-fuse-train: no memory left; lower data.batch, data.crop or the network's width",
-        file=sys.stderr,
-    )
-    return 1
+def _full_memory(error: RuntimeError) -> str:
+    """What PyTorch's error says if a memory is full; empty for another error."""
+    from torch import OutOfMemoryError
+
+    if isinstance(error, OutOfMemoryError):
+        return "the GPU's memory is full; lower data.batch or data.crop"
+    # where torch's arrays on the CPU come from
+    return _NO_MEMORY if "DefaultCPUAllocator" in str(error) else ""
+
+
+def _end(said: str, status: int = 1) -> int:
+    print(f"lut-fuse-train: {said}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

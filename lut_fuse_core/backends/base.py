@@ -111,10 +111,8 @@ def check_pair(visible: UInt8Array, infrared: UInt8Array, options: FuseOptions =
         )
     check_visible(visible, options.out)
     mask = options.mask
-    if mask is not None and (mask.dtype != np.uint8 or mask.shape != (height, width)):
-        raise InputError(
-            f"the mask must be ({height}, {width}) uint8, not {mask.shape} {mask.dtype}"
-        )
+    if mask is not None and not _is_uint8(mask, (height, width)):
+        raise InputError(f"the mask must be a ({height}, {width}) uint8 array, not {kind_of(mask)}")
 
 
 def check_process(name: str, process: int) -> None:
@@ -141,10 +139,7 @@ def check_visible(visible: UInt8Array, out: UInt8Array | None = None) -> None:
             f"{MINIMUM_SIDE}x{MINIMUM_SIDE}"
         )
     if out is not None and not (
-        out.dtype == np.uint8
-        and out.shape == visible.shape
-        and out.flags.c_contiguous
-        and out.flags.writeable
+        _is_uint8(out, visible.shape) and out.flags.c_contiguous and out.flags.writeable
     ):
         raise InputError(f"out must be a C-contiguous, writable {visible.shape} uint8 array")
 
@@ -154,6 +149,10 @@ def check_held(visible: UInt8Array, options: FuseOptions) -> None:
     check_visible(visible, options.out)
     if options.mask is not None:
         raise InputError("a held frame has the mask of its warp; pass no other")
+
+
+def _is_uint8(array: object, shape: tuple[int, ...]) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype == np.uint8 and array.shape == shape
 
 
 def _check_image(name: str, array: UInt8Array, dimensions: int) -> None:

@@ -36,6 +36,9 @@ SAME_PLACE = 0.06
 ENOUGH = 15
 """... once there are so many."""
 
+LEAST_SHARED = 4
+"""Points of the board that both cameras must see in a pair."""
+
 TILTED = 15.0
 """Degrees from which on a board counts as tilted."""
 
@@ -88,11 +91,12 @@ class BoardViews:
         views: Found so far, in order.
         looked: Pairs in which the board was looked for.
         only_visible: Those of them in which the visible camera alone saw it.
+        apart: Those of them in which the cameras saw different parts of it.
     """
 
     def __init__(self, board: Board) -> None:
         self.views: list[View] = []
-        self.looked = self.only_visible = 0
+        self.looked = self.only_visible = self.apart = 0
         self._board = board
         self._due: float | None = None
         self._waiting: tuple[View, UInt8Array, float] | None = None
@@ -146,6 +150,9 @@ class BoardViews:
             self.only_visible += 1
             return None
         there = same_way_round(self._board, here, there)
+        if len(np.intersect1d(here.ids, there.ids)) < LEAST_SHARED:
+            self.apart += 1
+            return None
         size = (visible.shape[1], visible.shape[0])
         sharpness = min(_sharpness(gray, here), _sharpness(infrared, there))
         where = placement(self._board.points[here.ids], here, size)

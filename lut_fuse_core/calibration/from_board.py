@@ -200,6 +200,8 @@ def _check_count(collected: BoardViews, views: Sequence[View], sizes: tuple[Size
         said += f" and it moves in {collected.restless} of these, hold it still for a second"
     if collected.only_visible:
         said += f"; infrared misses it in {collected.only_visible} where the visible camera sees it"
+    if collected.apart:
+        said += f"; in {collected.apart} the two cameras see different parts of it"
     if len(collected.views) >= LEAST_VIEWS:
         raise InputError(f"{said}; {len(views)} views are of use and {LEAST_VIEWS} needed")
     missing = missing_parts(views, *sizes)[:2] if views else []
@@ -269,8 +271,6 @@ def _pose_between(
     points, here, there = [], [], []
     for view in views:
         ids, a, b = np.intersect1d(view.visible.ids, view.infrared.ids, return_indices=True)
-        if len(ids) < 4:
-            continue
         points.append(board.points[ids].astype(np.float32))
         here.append(view.visible.pixels[a].astype(np.float32))
         there.append(view.infrared.pixels[b].astype(np.float32))

@@ -98,7 +98,7 @@ class ContextEncoder:
             ("unshuffle", self.unshuffle, int),
             ("skip", self.skip, bool),
         ):
-            if not isinstance(value, kind):
+            if type(value) is not kind:  # a bool is an int to isinstance
                 raise ModelError(f"the encoder's {name} is {value!r}, not of type {kind.__name__}")
         if self.pool < 1 or self.unshuffle < 1 or self.stride > MAX_CONTEXT_STRIDE:
             raise ModelError(

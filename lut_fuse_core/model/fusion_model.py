@@ -45,9 +45,11 @@ class Axis:
     def __post_init__(self) -> None:
         if self.name not in AXIS_NAMES:
             raise ModelError(f"lattice axis '{self.name}' is not one of {', '.join(AXIS_NAMES)}")
-        if not 2 <= self.nodes <= MAX_NODES_PER_AXIS:
+        # A bool is an int to Python, and 9.0 nodes reach the native library as no number at all.
+        if type(self.nodes) is not int or not 2 <= self.nodes <= MAX_NODES_PER_AXIS:
             raise ModelError(
-                f"the {self.name} axis has {self.nodes} nodes; it needs 2 to {MAX_NODES_PER_AXIS}"
+                f"the {self.name} axis has {self.nodes!r} nodes; it needs a whole number of them, "
+                f"from 2 to {MAX_NODES_PER_AXIS}"
             )
         if not -LARGEST_LEVEL <= self.low < self.high <= LARGEST_LEVEL or self.step < LEAST_STEP:
             raise ModelError(

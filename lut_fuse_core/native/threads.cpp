@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <system_error>
+#include <exception>
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -85,8 +85,8 @@ void ThreadTeam::grow(int helpers) {
         while (static_cast<int>(helpers_.size()) < helpers) {
             helpers_.emplace_back([this] { serve(); });
         }
-    } catch (const std::system_error&) {
-        // No more threads to be had: those there are do the work.
+    } catch (const std::exception&) {
+        // No more threads or memory to be had: the threads there are do the work.
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

@@ -24,25 +24,38 @@ def blank_camera(visible: UInt8Array, infrared: RawInfrared) -> str:
 
     Args:
         visible: ``(H, W, 3) uint8``.
-        infrared: ``(h, w)``, raw.
+        infrared: ``(h, w) uint8 or uint16``, raw counts.
 
     Returns:
-        ``visible`` or ``infrared``; empty if both show one.
+        ``visible`` or ``infrared``; empty if both show a picture.
     """
-    low, high = np.percentile(visible[::16, ::16], EXTREMES)
-    if high - low < FLAT:
-        return "visible"
-    low, high = np.percentile(infrared[::8, ::8], EXTREMES)
-    return "infrared" if high - low < FLAT_COUNTS else ""
+    return _blank_of(_visible_span(visible), infrared)
 
 
-def is_black(visible: UInt8Array) -> bool:
-    """Whether the visible image is dark all over, though there may be noise in it.
+def blank_or_unlit_camera(visible: UInt8Array, infrared: RawInfrared) -> str:
+    """The same, where a visible image that is dark all over shows none, whatever noise is in it.
 
     That is a fault of the camera if it lasts, but no reason to give up what a stream has shown:
     lights go out and on again.
 
     Args:
         visible: ``(H, W, 3) uint8``.
+        infrared: ``(h, w) uint8 or uint16``, raw counts.
+
+    Returns:
+        ``visible`` or ``infrared``; empty if both show a picture.
     """
-    return float(np.percentile(visible[::16, ::16], EXTREMES[1])) < BLACK
+    span = _visible_span(visible)
+    return "visible" if span[1] < BLACK else _blank_of(span, infrared)
+
+
+def _visible_span(visible: UInt8Array) -> tuple[float, float]:
+    low, high = np.percentile(visible[::16, ::16], EXTREMES)
+    return float(low), float(high)
+
+
+def _blank_of(span: tuple[float, float], infrared: RawInfrared) -> str:
+    if span[1] - span[0] < FLAT:
+        return "visible"
+    low, high = np.percentile(infrared[::8, ::8], EXTREMES)
+    return "infrared" if high - low < FLAT_COUNTS else ""

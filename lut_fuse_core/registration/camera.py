@@ -212,10 +212,10 @@ class CameraModel:
             )
         except InputError:
             raise
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise InputError(
-                f"this is not a camera_info description, {error} is missing or malformed; expected "
-                "the layout that ROS camera_calibration writes"
+                f"this is not a camera_info description ({what_is_wrong(error)}); expected the "
+                "layout that ROS camera_calibration writes"
             ) from None
 
     def to_dict(self, name: str = "camera") -> dict[str, Any]:
@@ -232,6 +232,11 @@ class CameraModel:
             "rectification_matrix": _matrix_entry(np.eye(3)),
             "projection_matrix": _matrix_entry(projection),
         }
+
+
+def what_is_wrong(error: Exception) -> str:
+    """What an error in reading a description says, which of a missing entry is only its name."""
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def as_rows(matrix: Float64Array) -> tuple[tuple[float, ...], ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.registration.camera import CameraModel
+from lut_fuse_core.registration.camera import CameraModel, what_is_wrong
 from lut_fuse_core.registration.document import numbers
 
 MATRIX = (
@@ -63,8 +63,8 @@ def camera_from(data: Entries) -> tuple[CameraModel, str]:
         raise
     except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError) as error:
         raise InputError(
-            f"this is not a camera_info description, {error} is missing or malformed; layouts of "
-            "ROS, OpenCV, Kalibr and camodocal are read"
+            f"this is not a camera_info description ({what_is_wrong(error)}); the layouts of ROS, "
+            "OpenCV, Kalibr and camodocal can be read"
         ) from None
 
 

@@ -57,9 +57,9 @@ def read_document(path: Path) -> Any:
         data = _xml(text, path)
     else:
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError:
-            data = _yaml(text, path)
+            data = json.loads(text, object_pairs_hook=_unique)
+        except (ValueError, RecursionError):
+            data = _yaml(text, path)  # which also says what is wrong with it, and in which line
     if not isinstance(data, Mapping | list):
         raise InputError(f"{path} holds no calibration")
     return _below_parameters(data)
@@ -86,6 +86,14 @@ def numbers(value: Any) -> Float64Array:
     if not array.size:
         raise ValueError("there are no numbers")
     return array
+
+
+def _unique(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; ValueError if a key is there twice, of which JSON takes the last."""
+    found = dict(entries)
+    if len(found) != len(entries):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _text(path: Path) -> str:

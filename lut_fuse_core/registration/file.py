@@ -81,7 +81,7 @@ def read_registration(path: str | Path) -> LoadedRegistration:
     data = read_document(path)
     try:
         return _registration_from(data)
-    except (InputError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise InputError(f"{path}: {error}") from None
     except KeyError as error:
         raise InputError(f"{path}: an image size must be [width, height] ({error})") from None

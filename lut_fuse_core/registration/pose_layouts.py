@@ -139,8 +139,8 @@ def _transform(data: Entries) -> tuple[Pose, str]:
 
 def _camchain(data: Entries) -> tuple[CameraRig, str]:
     names = [name for name in ("cam0", "cam1", "cam2") if isinstance(data.get(name), Mapping)]
-    if len(names) != 2:
-        raise InputError(f"the camchain has {len(names)} cameras; give one of two")
+    if names != ["cam0", "cam1"]:
+        raise InputError(f"the camchain holds {', '.join(names)}; give one of cam0 and cam1")
     cameras = [camera_from(data[name])[0] for name in names]
     topics = [str(data[name].get("rostopic", name)) for name in names]
     if "T_cn_cnm1" not in data["cam1"]:

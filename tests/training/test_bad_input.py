@@ -169,19 +169,29 @@ def test_the_smallest_lattice_is_smooth() -> None:
     assert float(terms["smoothness"].value) == 0
 
 
-def test_without_pytorch_the_way_to_it_is_named(tmp_path: Path) -> None:
-    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\")")
+def without_pytorch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command where PyTorch is not installed."""
+    (folder / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\")")
     source = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
-        "import lut_fuse_training.__main__ as m; "
+        f"import sys; sys.path.insert(0, {str(folder)!r}); import lut_fuse_training.__main__ as m; "
     )
-    done = subprocess.run(
-        [sys.executable, "-c", source + "sys.exit(m.main(['--help']))"],
+    return subprocess.run(
+        [sys.executable, "-c", source + f"sys.exit(m.main({list(arguments)!r}))"],
         capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,
     )  # fmt: skip
+
+
+def test_without_pytorch_the_way_to_it_is_named(tmp_path: Path) -> None:
+    done = without_pytorch(tmp_path, "fuse", "--teacher", "t", "--data", "d", "--out", "o")
     assert done.returncode == 2
     assert "pip install '.[training]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_help_needs_no_pytorch(tmp_path: Path) -> None:
+    done = without_pytorch(tmp_path, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "distil" in done.stdout
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:

@@ -10,8 +10,6 @@ from pathlib import Path
 from lut_fuse_core.errors import InputError
 
 from ..config import read_config
-from ..recipes.ablate import ablate
-from ..recipes.distil_config import DistilConfig
 from .run_options import add_run_options, run_options
 
 
@@ -33,6 +31,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Train, measure and print."""
+    from ..recipes.ablate import ablate
+    from ..recipes.distil_config import DistilConfig
+
     if "RANK" in os.environ:
         raise InputError("'ablate' runs in one process; start it without torchrun")
     config = read_config(DistilConfig, options.config, options.overrides)

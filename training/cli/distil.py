@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lut_fuse_core.cli.detector_options import (
     add_detector_options,
@@ -15,12 +16,11 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.detection.tables import as_text
 
 from ..config import read_config
-from ..detection.adaptation import DetectorFiles
-from ..recipes.distil import distil
-from ..recipes.distil_config import DistilConfig
-from ..recipes.export import ENCODER, MODEL
-from ..run.distributed import is_chief
+from ..recipes.outputs import ENCODER, MODEL
 from .run_options import add_run_options, run_options
+
+if TYPE_CHECKING:
+    from ..detection.adaptation import DetectorFiles
 
 _EPILOG = """\
 examples:
@@ -70,6 +70,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Distil and print the validation scores beside the teacher's."""
+    from ..recipes.distil import distil
+    from ..recipes.distil_config import DistilConfig
+    from ..run.distributed import is_chief
+
     config = read_config(DistilConfig, options.config, options.overrides)
     if options.teacher:
         config = replace(config, teacher=options.teacher)
@@ -97,6 +101,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _detectors(options: argparse.Namespace) -> DetectorFiles | None:
+    from ..detection.adaptation import DetectorFiles
+
     if not options.detector:
         for name in ("boxes", "detector_classes", "classes"):
             if getattr(options, name):

@@ -10,7 +10,6 @@ from lut_fuse_core.evaluation.detection.classes import read_class_names
 from lut_fuse_core.evaluation.segmentation.classes import MFNET_CLASSES
 
 from ..config import read_config
-from ..recipes.downstream import DownstreamConfig, Source, downstream
 from .run_options import add_run_options, run_options
 
 _EPILOG = """\
@@ -98,6 +97,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Train, measure and print."""
+    from ..recipes.downstream import DownstreamConfig, Source, downstream
+
     config = read_config(DownstreamConfig, options.config, options.overrides)
     detects = options.task == "detect"
     labels, test_labels = (

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import InputError
 
-from ..recipes.distil import export_run
-from ..recipes.export import ENCODER, MODEL
+from ..recipes.outputs import ENCODER, MODEL
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,6 +33,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Export and print the differences found."""
+    from ..recipes.distil import export_run
+
     if options.share is not None and options.blend is None:
         raise InputError("--share is the weight of another run; name it by --blend")
     out = options.out or options.folder

@@ -8,10 +8,6 @@ from pathlib import Path
 
 from lut_fuse_core.errors import InputError
 
-from ..networks.teachers import open_teacher
-from ..recipes.fuse_folder import fuse_folder
-from ..run.options import device_from
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
@@ -31,6 +27,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Fuse and say how many; pairs left out go to stderr."""
+    from ..networks.teachers import open_teacher
+    from ..recipes.fuse_folder import fuse_folder
+    from ..run.options import device_from
+
     device = device_from(options.device)
     source = open_teacher(options.teacher, device)
     if source.network is None:

@@ -10,11 +10,6 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.dataset import find_dataset
 
 from ..config import read_config
-from ..networks.teachers import open_teacher
-from ..recipes.distil_config import DistilConfig
-from ..recipes.paper_tables import Table, by_model, by_teacher, measure
-from ..recipes.quantize import quantize
-from ..run.options import device_from
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,6 +36,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Sample, write, measure and print."""
+    from ..networks.teachers import open_teacher
+    from ..recipes.distil_config import DistilConfig
+    from ..recipes.paper_tables import Table, by_model, by_teacher, measure
+    from ..recipes.quantize import quantize
+    from ..run.options import device_from
+
     config = read_config(DistilConfig, options.config, options.overrides)
     device = device_from(options.device)
     source = open_teacher(options.teacher, device)

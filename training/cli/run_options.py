@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from lut_fuse_core.errors import InputError
 
-from ..run.options import Budget, RunOptions, device_from
+if TYPE_CHECKING:
+    from ..run.options import RunOptions
 
 CONFIGS = "config/training"
 
@@ -59,7 +59,15 @@ def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
 
 
 def run_options(options: argparse.Namespace) -> RunOptions:
-    """What `add_run_options` parsed."""
+    """What `add_run_options` parsed.
+
+    Raises:
+        InputError: If it makes no run.
+    """
+    import torch
+
+    from ..run.options import Budget, RunOptions, device_from
+
     if options.threads is not None:
         if options.threads < 1:
             raise InputError(f"--threads is {options.threads}; it must be 1 or more")

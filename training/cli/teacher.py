@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 
 from ..config import read_config
-from ..recipes.train_teacher import TeacherConfig, train_teacher
-from ..run.distributed import is_chief
 from .run_options import add_run_options, run_options
 
 
@@ -23,6 +21,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Train and print the validation scores."""
+    from ..recipes.train_teacher import TeacherConfig, train_teacher
+    from ..run.distributed import is_chief
+
     config = read_config(TeacherConfig, options.config, options.overrides)
     outcome = train_teacher(config, options.data, run_options(options))
     if not is_chief():

@@ -16,7 +16,7 @@ from ..run.options import RunOptions
 from ..run.report import read_report
 from .distil import distil, forget_places
 from .distil_config import DistilConfig, DistilLossConfig
-from .export import MODEL
+from .outputs import MODEL
 from .paper_tables import Table, by_model, measure
 from .train_teacher import TeacherLossConfig, loss_behind
 

@@ -44,7 +44,8 @@ from ..run.tensorboard import Board
 from ..run.validate import Scores, Validator
 from .comparison import Comparison
 from .distil_config import DistilConfig
-from .export import MODEL, ExportReport, export_model
+from .export import ExportReport, export_model
+from .outputs import MODEL
 
 
 class DistilJob:

@@ -24,8 +24,7 @@ from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 from lut_fuse_core.model.onnx_runtime import onnxruntime
 
 from ..networks.mm_lut import MMLut
-
-MODEL, ENCODER = "model.safetensors", "encoder.onnx"
+from .outputs import ENCODER, MODEL
 
 LUMA_TOLERANCE = 0.6
 """Gray levels: half a level for rounding the lattice to 8 bits, the rest for single precision."""

@@ -43,8 +43,8 @@ def read_labels(path: str | Path) -> Labels:
 def _read_json(path: Path) -> Labels:
     """A COCO file or a map of names to boxes."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a readable JSON file: {error}") from None
     try:
         if isinstance(content, dict) and "annotations" in content:
@@ -111,7 +111,7 @@ def _coco(content: Mapping[str, Any]) -> Labels:
 
 def _yolo(path: Path, names: Sequence[str]) -> tuple[LabeledBox, ...]:
     boxes = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_text(path).splitlines(), 1):
         if not line.strip():
             continue
         place = f"line {number} of {path}"
@@ -132,6 +132,14 @@ def _yolo(path: Path, names: Sequence[str]) -> tuple[LabeledBox, ...]:
         except _DamagedBoxError as error:
             raise InputError(f"{place}: {error}") from None
     return tuple(boxes)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file"
+        raise InputError(f"cannot read {path}: {reason}") from None
 
 
 def _checked(name: object, corners: Sequence[Any], picture: str) -> LabeledBox:
@@ -155,11 +163,11 @@ def _class_names(folder: Path) -> list[str]:
 
 
 def _names_in(path: Path) -> list[str]:
-    text = path.read_text(encoding="utf-8")
+    text = _text(path)
     if path.suffix != ".yaml":
         return [line.strip() for line in text.splitlines() if line.strip()]
     try:
         names = yaml.safe_load(text)["names"]
         return [str(n) for n in (names.values() if isinstance(names, dict) else names)]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path} holds no list 'names' of classes: {error}") from None

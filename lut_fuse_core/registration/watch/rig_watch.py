@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lut_fuse_core.arrays import RawInfrared, Size, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.registration.blank import blank_camera, is_black
+from lut_fuse_core.registration.blank import blank_or_unlit_camera
 from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.rig import LONGEST_BASELINE, CameraRig
 from lut_fuse_core.registration.watch.correction import Displacement, corrected
@@ -143,7 +143,7 @@ class RigWatch:
         """A look, in parts of about a millisecond."""
         passed = EVERY if self._last is None else min(abs(time - self._last), 5 * EVERY)
         self._last = time
-        blank = "visible" if is_black(visible) else blank_camera(visible, infrared)
+        blank = blank_or_unlit_camera(visible, infrared)
         self._blanks = self._blanks + 1 if blank else 0
         if blank:
             if self._blanks >= BLANK:

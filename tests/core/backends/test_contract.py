@@ -329,6 +329,8 @@ def read_only(array: UInt8Array) -> UInt8Array:
     [
         ({"mask": np.zeros((31, 32), np.uint8)}, "the mask must be"),
         ({"mask": np.zeros((32, 32), np.float32)}, "the mask must be"),
+        ({"mask": np.zeros((32, 32), np.uint8).tolist()}, "the mask must be .*list"),
+        ({"out": np.zeros((32, 32, 3), np.uint8).tolist()}, "out must be"),
         ({"out": np.zeros((32, 31, 3), np.uint8)}, "out must be"),
         ({"out": np.zeros((32, 32, 3), np.float32)}, "out must be"),
         ({"out": np.zeros((32, 64, 3), np.uint8)[:, ::2]}, "out must be"),

@@ -18,6 +18,7 @@ from lut_fuse_core.calibration.board import Board
 from lut_fuse_core.calibration.board_detection import Detection, detect
 from lut_fuse_core.calibration.board_page import parallax, render_board_page
 from lut_fuse_core.calibration.from_board import (
+    LEAST_VIEWS,
     BoardCalibration,
     Guidance,
     calibrate_from_board,
@@ -151,6 +152,22 @@ def test_an_aprilgrid_is_found_where_some_of_its_tags_cannot_be_read() -> None:
     found = detect(board, lost)
     assert found is not None
     assert 4 * 8 < len(found.ids) < 4 * 24
+
+
+@markers
+def test_a_pair_in_which_the_cameras_see_different_tags_is_left_out() -> None:
+    board = Board("aprilgrid", 6, 4, 0.065, 0.05)
+    shown = views(board, LEAST_VIEWS + 1)
+    torn = shown[0]
+    for image, side in ((torn.visible, slice(0, 3)), (torn.infrared, slice(3, 6))):
+        pixels = detect(board, image).pixels  # type: ignore[union-attr]
+        columns = pixels.reshape(4, 6, 4, 2)[:, side, :, 0]
+        image[:, int(columns.min()) - 8 : int(columns.max()) + 9] = image[0, 0]
+    result = calibrated(board, shown)
+    assert [view.index for view in result.views] == [1, 2, 3, 4, 5]
+    assert result.transfer_error < 0.8
+    with pytest.raises(InputError, match="in 1 the two cameras see different parts of it"):
+        calibrated(board, shown[:3])
 
 
 def moving(board: Board) -> list[TimedPair]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lut_fuse_core.registration.blank import blank_camera, is_black
+from lut_fuse_core.registration.blank import blank_camera, blank_or_unlit_camera
 
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (480, 640, 3), np.uint8)
@@ -29,8 +29,9 @@ def test_noise_and_single_bright_pixels_are_no_picture() -> None:
     assert blank_camera(PICTURE, dead) == "infrared"
 
 
-def test_a_dark_image_with_noise_is_black_but_not_blank() -> None:
+def test_a_dark_image_with_noise_is_unlit_but_not_blank() -> None:
     dark = RNG.integers(0, 12, PICTURE.shape).astype(np.uint8)
-    assert is_black(dark)
+    assert blank_or_unlit_camera(dark, COUNTS) == "visible"
     assert blank_camera(dark, COUNTS) == ""
-    assert not is_black(PICTURE)
+    assert blank_or_unlit_camera(PICTURE, COUNTS) == ""
+    assert blank_or_unlit_camera(PICTURE, np.full_like(COUNTS, 7000)) == "infrared"

@@ -247,6 +247,13 @@ def test_a_camchain_of_two_cameras_of_one_kind_is_refused(tmp_path) -> None:
         read_registration(tmp_path / "c.yaml")
 
 
+def test_a_camchain_that_leaves_a_number_out_is_refused_with_what_it_holds(tmp_path) -> None:
+    text = camchain("/rgb/image_raw", "/thermal/image_raw").replace("cam1:", "cam2:")
+    (tmp_path / "chain.yaml").write_text(text)
+    with pytest.raises(InputError, match="the camchain holds cam0, cam2; give one of cam0 and"):
+        load_registration(tmp_path / "chain.yaml")
+
+
 def test_opencvs_stereo_calibration_is_a_rig(tmp_path) -> None:
     matrices = {"K1": K, "D1": np.array([D]), "K2": K, "D2": np.array([D]), "R": R, "T": T}
     storage(tmp_path / "s.yaml", image_width=320, image_height=240, **matrices)
@@ -327,7 +334,7 @@ def test_the_tool_says_the_convention(run_tool, tmp_path) -> None:
 REFUSED = {
     "omni": (CAMODOCAL.replace("PINHOLE", "MEI"), "camera model 'MEI' is not supported"),
     "no size": (json.dumps({"K": K.ravel().tolist()}), "image_width"),
-    "words": (json.dumps({**FLAT, "fx": "wide"}), "malformed"),
+    "words": (json.dumps({**FLAT, "fx": "wide"}), "to float: .wide"),
     "nothing": ("a: 1\n", "camera_matrix"),
     "distortion by another name": (
         json.dumps({**FLAT, "distortion": None, "RadialDistortion": [-0.36, 0.116]}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import cv2
@@ -209,11 +210,26 @@ def test_camera_info_files_and_an_extrinsic_make_a_rig(tmp_path: Path) -> None:
         ('{"infrared_from_visible": {}}', "visible"),
         ('{"homography": [[1,0,0],[0,1,0],[0,0,1]], "visible_size": [0, 0]}', "no pixels"),
         ('{"homography": [[1,0,0],[0,1,0],[0,0,1]], "visible_size": {"w": 1}}', "image size"),
+        ('{"homography": [[1,0,0],[0,1,0],[0,0,1]], "visible_size": [Infinity, 5]}', "infinity"),
+        (
+            '{"homography": [[1,0,0],[0,1,0],[0,0,1]], "homography": 1}',
+            "'homography' is there twice",
+        ),
+        ("[" * 100_000, "neither JSON nor YAML"),
+        (f'{{"homography": {"9" * 5000}}}', "neither JSON nor YAML"),
     ],
 )
 def test_unusable_files_are_refused(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "r.json").write_text(content)
     with pytest.raises(InputError, match=message):
+        load_registration(tmp_path / "r.json")
+
+
+def test_a_rig_whose_image_has_no_finite_width_is_refused(tmp_path: Path) -> None:
+    rig = CameraRig(VISIBLE, INFRARED).to_dict()
+    rig["visible"]["image_width"] = float("inf")
+    (tmp_path / "r.json").write_text(json.dumps(rig))
+    with pytest.raises(InputError, match="cannot convert float infinity"):
         load_registration(tmp_path / "r.json")
 
 

@@ -107,6 +107,20 @@ def test_damaged_yolo_lines_are_named(line: str, said: str, tmp_path: Path) -> N
         read_labels(yolo(tmp_path, line))
 
 
+@pytest.mark.parametrize("name", ["a.txt", "classes.txt"])
+def test_label_files_that_are_no_text_are_named(name: str, tmp_path: Path) -> None:
+    folder = yolo(tmp_path, "1 0.2 0.2 0.2 0.2")
+    (folder / name).write_bytes(b"caf\xe9")
+    with pytest.raises(InputError, match=f"cannot read .*{name}: it is not a text file"):
+        read_labels(folder)
+
+
+def test_label_files_nested_without_end_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="not a readable JSON file"):
+        read_labels(tmp_path / "deep.json")
+
+
 def test_labels_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no label file or folder"):
         read_labels(tmp_path / "missing.json")
