@@ -550,15 +550,15 @@ FUSE = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1
 # Stops in the middle and says so, that a signal meets it there however fast it is.
 FUSE_HALF = f"""
 import time
-from lut_fuse_core import Fuser
-fuse, calls = Fuser.fuse, []
-def fuse_half(self, *pair, **options):
+from lut_fuse_core.backends.reference import ReferenceBackend
+fuse, calls = ReferenceBackend.fuse, []
+def fuse_half(*given):
     calls.append(None)
     if len(calls) == {LONG // 2}:
         print("half", flush=True)
         time.sleep(60)
-    return fuse(self, *pair, **options)
-Fuser.fuse = fuse_half
+    return fuse(*given)
+ReferenceBackend.fuse = fuse_half
 {FUSE}
 """
 
