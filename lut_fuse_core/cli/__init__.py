@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import io
 import os
@@ -12,6 +13,7 @@ import sys
 from lut_fuse_core import __version__
 from lut_fuse_core.cli.extras import missing_package
 from lut_fuse_core.errors import LutFuseError, end_with
+from lut_fuse_core.parallel.freed_memory import keep_freed_memory
 
 SUBCOMMANDS = {
     "demo": "fuse a synthetic night street and show the result",
@@ -64,6 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments = sys.argv[1:] if arguments is None else arguments
         command = next((word for word in arguments if not word.startswith("-")), "")
         options = build_parser(command).parse_args(arguments)
+        keep_freed_memory()
+        gc.freeze()  # what was imported stays, and need not be looked through again
         status = int(options.run(options) or 0)
         sys.stdout.flush()
         return status

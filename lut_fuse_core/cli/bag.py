@@ -11,13 +11,13 @@ from pathlib import Path
 
 from lut_fuse_core.bag import BagOptions, BagReport, find_clock_offset, fuse_bag
 from lut_fuse_core.cli import SUBCOMMANDS
+from lut_fuse_core.cli.cores import pipeline_beside_codecs
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.setting_options import SettingOptions
 from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
 from lut_fuse_core.pipeline.config import PipelineConfig
-from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.sync.clock_offset import ClockOffset
 
 DESCRIPTION = """\
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         bag_options,
         lambda: find_clock_offset(options.source, bag_options.visible, bag_options.infrared),
     )
-    pipeline = FusionPipeline(config)
+    pipeline = pipeline_beside_codecs(config)
     with tidy_termination(), progress_bar("bag", "messages") as show:
         report = fuse_bag(options.source, options.target, pipeline, bag_options, show)
     say_clock_offset(pipeline)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from lut_fuse_core.cli import SUBCOMMANDS
+from lut_fuse_core.cli.cores import pipeline_beside_codecs
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
@@ -108,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
         options,
         lambda: _video_offset(options.visible, options.infrared),
     )
-    pipeline = FusionPipeline(config)
+    pipeline = pipeline_beside_codecs(config)
     start = time.perf_counter()
     with tidy_termination(), progress_bar("fuse", "pairs") as show:
         report = _fuse(options, pipeline, show)

@@ -164,7 +164,8 @@ class ShutterGuard:
         # Only a stream with contrast can lose it.
         if (
             usual > smallest
-            and contrast < min(BLANK_SPREAD * span, STRUCTURE * _noise(raw))
+            and contrast < BLANK_SPREAD * span
+            and contrast < STRUCTURE * _noise(raw)
             and not self._held_for_too_long(time)
         ):
             return Verdict("blank")

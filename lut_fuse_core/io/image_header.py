@@ -118,7 +118,7 @@ def is_whole(data: UInt8Array) -> bool:
     # Within the entropy-coded data a marker cannot occur by chance: 0xFF is followed by 0 there.
     # Looked for from the first scan on: cameras append more pictures, whole or not, to the one.
     start = content.find(_JPEG_START_OF_SCAN, _jpeg_frame(data))
-    return start > 0 and content.find(_JPEG_END, start) > 0
+    return start > 0 and (content.endswith(_JPEG_END, start) or content.find(_JPEG_END, start) > 0)
 
 
 def _jpeg_size(data: UInt8Array) -> tuple[int, int] | None:

@@ -72,6 +72,7 @@ class InfraredPixels:
         self._reformatter = _reformatter()
         self._palette: Palette | None = None
         self._frames = 0
+        self._levels: dict[tuple[str, int], UInt8Array] = {}
 
     def __call__(self, frame: VideoFrame) -> AnyInfrared:
         """Convert the next frame.
@@ -103,6 +104,8 @@ class InfraredPixels:
         palette = None if is_gray else self._palette_of(frame, kind)
         if palette is not None:
             return quick_intensities(_eight_bits(self._reformatter, frame, "rgb24"), palette)
+        if bits == 8 and _has_plane_of_luma(frame):
+            return self._luma_of(frame)
         if bits <= 8 or layout.is_bayer:
             return _eight_bits(self._reformatter, frame, "gray")
         frame = _in_planes(self._reformatter, frame, bits)
@@ -116,6 +119,14 @@ class InfraredPixels:
             packed: Any = frame.to_ndarray()
             channels = [packed[..., index] for index in range(3)]
         return _luma(np.stack(channels, axis=2))
+
+    def _luma_of(self, frame: VideoFrame) -> UInt8Array:
+        """Full-range luma of 8 bits: swscale's, looked up, which is a quarter of the work."""
+        layout = frame.format.name, int(frame.color_range)
+        levels = self._levels.get(layout)
+        if levels is None:
+            levels = self._levels[layout] = _luma_levels(self._reformatter, frame)
+        return cv2.LUT(_plane(frame, 0, frame.width), levels).astype(np.uint8, copy=False)
 
     def _palette_of(self, frame: VideoFrame, kind: np.dtype[Any]) -> Palette | None:
         """The palette; looked for in some frames only: that takes long, and it seldom changes."""
@@ -158,7 +169,36 @@ def _eight_bits(reformatter: VideoReformatter, frame: VideoFrame, form: str) -> 
             f"the video's pixels are {frame.format.name}, which FFmpeg does not convert; save it "
             "in another pixel format"
         ) from None
+    length = converted.planes[0].line_size
+    if form == "rgb24" and length == 3 * frame.width and converted is not frame:
+        # The plane itself, which nobody else has.
+        return _plane(converted, 0, length).reshape(frame.height, frame.width, 3)
     return converted.to_ndarray().astype(np.uint8, copy=False)
+
+
+def _has_plane_of_luma(frame: VideoFrame) -> bool:
+    first, *others = frame.format.components
+    return first.is_luma and all(each.plane != first.plane for each in others)
+
+
+def _luma_levels(reformatter: VideoReformatter, frame: VideoFrame) -> UInt8Array:
+    """Gray level that swscale makes of each luma in frames of this format and range, ``(256,)``."""
+    from av import VideoFrame
+
+    ramp = VideoFrame(256, 16, frame.format.name)
+    ramp.color_range = frame.color_range
+    for index, plane in enumerate(ramp.planes):
+        row = np.arange(plane.line_size) if index == 0 else np.full(plane.line_size, 128)
+        plane.update(np.tile(row.astype(np.uint8), plane.buffer_size // plane.line_size))
+    return _eight_bits(reformatter, ramp, "gray")[0].copy()
+
+
+def _plane(frame: VideoFrame, plane: int, width: int) -> UInt8Array:
+    """A plane without the padding of its rows, ``(H, width) uint8``: a view, which keeps it."""
+    stored: Any = frame.planes[plane]
+    length = abs(stored.line_size)  # negative where the last row comes first
+    rows = np.frombuffer(stored, np.uint8)[: frame.height * length].reshape(-1, length)
+    return rows[:: 1 if stored.line_size > 0 else -1, :width]
 
 
 def _low_byte_first(frame: VideoFrame) -> VideoFrame:
@@ -209,10 +249,7 @@ def _number_type(frame: VideoFrame) -> np.dtype[Any]:
 
 def _samples(frame: VideoFrame, plane: int, step: int, kind: np.dtype[Any]) -> AnyInfrared:
     """The first of every ``step`` samples in a plane, in the byte order of this machine."""
-    height, width = frame.height, frame.width
-    stored: Any = frame.planes[plane]
-    rows = np.frombuffer(stored, np.uint8)[: height * stored.line_size]
-    rows = rows.reshape(height, stored.line_size)[:, : width * step * kind.itemsize]
+    rows = _plane(frame, plane, frame.width * step * kind.itemsize)
     samples = rows.view(kind) if rows.flags.c_contiguous else np.ascontiguousarray(rows).view(kind)
     return np.array(samples[:, ::step], kind.newbyteorder("="))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -42,6 +43,10 @@ MAX_PIXELS = 1 << 26
 """Pixels per frame above which a video is taken for damaged: a few bytes can announce gigabytes."""
 
 MAX_DECODER_THREADS = 4
+
+LARGE_FRAME = 1 << 20
+"""Pixels from which on several threads decode a frame: before that, they wait longer for each other
+than they work."""
 
 FIRST_PACKETS = 64
 """Packets at the start of a video from whose times its rate is measured."""
@@ -95,6 +100,7 @@ class VideoReader(Generic[Pixels]):
         self.rate = _measured_rate(path)
         self._container, self._stream = _open(path)
         self.other_videos = sum(_is_moving(each) for each in self._container.streams.video) - 1
+        self._base = self._stream.time_base
         self._clock = FrameClock(self.rate)
         self._announced_end = announced_end(self._container, self._stream)
         self._counted_from_zero = self._container.format.name in COUNTED_FROM_ZERO
@@ -200,8 +206,7 @@ class VideoReader(Generic[Pixels]):
                     yield frame, self._seconds(frame.pts)
 
     def _seconds(self, ticks: int | None) -> float | None:
-        base = self._stream.time_base
-        return None if ticks is None or base is None else float(ticks * base)
+        return None if ticks is None or self._base is None else _seconds(ticks, self._base)
 
     def _packets(self) -> Iterator[av.Packet[Any] | None]:
         """The video's packets, then None, which drains the decoder; notes where the file ends."""
@@ -223,17 +228,22 @@ class VideoReader(Generic[Pixels]):
             if not packet.size:
                 continue  # the demuxer's own sign for the end of a stream
             is_video = packet.stream.index == self._stream.index
-            if packet.pts is not None and packet.time_base is not None:
-                length = float((packet.duration or 0) * packet.time_base)
+            base = packet.time_base
+            if packet.pts is not None and base is not None:
+                length = _seconds(packet.duration or 0, base)
                 length = max(length, 1 / self.rate if is_video else 0.0)
-                time = float(packet.pts * packet.time_base) - self._start
-                self._end = max(self._end, time + length)
+                self._end = max(self._end, _seconds(packet.pts, base) - self._start + length)
             if is_video:
                 self._packets_read += 1
                 if self._first_dts is None:
                     self._first_dts = self._seconds(packet.dts)
                 self._ends_midway = packet.is_corrupt
                 yield packet
+
+
+def _seconds(ticks: int, base: Fraction) -> float:
+    """The product, rounded once; multiplying the fraction takes ten times as long."""
+    return ticks * base.numerator / base.denominator
 
 
 def average_rate(path: Path) -> float:
@@ -271,7 +281,7 @@ def _packet_times(path: Path, count: int | None) -> list[float]:
         try:
             for packet in islice(container.demux(stream), count):
                 if packet.size and packet.pts is not None and packet.time_base is not None:
-                    times.append(float(packet.pts * packet.time_base))
+                    times.append(_seconds(packet.pts, packet.time_base))
         except (pyav().FFmpegError, IndexError):
             pass  # the packets so far are enough; the reader says what is missing
     return times
@@ -308,7 +318,8 @@ def _open(path: Path) -> tuple[InputContainer, VideoStream]:
         raise InputError(_unreadable(path))
     # Threads that decode one frame each would lose the error of a damaged one, and hold more.
     decoder.thread_type = "SLICE"
-    decoder.thread_count = min(usable_cores(), MAX_DECODER_THREADS)
+    small = decoder.width * decoder.height < LARGE_FRAME
+    decoder.thread_count = 1 if small else min(usable_cores(), MAX_DECODER_THREADS)
     decoder.options = {"max_pixels": str(MAX_PIXELS)}
     return container, stream
 

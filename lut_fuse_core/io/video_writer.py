@@ -16,6 +16,7 @@ from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.io.pyav import pyav
+from lut_fuse_core.io.video_reader import LARGE_FRAME
 
 if TYPE_CHECKING:
     import av
@@ -102,6 +103,8 @@ class VideoWriter:
         stream.width, stream.height = (side + side % 2 for side in size)
         stream.pix_fmt = codec.pixels
         stream.options = dict(codec.options)
+        if size[0] * size[1] < LARGE_FRAME:
+            stream.codec_context.thread_count = 1
         self._base = 1 / announced if self._even else Fraction(1, codec.ticks)
         stream.time_base = stream.codec_context.time_base = self._base
         stream.codec_context.colorspace = BT601
@@ -150,7 +153,10 @@ class VideoWriter:
             frame = widened.astype(np.uint8, copy=False)
         if self._pixels == "yuv420p":
             planes = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)  # BT.601 of limited range
-            return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            # Without a copy; of other heights PyAV takes a part only.
+            whole = planes.shape[0] % 6 == 0
+            take = av.VideoFrame.from_numpy_buffer if whole else av.VideoFrame.from_ndarray
+            return take(planes, format="yuv420p")
         return av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(
             format=self._pixels, dst_colorspace=BT601, dst_color_range=FULL, threads=1
         )

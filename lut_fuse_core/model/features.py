@@ -5,7 +5,10 @@ All features are gray levels: 0 to 255 for luma and infrared, a comparable scale
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+import numpy.typing as npt
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.model.fusion_model import FusionModel, GradientSpec
@@ -67,13 +70,20 @@ def ambient_of_samples(pixels: UInt8Array) -> float:
 
 def ambient_samples(visible: UInt8Array) -> UInt8Array:
     """The pixels that tell the ambient level: ``(AMBIENT_GRID**2, 3) uint8`` of ``(H, W, 3)``."""
-    centers = 2 * np.arange(AMBIENT_GRID) + 1
-    rows, columns = (centers * side // (2 * AMBIENT_GRID) for side in visible.shape[:2])
+    height, width = visible.shape[:2]
+    rows, columns, places = _sampled(height, width)
     if visible.flags.c_contiguous:
-        places = (rows[:, np.newaxis] * visible.shape[1] + columns).reshape(-1)
         return visible.reshape(-1, 3).take(places, axis=0)
     # Faster than one index for both.
     return visible[rows].take(columns, axis=1).reshape(-1, 3)
+
+
+@lru_cache(maxsize=16)
+def _sampled(height: int, width: int) -> tuple[npt.NDArray[np.int_], ...]:
+    """Rows and columns of the pixels that tell the ambient level, and their places row by row."""
+    centers = 2 * np.arange(AMBIENT_GRID) + 1
+    rows, columns = (centers * side // (2 * AMBIENT_GRID) for side in (height, width))
+    return rows, columns, (rows[:, np.newaxis] * width + columns).reshape(-1)
 
 
 def place(visible: UInt8Array, model: FusionModel, level: float | None = None) -> Place:

@@ -7,6 +7,9 @@ pulls everything through; what stands between the stages runs in that thread, in
     fused = (pipeline.process(*pair) for pair in decoded)  # in the caller's thread, in order
     for name in ordered_map(write, fused):            # several writes at a time
         ...
+
+An image takes a millisecond or two, and for one thread to wait for another takes up to a tenth of
+one: so whoever has to wait waits for a few items, as far as there may be more in memory.
 """
 
 from __future__ import annotations
@@ -14,13 +17,12 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import islice, repeat
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-_END = object()
 
 
 def usable_cores() -> int:
@@ -47,7 +49,7 @@ def ordered_map(
             is 1, which also keeps the calls in order.
         items: what to work on.
         workers: threads; None for one per usable core.
-        ahead: items that may be under way or done and not yet consumed; None for twice the
+        ahead: items that may be under way or done and not yet consumed; None for four times the
             workers. Memory holds as many items and results as this.
 
     Yields:
@@ -58,7 +60,8 @@ def ordered_map(
             been started by then never is.
     """
     workers = workers or usable_cores()
-    ahead = ahead or 2 * workers
+    ahead = ahead or 4 * workers
+    at_once = max(1, ahead // 4)
     pool = ThreadPoolExecutor(workers, "ordered_map")
     running: deque[Future[Result]] = deque()
     try:
@@ -66,14 +69,16 @@ def ordered_map(
             running.append(pool.submit(work, item))
             del item  # the pool alone keeps it, and no longer than it needs it
             if len(running) >= ahead:
-                yield running.popleft().result()
+                wait((running[at_once - 1],))
+                for _ in range(at_once):
+                    yield running.popleft().result()
         while running:
             yield running.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def prefetch(items: Iterable[Item], ahead: int = 4) -> Iterator[Item]:
+def prefetch(items: Iterable[Item], ahead: int = 8) -> Iterator[Item]:
     """Yield the items, taken from their iterable in a thread of its own, a few ahead.
 
     For iterables that do work themselves, such as a video decoder.
@@ -89,11 +94,22 @@ def prefetch(items: Iterable[Item], ahead: int = 4) -> Iterator[Item]:
         Exception: what the iterable raised, after the items before it.
     """
     iterator = iter(items)
-    pool = ThreadPoolExecutor(1, "prefetch")
-    try:
-        running = deque(pool.submit(next, iterator, _END) for _ in range(ahead))
-        while (item := running.popleft().result()) is not _END:
-            running.append(pool.submit(next, iterator, _END))
-            yield item  # type: ignore[misc]  # `next` may also return _END, but not here
-    finally:
-        pool.shutdown(cancel_futures=True)
+    at_once = max(1, ahead // 4)
+
+    def take(count: int) -> tuple[list[Item], BaseException | None]:
+        taken: list[Item] = []
+        try:
+            taken.extend(islice(iterator, count))
+        except BaseException as error:
+            return taken, error
+        return taken, None
+
+    for taken, error in ordered_map(take, repeat(at_once), workers=1, ahead=ahead // at_once):
+        is_last = len(taken) < at_once
+        taken.reverse()
+        while taken:
+            yield taken.pop()
+        if error is not None:
+            raise error
+        if is_last:
+            return

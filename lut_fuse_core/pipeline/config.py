@@ -46,7 +46,11 @@ class PipelineConfig:
         choices=BACKEND_NAMES,
     )
     threads: int | None = setting(
-        None, "CPU threads; by default all usable cores.", minimum=1, maximum=MOST_THREADS
+        None,
+        "CPU threads that fuse; by default all usable cores, of files and bags a quarter of them, "
+        "as reading and writing need the others.",
+        minimum=1,
+        maximum=MOST_THREADS,
     )
     gpu: GpuOptions = DEFAULT_OPTIONS
     strength: float = inherited(FuseOptions, "strength")

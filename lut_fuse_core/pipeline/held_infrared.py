@@ -36,7 +36,8 @@ class Serving:
 
     def fuse(self, fuser: Fuser, visible: UInt8Array, options: FuseOptions) -> UInt8Array:
         """Fuse it with that image, ``(H, W, 3) uint8``; the options with the mask of this frame."""
-        options = replace(options, mask=self.mask)
+        if self.mask is not None:
+            options = replace(options, mask=self.mask)
         if self.image is not None:
             # Not the fuser itself: what the GPU held must be dropped before the CPU takes over.
             return fuser.backend.fuse(visible, self.image, options)

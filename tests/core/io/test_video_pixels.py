@@ -220,6 +220,31 @@ def test_luma_that_is_packed_with_chroma_is_the_same_as_in_a_plane(packed, plana
     assert len(np.unique(found)) > 600
 
 
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuvj420p", "yuv411p", "yuva444p", "nv12"])
+@pytest.mark.parametrize("size", [(640, 48), (33, 17)])
+@pytest.mark.parametrize("tag", [0, 1, 2])
+def test_8_bit_luma_is_what_swscale_makes_of_it(rng, pixels, size, tag):
+    width, height = size
+    frame = av.VideoFrame(width, height, pixels)
+    for plane in frame.planes:
+        plane.update(rng.integers(0, 256, plane.buffer_size, dtype=np.uint8))
+    for plane in frame.planes[1:3]:  # no palette's colors
+        plane.update(np.full(plane.buffer_size, 128, np.uint8))
+    frame.color_range = tag
+    expected = frame.reformat(format="gray", threads=1).to_ndarray()
+    np.testing.assert_array_equal(InfraredPixels()(frame), expected)
+
+
+@pytest.mark.parametrize("width", [640, 33])
+def test_pixels_stay_while_the_video_goes_on(width):
+    image = np.arange(16 * width * 3, dtype=np.uint32).reshape(16, width, 3).astype(np.uint8)
+    convert = VisiblePixels()
+    first = convert(converted(image, "rgb24", "gbrp"))
+    for _ in range(20):
+        convert(converted(255 - image, "rgb24", "gbrp"))
+    np.testing.assert_array_equal(first, image)
+
+
 @pytest.mark.parametrize("pixels", ["x2rgb10le", "x2bgr10le", "xyz12le"])
 def test_packed_colors_of_10_and_12_bits_rise_with_the_counts(pixels):
     found = InfraredPixels()(converted(counts(16), "gray16le", pixels)).ravel().astype(int)
