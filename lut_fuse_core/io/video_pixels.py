@@ -189,7 +189,7 @@ def _luma_levels(reformatter: VideoReformatter, frame: VideoFrame) -> UInt8Array
     ramp.color_range = frame.color_range
     for index, plane in enumerate(ramp.planes):
         row = np.arange(plane.line_size) if index == 0 else np.full(plane.line_size, 128)
-        plane.update(np.tile(row.astype(np.uint8), plane.buffer_size // plane.line_size))
+        plane.update(np.tile(row.astype(np.uint8), plane.buffer_size // plane.line_size).tobytes())
     return _eight_bits(reformatter, ramp, "gray")[0].copy()
 
 
