@@ -13,10 +13,7 @@ import numpy as np
 from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 HEIGHT, WIDTH = 48, 64
-FRAMES = [
-    StreetScene(SceneConfig(width=WIDTH, height=HEIGHT, rate=10.0)).frame(index)
-    for index in range(5)
-]
+FRAMES = [*StreetScene(SceneConfig(width=WIDTH, height=HEIGHT, rate=10.0)).frames(5)]
 GRAY = [np.clip((f.infrared.astype(int) - 7000) // 4, 0, 255).astype(np.uint8) for f in FRAMES]
 
 

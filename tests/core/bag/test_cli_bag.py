@@ -306,7 +306,7 @@ def test_a_known_offset_between_the_clocks_is_taken_off(lut_fuse, tmp_path):
 
 
 def test_an_unknown_offset_between_the_clocks_is_found(lut_fuse, tmp_path):
-    scene = StreetScene(SceneConfig(width=64, height=48, rate=10.0, people=12, cars=8))
+    scene = StreetScene(SceneConfig(width=64, height=48, rate=10.0, people=6, cars=4))
     found = []
     for index in range(100):
         frame, stamp = scene.frame(index), START + index * 100 * MILLI

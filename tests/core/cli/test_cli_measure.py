@@ -71,7 +71,7 @@ def test_bench_compares_with_the_published_method_in_the_same_run(
     pytest.importorskip("torch")
     report = run_json(
         capsys,
-        *("bench", "--size", "160x120", "--backend", "cpu", "--threads", "1"),
+        *("bench", "--size", "96x72", "--backend", "cpu", "--threads", "1"),
         *("--seconds", "0.001", "--against", "published"),
     )
     assert isinstance(report, dict)

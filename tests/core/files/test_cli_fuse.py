@@ -15,19 +15,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from videos import save_video
+from videos import FRAMES, GRAY, HEIGHT, WIDTH, save_video
 
 from lut_fuse_core import Fuser
 from lut_fuse_core.cli import main
 from lut_fuse_core.io.image_files import image_files, read_infrared
 from lut_fuse_core.io.opencv_log import quiet
-from lut_fuse_core.synthetic import SceneConfig, StreetScene
-
-HEIGHT, WIDTH = 48, 64
-SCENE = StreetScene(SceneConfig(width=WIDTH, height=HEIGHT, rate=10.0))
-FRAMES = [SCENE.frame(index) for index in range(5)]
-GRAY = [np.clip((f.infrared.astype(int) - 7000) // 4, 0, 255).astype(np.uint8) for f in FRAMES]
-
 
 MAIN = "import sys; from lut_fuse_core.cli import main; sys.exit(main(sys.argv[1:]))"
 
