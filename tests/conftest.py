@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from lut_fuse_core.model.fusion_model import FusionModel
 ToolResult = tuple[int, str, str]
 
 SHARED = Path(__file__).parents[1].parent / "shared"
+
+# Each word of a help text would be looked up in catalogs of other languages, which are not there.
+os.environ["LANGUAGE"] = "C"
 
 
 @pytest.fixture(scope="session")

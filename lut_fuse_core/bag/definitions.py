@@ -31,14 +31,18 @@ def ros_definition(kind: str) -> bytes:
     return STORE.generate_msgdef(kind, ros_version=2)[0].encode()
 
 
-@lru_cache(maxsize=64)
 def store_of(channel: Channel) -> Any:
     """The types with which the messages of a channel are read: its own definition, if it says
     anything else than ROS's, and can be understood."""
+    return _store(channel.kind, channel.definition_encoding, channel.definition)
+
+
+@lru_cache(maxsize=64)
+def _store(kind: str, language: str, definition: bytes) -> Any:
     store = get_typestore(Stores.ROS2_HUMBLE)
-    for kind, text in _OTHERS.items():
-        store.register(get_types_from_msg(text, kind))
-    own = _parsed(channel)
+    for other, text in _OTHERS.items():
+        store.register(get_types_from_msg(text, other))
+    own = _parsed(kind, language, definition)
     known = {name: definition for name, definition in own.items() if name in store.fielddefs}
     if all(store.fielddefs[name] == definition for name, definition in known.items()):
         new = {name: definition for name, definition in own.items() if name not in known}
@@ -50,35 +54,39 @@ def store_of(channel: Channel) -> Any:
     return separate
 
 
-@lru_cache(maxsize=1024)
 def type_hash(channel: Channel) -> str:
     """ROS 2's hash of a channel's type: recorded, or from its definition; empty if unknown."""
     if channel.digest:
         return channel.digest
     if channel.encoding != "cdr":
         return ""
-    own = _parsed(channel)
+    return _hash(channel.kind, channel.definition_encoding, channel.definition)
+
+
+@lru_cache(maxsize=1024)
+def _hash(kind: str, language: str, definition: bytes) -> str:
+    own = _parsed(kind, language, definition)
     try:
         if own:
             store = get_typestore(Stores.EMPTY)
             store.register(own)
-            return str(store.hash_rihs01(channel.kind))
-        return str(STORE.hash_rihs01(channel.kind)) if channel.kind in STORE.fielddefs else ""
+            return str(store.hash_rihs01(kind))
+        return str(STORE.hash_rihs01(kind)) if kind in STORE.fielddefs else ""
     # Definitions in the wild hold whatever the grammar does not know; the hash is dispensable.
     except Exception:
         return ""
 
 
 @lru_cache(maxsize=1024)
-def _parsed(channel: Channel) -> dict[str, Any]:
-    """The types in a channel's definition; none if it cannot be understood."""
-    text = channel.definition.decode(errors="replace")
+def _parsed(kind: str, language: str, definition: bytes) -> dict[str, Any]:
+    """The types in a definition; none if it cannot be understood."""
+    text = definition.decode(errors="replace")
     if not text.strip():
         return {}
     try:
-        if channel.definition_encoding == "ros2msg":
-            return dict(get_types_from_msg(text, channel.kind))
-        if channel.definition_encoding == "ros2idl":
+        if language == "ros2msg":
+            return dict(get_types_from_msg(text, kind))
+        if language == "ros2idl":
             found: dict[str, Any] = {}
             for part in text.split(_IDL_SEPARATOR)[1:]:
                 found.update(get_types_from_idl(part.split("\n", 1)[1]))
