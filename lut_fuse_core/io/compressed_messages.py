@@ -28,6 +28,7 @@ from lut_fuse_core.io.image_encodings import (
 )
 from lut_fuse_core.io.image_header import encoded_size, is_whole
 from lut_fuse_core.io.jpeg import decode_jpeg
+from lut_fuse_core.io.message_data import bytes_of
 from lut_fuse_core.io.rvl import decode_rvl
 from lut_fuse_core.io.tiff_files import MARKS as TIFF_MARKS
 from lut_fuse_core.io.tiff_files import read_tiff_samples
@@ -85,7 +86,7 @@ def decompress(message: CompressedImageMessage) -> tuple[AnyArray, str]:
         InputError: For a damaged image, or one whose encoder has lost what the camera saw.
     """
     name = message.format.strip()
-    data = np.frombuffer(message.data, np.uint8) if len(message.data) else np.empty(0, np.uint8)
+    data = bytes_of(message.data)
     if "compressedDepth" in name:
         return _depth(data, name), "gray"
     if name == "zstd":

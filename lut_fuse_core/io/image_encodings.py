@@ -17,6 +17,7 @@ import numpy.typing as npt
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.byte_order import in_native_order
+from lut_fuse_core.io.message_data import bytes_of
 from lut_fuse_core.io.palettes import intensities
 
 MAX_SIDE = 32767
@@ -206,7 +207,7 @@ def samples_of(message: ImageMessage) -> tuple[AnyArray, str]:
     height, width, step = int(message.height), int(message.width), int(message.step)
     order: Literal["<", ">"] = ">" if message.is_bigendian else "<"
     dtype = np.dtype(layout.dtype).newbyteorder(order)
-    data = np.frombuffer(message.data, np.uint8)
+    data = bytes_of(message.data)
     rows = int(height * layout.rows)
     shape = (rows, width, layout.channels) if layout.channels > 1 else (rows, width)
     if layout.order == "nv24":

@@ -13,6 +13,7 @@ from lut_fuse_core.io.compressed_messages import is_coarse
 from lut_fuse_core.io.image_encodings import AnyArray, check_image, to_gray, to_rgb
 from lut_fuse_core.io.image_header import encoded_size
 from lut_fuse_core.io.library_lines import library_lines
+from lut_fuse_core.io.message_data import bytes_of
 from lut_fuse_core.io.ros_messages import (
     decode_compressed_infrared,
     decode_compressed_visible,
@@ -105,7 +106,7 @@ class Decoder:
             raise InputError(f"{side} camera: {error}") from None
 
     def _decompress(self, side: Side, message: Any, decode: Callable[[Any], T]) -> T:
-        size = encoded_size(np.frombuffer(message.data, np.uint8)) if len(message.data) else None
+        size = encoded_size(bytes_of(message.data)) if len(message.data) else None
         if size is not None:
             self._bounds[side].check(*size)
         with library_lines() as lines:

@@ -23,6 +23,8 @@ from lut_fuse_ros.middleware.large_images import (
 )
 
 USED = rclpy.get_rmw_implementation_identifier()
+PREFIXES = ("fastrtps_", "fastdds_")
+"""Of Fast DDS's names in /dev/shm: until 2.14 (Jazzy), and since 3 (Kilted)."""
 
 
 def test_without_a_configuration_ours_is_used():
@@ -81,7 +83,7 @@ def shared_memory(pid: int) -> list[int]:
     segments = set()
     for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
         name = line.partition("/dev/shm/")[2]
-        if name.startswith("fastrtps_") and "port" not in name and not name.endswith("_el"):
+        if name.startswith(PREFIXES) and "port" not in name and not name.endswith("_el"):
             segments.add(Path("/dev/shm") / name)
     return [segment.stat().st_size for segment in segments if segment.exists()]
 
