@@ -29,7 +29,7 @@ from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.pipeline.served import ServedInfrared
 from lut_fuse_core.sync.stamps import NANOSECONDS
 
-AHEAD = 3
+AHEAD = 8
 """Pairs that one stage may be ahead of the next."""
 
 
