@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from lut_fuse_core.batch.inputs import BatchInput
@@ -15,6 +16,7 @@ from lut_fuse_core.batch.sample import SampledPipeline
 from lut_fuse_core.batch.staging import commit, finished, staged
 from lut_fuse_core.batch.storage import UnreachableError, fetch, is_remote, scratch_folder
 from lut_fuse_core.errors import InputError, LutFuseError, describe
+from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.pipeline.config import PipelineConfig
 
 
@@ -124,7 +126,7 @@ def _fuse(task: Task) -> Outcome:
     config = task.config
     if task.auto_offset:
         config = replace(config, clock_offset=_offset(task))
-    pipeline = SampledPipeline(config)
+    pipeline = SampledPipeline(config, _fuser(config))
     kinds: dict[str, Callable[[Task, SampledPipeline], Outcome]] = {
         "bag": _fuse_bag,
         "videos": _fuse_videos,
@@ -132,6 +134,19 @@ def _fuse(task: Task) -> Outcome:
     }
     outcome = kinds[task.input.kind](task, pipeline)
     return replace(outcome, metrics=pipeline.metrics(), thumbnail=pipeline.thumbnail())
+
+
+def _fuser(config: PipelineConfig) -> Fuser:
+    """What fuses with these settings: that of the task before, as long as nothing became of it."""
+    asked = config.model, config.backend, config.threads, config.gpu
+    fuser = _made_fuser(*asked)
+    if fuser.replaced:
+        _made_fuser.cache_clear()
+        fuser = _made_fuser(*asked)
+    return fuser
+
+
+_made_fuser = lru_cache(maxsize=1)(Fuser)
 
 
 def _offset(task: Task) -> float:

@@ -23,7 +23,7 @@ from lut_fuse_core.batch.receipt import RECEIPTS, remove_receipt, remove_receipt
 from lut_fuse_core.batch.staging import finished, remove_leftovers
 from lut_fuse_core.batch.storage import MANIFEST, check_writable, deliver, is_remote, list_once
 from lut_fuse_core.batch.task import Task, fuse_input
-from lut_fuse_core.batch.workers import run_tasks
+from lut_fuse_core.batch.workers import prepare, run_tasks
 from lut_fuse_core.cli.batch_job import Job, job_of, make_tasks
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
@@ -118,6 +118,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(options: argparse.Namespace) -> int:
     """Do the batch; 1 when anything failed or could be used in part only."""
     job = job_of(options)
+    if job.ray is None and not options.dry_run:
+        prepare()
     inputs = find_inputs(job.sources, job.output, job.base)
     tasks, recipes = make_tasks(job, inputs)
     if is_remote(job.output):

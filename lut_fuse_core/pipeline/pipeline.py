@@ -26,6 +26,8 @@ class FusionPipeline:
 
     Args:
         config: Settings; None for the defaults.
+        fuser: One made with the model, backend, threads and GPU options of these settings, which
+            no other pipeline is using; None to make one.
 
     Attributes:
         config: Settings in use; `reconfigure` changes them.
@@ -37,9 +39,9 @@ class FusionPipeline:
         BackendUnavailableError: For a backend that cannot run here.
     """
 
-    def __init__(self, config: PipelineConfig | None = None) -> None:
+    def __init__(self, config: PipelineConfig | None = None, fuser: Fuser | None = None) -> None:
         self.config = config or PipelineConfig()
-        self.fuser = Fuser(
+        self.fuser = fuser or Fuser(
             self.config.model, self.config.backend, self.config.threads, self.config.gpu
         )
         model, seconds = self.fuser.model, self.config.ambient_seconds
