@@ -22,6 +22,11 @@ from lut_fuse_core.registration.watch.small_pair import WIDTH, Shrinker, SmallPa
 ZOOMS = (0.5, 0.56, 0.63, 0.71, 0.79, 0.89, 1.12, 1.26, 1.41, 1.59, 1.78, 2.0)
 """Sizes of the infrared image against what the registration says."""
 
+BETWEEN = 1.06
+"""Ratio to the best of `ZOOMS` of the sizes that are tried beside it, half of their step.
+
+A mismatch of 6 % takes so much likeness at the border of the image that other places compete."""
+
 REACH = 0.3
 """Share of the image by which a suspect may be shifted."""
 
@@ -61,12 +66,14 @@ class Suspect:
         sentence: Names it, and the way out.
         image: Undoes it in the infrared image.
         registration: Undoes it in the registration.
-        in_place: Whether it is told by where the images fit, rather than by how well.
+        zoom: Size of the infrared image that it supposes, as a ratio.
+        in_place: Whether it is told by where the images fit, however well others do.
     """
 
     sentence: str
     image: Rotate | None = None
     registration: Change | None = None
+    zoom: float = 1.0
     in_place: bool = False
 
 
@@ -79,15 +86,35 @@ class Suspects:
 
     def __init__(self, config: RegistrationConfig) -> None:
         self._config = config
-        self._suspects = [Suspect(""), *_suspects(config)]
-        self._shrinkers = [Shrinker() for _ in self._suspects]
-        self._sums: list[FloatArray | None] = [None] * len(self._suspects)
-        self._next = 0
+        self._suspects: list[Suspect] = []
+        self._shrinkers: list[Shrinker] = []
+        self._sums: list[FloatArray | None] = []
+        self._turns: list[int] = []
+        self._refined = False
+        self._add([Suspect(""), *_suspects(config)])
 
     @property
     def done(self) -> bool:
         """Whether each was tried often enough."""
-        return self._next >= ROUNDS * len(self._suspects)
+        return not self._turns
+
+    def _add(self, suspects: list[Suspect]) -> None:
+        known = len(self._suspects)
+        self._suspects += suspects
+        self._shrinkers += [Shrinker() for _ in suspects]
+        self._sums += [None] * len(suspects)
+        self._turns += [*range(known, len(self._suspects))] * ROUNDS
+
+    def _refine(self) -> None:
+        """Try the sizes between those tried so far, around the best of them."""
+        self._refined = True
+        scores = self._scores()
+        zoomed = [index for index, each in enumerate(self._suspects) if each.zoom != 1.0]
+        best = self._suspects[max(zoomed, key=scores.__getitem__)].zoom
+        self._add([_of_size(best / BETWEEN), _of_size(best * BETWEEN)])
+
+    def _scores(self) -> list[float]:
+        return [0.0 if total is None else _score(total) for total in self._sums]
 
     def trying(self, visible: UInt8Array, infrared: RawInfrared, count: int = 2) -> Iterator[None]:
         """Try the next ones on a pair, in parts of about a millisecond.
@@ -100,8 +127,8 @@ class Suspects:
         Yields:
             Nothing, after each part.
         """
-        for _ in range(count):
-            index = self._next % len(self._suspects)
+        for _ in range(min(count, len(self._turns))):
+            index = self._turns.pop(0)
             suspect = self._suspects[index]
             image = infrared if suspect.image is None else suspect.image(infrared)
             image = cast(RawInfrared, np.ascontiguousarray(image))
@@ -120,12 +147,13 @@ class Suspects:
                 yield
                 surface, known = (yield from _likening(pair)), self._sums[index]
                 self._sums[index] = surface if known is None else known + surface
-            self._next += 1
             yield
+        if not self._turns and not self._refined:
+            self._refine()
 
     def verdict(self) -> str:
         """The sentence of the one that fits clearly better than what is set; empty if none does."""
-        scores = [0.0 if total is None else _score(total) for total in self._sums]
+        scores = self._scores()
         best = int(np.argmax(scores))
         if best and scores[best] > max(LEAST_SCORE, LEAST_LEAD * scores[0]):
             return self._suspects[best].sentence
@@ -134,12 +162,12 @@ class Suspects:
         set_so = self._sums[0]
         if set_so is None or scores[0] < LEAST_SCORE:
             return ""
-        for suspect, score, total in zip(self._suspects, scores, self._sums, strict=True):
-            if total is None or not suspect.in_place or score <= AS_GOOD * scores[0]:
-                continue
-            if max(np.abs(_shift(total))) <= 1 < max(np.abs(_shift(set_so))):
+        displaced = max(np.abs(_shift(set_so))) > 1
+        for index, (suspect, total) in enumerate(zip(self._suspects, self._sums, strict=True)):
+            good = index == best or (suspect.in_place and scores[index] > AS_GOOD * scores[0])
+            if good and displaced and total is not None and max(np.abs(_shift(total))) <= 1:
                 return suspect.sentence
-        return _far_off(*_shift(set_so))
+        return "" if best else _far_off(*_shift(set_so))
 
 
 def _suspects(config: RegistrationConfig) -> Iterator[Suspect]:
@@ -150,12 +178,7 @@ def _suspects(config: RegistrationConfig) -> Iterator[Suspect]:
     yield Suspect(rotated.format("180 degrees"), lambda image: image[::-1, ::-1])
     yield Suspect(rotated.format("90 degrees clockwise"), np.rot90)
     yield Suspect(rotated.format("90 degrees counterclockwise"), lambda image: np.rot90(image, -1))
-    for zoom in ZOOMS:
-        yield Suspect(
-            f"the infrared image is about {zoom:.2g} times as large as the registration says "
-            "(another lens, zoom or cropping): calibrate again",
-            registration=partial(_zoomed, zoom=zoom),
-        )
+    yield from map(_of_size, ZOOMS)
     if isinstance(config.transform, CameraRig):
         yield Suspect(
             "the pose between the cameras fits in the opposite direction: it must take points "
@@ -163,6 +186,15 @@ def _suspects(config: RegistrationConfig) -> Iterator[Suspect]:
             registration=_inverted,
             in_place=True,
         )
+
+
+def _of_size(zoom: float) -> Suspect:
+    return Suspect(
+        f"the infrared image is about {zoom:.2g} times as large as the registration says "
+        "(another lens, zoom or cropping): calibrate again",
+        registration=partial(_zoomed, zoom=zoom),
+        zoom=zoom,
+    )
 
 
 def _zoomed(

@@ -134,9 +134,21 @@ def test_what_is_near_on_one_side_only_is_no_knock(street: Pairs) -> None:
         (np.rot90, "rotated by 90 degrees counterclockwise"),
         (moved(0, zoom=1.3), "about 1.3 times as large"),
         (moved(0, zoom=0.7), "about 0.71 times as large"),
+        (moved(0, zoom=1.19), "about 1.2 times as large"),
+        (moved(0, zoom=1.5), "about 1.5 times as large"),
         (moved(70), "to the right"),
     ],
-    ids=["mirrored", "flipped", "upside down", "portrait", "longer lens", "shorter lens", "far"],
+    ids=[
+        "mirrored",
+        "flipped",
+        "upside down",
+        "portrait",
+        "longer lens",
+        "shorter lens",
+        "between",
+        "likeness beside",
+        "far",
+    ],
 )
 def test_what_never_fit_is_named_at_the_start(street: Pairs, change: Change, said: str) -> None:
     assert said in watched(street, change, seconds=42, every=1).problem
@@ -179,7 +191,7 @@ def test_a_pose_in_the_wrong_direction_is_named(street: Pairs) -> None:
 
     assert watched(street, seen_by_the_rotated_camera, config=knocked).problem == ""
     inverted = rig((0.0, 0.0, 0.0), yaw=-2.0)
-    said = watched(street, seen_by_the_rotated_camera, config=inverted, seconds=42, every=1).problem
+    said = watched(street, seen_by_the_rotated_camera, config=inverted, seconds=46, every=1).problem
     assert "opposite direction" in said
 
 
