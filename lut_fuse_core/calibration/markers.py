@@ -59,6 +59,8 @@ def find_markers(
                 found[number] = np.asarray(places, np.float64).reshape(4, 2)
         if len(found) > len(best):
             best = found
+        if len(best) == known:
+            break
     ids = np.array(sorted(best), np.int64)
     return ids, np.array([best[int(i)] for i in ids], np.float64).reshape(-1, 4, 2)
 

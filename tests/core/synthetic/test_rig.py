@@ -13,11 +13,18 @@ from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
 CONFIG = SceneConfig(320, 240, seed=5, day=True, noisy=False)
 
 
+@pytest.fixture(scope="module")
+def expected() -> np.ndarray:
+    """Infrared of one camera."""
+    return StreetScene(CONFIG).frame(0).infrared.astype(np.float32)
+
+
 @pytest.mark.parametrize("baseline", [(0.2, 0.0), (0.0, 0.1)])
-def test_infrared_shows_at_the_displaced_place_what_one_camera_would_show(baseline) -> None:
+def test_infrared_shows_at_the_displaced_place_what_one_camera_would_show(
+    baseline, expected
+) -> None:
     rig = StreetRig(CONFIG, baseline)
     frame = rig.frame(0)
-    expected = StreetScene(CONFIG).frame(0).infrared.astype(np.float32)
     y, x = np.indices(frame.depth.shape, dtype=np.float32)
     moved = rig.displacement(frame.depth, np.inf)
     found = cv2.remap(
@@ -29,11 +36,11 @@ def test_infrared_shows_at_the_displaced_place_what_one_camera_would_show(baseli
 
 
 def test_the_rig_that_is_told_agrees_with_the_displacement() -> None:
-    rig = StreetRig(CONFIG, (0.1, 0.05))
-    point = np.array([[100.0, 180.0]])
-    at = infrared_positions(rig.cameras, 1 / 5.0, (320, 240), (320, 240), point)
-    depth = np.full((240, 320), 5.0, np.float32)
-    np.testing.assert_allclose(at - point, [rig.displacement(depth, np.inf)[180, 100]], atol=1e-4)
+    rig = StreetRig(SceneConfig(80, 60, day=True), (0.1, 0.05))
+    point = np.array([[25.0, 45.0]])
+    at = infrared_positions(rig.cameras, 1 / 5.0, (80, 60), (80, 60), point)
+    depth = np.full((60, 80), 5.0, np.float32)
+    np.testing.assert_allclose(at - point, [rig.displacement(depth, np.inf)[45, 25]], atol=1e-4)
 
 
 def test_people_stand_where_the_depth_says() -> None:
