@@ -36,6 +36,9 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
 TRAINED = Path(__file__).parents[3] / "support" / "trained_encoder.safetensors"
 """An earlier default model, whose encoder is trained and fit for int8."""
 
+UNTRAINED: dict[str, Any] = {"channels": 8, "pool": 4, "unshuffle": 2}
+"""Structure of models without ranges for int8."""
+
 SIZE = (64, 96)
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
@@ -126,7 +129,7 @@ def test_an_engine_is_kept_by_precision(make: Make, module: Any, tmp_path: Path)
 
 def test_another_model_of_the_same_structure_needs_no_measurements(make: Make, module: Any) -> None:
     for seed, precision in ((0, "fp16"), (1, "fp16"), (0, "fp32"), (1, "fp32")):
-        make(precision, random_model(seed, channels=8))
+        make(precision, random_model(seed, **UNTRAINED))
     assert len(module.built) == 4
     assert module.measured == 2
 
@@ -144,7 +147,7 @@ def test_a_spoilt_engine_is_built_again_and_spoilt_measurements_are_made_again(
 def test_a_model_without_ranges_is_refused_in_int8_with_the_command_that_finds_them(
     make: Make,
 ) -> None:
-    model = random_model(channels=8)
+    model = random_model(**UNTRAINED)
     with pytest.raises(
         BackendUnavailableError, match=r"int8 cannot serve this model: .* 'lut-fuse model ranges"
     ):
@@ -172,7 +175,7 @@ def test_cuda_takes_fp16_instead_of_int8_with_a_warning(
 def test_auto_does_without_tensorrt_if_the_model_is_not_ready_for_int8(
     module: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fuser = Fuser(random_model(channels=8), "auto", gpu=GpuOptions("int8", tmp_path))
+    fuser = Fuser(random_model(**UNTRAINED), "auto", gpu=GpuOptions("int8", tmp_path))
     assert fuser.backend.name == "cuda"
     assert "'lut-fuse model ranges" in caplog.text
 
