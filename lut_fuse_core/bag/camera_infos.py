@@ -1,4 +1,4 @@
-"""The visible camera's infos, published again beside the fused images."""
+"""The camera_info of the visible camera, written again beside the fused images."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from lut_fuse_core.bag.image_messages import CAMERA_INFO, read_fields
 from lut_fuse_core.bag.quality import complete_text
 from lut_fuse_core.bag.topics import camera_info_topic
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.sync.stamps import NANOSECONDS
+from lut_fuse_core.sync.stamps import NANOSECONDS, stamp_of
 
 CAMERA_INFOS_KEPT = 256
+"""Latest messages that are kept: a fused image may come that many after its camera_info."""
 
 
 class CameraInfos:
-    """Keeps the latest infos of the visible camera and gives the one of each fused image.
+    """Keeps the latest camera_info messages and finds the one of each fused image.
 
     Args:
-        topics: All of the bag.
+        topics: All topics of the bag.
         visible: Topic of the visible images.
-        fused: Topic of the fused images.
+        fused: Topic of the raw fused images.
 
     Attributes:
-        source: The topic with them; None where the bag has none.
-        target: The channel for those of the fused images; None without a source.
+        source: The topic with the visible camera's camera_info; None where the bag has none.
+        target: Topic and quality of service of the fused images' camera_info; None without a
+            source.
     """
 
     def __init__(self, topics: Sequence[Topic], visible: str, fused: str) -> None:
@@ -46,26 +48,34 @@ class CameraInfos:
 
     @property
     def known(self) -> bool:
-        """Whether an info has come yet, or none ever will."""
+        """Whether a message has come yet, or the bag has none."""
         return bool(self._recent) or self.source is None
 
     def take(self, message: Message) -> None:
-        """Keep an info.
+        """Keep a message.
+
+        Args:
+            message: Of the topic `source`.
 
         Raises:
             InputError: For a damaged one.
         """
         fields = read_fields(message)
         try:
-            stamp = fields.header.stamp
-            time = int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+            time = stamp_of(fields)
         except AttributeError as error:
             raise InputError(f"a message of {message.channel.topic} has no stamp") from error
         self._recent.append((time, bytes(message.data)))
 
     def of(self, header: Any) -> bytes | memoryview | None:
-        """The info of the image with this header; the latest one if none has its stamp, and the
-        first one for images before it. None if there is none."""
+        """The camera_info of an image: with its stamp or, if none has it, the latest one.
+
+        Args:
+            header: Header of the image.
+
+        Returns:
+            The serialized message, with the stamp of the image; None if none has come.
+        """
         if not self._recent:
             return None
         stamp = header.stamp.sec * NANOSECONDS + header.stamp.nanosec

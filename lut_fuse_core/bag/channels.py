@@ -1,4 +1,4 @@
-"""What a bag says about its topics and messages, whatever it is stored in."""
+"""The topics and messages of a bag, whatever it is stored in."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from functools import cached_property
 from typing import NamedTuple
 
 QOS_KEY = "offered_qos_profiles"
-"""Where rosbag2 keeps the quality of service in the metadata of an MCAP channel."""
+"""Key of the quality of service in the metadata of an MCAP channel, as rosbag2 writes it."""
 
 _DDS_NAME = re.compile(r"(\w+)::(\w+)::dds_::(\w+?)_")
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One publisher's topic, as it was recorded. A topic may consist of several.
+    """A topic of one publisher, as it was recorded; a topic may consist of several channels.
 
     Attributes:
         topic: Name of the topic.
         schema: Name of the message type as the bag spells it, e.g. ``sensor_msgs/msg/Image``.
         encoding: How messages are serialized: ``cdr``, ``ros1``, ``json``, ``protobuf``.
         definition_encoding: Language of the definition, e.g. ``ros2msg``; empty without one.
-        definition: Definition of the message type, as recorded. Not necessarily UTF-8.
-        metadata: Keys and values that MCAP keeps with the channel, the quality of service included.
+        definition: Definition of the message type, as recorded; not necessarily UTF-8.
+        metadata: Keys and values of the channel, the quality of service among them.
         digest: ROS 2's hash of the type; empty where the bag has none.
     """
 
@@ -38,7 +38,7 @@ class Channel:
 
     @cached_property
     def kind(self) -> str:
-        """The message type in ROS 2's spelling, whichever of its spellings the bag uses."""
+        """The message type as ROS 2 spells it, e.g. ``sensor_msgs/msg/Image``."""
         dds = _DDS_NAME.fullmatch(self.schema)
         if dds is not None:
             return "/".join(dds.groups())
@@ -49,7 +49,7 @@ class Channel:
 
     @property
     def qos(self) -> str:
-        """The quality of service that was offered, as the recorder wrote it."""
+        """The offered quality of service, as the recorder wrote it; empty without it."""
         return dict(self.metadata).get(QOS_KEY, "")
 
 
@@ -57,10 +57,10 @@ class Message(NamedTuple):
     """A recorded message.
 
     Attributes:
-        channel: Where it was recorded.
-        recorded: When, in nanoseconds.
+        channel: Its channel.
+        recorded: When it was recorded, nanoseconds since 1970.
         data: Its serialized content.
-        published: When it was sent, in nanoseconds; the time of recording where that is unknown.
+        published: When it was sent, nanoseconds since 1970; `recorded` where that is unknown.
         sequence: Its number in the channel; 0 where that is unknown.
     """
 
@@ -76,7 +76,7 @@ class Topic:
     """The channels of one name, type and serialization, taken together.
 
     Attributes:
-        channels: All of them, in the order in which the bag names them.
+        channels: At least one, in the order in which the bag lists them.
         count: Number of messages.
     """
 
@@ -105,7 +105,14 @@ class Topic:
 
 
 def topics_of(counts: dict[Channel, int]) -> list[Topic]:
-    """Channels with their number of messages, as topics."""
+    """Group channels into topics.
+
+    Args:
+        counts: Number of messages by channel.
+
+    Returns:
+        The topics, in the order of their first channels.
+    """
     found: dict[tuple[str, str, str], list[Channel]] = {}
     for channel in counts:
         found.setdefault((channel.topic, channel.kind, channel.encoding), []).append(channel)
@@ -113,7 +120,14 @@ def topics_of(counts: dict[Channel, int]) -> list[Topic]:
 
 
 def describe_topics(topics: Sequence[Topic]) -> str:
-    """A list of topics for a sentence; the first of many."""
+    """List topics in a sentence, the first 12 of many.
+
+    Args:
+        topics: The topics.
+
+    Returns:
+        The list; ``nothing`` if there are none.
+    """
     most = 12
     names = [str(topic) for topic in topics[:most]]
     if len(topics) > most:

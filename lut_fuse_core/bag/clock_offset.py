@@ -28,19 +28,23 @@ LONGEST = 60.0
 def find_clock_offset(
     bag: str | Path, visible: str | None = None, infrared: str | None = None
 ) -> ClockOffset:
-    """Estimate the offset from the first minute of both streams.
+    """Estimate the offset between the clocks of a bag's cameras from its first minute.
 
-    What moves in the images tells it to about 0.05 s if the clocks are less than a second apart.
-    Clocks that are further apart are brought near each other by the times of recording first; where
-    nothing moves, that is the estimate, with a correlation of 0.
+    Motion in the images shows it to about 0.05 s if the clocks are less than a second apart. An
+    offset of a second or more is estimated from the times of recording first; where nothing moves,
+    that is the result, with a correlation of 0.
 
     Args:
-        bag: Folder or file of the recording.
+        bag: Folder or file of the bag.
         visible: Topic of the visible images; None to recognize it.
-        infrared: Topic of the infrared images; likewise.
+        infrared: Topic of the infrared images; None to recognize it.
+
+    Returns:
+        The offset.
 
     Raises:
-        InputError: If nothing moves that both cameras see, or the recording is too short.
+        InputError: If the bag cannot be read, or its offset is below a second and nothing moves
+            that both cameras see, or the recording is shorter than 7 s.
     """
     with BagReader(bag) as reader:
         topics = choose_topics(reader.topics, visible, infrared, lambda each: look(reader, each))

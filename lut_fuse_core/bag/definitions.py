@@ -8,9 +8,10 @@ from typing import Any
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
 from lut_fuse_core.bag.channels import Channel
+from lut_fuse_core.sync.stamps import NANOSECONDS
 
 STORE = get_typestore(Stores.ROS2_HUMBLE)
-"""Message types of ROS itself; those that matter here are the same in all versions of ROS 2."""
+"""ROS's own message types; those that are used here are the same in all versions of ROS 2."""
 
 _IDL_SEPARATOR = "=" * 80 + "\n"
 
@@ -23,17 +24,44 @@ _OTHERS = {
     "ffmpeg_image_transport_msgs/msg/FFMPEGPacket": "std_msgs/Header header\nint32 width\n"
     "int32 height\nstring encoding\nuint64 pts\nuint8 flags\nbool is_bigendian\nuint8[] data\n",
 }
-"""Types that are not ROS's own, for recordings without definitions (sqlite3, before Iron)."""
+"""Other types, for bags without definitions (sqlite3, before ROS 2 Iron)."""
+
+
+def header_of(stamp: int, frame_id: str) -> Any:
+    """A `std_msgs/Header`.
+
+    Args:
+        stamp: Nanoseconds since 1970, below `LAST_STAMP`.
+        frame_id: Frame of the camera.
+
+    Returns:
+        The message, of the types in `STORE`.
+    """
+    time = STORE.types["builtin_interfaces/msg/Time"](
+        sec=stamp // NANOSECONDS, nanosec=stamp % NANOSECONDS
+    )
+    return STORE.types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
 
 
 def ros_definition(kind: str) -> bytes:
-    """Definition of one of ROS's own message types, as MCAP and rosbag2 keep it."""
+    """The definition of one of ROS's own message types, as MCAP and rosbag2 keep it.
+
+    Args:
+        kind: The type, e.g. ``sensor_msgs/msg/Image``.
+    """
     return STORE.generate_msgdef(kind, ros_version=2)[0].encode()
 
 
 def store_of(channel: Channel) -> Any:
-    """The types with which the messages of a channel are read: its own definition, if it says
-    anything else than ROS's, and can be understood."""
+    """The types with which the messages of a channel are read.
+
+    Args:
+        channel: The channel.
+
+    Returns:
+        A type store of rosbags: ROS's types and those of the channel's definition; only the latter
+        where they contradict ROS's.
+    """
     return _store(channel.kind, channel.definition_encoding, channel.definition)
 
 
@@ -55,7 +83,14 @@ def _store(kind: str, language: str, definition: bytes) -> Any:
 
 
 def type_hash(channel: Channel) -> str:
-    """ROS 2's hash of a channel's type: recorded, or from its definition; empty if unknown."""
+    """ROS 2's hash of a channel's type.
+
+    Args:
+        channel: The channel.
+
+    Returns:
+        The recorded hash or, without one, that of the definition; empty if unknown.
+    """
     if channel.digest:
         return channel.digest
     if channel.encoding != "cdr":
@@ -72,7 +107,7 @@ def _hash(kind: str, language: str, definition: bytes) -> str:
             store.register(own)
             return str(store.hash_rihs01(kind))
         return str(STORE.hash_rihs01(kind)) if kind in STORE.fielddefs else ""
-    # Definitions in the wild hold whatever the grammar does not know; the hash is dispensable.
+    # Real definitions hold what the grammar does not cover, and the hash is dispensable.
     except Exception:
         return ""
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.bag.definitions import STORE
+from lut_fuse_core.bag.definitions import STORE, header_of
 from lut_fuse_core.bag.image_messages import CAMERA_INFO, RAW
+from lut_fuse_core.bag.topics import camera_info_topic
 from lut_fuse_core.bag.writer import Storage, check_target, write_bag
 from lut_fuse_core.io.ros_messages import image_fields
 from lut_fuse_core.sync.stamps import NANOSECONDS
@@ -19,11 +20,13 @@ from lut_fuse_core.synthetic.camera_info import camera_info_fields
 
 VISIBLE_TOPIC = "/camera/visible/image_raw"
 INFRARED_TOPIC = "/camera/infrared/image_raw"
+_IMAGES = {"visible": VISIBLE_TOPIC, "infrared": INFRARED_TOPIC}
+
 START = 1_700_000_000 * NANOSECONDS
-"""Stamp of the first frame: an evening in November 2023."""
+"""Stamp of the first frame, nanoseconds: an evening in November 2023."""
 
 INFRARED_LAG = NANOSECONDS // 250
-"""The infrared camera is triggered 4 ms after the visible one."""
+"""Time from the trigger of the visible camera to that of the infrared one, nanoseconds."""
 
 
 def record_street(
@@ -35,20 +38,29 @@ def record_street(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write ``frames`` pairs of a street as images and camera_info of two cameras.
+    """Record a synthetic street: images and camera_info of two cameras.
+
+    Args:
+        path: Folder of the new bag.
+        config: The street.
+        frames: Number of pairs, at least 1.
+        storage: Format of the bag.
+        overwrite: Whether a bag at ``path`` is replaced.
+        progress: Called with the number of pairs so far and of all.
 
     Raises:
-        InputError: If ``path`` is taken (unless it is a bag and ``overwrite``).
+        InputError: If ``path`` exists, unless it is a bag and ``overwrite`` is set.
+        OSError: If it cannot be written.
     """
     check_target(path, None, overwrite)
     scene = StreetScene(config)
     with write_bag(path, storage, None) as writer:
         topics = {
             side: (
-                writer.add_topic(f"/camera/{side}/image_raw", RAW),
-                writer.add_topic(f"/camera/{side}/camera_info", CAMERA_INFO),
+                writer.add_topic(topic, RAW),
+                writer.add_topic(camera_info_topic(topic), CAMERA_INFO),
             )
-            for side in ("visible", "infrared")
+            for side, topic in _IMAGES.items()
         }
         for number, frame in enumerate(scene.frames(frames), start=1):
             visible = image_fields(frame.visible, "rgb8")
@@ -58,7 +70,7 @@ def record_street(
             ):
                 stamp = START + round(frame.time * NANOSECONDS) + lag
                 image, info = topics[side]
-                header = _header(stamp, f"{side}_camera")
+                header = header_of(stamp, f"{side}_camera")
                 recorded = stamp + NANOSECONDS // 200
                 message = STORE.types[RAW](header=header, **fields)
                 writer.write(image, recorded, STORE.serialize_cdr(message, RAW))
@@ -78,13 +90,6 @@ def _counts_fields(counts: npt.NDArray[Any]) -> dict[str, Any]:
         "step": 2 * width,
         "data": counts.astype("<u2").view(np.uint8).reshape(-1),
     }
-
-
-def _header(stamp: int, frame_id: str) -> Any:
-    time = STORE.types["builtin_interfaces/msg/Time"](
-        sec=stamp // NANOSECONDS, nanosec=stamp % NANOSECONDS
-    )
-    return STORE.types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
 
 
 def _camera_info(header: Any, width: int, height: int) -> Any:

@@ -1,7 +1,7 @@
 """From a bag with visible and infrared images to a bag with fused ones, in one pass.
 
-Reading and pairing, decoding, fusing, encoding and writing overlap; what waits between them is
-bounded, and all is written in the order in which it came.
+Reading and pairing, decoding, fusing, encoding and writing overlap; the queues between them are
+bounded, and the order of the messages is kept.
 """
 
 from __future__ import annotations
@@ -42,23 +42,25 @@ def fuse_bag(
 ) -> BagReport:
     """Fuse the images of a rosbag2 into a new one.
 
-    Stamps and frame ids of the fused images are those of the visible ones, their camera_info and
-    QoS too. A damaged input is fused as far as it can be read; the report says how far.
+    The fused images have the stamps, frame ids, camera_info and quality of service of the visible
+    ones. A damaged bag is fused as far as it can be read; the report says how far.
 
     Args:
-        source: Folder, .mcap or .db3 of the bag.
+        source: Folder, .mcap or .db3 file of the bag.
         target: Folder of the new bag.
-        pipeline: Fuses; starts again for the bag.
-        options: How; None for the defaults.
-        progress: Called with the messages read so far and their number.
+        pipeline: Fuses; a new one, or one that was reset.
+        options: How to fuse; None for the defaults.
+        progress: Called with the number of messages read so far and of all.
 
     Returns:
         What became of the bag.
 
     Raises:
-        InputError: The input has no pairs or other topics, or the target exists; nothing is written
-            then.
-        LutFuseError: Writing failed; an existing target stays as it was. So does OSError.
+        InputError: If the bag cannot be read, its topics are not clear, no images pair, or the
+            target exists. As after every error, nothing is written, and an existing target stays.
+        LutFuseError: If the database of the new bag cannot be written, or PyAV is needed and not
+            installed.
+        OSError: If a file of the new bag cannot be written.
     """
     options = options or BagOptions()
     source, target = Path(source), Path(target)
@@ -86,7 +88,7 @@ def fuse_bag(
 
 
 class _Fusing:
-    """The state of one pass over a bag."""
+    """One pass over a bag."""
 
     def __init__(
         self,
@@ -107,9 +109,8 @@ class _Fusing:
             stamps=options.stamps,
             clock_offset=lambda: pipeline.clock_offset,
         )
-        self.pairs = self.read = 0
-        self.problems: list[str] = []
-        self.unusable = 0
+        self.pairs = self.read = self.unusable = 0
+        self.first_problem: str | None = None
         self.served = ServedInfrared[RecordedImage]()
         self.fallback = Fallback("nothing")
 
@@ -133,7 +134,7 @@ class _Fusing:
 
     def _stages(self, stage: Callable[[Iterator[object]], Iterator[object]]) -> Iterator[Fused]:
         steps: Iterator[Step] = self.reading.steps()
-        # A clock that is corrected along the way tells which images pair: no looking ahead then.
+        # While the clock offset is being corrected it decides which images pair: no reading ahead.
         if self.pipeline.config.clock != "correct":
             steps = stage(prefetch(steps, AHEAD))  # type: ignore[arg-type, assignment]
             if not (is_raw(self.topics.visible) and is_raw(self.topics.infrared)):
@@ -175,8 +176,7 @@ class _Fusing:
 
     def _note(self, problem: str) -> None:
         self.unusable += 1
-        if not self.problems:
-            self.problems.append(problem)
+        self.first_problem = self.first_problem or problem
 
     def report(self, output: str, storage: str) -> BagReport:
         """What has been done."""
@@ -191,7 +191,7 @@ class _Fusing:
             unpaired_visible=pairer.unpaired_visible,
             unpaired_infrared=pairer.unpaired_infrared,
             unusable=self.unusable,
-            first_problem=self.problems[0] if self.problems else None,
+            first_problem=self.first_problem,
             unstamped=self.reading.unstamped,
             copied=self.output.copied,
             left_out=tuple(self.output.left_out),

@@ -1,4 +1,4 @@
-"""Image messages of a bag, of every type and serialization that holds images: read, looked at."""
+"""The image messages of a bag, of every type and serialization that is supported."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,10 @@ from lut_fuse_core.io.ros_messages import (
     infrared_pixels,
     visible_pixels,
 )
-from lut_fuse_core.sync.stamps import LAST_STAMP, NANOSECONDS
+from lut_fuse_core.sync.stamps import LAST_STAMP, NANOSECONDS, stamp_of
+
+LOOKED_AT = 10
+"""Messages at the start of a topic that are tried to see what its images are."""
 
 RAW = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -41,9 +45,9 @@ class BagImage:
     """An image message.
 
     Attributes:
-        stamp: When it was captured, nanoseconds; 0 if it does not say.
-        frame_id: The frame of its camera.
-        content: The image as it was sent; of video the packet, or the frame once decoded.
+        stamp: When it was captured, nanoseconds since 1970; 0 if it does not say.
+        frame_id: Frame of the camera.
+        content: The image as it was sent; of video the packet or, once decoded, the frame.
     """
 
     stamp: int
@@ -56,9 +60,7 @@ Reader = Callable[[Any], BagImage]
 
 def _ros(wrap: Callable[[Any], Content]) -> Reader:
     def read(fields: Any) -> BagImage:
-        stamp = fields.header.stamp
-        nanoseconds = int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
-        return BagImage(_checked(nanoseconds), str(fields.header.frame_id), wrap(fields))
+        return BagImage(_checked(stamp_of(fields)), str(fields.header.frame_id), wrap(fields))
 
     return read
 
@@ -82,7 +84,7 @@ def _checked(stamp: int) -> int:
 
 
 def _time(stamp: Any) -> int:
-    """A point of time in CDR (sec, nanosec), protobuf (seconds, nanos) or JSON (sec, nsec)."""
+    """Nanoseconds of a time: CDR has sec, nanosec; protobuf seconds, nanos; JSON sec, nsec."""
     whole = _first(stamp, "sec", "seconds")
     return int(whole) * NANOSECONDS + int(_first(stamp, "nanosec", "nsec", "nanos"))
 
@@ -96,7 +98,7 @@ def _raw(fields: Any) -> ImageMessage:
         int(fields.height),
         int(fields.width),
         str(fields.encoding),
-        int(getattr(fields, "is_bigendian", 0)),  # which Foxglove's messages never are
+        int(getattr(fields, "is_bigendian", 0)),  # Foxglove's messages are little-endian
         int(fields.step),
         _bytes(fields.data),
     )
@@ -116,10 +118,10 @@ def _ffmpeg(fields: Any) -> VideoPacket:
 
 
 def _bytes(data: Any) -> Any:
-    """Bytes as they are, or as JSON has them.
+    """Bytes as they are or, in JSON, as base64.
 
     Raises:
-        TypeError: For what a damaged definition made of them.
+        TypeError: For anything else, which a damaged definition may make of them.
     """
     if isinstance(data, str):
         return base64.b64decode(data)
@@ -147,26 +149,32 @@ _READERS: dict[tuple[str, str], Reader] = {
         )
     },
 }
-"""How the messages of a serialization and type become images."""
+"""Converts the fields of a message into an image, by serialization and type."""
 
 _RAW_KINDS = (RAW, "foxglove_msgs/msg/RawImage", "foxglove.RawImage")
 
 
 def holds_images(topic: Topic) -> bool:
-    """Whether the messages of a topic are images that can be read."""
+    """Whether the messages of a topic are images of a type and serialization that is supported."""
     return (topic.encoding, topic.kind) in _READERS
 
 
 def is_raw(topic: Topic) -> bool:
-    """Whether the images of a topic are not compressed."""
+    """Whether the images of a topic are uncompressed."""
     return topic.kind in _RAW_KINDS
 
 
 def read_fields(message: Message) -> Any:
-    """The fields of a message.
+    """Parse a message.
+
+    Args:
+        message: As it was recorded.
+
+    Returns:
+        An object with the message's fields as attributes.
 
     Raises:
-        InputError: For a damaged one, or a serialization unknown.
+        InputError: For a damaged message, an unknown serialization, or a missing package.
     """
     channel = message.channel
     try:
@@ -182,13 +190,19 @@ def read_fields(message: Message) -> Any:
 def read_image(message: Message) -> BagImage:
     """The image in a message of a topic that `holds_images`.
 
+    Args:
+        message: As it was recorded.
+
+    Returns:
+        The image, not decoded.
+
     Raises:
         InputError: For a message that holds no such image.
     """
     fields = read_fields(message)
     try:
         return _READERS[message.channel.encoding, message.channel.kind](fields)
-    # A damaged definition makes anything of a message.
+    # A damaged definition may turn a message into anything.
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"a message of {message.channel.topic} is no {message.channel.schema}: {error}"
@@ -229,28 +243,40 @@ def _protobuf_parser(channel: Channel) -> Callable[[Any], Any]:
 
 
 def visible_of(content: Content) -> UInt8Array:
-    """The color image in a message.
+    """Decode a color image.
+
+    Args:
+        content: Any but a packet, which `ImageStream` decodes.
+
+    Returns:
+        ``(H, W, 3) uint8``, RGB.
 
     Raises:
-        InputError: For an unusable one.
+        InputError: For an image that cannot be used.
     """
     return content.visible() if isinstance(content, VideoFrame) else visible_pixels(content)
 
 
 def infrared_of(content: Content) -> AnyInfrared:
-    """The raw infrared image in a message.
+    """Decode a raw infrared image.
+
+    Args:
+        content: Any but a packet, which `ImageStream` decodes.
+
+    Returns:
+        ``(h, w)`` uint8, uint16, int16 or float32; of video see `InfraredPixels`.
 
     Raises:
-        InputError: Likewise.
+        InputError: For an image that cannot be used.
     """
     return content.infrared() if isinstance(content, VideoFrame) else infrared_pixels(content)
 
 
 class ImageStream:
-    """The images of one topic, in the order of recording; video is decoded on the way.
+    """The images of one topic in the order of recording; video is decoded on the way.
 
     Args:
-        topic: Whose messages are taken.
+        topic: The topic.
     """
 
     def __init__(self, topic: Topic) -> None:
@@ -258,10 +284,18 @@ class ImageStream:
         self._decoder: VideoDecoder[tuple[Message, BagImage]] | None = None
 
     def take(self, message: Message) -> list[tuple[Message, BagImage]]:
-        """Take a message; returns the images that are there now, with their messages.
+        """Take the next message.
+
+        Args:
+            message: Of the topic.
+
+        Returns:
+            The images that are available now, each with its message: this one's or, of video, none
+            or some of earlier messages.
 
         Raises:
-            InputError: For a damaged one.
+            InputError: For a damaged message, or video of an unknown codec.
+            LutFuseError: If PyAV is needed and not installed.
         """
         image = read_image(message)
         if not isinstance(image.content, VideoPacket):
@@ -272,14 +306,14 @@ class ImageStream:
         return [self._decoded(*each) for each in frames]
 
     def flush(self) -> list[tuple[Message, BagImage]]:
-        """The images that come only when the topic has ended."""
+        """The images that the decoder held back, with their messages; the topic has ended."""
         if self._decoder is None:
             return []
         return [self._decoded(*each) for each in self._decoder.flush()]
 
     @property
     def lost(self) -> int:
-        """Packets that gave no picture: those before the first key frame, above all."""
+        """Packets without an image: mainly those before the first key frame."""
         return self._decoder.lost if self._decoder is not None else 0
 
     @staticmethod
@@ -294,8 +328,9 @@ class ImageTopic:
 
     Attributes:
         topic: The topic.
-        encoding: Of the raw image, or the format of the compressed one; None if it cannot be read.
-        size: Width and height; None if only decoding would tell.
+        encoding: Encoding of the raw image, or format of the compressed one; None if the topic is
+            empty or its first images cannot be read.
+        size: Width and height in pixels; None if the message does not say.
     """
 
     topic: Topic
@@ -318,12 +353,20 @@ class ImageTopic:
 
 
 def look(reader: BagReader, topic: Topic) -> ImageTopic:
-    """What the first image of a topic looks like."""
-    for message in reader.messages([topic]):
+    """What the first readable image of a topic looks like.
+
+    Args:
+        reader: The bag.
+        topic: A topic that `holds_images`.
+
+    Returns:
+        The topic with encoding and size.
+    """
+    for message in islice(reader.messages([topic]), LOOKED_AT):
         try:
             content = read_image(message).content
         except InputError:
-            break
+            continue
         if isinstance(content, VideoPacket):
             return ImageTopic(topic, content.format, None)
         if hasattr(content, "format"):
@@ -334,17 +377,35 @@ def look(reader: BagReader, topic: Topic) -> ImageTopic:
 
 
 def visible_images(bag: Path, topic: str) -> Iterator[UInt8Array]:
-    """Color images in the order of recording, ``(H, W, 3) uint8``, RGB.
+    """The color images of a bag's topic, in the order of recording.
+
+    Args:
+        bag: Folder or file of the bag.
+        topic: Name of the topic.
+
+    Yields:
+        ``(H, W, 3) uint8``, RGB.
 
     Raises:
-        InputError: For a topic that is not there or an image that cannot be decoded.
+        InputError: If the bag has no such topic with images, or an image cannot be decoded.
     """
     for content in _contents(bag, topic):
         yield visible_of(content)
 
 
 def infrared_images(bag: Path, topic: str) -> Iterator[AnyInfrared]:
-    """Raw infrared images in the order of recording, ``(H, W)``. See above."""
+    """The raw infrared images of a bag's topic, in the order of recording.
+
+    Args:
+        bag: Folder or file of the bag.
+        topic: Name of the topic.
+
+    Yields:
+        ``(h, w)`` uint8, uint16, int16 or float32; of video see `InfraredPixels`.
+
+    Raises:
+        InputError: If the bag has no such topic with images, or an image cannot be decoded.
+    """
     for content in _contents(bag, topic):
         yield infrared_of(content)
 

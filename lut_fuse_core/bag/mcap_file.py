@@ -1,4 +1,4 @@
-"""Reads the messages of an MCAP file in the order of their recording, whatever its layout."""
+"""Reads the messages of an MCAP file in the order of recording, whatever its layout."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ from mcap.records import Schema as SchemaRecord
 
 from lut_fuse_core.bag.channels import Channel, Message
 from lut_fuse_core.bag.mcap_layout import (
+    CHUNK,
     LONGEST_RECORD,
+    MESSAGE,
+    RECORD,
     ChunkPlace,
     DamagedError,
     Layout,
+    MessagePlace,
     add_channel,
     add_schema,
     attachment_at,
@@ -34,12 +38,8 @@ from lut_fuse_core.bag.mcap_layout import (
 )
 from lut_fuse_core.errors import InputError, one_line
 
-_RECORD = struct.Struct("<BQ")
-_MESSAGE = struct.Struct("<HIQQ")
-_CHUNK = struct.Struct("<QQQII")
-
 MOST_OF_A_NAME = 20
-"""Bytes that are shown of what may be a compression's name."""
+"""Bytes that are shown of the name of an unknown compression."""
 
 _Raw = tuple[int, int, int, int, memoryview]
 """Time of recording, channel number, sequence, time of publication, content."""
@@ -48,19 +48,18 @@ _Raw = tuple[int, int, int, int, memoryview]
 class McapFile:
     """An MCAP file.
 
-    Every message that can be read is read: with or without indexes, chunks or a summary, in the
-    order of recording even where they lie in another. What is damaged is skipped and noted.
+    Every message that can be read is read: with or without indexes, chunks or a summary, and in the
+    order of recording even if the file has another. What is damaged is skipped and noted.
 
     Args:
         path: The file.
 
     Attributes:
-        counts: Messages by channel.
-        closed: Whether the recorder closed the file.
-        damage: The first thing that makes no sense, as far as it was read; None if nothing does.
+        path: The file.
+        counts: Number of messages by channel.
 
     Raises:
-        InputError: If it is no MCAP file.
+        InputError: If it cannot be opened, or is no MCAP file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +74,6 @@ class McapFile:
         except DamagedError as error:
             os.close(self._file)
             raise InputError(f"{path} is no MCAP file that can be read: {error}") from None
-        self.closed = self._layout.closed
         self._channels = {
             number: _channel(record, self._layout)
             for number, record in self._layout.channels.items()
@@ -87,12 +85,12 @@ class McapFile:
 
     @property
     def damage(self) -> str | None:
-        """See above."""
+        """The first damage that was met so far; None if there is none."""
         return self._layout.damage
 
     @property
     def start(self) -> int:
-        """When the first message was recorded, in nanoseconds."""
+        """When the first message was recorded, nanoseconds since 1970; 0 without messages."""
         return min(
             [each.start for each in self._layout.chunks]
             + [each.time for each in self._layout.messages],
@@ -104,7 +102,14 @@ class McapFile:
         os.close(self._file)
 
     def messages(self, wanted: Collection[Channel]) -> Iterator[Message]:
-        """The messages of some channels in the order of their recording."""
+        """The messages of some channels.
+
+        Args:
+            wanted: The channels.
+
+        Yields:
+            The messages in the order of recording.
+        """
         channels = {number: each for number, each in self._channels.items() if each in wanted}
         sources: list[tuple[int, Callable[[], Iterator[_Raw]]]] = [
             (chunk.start, lambda chunk=chunk: self._sorted_chunk(chunk, channels))  # type: ignore[misc]
@@ -119,19 +124,27 @@ class McapFile:
             yield Message(channels[number], time, data, published, sequence)
 
     def attachments(self) -> Iterator[Attachment]:
-        """The files that were attached."""
+        """The attached files; those that cannot be read are noted as damage."""
         for place in self._layout.attachments:
-            with suppress(DamagedError):
-                yield attachment_at(self._file, place)
+            try:
+                attachment = attachment_at(self._file, place)
+            except DamagedError as error:
+                self._note(f"{error} (an attachment at byte {place[0]})")
+            else:
+                yield attachment
 
     def metadata(self) -> Iterator[Metadata]:
-        """The metadata records, rosbag2's own among them."""
+        """The metadata records, rosbag2's own among them; damaged ones are noted as damage."""
         for place in self._layout.metadata:
-            with suppress(DamagedError):
-                yield metadata_at(self._file, place)
+            try:
+                record = metadata_at(self._file, place)
+            except DamagedError as error:
+                self._note(f"{error} (metadata at byte {place[0]})")
+            else:
+                yield record
 
     def _complete_catalog(self) -> None:
-        """Open chunks until every channel with messages is known, and its messages are counted."""
+        """Open chunks until every channel with messages is known and its messages are counted."""
         layout = self._layout
         uncounted = layout.counts is None
         counts: Counter[int] = layout.counts or Counter(each.channel for each in layout.messages)
@@ -163,30 +176,30 @@ class McapFile:
         found.sort(key=lambda message: message[0])
         return iter(found)
 
-    def _unchunked(self, places: Sequence[object]) -> Iterator[_Raw]:
+    def _unchunked(self, places: Sequence[MessagePlace]) -> Iterator[_Raw]:
         for place in places:
             try:
-                data = memoryview(read_at(self._file, place.offset, place.length))  # type: ignore[attr-defined]
+                data = memoryview(read_at(self._file, place.offset, place.length))
             except DamagedError as error:
                 self._note(str(error))
-                return
-            number, sequence, time, published = _MESSAGE.unpack_from(data)
-            yield time, number, sequence, published, data[_MESSAGE.size :]
+                continue
+            number, sequence, time, published = MESSAGE.unpack_from(data)
+            yield time, number, sequence, published, data[MESSAGE.size :]
 
     def _records(self, chunk: ChunkPlace) -> Iterator[_Raw]:
         """The messages of a chunk; definitions in it are noted. Raises DamagedError."""
         data = self._content(chunk)
         here, end = 0, len(data)
         while here < end:
-            if here + _RECORD.size > end:
+            if here + RECORD.size > end:
                 raise DamagedError("a damaged chunk")
-            kind, length = _RECORD.unpack_from(data, here)
-            here += _RECORD.size
+            kind, length = RECORD.unpack_from(data, here)
+            here += RECORD.size
             if here + length > end or not kind:
                 raise DamagedError("a damaged chunk")
-            if kind == Opcode.MESSAGE and length >= _MESSAGE.size:
-                number, sequence, time, published = _MESSAGE.unpack_from(data, here)
-                yield time, number, sequence, published, data[here + _MESSAGE.size : here + length]
+            if kind == Opcode.MESSAGE and length >= MESSAGE.size:
+                number, sequence, time, published = MESSAGE.unpack_from(data, here)
+                yield time, number, sequence, published, data[here + MESSAGE.size : here + length]
             elif kind == Opcode.SCHEMA:
                 add_schema(self._layout, read_record(SchemaRecord, data[here : here + length]))
             elif kind == Opcode.CHANNEL:
@@ -195,11 +208,13 @@ class McapFile:
 
     def _content(self, chunk: ChunkPlace) -> memoryview:
         data = memoryview(read_at(self._file, chunk.offset, chunk.length))
-        _, _, size, checksum, name_length = _CHUNK.unpack_from(data)
-        at = _CHUNK.size + name_length
+        if len(data) < CHUNK.size:
+            raise DamagedError("a damaged chunk")
+        _, _, size, checksum, name_length = CHUNK.unpack_from(data)
+        at = CHUNK.size + name_length
         if at + 8 > len(data):
             raise DamagedError("a damaged chunk")
-        compression = bytes(data[_CHUNK.size : at])
+        compression = bytes(data[CHUNK.size : at])
         (stored,) = struct.unpack_from("<Q", data, at)
         packed = data[at + 8 : at + 8 + stored]
         if size > LONGEST_RECORD:
@@ -208,7 +223,7 @@ class McapFile:
         whole = len(packed) == stored and len(content) == size
         if whole and checksum and zlib.crc32(content) != checksum:
             raise DamagedError("a damaged chunk")
-        return content  # of a truncated chunk what there is
+        return content  # of a truncated chunk, what is there
 
     def _note(self, damage: str) -> None:
         self._layout.damage = self._layout.damage or damage
@@ -217,11 +232,15 @@ class McapFile:
 def merge_in_time(
     sources: Sequence[tuple[int, Callable[[], Iterator[_Raw]]]],
 ) -> Iterator[_Raw]:
-    """Messages of several sources in the order of time.
+    """Merge the messages of several sources.
 
     Args:
-        sources: The time of each one's first message, and how to open it. A source is opened when
-            its time has come and dropped at its end, so that few are open at once.
+        sources: Time of the first message, and how to open each source, whose messages are in the
+            order of time. A source is opened when its time has come and dropped at its end, so that
+            few are open at once.
+
+    Yields:
+        The messages of all in the order of time.
     """
     waiting = sorted(range(len(sources)), key=lambda index: sources[index][0], reverse=True)
     open_sources: list[tuple[int, int, _Raw, Iterator[_Raw]]] = []
@@ -242,7 +261,7 @@ def merge_in_time(
 
 
 def _own(message: _Raw) -> _Raw:
-    """The message, apart from the chunk it lies in if it would keep much more than itself."""
+    """A message; copied out of its chunk if it would keep much more memory than its own."""
     *head, data = message
     if len(data) * 4 > len(data.obj):  # type: ignore[arg-type]
         return message

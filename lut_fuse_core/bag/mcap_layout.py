@@ -1,7 +1,7 @@
 """Where everything lies in an MCAP file, whole or damaged, indexed or not.
 
 The summary at the end of a file is used as far as it goes. What it does not account for is found
-by walking over the records themselves: their headers only, as long as that is enough.
+by walking over the records themselves, reading only their headers where that is enough.
 Source: MCAP file format specification, https://mcap.dev/spec.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any
 
@@ -27,17 +27,23 @@ from mcap.records import (
 
 MAGIC = b"\x89MCAP0\r\n"
 LONGEST_RECORD = 1 << 30
-"""Bytes of a record, or of a chunk's content, that are believed."""
+"""Most bytes of a record, or of a chunk's content, that are believed."""
 
-_RECORD = struct.Struct("<BQ")
-_MESSAGE = struct.Struct("<HIQQ")
-_CHUNK = struct.Struct("<QQQII")
+RECORD = struct.Struct("<BQ")
+"""Kind and length of a record, in front of its content."""
+
+MESSAGE = struct.Struct("<HIQQ")
+"""Channel, sequence, times of recording and publication of a message, in front of its data."""
+
+CHUNK = struct.Struct("<QQQII")
+"""First and last time, size, checksum and length of the compression's name, in front of that."""
+
 _FOOTER = struct.Struct("<BQQQI8s")
 _INDEX = struct.Struct("<HI")
 
 
 class DamagedError(Exception):
-    """A place in the file makes no sense."""
+    """Something in the file is damaged or missing; the text says what, and where."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +51,13 @@ class ChunkPlace:
     """Where a chunk lies.
 
     Attributes:
-        start: Time of its first message, in nanoseconds.
-        end: Time of its last message, in nanoseconds.
-        offset: Of its record's content in the file, in bytes.
-        length: Of that content, in bytes.
-        channels: That have messages in it; None if unknown.
+        start: Time of its first message, nanoseconds since 1970.
+        offset: Where the content of its record begins in the file, in bytes.
+        length: Length of that content, in bytes.
+        channels: Numbers of the channels with messages in it; None if unknown.
     """
 
     start: int
-    end: int
     offset: int
     length: int
     channels: frozenset[int] | None
@@ -64,10 +68,10 @@ class MessagePlace:
     """Where a message outside of chunks lies.
 
     Attributes:
-        time: Of recording, in nanoseconds.
-        channel: Its number.
-        offset: Of its record's content in the file, in bytes.
-        length: Of that content, in bytes.
+        time: When it was recorded, nanoseconds since 1970.
+        channel: Number of its channel.
+        offset: Where the content of its record begins in the file, in bytes.
+        length: Length of that content, in bytes.
     """
 
     time: int
@@ -81,19 +85,17 @@ class Layout:
     """Where everything lies.
 
     Attributes:
-        profile: What the file says it is for, e.g. ``ros2``.
-        chunks: In the order of the file.
-        messages: Likewise, those outside of chunks.
-        attachments: Offset and length of their records' content.
-        metadata: Likewise.
-        schemas: By their numbers; filled up from chunks by whoever opens those.
-        channels: Likewise.
-        counts: Messages by channel; None while chunks without a message index are uncounted.
+        chunks: The chunks, in the order of the file.
+        messages: The messages outside of chunks, in the order of the file.
+        attachments: Offset and length of the content of each attachment's record.
+        metadata: The same of metadata records.
+        schemas: Schemas by number; those inside of chunks are added when the chunks are opened.
+        channels: Channels by number, likewise.
+        counts: Number of messages by channel; None while those in chunks are not counted.
         closed: Whether the file ends as a recorder ends it.
-        damage: The first thing that makes no sense.
+        damage: The first damage that was met; None if there is none.
     """
 
-    profile: str = ""
     chunks: list[ChunkPlace] = field(default_factory=list)
     messages: list[MessagePlace] = field(default_factory=list)
     attachments: list[tuple[int, int]] = field(default_factory=list)
@@ -106,15 +108,23 @@ class Layout:
 
 
 def read_at(file: int, offset: int, length: int) -> bytes:
-    """Bytes of a file.
+    """Read bytes of a file.
+
+    Args:
+        file: Descriptor of the file.
+        offset: Where to begin, in bytes.
+        length: How many bytes.
+
+    Returns:
+        All of these bytes.
 
     Raises:
-        DamagedError: Where they are missing.
+        DamagedError: If they are missing, or more than `LONGEST_RECORD`.
     """
     if length > LONGEST_RECORD:
         raise DamagedError(f"a record of {length} bytes at byte {offset}")
     data = os.pread(file, length, offset)
-    while len(data) < length:  # one call gives 2 GB at most, and of some file systems less
+    while len(data) < length:  # one call may return less, at most 2 GB
         more = os.pread(file, length - len(data), offset + len(data))
         if not more:
             raise DamagedError(f"it breaks off at byte {offset + len(data)}")
@@ -123,10 +133,17 @@ def read_at(file: int, offset: int, length: int) -> bytes:
 
 
 def read_record(kind: Any, data: bytes | memoryview) -> Any:
-    """A record of the mcap package from its content.
+    """Parse a record with the mcap package.
+
+    Args:
+        kind: Class of the record.
+        data: Its content.
+
+    Returns:
+        The record.
 
     Raises:
-        DamagedError: If there is no such record at that place.
+        DamagedError: If the content is no such record.
     """
     try:
         return kind.read(ReadDataStream(BytesIO(data)))
@@ -136,10 +153,16 @@ def read_record(kind: Any, data: bytes | memoryview) -> Any:
 
 
 def find_layout(file: int) -> Layout:
-    """Where everything lies in an open MCAP file.
+    """Find where everything lies in an open MCAP file.
+
+    Args:
+        file: Descriptor of the file.
+
+    Returns:
+        The layout, which notes damage.
 
     Raises:
-        DamagedError: If it does not begin like one; later damage is noted in the result.
+        DamagedError: If it does not begin like an MCAP file.
     """
     size = os.fstat(file).st_size
     if os.pread(file, len(MAGIC), 0) != MAGIC:
@@ -167,7 +190,7 @@ def find_layout(file: int) -> Layout:
 
 
 def _footer(file: int, size: int, layout: Layout) -> tuple[int, int]:
-    """Where the summary begins (0: nowhere) and the records end."""
+    """Where the summary begins, 0 without one, and where the records end."""
     start = size - _FOOTER.size
     if start > 0:
         kind, length, summary, _, _, magic = _FOOTER.unpack(os.pread(file, _FOOTER.size, start))
@@ -183,10 +206,10 @@ def _read_summary(
 ) -> tuple[list[ChunkIndex], Statistics | None]:
     data = memoryview(read_at(file, start, end - start))
     indexed, statistics, here = [], None, 0
-    while here + _RECORD.size <= len(data):
-        kind, length = _RECORD.unpack_from(data, here)
-        content = data[here + _RECORD.size :][:length]
-        here += _RECORD.size + length
+    while here + RECORD.size <= len(data):
+        kind, length = RECORD.unpack_from(data, here)
+        content = data[here + RECORD.size :][:length]
+        here += RECORD.size + length
         if here > len(data):
             raise DamagedError("a damaged summary")
         if kind == Opcode.SCHEMA:
@@ -197,19 +220,22 @@ def _read_summary(
             statistics = read_record(Statistics, content)
         elif kind == Opcode.CHUNK_INDEX:
             index = read_record(ChunkIndex, content)
-            if not 0 < index.chunk_start_offset <= start - index.chunk_length:
+            if (
+                index.chunk_length < RECORD.size + CHUNK.size
+                or not 0 < index.chunk_start_offset <= start - index.chunk_length
+            ):
                 raise DamagedError("a damaged summary")
             indexed.append(index)
     return indexed, statistics
 
 
 def add_schema(layout: Layout, schema: Schema) -> None:
-    """Take a definition; the first one of a number counts."""
+    """Add a schema; of several with one number the first counts."""
     layout.schemas.setdefault(schema.id, schema)
 
 
 def add_channel(layout: Layout, channel: Channel) -> None:
-    """Take a channel; the first one of a number counts."""
+    """Add a channel; of several with one number the first counts."""
     layout.channels.setdefault(channel.id, channel)
 
 
@@ -217,10 +243,9 @@ def _add_indexed(index: ChunkIndex, layout: Layout) -> None:
     layout.chunks.append(
         ChunkPlace(
             index.message_start_time,
-            index.message_end_time,
-            index.chunk_start_offset + _RECORD.size,
-            index.chunk_length - _RECORD.size,
-            # Without a message index the chunk is one with unknown channels.
+            index.chunk_start_offset + RECORD.size,
+            index.chunk_length - RECORD.size,
+            # Without a message index the channels are unknown.
             frozenset(index.message_index_offsets) or None,
         )
     )
@@ -231,10 +256,10 @@ def _walk(file: int, start: int, end: int, layout: Layout) -> None:
     here = start
     try:
         while here < end:
-            kind, length = _RECORD.unpack(read_at(file, here, _RECORD.size))
-            content = here + _RECORD.size
+            kind, length = RECORD.unpack(read_at(file, here, RECORD.size))
+            content = here + RECORD.size
             if content + length > end or not kind:
-                if kind == Opcode.CHUNK and end - content > _CHUNK.size:
+                if kind == Opcode.CHUNK and end - content > CHUNK.size:
                     # What is there of a truncated chunk can be read.
                     _note(file, kind, content, end - content, layout)
                 raise DamagedError(f"it breaks off at byte {here}")
@@ -249,27 +274,26 @@ def _walk(file: int, start: int, end: int, layout: Layout) -> None:
 
 
 def _first(known: str | None, found: str, closed: bool) -> str:
-    """What is said of the damage: where it is tells more than that the end is missing."""
+    """The damage to report: where it is says more than that the end is missing."""
     return found if known is None or not closed else known
 
 
 def _note(file: int, kind: int, content: int, length: int, layout: Layout) -> None:
-    if kind == Opcode.HEADER:
-        data = read_at(file, content, min(length, 1024))
-        (size,) = struct.unpack_from("<I", data.ljust(4, b"\0"))
-        layout.profile = data[4 : 4 + size].decode(errors="replace")
-    elif kind == Opcode.SCHEMA:
+    if kind == Opcode.SCHEMA:
         add_schema(layout, read_record(Schema, read_at(file, content, length)))
     elif kind == Opcode.CHANNEL:
         add_channel(layout, read_record(Channel, read_at(file, content, length)))
     elif kind == Opcode.MESSAGE:
-        channel, _, time, _ = _MESSAGE.unpack(read_at(file, content, _MESSAGE.size))
+        if length < MESSAGE.size:
+            layout.damage = layout.damage or f"a damaged message at byte {content}"
+            return
+        channel, _, time, _ = MESSAGE.unpack(read_at(file, content, MESSAGE.size))
         layout.messages.append(MessagePlace(time, channel, content, length))
     elif kind == Opcode.CHUNK:
-        if length < _CHUNK.size:
+        if length < CHUNK.size:
             raise DamagedError(f"a damaged chunk at byte {content}")
-        first, last, *_ = _CHUNK.unpack(read_at(file, content, _CHUNK.size))
-        layout.chunks.append(ChunkPlace(first, last, content, length, None))
+        first, *_ = CHUNK.unpack(read_at(file, content, CHUNK.size))
+        layout.chunks.append(ChunkPlace(first, content, length, None))
     elif kind == Opcode.MESSAGE_INDEX and layout.chunks:
         _add_message_index(read_at(file, content, length), layout)
     elif kind == Opcode.ATTACHMENT:
@@ -279,18 +303,18 @@ def _note(file: int, kind: int, content: int, length: int, layout: Layout) -> No
 
 
 def _add_message_index(data: bytes, layout: Layout) -> None:
-    """Note which channel has messages in the chunk before."""
+    """Note that a channel has messages in the chunk before."""
     if len(data) < _INDEX.size:
         raise DamagedError("a damaged message index")
     channel, size = _INDEX.unpack_from(data)
     chunk = layout.chunks[-1]
     if size:
         known = (chunk.channels or frozenset()) | {channel}
-        layout.chunks[-1] = ChunkPlace(chunk.start, chunk.end, chunk.offset, chunk.length, known)
+        layout.chunks[-1] = replace(chunk, channels=known)
 
 
 def _count(indexed: list[ChunkIndex], statistics: Statistics | None, layout: Layout) -> None:
-    """Messages by channel, from the statistics if they account for all that was found."""
+    """Set the number of messages by channel, from the statistics if they cover all chunks."""
     alone = Counter(each.channel for each in layout.messages)
     if statistics is None:
         layout.counts = None if layout.chunks else alone
@@ -303,18 +327,32 @@ def _count(indexed: list[ChunkIndex], statistics: Statistics | None, layout: Lay
 
 
 def attachment_at(file: int, place: tuple[int, int]) -> Attachment:
-    """An attachment of a file.
+    """Read an attachment.
+
+    Args:
+        file: Descriptor of the file.
+        place: Offset and length of its record's content, in bytes.
+
+    Returns:
+        The attachment, all in memory.
 
     Raises:
-        DamagedError: If there is no such record at that place.
+        DamagedError: If there is none at that place, or it has more than `LONGEST_RECORD` bytes.
     """
     return read_record(Attachment, read_at(file, *place))
 
 
 def metadata_at(file: int, place: tuple[int, int]) -> Metadata:
-    """A metadata record of a file.
+    """Read a metadata record.
+
+    Args:
+        file: Descriptor of the file.
+        place: Offset and length of its content, in bytes.
+
+    Returns:
+        The record.
 
     Raises:
-        DamagedError: If there is no such record at that place.
+        DamagedError: If there is none at that place.
     """
     return read_record(Metadata, read_at(file, *place))

@@ -1,7 +1,7 @@
-"""Writes an MCAP file from the messages where they lie in memory.
+"""Writes an MCAP file without copying the messages in memory.
 
-The mcap package copies every message three times before it reaches the file, which with images
-takes longer than writing them.
+The mcap package copies every message three times before it reaches the file, which for images takes
+longer than writing them.
 Source: MCAP file format specification, https://mcap.dev/spec.
 """
 
@@ -33,18 +33,19 @@ from mcap.records import (
 from mcap.records import Channel as ChannelRecord
 
 from lut_fuse_core import __version__
+from lut_fuse_core.bag.block_yaml import as_yaml
 from lut_fuse_core.bag.channels import Channel
 from lut_fuse_core.bag.mcap_layout import MAGIC
-from lut_fuse_core.bag.metadata_file import Contents, as_yaml, bag_information
+from lut_fuse_core.bag.metadata_file import Contents, bag_information
 
 Part = bytes | bytearray | memoryview | Any
-"""Bytes that lie together, whatever holds them (an array, too)."""
+"""Contiguous bytes, whatever holds them (an array of uint8, too)."""
 
 CHUNK = 1 << 20
 """Bytes after which a chunk is written."""
 
 MOST_PARTS = 512
-"""Parts that are handed to the system at once; Linux takes 1024."""
+"""Parts per call of the system; Linux takes 1024."""
 
 _NO_TIME = ((1 << 63) - 1, 0)
 """Start and end of a chunk without messages."""
@@ -59,8 +60,11 @@ class McapWriter:
     """Takes channels and messages; `close` completes the file.
 
     Args:
-        path: The file to write.
-        contents: What it will hold besides messages.
+        path: The file to write; it must not exist.
+        contents: Facts about the bag, kept up to date by the caller until `close`.
+
+    Raises:
+        OSError: If it cannot be written; so do all methods.
     """
 
     def __init__(self, path: Path, contents: Contents) -> None:
@@ -80,7 +84,11 @@ class McapWriter:
         self._put([MAGIC, _record(header)])
 
     def add_channel(self, channel: Channel) -> None:
-        """A channel to write to, with its own definition."""
+        """Add a channel to write to.
+
+        Args:
+            channel: With the definition of its type; each is added once.
+        """
         schema_id = 0
         if channel.schema:
             key = channel.schema, channel.definition_encoding, channel.definition
@@ -105,7 +113,15 @@ class McapWriter:
     def write(
         self, channel: Channel, time: int, parts: Sequence[Part], published: int, sequence: int
     ) -> None:
-        """Write a message whose content is these parts; they must not change any more."""
+        """Write a message.
+
+        Args:
+            channel: One that was added.
+            time: When it was recorded, nanoseconds since 1970.
+            parts: Its content in order; they must not change afterwards.
+            published: When it was sent, nanoseconds since 1970.
+            sequence: Its number in the channel; 0 if unknown.
+        """
         number = self._channels[channel].id
         length = sum(len(part) for part in parts)
         self._index[number].append((time, self._size))
@@ -140,7 +156,7 @@ class McapWriter:
         self._put([data])
 
     def close(self) -> None:
-        """Write the rest, and the summary."""
+        """Write what is left and the summary, and close the file."""
         self._end_chunk()
         text = as_yaml(bag_information(self._contents))
         self.note(Metadata(name="rosbag2", metadata={"serialized_metadata": text}))
@@ -149,7 +165,7 @@ class McapWriter:
         os.close(self._file)
 
     def abort(self) -> None:
-        """Close the file as it is."""
+        """Close the file as it is, incomplete."""
         os.close(self._file)
 
     def _append(self, parts: Sequence[Part]) -> None:
@@ -217,7 +233,7 @@ class McapWriter:
         self._put([*(_record(each) for each in offsets), _record(footer), MAGIC])
 
     def _put(self, parts: Sequence[Part]) -> None:
-        """Write to the file; where the system takes less at once, the rest follows."""
+        """Write to the file, in several calls where the system takes less at once."""
         try:
             for first in range(0, len(parts), MOST_PARTS):
                 batch = [memoryview(part).cast("B") for part in parts[first : first + MOST_PARTS]]

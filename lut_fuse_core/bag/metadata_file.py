@@ -1,34 +1,33 @@
-"""metadata.yaml, by which ROS knows a bag."""
+"""metadata.yaml, which makes a folder a rosbag2."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
+from lut_fuse_core.bag.block_yaml import as_yaml
 from lut_fuse_core.bag.channels import Channel, topics_of
 from lut_fuse_core.bag.definitions import type_hash
 from lut_fuse_core.bag.quality import numbered_text, profiles
 
 OLDEST, NEWEST = 8, 9
-"""Versions that are written: the first with hashes of types, the one that spells QoS out."""
+"""Versions that are written: the first with hashes of types; the first that spells out the quality
+of service, which readers of older ROS cannot read."""
 
 
 @dataclass
 class Contents:
-    """What was written into a bag.
+    """What was written to a bag so far.
 
     Attributes:
         storage: ``mcap`` or ``sqlite3``.
         file: Name of its only file.
-        version: Of the metadata, 8 or 9.
-        counts: Messages by channel.
-        start: Earliest time of recording, nanoseconds.
-        end: Latest time of recording, nanoseconds.
-        custom_data: What the recorder's user noted.
+        version: Version of the metadata, `OLDEST` or `NEWEST`.
+        counts: Number of messages by channel.
+        start: Earliest time of recording, nanoseconds since 1970; the largest int64 without any.
+        end: Latest time of recording, nanoseconds since 1970; 0 without any.
+        custom_data: Entries that the user of the recorder added.
     """
 
     storage: str
@@ -40,13 +39,22 @@ class Contents:
     custom_data: dict[str, str] = field(default_factory=dict)
 
     def add(self, channel: Channel, time: int) -> None:
-        """Count a message."""
+        """Count a message.
+
+        Args:
+            channel: One in `counts`.
+            time: When it was recorded, nanoseconds since 1970.
+        """
         self.counts[channel] += 1
         self.start, self.end = min(self.start, time), max(self.end, time)
 
 
 def bag_information(contents: Contents) -> dict[str, Any]:
-    """The one entry of metadata.yaml, ``rosbag2_bagfile_information``."""
+    """The value of ``rosbag2_bagfile_information``, the one entry of metadata.yaml.
+
+    Args:
+        contents: The bag.
+    """
     count = sum(contents.counts.values())
     times = {
         "starting_time": {"nanoseconds_since_epoch": contents.start},
@@ -74,17 +82,17 @@ def bag_information(contents: Contents) -> dict[str, Any]:
 
 
 def write_metadata(folder: Path, contents: Contents) -> None:
-    """Write metadata.yaml."""
+    """Write metadata.yaml.
+
+    Args:
+        folder: Folder of the bag.
+        contents: The bag.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
     content = {"rosbag2_bagfile_information": bag_information(contents)}
     (folder / "metadata.yaml").write_text(as_yaml(content), "utf-8")
-
-
-def as_yaml(content: Any) -> str:
-    """Content as YAML in block style."""
-    stream, yaml = StringIO(), YAML(typ="safe")
-    yaml.default_flow_style = False
-    yaml.dump(content, stream)
-    return stream.getvalue()
 
 
 def _topic(channel: Channel, version: int) -> dict[str, Any]:

@@ -16,10 +16,10 @@ TOPIC_NAME = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 
 @dataclass(frozen=True)
 class BagOptions:
-    """How a bag is fused.
+    """Settings of how a bag is fused.
 
     Raises:
-        InputError: For settings that cannot be used, alone or together.
+        InputError: For values that cannot be used, alone or together.
     """
 
     visible: str | None = setting(None, "Topic of the visible images; by default recognized.")
@@ -69,5 +69,5 @@ class BagOptions:
 
     @property
     def reach(self) -> float:
-        """Seconds by which images that are fused may be apart."""
+        """Seconds by which the stamps of images that are fused may differ."""
         return self.tolerance if self.max_infrared_age is None else self.max_infrared_age

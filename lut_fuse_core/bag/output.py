@@ -1,4 +1,4 @@
-"""What is written of a bag that is fused: copies, fused images, their camera_info."""
+"""What is written when a bag is fused: copies, fused images, their camera_info."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.bag.camera_infos import CameraInfos
 from lut_fuse_core.bag.channels import Channel, Topic
-from lut_fuse_core.bag.definitions import STORE
-from lut_fuse_core.bag.image_messages import COMPRESSED, RAW
+from lut_fuse_core.bag.definitions import STORE, header_of
+from lut_fuse_core.bag.image_messages import CAMERA_INFO, COMPRESSED, RAW
 from lut_fuse_core.bag.pairs import RecordedImage, Step
 from lut_fuse_core.bag.quality import complete_text
 from lut_fuse_core.bag.reader import BagReader
@@ -18,13 +18,12 @@ from lut_fuse_core.bag.topics import CameraTopics
 from lut_fuse_core.bag.writer import BagWriter
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.ros_messages import compressed_fields, image_fields
-from lut_fuse_core.sync.stamps import NANOSECONDS
 
 _LENGTH = struct.Struct("<I")
 
 
 class OutputOptions(Protocol):
-    """The options of `BagOptions` that matter here."""
+    """The part of `BagOptions` that is used here."""
 
     @property
     def fused(self) -> str: ...  # noqa: D102
@@ -41,9 +40,9 @@ class Fused:
     """A step and its fused image.
 
     Attributes:
-        step: What the bag holds there.
+        step: The stretch of the bag that ends with the pair.
         image: ``(H, W, 3) uint8``, RGB; None where nothing was fused.
-        fields: Of the message, once the image is encoded.
+        fields: Fields of the compressed message; None before or without compression.
     """
 
     step: Step
@@ -57,14 +56,14 @@ class Output:
     Args:
         reader: The bag that is read.
         writer: The bag that is written.
-        topics: Of the two cameras.
+        topics: Topics of the two cameras.
         options: What is written and how.
 
     Attributes:
-        needed: Topics of the input that are read for it.
-        fused: The channel of the fused images.
-        copied: Messages that were copied.
-        problems: What could not be used.
+        needed: Topics of the input that have to be read.
+        fused: Channel of the fused images.
+        copied: Number of messages that were copied.
+        problems: Sentences about camera_info messages that could not be used.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class Output:
         self._info_channel: Channel | None = None
         if self._infos.target is not None:
             name, info_qos = self._infos.target
-            self._info_channel = writer.add_topic(name, "sensor_msgs/msg/CameraInfo", info_qos)
+            self._info_channel = writer.add_topic(name, CAMERA_INFO, info_qos)
         self._early: list[tuple[Any, int]] = []
         self.needed: list[Topic] = reader.topics if options.copy else self._used(topics)
         if options.copy:
@@ -93,11 +92,18 @@ class Output:
 
     @property
     def left_out(self) -> list[str]:
-        """What the copy does not hold of the original."""
+        """What of the original the storage of the copy cannot hold."""
         return self._writer.left_out
 
     def encode(self, fused: Fused) -> Fused:
-        """Compress the fused image, if it is to be."""
+        """Compress a fused image as the options say.
+
+        Args:
+            fused: The step; its image is not changed.
+
+        Returns:
+            The step with `fields`; the same one if it has no image.
+        """
         if fused.image is None:
             return fused
         return Fused(fused.step, fused.image, compressed_fields(fused.image, self._options.output))
@@ -105,9 +111,15 @@ class Output:
     def write(self, fused: Fused) -> Fused:
         """Write a step.
 
+        Args:
+            fused: The next step; with `fields` where images are compressed.
+
+        Returns:
+            The step without `fields`.
+
         Raises:
-            LutFuseError: If the image cannot be encoded.
-            OSError: If it cannot be written.
+            LutFuseError: If the database of the new bag cannot be written.
+            OSError: If a file of the new bag cannot be written.
         """
         for message in fused.step.messages:
             if self._infos.source is not None and message.channel in self._infos.source.channels:
@@ -132,10 +144,10 @@ class Output:
         return [topics.visible, topics.infrared, *([source] if source is not None else [])]
 
     def _write_image(self, fields: dict[str, Any], visible: RecordedImage) -> None:
-        header = _header(visible.image.stamp, visible.image.frame_id)
+        header = header_of(visible.image.stamp, visible.image.frame_id)
         recorded = visible.message.recorded
         kind = self.fused.schema
-        # The pixels are the last field: in front of them their number, and that is all.
+        # The pixels are the last field, after their number: they are written without a copy.
         data = fields["data"]
         empty = STORE.types[kind](header=header, **{**fields, "data": data[:0]})
         prefix = bytes(STORE.serialize_cdr(empty, kind, little_endian=True)[:-4])
@@ -151,17 +163,10 @@ class Output:
             self.problems.append(str(error))
 
     def _write_infos(self) -> None:
-        """Write the infos of the images so far, once there are any."""
+        """Write the camera_info of the images so far, once one has come."""
         while self._early and self._infos.known:
             header, recorded = self._early.pop(0)
             info = self._infos.of(header)
             assert self._info_channel is not None
             if info is not None:
                 self._writer.write(self._info_channel, recorded, info)
-
-
-def _header(stamp: int, frame_id: str) -> Any:
-    time = STORE.types["builtin_interfaces/msg/Time"](
-        sec=stamp // NANOSECONDS, nanosec=stamp % NANOSECONDS
-    )
-    return STORE.types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)

@@ -1,4 +1,4 @@
-"""Reads a bag step by step: what is to be copied, and the pairs that are to be fused."""
+"""Reads a bag step by step: the messages to copy and the pairs to fuse."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from lut_fuse_core.sync.pairing import PATIENCE, Pair, StampPairer
 from lut_fuse_core.sync.stamps import NANOSECONDS, StampSource, capture_time
 
 WAITING = 128 << 20
-"""Bytes of images that may wait for their partners on one side, ..."""
+"""Bytes of images of one camera that may wait for their partners ..."""
 
 MOST_WAITING = (32, 512)
-"""... but never fewer, nor more, than so many."""
+"""... but at least, and at most, so many images."""
 
 STEP = 8 << 20
-"""Bytes to be copied that a step holds at most where nothing is to be fused."""
+"""Bytes of messages after which a step ends without a pair."""
 
 
 class RecordedImage:
@@ -38,8 +38,8 @@ class RecordedImage:
 
     Attributes:
         message: The message.
-        image: What it says.
-        time: When it was captured, of its own camera's clock, or recorded; nanoseconds.
+        image: What it holds.
+        time: When it was captured by its own camera's clock, or recorded; nanoseconds since 1970.
     """
 
     def __init__(self, message: Message, image: BagImage, time: int) -> None:
@@ -48,7 +48,10 @@ class RecordedImage:
         self._visible: UInt8Array | None = None
 
     def visible(self) -> UInt8Array:
-        """The color image.
+        """The color image; decoded once.
+
+        Returns:
+            ``(H, W, 3) uint8``, RGB.
 
         Raises:
             InputError: For a message that holds no usable image.
@@ -58,7 +61,10 @@ class RecordedImage:
         return self._visible
 
     def infrared(self) -> AnyInfrared:
-        """The raw infrared image.
+        """The raw infrared image; decoded once.
+
+        Returns:
+            ``(h, w)``, see `infrared_of`.
 
         Raises:
             InputError: For a message that holds no usable image.
@@ -73,13 +79,13 @@ ImagePair = Pair[RecordedImage, RecordedImage]
 
 @dataclass
 class Step:
-    """A stretch of the bag, to its next pair.
+    """A stretch of the bag, up to its next pair.
 
     Attributes:
-        messages: All that was read, in order.
-        pair: What is to be fused; None where there is only to copy.
-        problems: Why messages could not be used.
-        read: Messages read up to here.
+        messages: All messages of the stretch, in the order of recording.
+        pair: What is to be fused; None if there is only something to copy.
+        problems: Sentences about messages that could not be used.
+        read: Number of messages read from the beginning of the bag to here.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -88,7 +94,7 @@ class Step:
     read: int = 0
 
     def decode(self) -> None:
-        """Decode the pair; whoever uses it learns what is wrong with it."""
+        """Decode the pair; errors are raised again where its images are used."""
         if self.pair is not None:
             with suppress(InputError):
                 self.pair.visible.item.visible()
@@ -101,16 +107,16 @@ class PairedReading:
 
     Args:
         reader: The bag.
-        topics: Its cameras.
-        needed: Topics to read.
-        tolerance: Nanoseconds by which a pair may be apart.
+        topics: Topics of the two cameras.
+        needed: Topics to read, those of the cameras among them.
+        tolerance: Nanoseconds by which the times of a pair may differ.
         reuse_infrared: Whether one infrared image may serve several visible ones.
-        stamps: What images are paired by, their stamps or when they were recorded.
-        clock_offset: Seconds that are taken off infrared stamps, asked for every image.
+        stamps: Whether images are paired by their stamps or by when they were recorded.
+        clock_offset: Seconds to subtract from infrared stamps; called for every image.
 
     Attributes:
-        pairer: Knows what had no partner.
-        unstamped: Images without a stamp.
+        pairer: Pairs the images; counts those without a partner.
+        unstamped: Number of images without a stamp.
     """
 
     def __init__(
@@ -135,17 +141,20 @@ class PairedReading:
         self._coarse = False
 
     def steps(self) -> Iterator[Step]:
-        """The whole bag; every pair ends a step."""
-        step, read, size = Step(), 0, 0
-        for message in self._reader.messages(self._needed):
-            read += 1
+        """Read the whole bag.
+
+        Yields:
+            The steps; every pair ends one, and so do `STEP` bytes without a pair.
+        """
+        step, size = Step(), 0
+        for read, message in enumerate(self._reader.messages(self._needed), start=1):
             step.messages.append(message)
             step.read, size = read, size + len(message.data)
             try:
                 pairs = self._take(message)
             except InputError as error:
                 step.problems.append(str(error))
-                continue
+                pairs = []
             for pair in pairs:
                 step.pair = pair
                 yield step
@@ -173,14 +182,28 @@ class PairedReading:
         yield step
 
     def offset(self, applied: float) -> RecordedOffset | None:
-        """How far the stamps are apart beyond what was taken off, if that is far."""
+        """The offset between the stamps, if it is far from the one that was subtracted.
+
+        Args:
+            applied: Seconds that were subtracted from infrared stamps.
+
+        Returns:
+            The offset in all; None if it is within `FAR` of that, unknown, or does not matter.
+        """
         found = recorded_offset(*self._arrivals)
         if self._stamps == "arrival" or found is None or abs(found.seconds - applied) < FAR:
             return None
         return found
 
     def notes(self, applied: float) -> list[str]:
-        """What the user should know about the images."""
+        """What the user should know about the images.
+
+        Args:
+            applied: Seconds that were subtracted from infrared stamps.
+
+        Returns:
+            Sentences.
+        """
         found = []
         offset = self.offset(applied)
         if offset is not None:

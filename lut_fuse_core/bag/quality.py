@@ -1,13 +1,14 @@
-"""Quality of service as recorders write it: kept as it is, and understood where it is complete."""
+"""Quality of service as recorders write it: kept as it is, and parsed where it is complete."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+
+from lut_fuse_core.bag.block_yaml import as_yaml
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "history": ("system_default", "keep_last", "keep_all", "unknown"),
@@ -20,15 +21,19 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "best_available",
     ),
 }
-"""Values by their numbers in rmw's enumerations."""
+"""Names of the values of rmw's enumerations, in the order of their numbers."""
 
 Profile = dict[str, Any]
 
 
 def profiles(text: str) -> list[Profile]:
-    """The profiles in a recorder's text, values by name; none unless all of them are complete.
+    """Parse the profiles in a recorder's text.
 
-    ROS takes profiles only where every policy is there, so that half of one is none.
+    Args:
+        text: YAML with numbers or names.
+
+    Returns:
+        The profiles, values by name; none unless all are complete: ROS accepts no others.
     """
     try:
         found = _loaded(text) if text else None
@@ -44,16 +49,27 @@ def profiles(text: str) -> list[Profile]:
 
 @lru_cache
 def numbered_text(text: str) -> str:
-    """The profiles in a text as bags before version 9 have them: numbers, in one string."""
+    """The profiles in a recorder's text as bags before version 9 have them, with numbers.
+
+    Args:
+        text: YAML with numbers or names.
+
+    Returns:
+        YAML; empty unless all profiles are complete.
+    """
     numbered = [
         {key: _NAMES[key].index(value) if key in _NAMES else value for key, value in each.items()}
         for each in profiles(text)
     ]
-    return _dump(numbered) if numbered else ""
+    return as_yaml(numbered).strip() if numbered else ""
 
 
 def complete_text(text: str) -> str:
-    """The text, if ROS can take it; else nothing."""
+    """The text if ROS accepts it, else an empty one.
+
+    Args:
+        text: As a recorder wrote it.
+    """
     return text if profiles(text) else ""
 
 
@@ -87,10 +103,3 @@ def _named(key: str, profile: Profile) -> str:
 
 def _time(value: Any) -> dict[str, int]:
     return {"sec": int(value["sec"]), "nsec": int(value["nsec"])}
-
-
-def _dump(content: Any) -> str:
-    stream, yaml = StringIO(), YAML(typ="safe")
-    yaml.default_flow_style = False
-    yaml.dump(content, stream)
-    return stream.getvalue().strip()

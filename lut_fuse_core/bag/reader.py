@@ -24,34 +24,32 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.natural_order import natural
 
 STORAGES = {".mcap": "mcap", ".db3": "sqlite3"}
-STRING_QOS_VERSION = 9
-"""First version of the bag's metadata that spells QoS out; readers of older ROS cannot read it."""
+"""Storages by the suffixes of their files."""
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 LARGEST_MESSAGE = 1 << 30
-"""Bytes of a decompressed message that are believed."""
+"""Most bytes of a decompressed message that are believed."""
 
 
 class BagReader:
-    """A bag that is read in the order of recording, from its beginning to its end.
-
-    Use as a context manager.
+    """A bag that is read in the order of recording. Use as a context manager.
 
     Args:
         path: A rosbag2 folder or one of its files (.mcap, .db3).
 
     Attributes:
-        topics: What was recorded, with the number of messages that can be read.
-        counts: The same by channel.
-        recorded: Messages by name of the topic that were recorded, as far as the bag says so.
-        version: Of the bag's metadata; None without it.
+        path: The folder or file.
+        topics: The topics, with the number of messages that can be read.
+        counts: Number of messages that can be read, by channel.
+        recorded: Number of messages that were recorded, by topic name, as the metadata says or, if
+            nothing is damaged, as counted; empty if unknown.
+        version: Version of the bag's metadata; None if unknown.
         storage: ``mcap`` or ``sqlite3``.
-        custom_data: What ``ros2 bag record --custom-data`` noted.
-        damage: What is wrong with the bag, None if nothing is so far.
-        notes: What is unusual about it, but no damage.
+        custom_data: Entries of ``ros2 bag record --custom-data``.
+        notes: Sentences about what is unusual, but no damage.
 
     Raises:
-        InputError: For what is no bag.
+        InputError: If there is no bag, or nothing in it can be read.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -70,7 +68,7 @@ class BagReader:
         except BaseException:
             self._stack.close()
             raise
-        listed = len(metadata.get("relative_file_paths") or files)
+        listed = len(listed_files(metadata) or files)
         if len(files) < listed:
             self._damage = (
                 self._damage or f"{listed - len(files)} of its {listed} files are missing"
@@ -103,27 +101,34 @@ class BagReader:
 
     @property
     def damage(self) -> str | None:
-        """See above."""
+        """The first damage that was met so far; None if there is none."""
         return next(filter(None, (self._damage, *(file.damage for file in self._files))), None)
 
     def messages(self, topics: Collection[Topic] = ()) -> Iterator[Message]:
-        """All messages of some topics (none: of all) in the order of recording."""
+        """The messages of some topics.
+
+        Args:
+            topics: The topics; of all if empty.
+
+        Yields:
+            The messages in the order of recording.
+        """
         wanted = {channel for topic in topics or self.topics for channel in topic.channels}
         for message in _merged(self._files, wanted):
-            # Compressed one by one, which only metadata.yaml says; no CDR begins like this.
+            # Only metadata.yaml says that messages are compressed; no CDR begins like this.
             if message.channel.encoding == "cdr" and message.data[:4] == ZSTD_MAGIC:
                 yield message._replace(data=_decompressed(bytes(message.data)))
             else:
                 yield message
 
     def attachments(self) -> Iterator[Attachment]:
-        """The files that were attached to the recording."""
+        """The files that are attached to the bag; damaged ones are left out, see `damage`."""
         for file in self._files:
             if isinstance(file, McapFile):
                 yield from file.attachments()
 
     def metadata_records(self) -> Iterator[Metadata]:
-        """The metadata records of the recording, without rosbag2's own."""
+        """The metadata records of the bag, without rosbag2's own; damaged ones are left out."""
         for file in self._files:
             if isinstance(file, McapFile):
                 yield from (each for each in file.metadata() if each.name != "rosbag2")
@@ -172,7 +177,7 @@ class BagReader:
 def _merged(
     files: Collection[McapFile | SqliteFile], wanted: Collection[Channel]
 ) -> Iterator[Message]:
-    """The messages of several files in the order of recording; most follow one another."""
+    """The messages of several files in the order of recording; most files follow one another."""
     order = sorted(
         (file for file in files if any(file.counts.get(channel) for channel in wanted)),
         key=lambda file: file.start,
@@ -196,8 +201,8 @@ def _merged(
 
 
 def _with_logs(files: list[Path], stack: ExitStack) -> list[Path]:
-    """Databases whose logs can be read. For that sqlite writes beside them: what it leaves there is
-    removed again, and where it must not write they are copied."""
+    """Paths of databases whose logs sqlite can read. For that it writes beside them: what it leaves
+    there is removed at the end, and where it must not write, copies are read."""
     if all(os.access(file.parent, os.W_OK) for file in files):
         for index in (file.with_name(f"{file.name}-shm") for file in files):
             if not index.exists():  # else somebody has the database open
@@ -243,19 +248,41 @@ def _storage_files(path: Path) -> list[Path]:
             raise InputError(f"{path} is no bag: a folder, a .mcap or a .db3 file is expected")
         return [path]
     for suffix in STORAGES:
-        files = sorted(path.glob(f"*{suffix}"), key=natural) + sorted(path.glob(f"*{suffix}.zstd"))
+        plain, packed = path.glob(f"*{suffix}"), path.glob(f"*{suffix}.zstd")
+        # 'zstd -d' keeps the compressed file beside the plain one, which then is the one to read.
+        files = {*plain, *(file.with_suffix("") for file in packed)}
         if files:
-            return [file if file.suffix == suffix else file.with_suffix("") for file in files]
+            return sorted(files, key=natural)
     raise InputError(f"{path} is no bag: it holds no .mcap and no .db3 file")
 
 
 def metadata_of(path: Path) -> dict[str, Any]:
-    """What metadata.yaml says; empty where there is none or it is damaged."""
+    """Read metadata.yaml.
+
+    Args:
+        path: Folder of a bag.
+
+    Returns:
+        Its entries; none where there is no such file, or it is damaged.
+    """
     try:
         content = YAML(typ="safe").load((path / "metadata.yaml").read_text(errors="replace"))
         return dict(content["rosbag2_bagfile_information"])
     except (OSError, YAMLError, KeyError, TypeError, ValueError, RecursionError):
         return {}
+
+
+def listed_files(metadata: dict[str, Any]) -> list[str]:
+    """The files of a bag that its metadata lists.
+
+    Args:
+        metadata: As `metadata_of` returns it.
+
+    Returns:
+        Paths below the bag's folder; none if they are not listed.
+    """
+    files = metadata.get("relative_file_paths")
+    return [str(file) for file in files] if isinstance(files, list) else []
 
 
 def _custom_data(metadata: dict[str, Any]) -> dict[str, str]:
@@ -266,7 +293,7 @@ def _custom_data(metadata: dict[str, Any]) -> dict[str, str]:
 
 
 def _recorded(metadata: dict[str, Any]) -> dict[str, int]:
-    """Messages per topic according to metadata.yaml."""
+    """Number of messages by topic name, as metadata.yaml says; empty if it does not."""
     found: dict[str, int] = {}
     try:
         for each in metadata.get("topics_with_message_count") or []:

@@ -1,4 +1,4 @@
-"""How far two cameras' stamps are apart, judged by when their images were recorded."""
+"""The offset between two cameras' stamps, judged by when their images were recorded."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lut_fuse_core.sync.offsets import explain_offset
 from lut_fuse_core.sync.stamps import NANOSECONDS
 
 FAR = 1.0
-"""Seconds from which on clocks are far apart: beyond what moving images can tell."""
+"""Seconds from which on an offset is far: more than motion in the images can show."""
 
 STEADY = 0.5
-"""Seconds by which stamps may wander against the times of recording, for an offset to be told."""
+"""Seconds by which stamps may wander against the times of recording, for an estimate."""
 
 MOST_KEPT = 4096
-"""Images of a stream that are looked at."""
+"""Images at the start of a stream that are examined."""
 
 _QUARTER = 900.0
 _EPOCH = 10 * 365 * 86400.0
@@ -24,20 +24,26 @@ _EPOCH = 10 * 365 * 86400.0
 
 @dataclass
 class Arrivals:
-    """Stamps of one stream, and when its images were recorded."""
+    """The stamps of one stream, compared with when its images were recorded."""
 
     _leads: list[int] = field(default_factory=list)
     _newest: int = 0
 
     def add(self, stamp: int, recorded: int) -> None:
-        """Note an image, nanoseconds; stamp 0: it has none."""
+        """Note an image.
+
+        Args:
+            stamp: Its stamp, nanoseconds; 0 if it has none.
+            recorded: When it was recorded, nanoseconds since 1970.
+        """
         if stamp and len(self._leads) < MOST_KEPT:
             self._leads.append(stamp - recorded)
             self._newest = stamp
 
     @property
     def lead(self) -> float | None:
-        """Seconds that stamps are ahead of the times of recording; None if that is not steady."""
+        """Seconds that the stamps are ahead of the times of recording; None if that varies, or no
+        image has a stamp."""
         if not self._leads:
             return None
         leads = np.array(self._leads, np.float64) / NANOSECONDS
@@ -47,17 +53,17 @@ class Arrivals:
 
     @property
     def counts_from_start(self) -> bool:
-        """Whether the stamps are too small to be dates."""
+        """Whether the stamps are too small to count from 1970."""
         return self._newest < _EPOCH * NANOSECONDS
 
 
 @dataclass(frozen=True)
 class RecordedOffset:
-    """The offset between the clocks that recorded stamps show.
+    """The offset between two cameras' stamps.
 
     Attributes:
-        seconds: By which infrared stamps are ahead of visible ones.
-        reason: What that is taken for, for the report.
+        seconds: Seconds that infrared stamps are ahead of visible ones.
+        reason: Its likely reason, for the report.
     """
 
     seconds: float
@@ -65,7 +71,7 @@ class RecordedOffset:
 
     @property
     def option(self) -> str:
-        """What corrects it, as the command line has it."""
+        """The command line option that corrects it."""
         return f"--clock-offset {self.seconds:.3f}"
 
     def __str__(self) -> str:
@@ -78,7 +84,15 @@ class RecordedOffset:
 
 
 def recorded_offset(visible: Arrivals, infrared: Arrivals) -> RecordedOffset | None:
-    """The offset between two streams' stamps; None if it cannot be estimated."""
+    """Estimate the offset between two streams' stamps.
+
+    Args:
+        visible: Of the visible camera.
+        infrared: Of the infrared camera.
+
+    Returns:
+        The offset, also a small one; None if it cannot be estimated.
+    """
     ours, theirs = visible.lead, infrared.lead
     if ours is None or theirs is None:
         return None
@@ -89,7 +103,7 @@ def recorded_offset(visible: Arrivals, infrared: Arrivals) -> RecordedOffset | N
         return RecordedOffset(seconds, reason)
     quarters = round(seconds / _QUARTER)
     if quarters and abs(seconds - quarters * _QUARTER) < 0.1:
-        seconds = quarters * _QUARTER  # what is left is the way from camera to recorder
+        seconds = quarters * _QUARTER  # the rest is the time from camera to recorder
         return RecordedOffset(
             seconds, explain_offset(seconds) or "one clock is set to another time zone"
         )

@@ -20,21 +20,21 @@ class BagReport:
         storage: Its format, ``mcap`` or ``sqlite3``.
         visible: Topic of the visible images.
         infrared: Topic of the infrared images.
-        fused: Topic that was written.
-        pairs: Fused and written.
-        unpaired_visible: Visible images without a partner within the tolerance.
-        unpaired_infrared: The same of infrared images.
-        unusable: Messages that could not be decoded or fused.
+        fused: Topic of the fused images.
+        pairs: Number of pairs that were fused and written.
+        unpaired_visible: Number of visible images without a partner within the tolerance.
+        unpaired_infrared: Number of infrared images that were fused with none.
+        unusable: Number of messages that could not be decoded or fused.
         first_problem: Why, for the first of them; None without any.
-        unstamped: Images without a stamp of their own, paired by the time they were recorded.
-        copied: Messages of the input that were written again.
-        left_out: What the new bag does not hold of the old one, since its format cannot.
-        notes: What else the user should know.
-        messages_read: Of the topics that were needed.
-        messages_recorded: The same, as the bag says; None where it does not.
+        unstamped: Number of images without a stamp, which were paired by when they were recorded.
+        copied: Number of messages of the input that were written again.
+        left_out: What of the old bag the storage of the new one cannot hold.
+        notes: Sentences about what else the user should know.
+        messages_read: Number of messages read, of the topics that were needed.
+        messages_recorded: Number of messages recorded on these topics; None if unknown.
         damage: What is wrong with the input; None if nothing is.
         clock_offset: Seconds that the infrared clock was ahead at the end, estimated or given.
-        seconds: It took.
+        seconds: Duration in seconds.
     """
 
     output: str
@@ -59,21 +59,24 @@ class BagReport:
 
     @property
     def rate(self) -> float:
-        """Pairs per second, reading and writing included."""
+        """Pairs per second, reading and writing included; 0 for a duration of 0."""
         return self.pairs / self.seconds if self.seconds > 0 else 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """All fields and the rate, for `json.dump`."""
+        """All fields, and the rate as ``fps``, for `json.dump`."""
         return {**asdict(self), "seconds": round(self.seconds, 3), "fps": round(self.rate, 2)}
 
 
 def require_pairs(report: BagReport, reading: PairedReading, tolerance: float) -> None:
-    """Raise InputError, saying why, if nothing could be fused.
+    """Refuse a bag of which nothing could be fused.
 
     Args:
-        report: On the finished run.
-        reading: Knows how far apart the images are.
-        tolerance: Seconds.
+        report: Report of the finished run.
+        reading: How it was read.
+        tolerance: Seconds by which the stamps of a pair may differ.
+
+    Raises:
+        InputError: If there are no pairs; says why, and what to do.
     """
     if report.pairs:
         return

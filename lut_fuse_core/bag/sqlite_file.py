@@ -1,4 +1,4 @@
-"""Reads the messages of an sqlite3 bag in the order of their recording, whole or damaged."""
+"""Reads the messages of an sqlite3 bag in the order of recording, whole or damaged."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from pathlib import Path
 from lut_fuse_core.bag.channels import QOS_KEY, Channel, Message
 from lut_fuse_core.errors import InputError
 
+_MESSAGES = "SELECT topic_id, timestamp, data FROM messages"
+
 
 class SqliteFile:
     """A database of rosbag2.
 
-    What can be read of a database with missing pages is read.
+    Of a database with missing pages, what can be read is read.
 
     Args:
         path: The database.
 
     Attributes:
-        counts: Messages by channel.
-        closed: Always true: whether a recorder closed a database does not show in it.
-        start: When the first message was recorded, in nanoseconds.
-        damage: What the database complained of, as far as it was read; None if of nothing.
+        path: The database.
+        counts: Number of messages by channel.
+        start: When the first message was recorded, nanoseconds since 1970; 0 without messages.
+        damage: The first damage that was met so far; None if there is none.
 
     Raises:
-        InputError: If it is no database of rosbag2, or its beginning is missing.
+        InputError: If it cannot be opened, is no database of rosbag2, or its beginning is missing.
     """
-
-    closed = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damage: str | None = None
-        # With a write-ahead log beside it, the newest messages are there, and sqlite reads both.
+        # A write-ahead log beside it holds the newest messages; sqlite reads both.
         logged = path.with_name(path.name + "-wal").exists()
         options = "mode=ro" if logged else "mode=ro&immutable=1"
         try:
@@ -71,26 +71,33 @@ class SqliteFile:
         self._database.close()
 
     def messages(self, wanted: Collection[Channel]) -> Iterator[Message]:
-        """The messages of some channels in the order of their recording."""
+        """The messages of some channels.
+
+        Args:
+            wanted: The channels.
+
+        Yields:
+            The messages in the order of recording.
+        """
         channels = {number: each for number, each in self._channels.items() if each in wanted}
+        # Sqlite then leaves out the pages of other topics' messages, which may be large.
+        among = f"topic_id IN ({', '.join(map(str, channels))})"
         if self._in_order:
-            rows = self._rows("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
+            rows = self._rows(f"{_MESSAGES} WHERE {among} ORDER BY id")
         else:
-            rows = self._sorted_rows()
+            rows = self._sorted_rows(among)
         for topic, time, data in rows:
             if topic in channels and isinstance(time, int) and isinstance(data, bytes):
                 yield Message(channels[topic], time, data, time)
 
-    def _sorted_rows(self) -> Iterator[tuple[int, int, bytes]]:
+    def _sorted_rows(self, among: str) -> Iterator[tuple[int, int, bytes]]:
         """Rows in the order of time, one at a time: images are too large for sqlite to sort."""
+        query = f"SELECT id, timestamp FROM messages WHERE {among} ORDER BY id"
         order = sorted(
-            (time, number)
-            for number, time in self._rows("SELECT id, timestamp FROM messages ORDER BY id")
-            if isinstance(time, int)
+            (time, number) for number, time in self._rows(query) if isinstance(time, int)
         )
         for _, number in order:
-            query = f"SELECT topic_id, timestamp, data FROM messages WHERE id = {int(number)}"
-            yield from self._rows(query)
+            yield from self._rows(f"{_MESSAGES} WHERE id = {int(number)}")
 
     def _rows(self, query: str) -> Iterator[tuple]:  # type: ignore[type-arg]
         try:
@@ -103,6 +110,9 @@ class SqliteFile:
         qos = QOS_KEY if QOS_KEY in columns else "''"
         digest = "type_description_hash" if "type_description_hash" in columns else "''"
         definitions = self._read_definitions()
+        rows = self._database.execute(
+            f"SELECT id, name, type, serialization_format, {qos}, {digest} FROM topics"
+        )
         return {
             number: Channel(
                 name,
@@ -112,9 +122,8 @@ class SqliteFile:
                 metadata=((QOS_KEY, str(profiles or "")),),
                 digest=str(hashed or ""),
             )
-            for number, name, kind, encoding, profiles, hashed in self._database.execute(
-                f"SELECT id, name, type, serialization_format, {qos}, {digest} FROM topics"
-            )
+            for number, name, kind, encoding, profiles, hashed in rows
+            if all(isinstance(text, str) for text in (name, kind, encoding))
         }
 
     def _read_definitions(self) -> dict[str, tuple[str, bytes]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from lut_fuse_core.bag.block_yaml import as_yaml
 from lut_fuse_core.bag.channels import Channel
 from lut_fuse_core.bag.definitions import type_hash
 from lut_fuse_core.bag.mcap_writer import Part
-from lut_fuse_core.bag.metadata_file import Contents, as_yaml, bag_information
+from lut_fuse_core.bag.metadata_file import Contents, bag_information
 from lut_fuse_core.errors import LutFuseError
 
 _TABLES = """
@@ -36,15 +38,18 @@ INSERT INTO schema(schema_version, ros_distro) VALUES (4, 'lut_fuse');
 class SqliteWriter:
     """Takes channels and messages; `close` completes the database.
 
-    The database needs no journal: until it is complete it lies where nobody looks.
+    The database needs no journal: until it is complete, nobody reads it.
 
     Args:
-        path: The database to write.
-        contents: What it will hold besides messages.
+        path: The database to write; it must not exist.
+        contents: Facts about the bag, kept up to date by the caller until `close`.
 
     Attributes:
-        simplified: What the database could not take as it was: types with several definitions, and
-            definitions that are no UTF-8.
+        simplified: What the database could not hold as it was: further definitions of a type, and
+            definitions that are not UTF-8.
+
+    Raises:
+        LutFuseError: If it cannot be written; so do all methods.
     """
 
     def __init__(self, path: Path, contents: Contents) -> None:
@@ -53,14 +58,18 @@ class SqliteWriter:
         self._topics: dict[Channel, int] = {}
         self._names: dict[tuple[str, str, str], int] = {}
         self._definitions: dict[str, bytes] = {}
-        # Made in one thread, used in another, never in two at once.
+        # Opened in one thread and used in another, but never in two at once.
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         with _failures():
             self._database.executescript(_TABLES)
             self._database.execute("BEGIN")
 
     def add_channel(self, channel: Channel) -> None:
-        """A channel to write to."""
+        """Add a channel to write to.
+
+        Args:
+            channel: With the definition of its type; each is added once.
+        """
         name = (channel.topic, channel.schema, channel.encoding)
         if name in self._names:
             self._topics[channel] = self._names[name]
@@ -91,7 +100,15 @@ class SqliteWriter:
     def write(
         self, channel: Channel, time: int, parts: Sequence[Part], published: int, sequence: int
     ) -> None:
-        """Write a message whose content is these parts."""
+        """Write a message.
+
+        Args:
+            channel: One that was added.
+            time: When it was recorded, nanoseconds since 1970.
+            parts: Its content in order.
+            published: Not used: the database has no place for it.
+            sequence: Not used, likewise.
+        """
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         with _failures():
             self._database.execute(
@@ -100,7 +117,7 @@ class SqliteWriter:
             )
 
     def close(self) -> None:
-        """Complete the database."""
+        """Complete the database and close it."""
         text = as_yaml(bag_information(self._contents))
         with _failures():
             self._database.execute(
@@ -111,16 +128,14 @@ class SqliteWriter:
             self._database.close()
 
     def abort(self) -> None:
-        """Close the database as it is."""
+        """Close the database as it is, incomplete."""
         self._database.close()
 
 
-class _failures:  # noqa: N801 - reads as a statement
-    """Turns failures of the database into sentences."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, sqlite3.Error):
-            raise LutFuseError(f"cannot write the bag: {error}") from error
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turn failures of the database in the block into sentences."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LutFuseError(f"cannot write the bag: {error}") from error

@@ -20,7 +20,7 @@ _INFRARED_ENCODINGS = {"mono16", "16UC1", "16SC1"}
 _UNCLEAR_ENCODINGS = {"mono8", "8UC1", "32FC1", "64FC1", "32SC1"}
 
 _TRANSPORTS = ("compressed", "zstd", "ffmpeg", "foxglove", "compressedDepth")
-"""Last parts of the names of topics that image_transport adds, the better ones first."""
+"""Last parts of topic names that image_transport adds, the preferred ones first."""
 
 _ROS1 = (
     "; ROS 1 messages are not read: convert the recording to ROS 2 first (rosbags-convert --src "
@@ -33,8 +33,8 @@ class CameraTopics:
     """The chosen pair of image topics.
 
     Attributes:
-        visible: Of the visible camera.
-        infrared: Of the infrared camera.
+        visible: Topic of the visible images.
+        infrared: Topic of the infrared images.
     """
 
     visible: Topic
@@ -47,13 +47,16 @@ def choose_topics(
     infrared: str | None,
     look: Callable[[Topic], ImageTopic],
 ) -> CameraTopics:
-    """The topics asked for by name; what is not asked for is recognized if it is unambiguous.
+    """Choose the image topics of a bag, by name or by what they look like.
 
     Args:
-        topics: All of the bag.
-        visible: Name asked for; None to recognize it.
-        infrared: Name asked for; None to recognize it.
+        topics: All topics of the bag.
+        visible: Name of the topic, without its transport if need be; None to recognize it.
+        infrared: The same of infrared.
         look: Reads the first image of a topic.
+
+    Returns:
+        The two topics.
 
     Raises:
         InputError: For a wrong name or an ambiguous bag; lists the bag's image topics.
@@ -87,12 +90,26 @@ def choose_topics(
 
 
 def camera_info_topic(image_topic: str) -> str:
-    """The camera_info topic beside an image topic, by ROS's convention."""
+    """The camera_info topic of an image topic, by ROS's convention.
+
+    Args:
+        image_topic: E.g. ``/camera/image_raw/compressed``.
+
+    Returns:
+        E.g. ``/camera/camera_info``.
+    """
     return image_base(image_topic).rpartition("/")[0] + "/camera_info"
 
 
 def image_base(image_topic: str) -> str:
-    """The raw topic to which a compressed one belongs."""
+    """An image topic without the name of its transport.
+
+    Args:
+        image_topic: E.g. ``/camera/image_raw/compressed``.
+
+    Returns:
+        E.g. ``/camera/image_raw``; a raw topic itself.
+    """
     base, _, last = image_topic.rpartition("/")
     return base if last in _TRANSPORTS else image_topic
 

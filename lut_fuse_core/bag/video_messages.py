@@ -1,4 +1,4 @@
-"""Images that travel as video: one packet of H.264, H.265, AV1 ... a message."""
+"""Images that are sent as video: a packet of H.264, H.265, AV1 ... per message."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ _CODECS = (
     ("mpeg4", r"mpeg-?4"),
     ("png", r"png"),
 )
-"""FFmpeg's names of codecs, and what messages and encoders call them."""
+"""FFmpeg's names of codecs, and the names that messages and encoders have for them."""
 
 MOST_DELAYED = 64
-"""Packets that may be without a picture yet before they are given up: before the first key frame
-there is none to be had."""
+"""Packets that may wait for their image; then they are given up, as before the first key frame."""
 
 T = TypeVar("T")
 
@@ -38,9 +37,9 @@ class VideoPacket:
     """A packet of a video stream.
 
     Attributes:
-        format: What the message says it is, e.g. ``h264`` or ``hevc;yuv420p;bgr8;bgr8``.
-        data: The packet.
-        size: Width and height, which not all codecs repeat in the packet; None if unknown.
+        format: The message's name of it, e.g. ``h264`` or ``hevc;yuv420p;bgr8;bgr8``.
+        data: The packet: bytes or ``(N,) uint8``.
+        size: Width and height in pixels, which not all codecs hold in the packet; None if unknown.
     """
 
     format: str
@@ -60,11 +59,14 @@ class VideoFrame:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
+        """Bytes of memory that its planes take."""
         return int(sum(plane.buffer_size for plane in self.frame.planes))
 
     def visible(self) -> UInt8Array:
-        """``(H, W, 3) uint8``, RGB.
+        """Convert it to a color image.
+
+        Returns:
+            ``(H, W, 3) uint8``, RGB, see `VisiblePixels`.
 
         Raises:
             InputError: For pixels that cannot be converted.
@@ -72,7 +74,10 @@ class VideoFrame:
         return VisiblePixels()(self.frame)
 
     def infrared(self) -> AnyInfrared:
-        """``(H, W)``, as of a video file, see `InfraredPixels`.
+        """Convert it to a raw infrared image.
+
+        Returns:
+            ``(h, w)``, see `InfraredPixels`.
 
         Raises:
             InputError: For colors that are no intensities.
@@ -83,14 +88,17 @@ class VideoFrame:
 class VideoDecoder(Generic[T]):
     """Decodes the packets of one topic in the order of recording.
 
-    A frame may come out after later packets went in; which packet it belongs to is kept.
+    A frame may come out only after later packets went in; it is returned with its own item.
 
     Args:
-        topic: For messages.
+        topic: Name of the topic, for error messages.
         first: The first packet, which names the codec.
 
+    Attributes:
+        lost: Number of packets that were given up without a frame.
+
     Raises:
-        InputError: For an unknown codec.
+        InputError: For a codec that is unknown, or that this FFmpeg lacks.
         LutFuseError: If PyAV is not installed.
     """
 
@@ -107,12 +115,21 @@ class VideoDecoder(Generic[T]):
         self.lost = 0
 
     def feed(self, packet: VideoPacket, item: T) -> list[tuple[T, VideoFrame]]:
-        """Take a packet; returns the frames that are there now.
+        """Take the next packet.
+
+        Args:
+            packet: The packet.
+            item: What its frame is to be returned with.
+
+        Returns:
+            The items and frames that are complete now.
 
         Raises:
-            InputError: For a bad one.
+            InputError: For an empty packet, or one that cannot be decoded.
         """
         av = pyav()
+        if not len(packet.data):  # which would tell the decoder that the stream has ended
+            raise InputError(f"a video packet of {self._topic} is empty")
         unit = av.Packet(bytes(packet.data))
         unit.pts = unit.dts = self._number
         self._waiting[self._number] = item
@@ -134,7 +151,7 @@ class VideoDecoder(Generic[T]):
         return self._matched(frames)
 
     def flush(self) -> list[tuple[T, VideoFrame]]:
-        """The frames that are still inside the decoder."""
+        """The items and frames that the decoder held back; the stream has ended."""
         av = pyav()
         try:
             found = self._matched(self._context.decode(None))
@@ -156,7 +173,14 @@ class VideoDecoder(Generic[T]):
 
 
 def codec_of(format_: str) -> str | None:
-    """FFmpeg's name of the codec that a message names; None if it is none that is known."""
+    """Recognize the codec of a message.
+
+    Args:
+        format_: The message's name of it.
+
+    Returns:
+        FFmpeg's name of it; None if it is unknown.
+    """
     name = format_.partition(";")[0].lower()
     return next((codec for codec, words in _CODECS if re.search(words, name)), None)
 
@@ -166,7 +190,13 @@ def _decoder(topic: str, format_: str) -> Any:
     if codec is None:
         raise InputError(f"{topic} holds video of a codec that is not known: '{format_}'")
     av = pyav()
-    context = av.CodecContext.create("libdav1d" if codec == "av1" else codec, "r")
+    try:
+        context = av.CodecContext.create("libdav1d" if codec == "av1" else codec, "r")
+    except ValueError:
+        raise InputError(
+            f"{topic} holds {codec} video, which the installed FFmpeg cannot decode; run 'pip "
+            "install av' for one that can"
+        ) from None
     # One frame in, one frame out, as far as the stream allows.
     context.thread_count = 1
     context.options = {"max_frame_delay": "1"} if codec == "av1" else {"flags": "low_delay"}

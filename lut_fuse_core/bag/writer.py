@@ -1,4 +1,4 @@
-"""Writes a rosbag2 beside its destination and puts it there when it is complete."""
+"""Writes a rosbag2 that appears in its place when it is complete."""
 
 from __future__ import annotations
 
@@ -11,30 +11,27 @@ from typing import Any, Literal
 
 from mcap.records import Attachment, Metadata
 
-from lut_fuse_core.atomic import keep_apart
+from lut_fuse_core.atomic import keep_apart, put_in_place
 from lut_fuse_core.bag.channels import QOS_KEY, Channel
 from lut_fuse_core.bag.definitions import ros_definition
 from lut_fuse_core.bag.mcap_writer import McapWriter, Part
 from lut_fuse_core.bag.metadata_file import NEWEST, OLDEST, Contents, write_metadata
-from lut_fuse_core.bag.reader import STORAGES, STRING_QOS_VERSION, metadata_of
+from lut_fuse_core.bag.reader import STORAGES, listed_files, metadata_of
 from lut_fuse_core.bag.sqlite_writer import SqliteWriter
 from lut_fuse_core.errors import InputError
 
 Storage = Literal["mcap", "sqlite3"]
 
 DEMO_MARK = ".lut-fuse-demo"
-"""Empty file in bags that a demo made, and may replace."""
+"""Empty file in bags that a demo made and may replace."""
 
 
 class BagWriter:
     """Takes channels and messages; made by `write_bag`.
 
     Args:
-        storage: Takes the messages.
-        contents: What the bag holds besides messages.
-
-    Attributes:
-        left_out: What the storage cannot hold, and so was not written.
+        storage: Writes the file.
+        contents: Facts about the bag, which are kept up to date here.
     """
 
     def __init__(self, storage: McapWriter | SqliteWriter, contents: Contents) -> None:
@@ -43,20 +40,36 @@ class BagWriter:
 
     @property
     def left_out(self) -> list[str]:
-        """See above."""
+        """What was not written so far, since the storage cannot hold it, e.g. ``2 attachments``."""
         counted = [f"{count} {what}" for what, count in self._left_out.items()]
         simplified = self._storage.simplified if isinstance(self._storage, SqliteWriter) else []
         return counted + simplified
 
     def add_channel(self, channel: Channel) -> Channel:
-        """A channel to write to; the same one again is one."""
+        """Add a channel to write to, once however often it is added.
+
+        Args:
+            channel: With the definition of its type.
+
+        Returns:
+            The channel.
+        """
         if channel not in self._contents.counts:
             self._storage.add_channel(channel)
             self._contents.counts[channel] = 0
         return channel
 
     def add_topic(self, name: str, kind: str, qos: str = "") -> Channel:
-        """A topic of one of ROS's own types, as ``sensor_msgs/msg/Image``."""
+        """Add a topic of one of ROS's own types.
+
+        Args:
+            name: Name of the topic.
+            kind: The type, e.g. ``sensor_msgs/msg/Image``.
+            qos: Offered quality of service as rosbag2 writes it; empty if unknown.
+
+        Returns:
+            Its channel.
+        """
         metadata = ((QOS_KEY, qos),)
         return self.add_channel(
             Channel(name, kind, "cdr", "ros2msg", ros_definition(kind), metadata)
@@ -70,14 +83,14 @@ class BagWriter:
         published: int | None = None,
         sequence: int = 0,
     ) -> None:
-        """Write a message; its parts must not change any more.
+        """Write a message.
 
         Args:
-            channel: Where it belongs.
-            time: Of recording, in nanoseconds.
-            published: In nanoseconds; None for ``time``.
-            sequence: Its number; 0 if unknown.
-            parts: Of its content, in order.
+            channel: One that was added.
+            time: When it was recorded, nanoseconds since 1970.
+            *parts: Its content in order; they must not change afterwards.
+            published: When it was sent, nanoseconds since 1970; None for ``time``.
+            sequence: Its number in the channel; 0 if unknown.
         """
         sent = time if published is None else published
         if sent != time and isinstance(self._storage, SqliteWriter):
@@ -86,14 +99,14 @@ class BagWriter:
         self._contents.add(channel, time)
 
     def attach(self, attachment: Attachment) -> None:
-        """Write an attached file."""
+        """Write an attached file, where the storage has a place for it."""
         if isinstance(self._storage, McapWriter):
             self._storage.attach(attachment)
         else:
             self._leave_out("attachments")
 
     def note(self, metadata: Metadata) -> None:
-        """Write a metadata record."""
+        """Write a metadata record, where the storage has a place for it."""
         if isinstance(self._storage, McapWriter):
             self._storage.note(metadata)
         else:
@@ -104,7 +117,17 @@ class BagWriter:
 
 
 def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
-    """Raise InputError unless a bag may be written at ``target``."""
+    """Refuse a place where no bag may be written.
+
+    Args:
+        target: Folder of the new bag.
+        source: The bag that is read; None if there is none.
+        overwrite: Whether a bag at ``target`` may be replaced.
+
+    Raises:
+        InputError: For the name of a file, the input, something that is no bag or holds more than
+            one, or a bag that may not be replaced.
+    """
     if target.suffix in STORAGES:
         raise InputError(
             f"{target} is the name of a file, but a bag is a folder; write "
@@ -127,7 +150,7 @@ def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
 
 def _names_in_a_bag(metadata: dict[str, Any]) -> set[str]:
     """What may lie in the folder of a bag with this metadata."""
-    files = [Path(str(file)).name for file in metadata.get("relative_file_paths") or ()]
+    files = [Path(file).name for file in listed_files(metadata)]
     beside = ("", ".zstd", "-wal", "-shm")
     names = {f"{file}{suffix}" for file in files for suffix in beside}
     return names | {"metadata.yaml", DEMO_MARK}
@@ -140,22 +163,28 @@ def write_bag(
     version: int | None,
     custom_data: dict[str, str] | None = None,
 ) -> Iterator[BagWriter]:
-    """Yield a writer whose bag appears at ``target`` when the block ends without an error.
+    """Write a bag that appears when the block ends without an error; otherwise nothing is left.
 
     Args:
-        target: Folder of the new bag. One that exists stays as it is until the end; after an error
-            nothing is left behind.
-        storage: Format of the files.
-        version: Of the metadata of the bag that it derives from; None if it does not.
+        target: Folder of the new bag; one that exists stays until the end, and is then replaced.
+        storage: Format of its file.
+        version: Version of the metadata of the bag that it is made from; None if there is none.
         custom_data: Entries for the metadata.
+
+    Yields:
+        Takes channels and messages.
+
+    Raises:
+        LutFuseError: If the database cannot be written.
+        OSError: If a file cannot be written or renamed.
     """
     target = target.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     new, old = aside / target.name, aside / "replaced"
-    spelled = version is not None and version >= STRING_QOS_VERSION
     suffix = next(end for end, name in STORAGES.items() if name == storage)
-    contents = Contents(storage, f"{target.name}{suffix}", NEWEST if spelled else OLDEST)
+    spelled_out = NEWEST if version is not None and version >= NEWEST else OLDEST
+    contents = Contents(storage, f"{target.name}{suffix}", spelled_out)
     contents.custom_data.update(custom_data or {})
     try:
         new.mkdir(parents=True)
@@ -169,19 +198,6 @@ def write_bag(
                 opened.abort()
             raise
         write_metadata(new, contents)
-        _swap(new, target, old)
+        put_in_place(new, target, old)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _swap(new: Path, target: Path, old: Path) -> None:
-    """Put ``new`` at ``target``; what was there goes to ``old``, and back if this fails."""
-    if not target.exists():
-        new.rename(target)
-        return
-    target.rename(old)
-    try:
-        new.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise

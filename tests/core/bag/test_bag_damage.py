@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +13,13 @@ import bags
 import foreign_bags as foreign
 import numpy as np
 import pytest
+from mcap.opcode import Opcode
 from rosbags.rosbag2 import CompressionMode
+
+from lut_fuse_core.bag.mcap_layout import MAGIC
+from lut_fuse_core.bag.pairs import STEP, PairedReading
+from lut_fuse_core.bag.reader import BagReader
+from lut_fuse_core.bag.topics import CameraTopics
 
 Run = Callable[..., tuple[int, str, str]]
 KINDS = {
@@ -118,6 +126,68 @@ def test_a_definition_that_makes_no_image_of_a_message_is_refused(
         status, _, errors = lut_fuse(bag, tmp_path / "out")
         assert status == 2
         assert errors.count("\n") == 1
+
+
+def unchunked(path: Path, message: bytes = b"", attachment: bytes = b"") -> Path:
+    """A whole MCAP file without chunks, some records in front of its messages."""
+
+    whole = foreign.write_mcap(
+        *(path, bags.IMAGE, "ros2msg", foreign.DEFINITION, "cdr", foreign.image_bytes),
+        pairs=PAIRS, use_chunking=False,
+    ).read_bytes()  # fmt: skip
+    records = (
+        struct.pack("<BQ", kind, len(content)) + content
+        for kind, content in ((Opcode.MESSAGE, message), (Opcode.ATTACHMENT, attachment))
+        if content
+    )
+    first = len(MAGIC) + 9 + struct.unpack_from("<Q", whole, len(MAGIC) + 1)[0]
+    # The summary lies elsewhere now: it is not found, and all records are walked over.
+    path.write_bytes(whole[:first] + b"".join(records) + whole[first:])
+    return path
+
+
+@pytest.mark.parametrize("record", ["message", "attachment"])
+def test_a_record_that_is_too_short_is_named_and_the_others_are_read(
+    lut_fuse: Run, tmp_path: Path, record: str
+) -> None:
+    bag = unchunked(tmp_path / "x.mcap", **{record: b"short"})
+    status, out, errors = lut_fuse(bag, tmp_path / "out", "--json")
+    report = json.loads(out)
+    assert (status, report["pairs"]) == (2, PAIRS)
+    assert record in report["damage"]
+    assert errors.count("\n") == 1
+
+
+def test_a_summary_whose_chunks_are_too_short_is_not_followed(tmp_path: Path, files) -> None:
+    content = bytearray(files["plain"].read_bytes())
+    with BagReader(files["plain"]) as whole:
+        count = sum(whole.counts.values())
+    (at,) = struct.unpack_from("<Q", content, len(content) - len(MAGIC) - 20)
+    while content[at] != Opcode.CHUNK_INDEX:
+        at += 9 + struct.unpack_from("<Q", content, at + 1)[0]
+    struct.pack_into("<Q", content, at + 9 + 24, 3)  # the length of the chunk
+    bag = tmp_path / "x.mcap"
+    bag.write_bytes(content)
+    with BagReader(bag) as reader:
+        assert sum(1 for _ in reader.messages()) == count
+
+
+def test_messages_that_cannot_be_used_do_not_pile_up(tmp_path: Path) -> None:
+    bad = [
+        replace(
+            bags.image(topic, foreign.color(0), "rgb8", bags.START + index), data=bytes(1 << 20)
+        )
+        for index in range(20)
+        for topic in (foreign.VISIBLE, foreign.INFRARED)
+    ]
+    with BagReader(bags.write(tmp_path / "in", bad)) as reader:
+        visible, infrared = reader.topics
+        reading = PairedReading(
+            reader, CameraTopics(visible, infrared), reader.topics, 0,
+            reuse_infrared=False, stamps="header", clock_offset=lambda: 0.0,
+        )  # fmt: skip
+        most = max(sum(len(each.data) for each in step.messages) for step in reading.steps())
+    assert most <= STEP + (1 << 20)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -23,7 +23,7 @@ from mcap.writer import CompressionType, IndexType, Writer
 from ruamel.yaml import YAML
 
 from lut_fuse_core import Fuser
-from lut_fuse_core.bag import BagOptions, fuse_bag
+from lut_fuse_core.bag import BagOptions, fuse_bag, video_messages
 from lut_fuse_core.bag.channels import Topic
 from lut_fuse_core.bag.image_messages import infrared_images, visible_images
 from lut_fuse_core.bag.reader import BagReader
@@ -164,6 +164,21 @@ def test_sqlite_messages_that_are_out_of_order_are_read_in_order(tmp_path: Path)
         times = [message.recorded for message in reader.messages()]
     assert times == sorted(times)
     assert len(times) == 2 * PAIRS
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_of_sqlite_only_the_messages_that_are_wanted_are_read(
+    tmp_path: Path, in_order: bool
+) -> None:
+    entries = [entry for index in range(PAIRS) for entry in ros2_pair(index)]
+    bag = bags.write(tmp_path / "in", entries if in_order else entries[::-1], "sqlite3")
+    with BagReader(bag) as reader:
+        (infrared,) = (topic for topic in reader.topics if topic.name == INFRARED)
+        asked: list[str] = []
+        reader._files[0]._database.set_trace_callback(asked.append)
+        assert len(list(reader.messages([infrared]))) == PAIRS
+    assert all("WHERE" in query for query in asked)
+    assert len(asked) == (1 if in_order else 1 + PAIRS)
 
 
 # What surrounds the images.
@@ -455,6 +470,27 @@ def test_visible_video_is_decoded_packet_by_packet(
         ]
         assert int(np.argmin(distances)) == index
         assert distances[index] < 6
+
+
+def test_an_empty_packet_ends_no_video(lut_fuse: Run, tmp_path: Path) -> None:
+    packets = foreign.encode([foreign.color(index) for index in range(PAIRS)], "ffv1", "bgr0")
+    packets[2] = b""
+    bag = video_bag(tmp_path / "in", foreign.FFMPEG, "ffv1", packets, VISIBLE)
+    status, out, errors = lut_fuse(bag, tmp_path / "out", "--json")
+    report = json.loads(out)
+    assert (status, report["pairs"], report["unusable"]) == (1, PAIRS - 1, 1)
+    assert f"a video packet of {VISIBLE} is empty" in errors
+
+
+def test_a_codec_that_this_ffmpeg_lacks_is_refused_by_name(
+    lut_fuse: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_messages, "codec_of", lambda form: "no_such_codec")
+    packets = foreign.encode([foreign.color(index) for index in range(PAIRS)], "ffv1", "bgr0")
+    bag = video_bag(tmp_path / "in", foreign.FFMPEG, "ffv1", packets, VISIBLE)
+    status, _, errors = lut_fuse(bag, tmp_path / "out")
+    assert status == 2
+    assert "no_such_codec video, which the installed FFmpeg cannot decode" in errors
 
 
 def test_infrared_video_keeps_all_16_bits(lut_fuse: Run, tmp_path: Path) -> None:

@@ -162,6 +162,42 @@ def test_a_compressed_recording_without_metadata_is_read(
     assert status == 0
 
 
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_recording_beside_its_compressed_original_is_read_once(
+    lut_fuse: Run, tmp_path: Path, storage: str
+) -> None:
+    bag = bags.write(tmp_path / "in", entries(), storage)
+    (file,) = (path for path in bag.iterdir() if path.suffix in (".mcap", ".db3"))
+    file.with_name(f"{file.name}.zstd").write_bytes(zstandard.compress(file.read_bytes()))
+    found = report(lut_fuse(bag, tmp_path / "out", "--json"))
+    assert (found["pairs"], found["messages_read"]) == (PAIRS, 3 * PAIRS)
+
+
+@pytest.mark.parametrize("listed", ["3", "name", "{a: b}"])
+def test_a_metadata_file_that_lists_no_files_is_not_in_the_way(
+    lut_fuse: Run, tmp_path: Path, listed: str
+) -> None:
+    bag = bags.write(tmp_path / "in", entries())
+    text = f"rosbag2_bagfile_information: {{version: 8, relative_file_paths: {listed}}}\n"
+    (bag / "metadata.yaml").write_text(text)
+    assert json.loads(lut_fuse(bag, tmp_path / "out", "--json")[1])["pairs"] == PAIRS
+
+
+def test_a_first_image_that_is_damaged_hides_no_camera(lut_fuse: Run, tmp_path: Path) -> None:
+    names = {VISIBLE: "/left/image_raw", INFRARED: "/right/image_raw"}
+    given = []
+    for index in range(PAIRS):
+        stamp = START + 100 * MILLI * index
+        counts = WARM[index].astype(np.uint16) * 16
+        infrared = bags.image(names[INFRARED], counts, "16UC1", stamp)
+        if not index:
+            infrared = replace(infrared, data=infrared.data[:20])
+        given += [bags.image(names[VISIBLE], IMAGES[index], "rgb8", stamp), infrared]
+    bag = bags.write(tmp_path / "in", given)
+    status, out, errors = lut_fuse(bag, tmp_path / "out", "--json")
+    assert (status, json.loads(out)["unusable"]) == (1, 1), errors
+
+
 def test_messages_that_were_compressed_one_by_one_are_read_without_metadata(
     lut_fuse: Run, tmp_path: Path
 ) -> None:
