@@ -1,4 +1,4 @@
-"""The tasks of a batch on a Ray cluster, a task an input. Ray places them and does them again."""
+"""Runs the tasks of a batch on a Ray cluster, which places them and runs lost ones again."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.model.fusion_model import FusionModel
 
 RETRIES_ON_A_CLUSTER = 3
-"""Unless the job says it; Ray's own default."""
+"""Retries unless the job says otherwise; Ray's own default."""
 
 AHEAD = 2
-"""Tasks that are submitted for each that the cluster can do at a time."""
+"""Tasks that are submitted for each one that the cluster can run at a time."""
 
 RECOUNT = 2.0
-"""Seconds after which the cluster is asked again how much it can do."""
+"""Seconds after which the cluster is asked again how many tasks it can run at a time."""
 
 ANSWER = 10.0
 """Seconds that the head has to answer."""
@@ -38,37 +38,45 @@ class Share:
     """What a task needs of a node.
 
     Attributes:
-        threads: CPU cores.
-        gpus: GPUs, 0 or 1.
+        threads: Number of CPU cores.
+        gpus: Number of GPUs, 0 or 1.
     """
 
     threads: int = 1
     gpus: int = 0
 
     def of(self, resources: dict[str, float]) -> int:
-        """How many tasks resources allow at a time."""
+        """How many tasks fit into the resources of a node.
+
+        Args:
+            resources: Amounts by Ray's names, ``CPU`` and ``GPU``.
+        """
         count = resources.get("CPU", 0.0) / self.threads
         return int(min(count, resources.get("GPU", 0.0)) if self.gpus else count)
 
 
 @contextmanager
 def connected(address: str, tasks: Iterable[Task]) -> Iterator[Any]:
-    """Yield Ray, connected to a cluster that can do these tasks.
+    """Connect to a cluster that can run these tasks.
 
     Args:
-        address: ``host:port`` of the cluster's head, or ``auto`` for the one on this machine.
-        tasks: What it is for.
+        address: ``host:port`` of the cluster's head, or ``auto`` for the cluster of this machine.
+        tasks: The tasks that it is for.
+
+    Yields:
+        The module ``ray``, connected until the block ends.
 
     Raises:
-        InputError: There is no such cluster, or no node of it has what a task needs.
-        ModuleNotFoundError: Ray is not installed.
+        InputError: If there is no such cluster, or none of its nodes has what a task needs.
+        ModuleNotFoundError: If Ray is not installed.
     """
     ray = _connect(address)
     try:
         for share in {share_of(task) for task in tasks}:
             if not _slots(ray, share):
-                wanted = "GPU, which the backend needs" if share.gpus else f"{share.threads} CPUs"
-                raise InputError(f"no node of the Ray cluster has a {wanted}")
+                needed = f"{share.threads} CPU{'s' if share.threads > 1 else ''}"
+                also = " and a GPU, which the backend needs" if share.gpus else ""
+                raise InputError(f"no node of the Ray cluster has {needed}{also}")
         yield ray
     finally:
         ray.shutdown()
@@ -82,18 +90,21 @@ def run_on_ray(
     retries: int,
     started: Callable[[Task], None] = lambda task: None,
 ) -> Iterator[tuple[Task, Outcome]]:
-    """Do all tasks on a cluster, and yield each with what became of it as it ends.
+    """Run tasks on a cluster.
 
-    The model travels with the tasks; paths must mean the same on all nodes. When the iterator is
-    closed, or an error ends it, what is under way is canceled.
+    The model is sent with the tasks; paths must mean the same on all nodes. When the iterator is
+    closed, or an error ends it, running tasks are canceled.
 
     Args:
-        ray: See `connected`.
-        tasks: What to do, in order.
-        work: Does one task. A function of a module.
-        retries: How often a task is done again whose worker or node was lost, or whose failure
-            may pass.
+        ray: As `connected` yields it.
+        tasks: The tasks, in order.
+        work: Does one task; a function of a module.
+        retries: How often a task is run again if its worker or node is lost, or its failure may
+            pass.
         started: Called with each task when it is submitted.
+
+    Yields:
+        Each task with its outcome, as it ends.
     """
     attempt = ray.remote(_attempt)
     models, capacity = _Models(ray), _Capacity(ray)
@@ -119,7 +130,11 @@ def run_on_ray(
 
 
 def share_of(task: Task) -> Share:
-    """What a task needs of a node: a core unless it is to use more threads, a GPU if it says so."""
+    """What a task needs of a node: a core or as many as it has threads; a GPU for its backend.
+
+    Args:
+        task: The task.
+    """
     return Share(task.config.threads or 1, int(task.config.backend in GPU_BACKENDS))
 
 
@@ -130,16 +145,16 @@ def _next(ray: Any, running: dict[Any, Task]) -> tuple[Task, Outcome]:
 
 
 class _PassingError(Exception):
-    """A failure that may pass; what became of the task is its only argument."""
+    """A failure that may pass; its only argument is the outcome of the task."""
 
 
 def _attempt(task: Task, model: FusionModel, work: Work, threads: int, version: str) -> Outcome:
-    """Do a task in a worker of the cluster."""
+    """Run a task in a worker of the cluster."""
     if version != __version__:
         return Outcome(
             "failed",
             error=f"the node {socket.gethostname()} has version {__version__} of this program, not "
-            f"{version}; install the same on all nodes",
+            f"{version}; install the same version on all nodes",
         )
     os.environ["OMP_NUM_THREADS"] = str(threads)
     import cv2
@@ -152,7 +167,7 @@ def _attempt(task: Task, model: FusionModel, work: Work, threads: int, version: 
 
 
 def _result(ray: Any, done: Any) -> Outcome:
-    """What became of a task, from what Ray says of it."""
+    """The outcome of a task that ended, whatever ended it."""
     errors = ray.exceptions
     try:
         outcome: Outcome = ray.get(done)
@@ -162,7 +177,7 @@ def _result(ray: Any, done: Any) -> Outcome:
             given: Outcome = error.cause.args[0]
             return given
         last = str(error).strip().splitlines()[-1]
-        return Outcome("failed", error=f"a worker could not do the task: {last}", passing=True)
+        return Outcome("failed", error=f"a worker could not run the task: {last}", passing=True)
     except errors.WorkerCrashedError:
         return Outcome("failed", error=KILLED, passing=True)
     except errors.RayError as error:
@@ -171,14 +186,14 @@ def _result(ray: Any, done: Any) -> Outcome:
 
 
 class _Models:
-    """Models in the cluster's object store, each once."""
+    """The models in the cluster's object store, each once."""
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
         self._references: dict[str, Any] = {}
 
     def reference(self, task: Task) -> Any:
-        """Where a task's model is; Ray hands the model itself to the worker."""
+        """The reference of a task's model, for which Ray gives the worker the model itself."""
         model = str(task.config.model)
         if model not in self._references:
             self._references[model] = self._ray.put(load_model(model))
@@ -186,7 +201,7 @@ class _Models:
 
 
 class _Capacity:
-    """How many tasks the cluster can do at a time, as nodes come and go."""
+    """How many tasks the cluster can run at a time, as nodes come and go."""
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
@@ -208,7 +223,7 @@ def _slots(ray: Any, share: Share) -> int:
 
 
 def _cancel(ray: Any, running: list[Any]) -> None:
-    """Let workers tidy up."""
+    """Cancel tasks and give their workers time to clean up."""
     with suppress(Exception):
         for each in running:
             ray.cancel(each, force=False)

@@ -16,6 +16,8 @@ from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 Kind = Literal["bag", "videos", "folders"]
 
 BAG_SUFFIXES = (".mcap", ".db3")
+"""Suffixes of the files of bags; stated here, too, as this module needs no package for bags."""
+
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -24,10 +26,10 @@ class Source:
     """Where inputs are looked for.
 
     Attributes:
-        visible: Path, folder or pattern of bags; of visible videos or folders where there is an
-            infrared one. Also an address such as ``s3://bucket/folder``.
-        infrared: The same of infrared; what its wildcards stand for must be what those of
-            ``visible`` stand for. None for bags.
+        visible: Path or pattern of bags, or of folders with bags; with ``infrared`` of visible
+            videos or folders. Also an address such as ``s3://bucket/folder``.
+        infrared: Path or pattern of infrared videos or folders, whose wildcards must stand for the
+            same as those of ``visible``; None for bags.
     """
 
     visible: str
@@ -36,12 +38,12 @@ class Source:
 
 @dataclass(frozen=True)
 class BatchInput:
-    """One input, and so one task.
+    """One input.
 
     Attributes:
-        kind: What it is.
+        kind: A bag, a pair of videos or a pair of folders.
         paths: The bag, or the visible and the infrared video or folder; absolute.
-        target: Where its output goes, relative to the output folder.
+        target: Path of its output below the output folder.
     """
 
     kind: Kind
@@ -53,16 +55,19 @@ class BatchInput:
 
 
 def find_inputs(sources: Sequence[Source], output: Path, base: Path) -> list[BatchInput]:
-    """All inputs in the order of their outputs' names.
+    """Find all inputs.
 
     Args:
         sources: Where to look.
         output: Folder of the outputs; what lies in it is no input.
         base: Folder that relative paths start from.
 
+    Returns:
+        The inputs, sorted by `target`.
+
     Raises:
-        InputError: Nothing matches, an input is there twice, two inputs would write the same
-            output, or the output is an input.
+        InputError: If nothing matches, a pattern is not valid, an input is found twice, two inputs
+            would have one output, or the output is an input.
     """
     folder = output.resolve()
     if not is_remote(output) and output.exists() and not output.is_dir():
@@ -125,9 +130,9 @@ def _mirrored(path: Path, root: Path) -> Path:
 
 
 def _bags_in(folder: Path) -> Iterator[Path]:
-    """The bags in a folder and its folders; files in the folder of a bag are its parts.
+    """The bags in a folder and its subfolders; the files in a bag's folder are parts of it.
 
-    What another batch wrote is no input, unless the folder itself is named.
+    Outputs of another batch are no inputs, unless their folder itself is named.
     """
     if not folder.name.startswith(".") and _is_bag(folder):
         yield folder
@@ -181,7 +186,11 @@ def _matches(pattern: str, base: Path) -> Iterator[tuple[Path, Path]]:
     if is_remote(root):
         list_once(root)
     if wild < len(parts):
-        for match in sorted(root.glob("/".join(parts[wild:]))):
+        try:
+            matches = sorted(root.glob("/".join(parts[wild:])))
+        except (ValueError, NotImplementedError) as error:
+            raise InputError(f"'{pattern}' is no pattern that can be used: {error}") from None
+        for match in matches:
             yield root, match
     elif root.exists():
         yield root.parent, root
@@ -190,13 +199,18 @@ def _matches(pattern: str, base: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _expression(pattern: str, base: Path) -> re.Pattern[str]:
-    """The pattern as a regular expression, a group for every wildcard."""
+    """The pattern as a regular expression with a group for every wildcard."""
     whole = str(location(pattern, base))
     parts = re.split(r"(\*\*/|\*|\?|\[[^\]]*\])", whole)
     words = {"**/": "((?:.*/)?)", "*": "([^/]*)", "?": "([^/])"}
     return re.compile(
         "".join(
-            words.get(part) or (f"({part})" if index % 2 else re.escape(part))
+            words.get(part) or (_one_of(part) if index % 2 else re.escape(part))
             for index, part in enumerate(parts)
         )
     )
+
+
+def _one_of(part: str) -> str:
+    """The wildcard ``[abc]`` or ``[!abc]`` of a pattern, as a group."""
+    return f"([^{part[2:]})" if part.startswith("[!") else f"({part})"

@@ -25,14 +25,20 @@ CREATE TABLE IF NOT EXISTS outputs(
 """
 
 
+_COLUMNS = (
+    "output, input, kind, size, modified, digest, settings, model, version, state, pairs, metrics, "
+    "seconds, error, finished, thumbnail, receipt"
+)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What an output depends on besides its input.
 
     Attributes:
-        settings: All settings, as JSON.
-        model: Hash of the model.
-        version: Of this program.
+        settings: All settings, and hashes of the files that they name, as JSON.
+        model: SHA-256 of the model file.
+        version: Version of this program.
     """
 
     settings: str
@@ -42,23 +48,21 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Row:
-    """What the manifest says of an output; see the columns of the table.
+    """What the manifest says of an output.
 
     Attributes:
         output: Path below the output folder.
-        input: Paths of the input, as JSON.
-        size: Of the input, in bytes.
+        size: Size of the input, bytes.
         state: ``running``, ``fused``, ``partly`` or ``failed``.
-        pairs: That were written.
-        metrics: Means by name.
-        seconds: That it took.
-        error: One sentence; empty without.
-        finished: When it ended, seconds since 1970.
+        pairs: Number of pairs that were written.
+        metrics: Means over the sampled images by name, see `METRICS`.
+        seconds: Duration in seconds; 0 while it is running.
+        error: Why it failed, or what was not used; empty otherwise.
+        finished: When it ended, seconds since 1970; 0 while it is running.
         pictured: Whether it has a thumbnail.
     """
 
     output: str
-    input: str
     size: int
     state: str
     pairs: int
@@ -70,13 +74,14 @@ class Row:
 
 
 class Manifest:
-    """The database of one output folder. Use as a context manager.
+    """The database of a batch. Use as a context manager.
 
     Args:
-        folder: The output folder.
+        folder: Folder of the database; made where it is missing.
 
     Raises:
-        InputError: If another batch is writing there.
+        InputError: If another batch is writing there, or the database is no manifest.
+        OSError: If the folder cannot be written, or files in it cannot be locked.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -84,13 +89,18 @@ class Manifest:
         self._lock = (folder / ".batch.lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             self._lock.close()
             raise InputError(f"another batch is writing to {folder}; wait for its end") from None
+        except OSError as error:
+            self._lock.close()
+            error.filename = str(folder)
+            raise
         self._database = sqlite3.connect(folder / MANIFEST, isolation_level=None)
         try:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute(_TABLE)
+            self._database.execute(f"SELECT {_COLUMNS} FROM outputs LIMIT 0")
         except sqlite3.Error as error:
             self.close()
             raise _no_manifest(folder, error) from None
@@ -102,12 +112,22 @@ class Manifest:
         self.close()
 
     def close(self) -> None:
-        """Close the database, and let others write."""
+        """Close the database, and let other batches write."""
         self._database.close()
         self._lock.close()
 
     def start(self, task: Task, output: str, recipe: Recipe) -> None:
-        """Note that a task is under way."""
+        """Note that a task is running.
+
+        Args:
+            task: The task.
+            output: Path of its output below the output folder.
+            recipe: What the output depends on.
+
+        Raises:
+            LutFuseError: If the database cannot be written.
+            OSError: If the input cannot be read.
+        """
         size, modified = extent(task.input.paths)
         self._write(
             "INSERT OR REPLACE INTO outputs(output, input, kind, size, modified, settings, model, "
@@ -120,7 +140,15 @@ class Manifest:
         )
 
     def finish(self, output: str, outcome: Outcome) -> None:
-        """Note what became of it."""
+        """Note the outcome of a task.
+
+        Args:
+            output: Path of its output below the output folder.
+            outcome: The outcome.
+
+        Raises:
+            LutFuseError: If the database cannot be written.
+        """
         self._write(
             "UPDATE outputs SET state=?, pairs=?, metrics=?, seconds=?, error=?, digest=?, "
             "finished=?, thumbnail=? WHERE output=?",
@@ -132,41 +160,46 @@ class Manifest:
         )
 
     def flush(self) -> None:
-        """Bring all that was noted into the database's own file."""
+        """Move everything from the write-ahead log into the database's own file."""
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def under_way(self) -> list[tuple[str, Path]]:
-        """Outputs and receipts of what was started and is not known to have ended."""
+        """Outputs and receipts of the tasks that were started and are not known to have ended."""
         rows = self._database.execute(
             "SELECT output, receipt FROM outputs WHERE state='running' AND receipt IS NOT NULL"
         )
         return [(output, location(receipt, Path())) for output, receipt in rows.fetchall()]
 
     def thumbnail(self, output: str) -> bytes:
-        """Of one output: JPEG, or empty."""
+        """The thumbnail of an output.
+
+        Args:
+            output: Path below the output folder.
+
+        Returns:
+            JPEG; empty if it has none.
+        """
         row = self._database.execute(
             "SELECT thumbnail FROM outputs WHERE output=?", (output,)
         ).fetchone()
         return (row and row[0]) or b""
 
     def rows(self) -> list[Row]:
-        """What is known of all outputs, in the order of their names."""
+        """What is known of all outputs, sorted by their names."""
         rows = self._database.execute(
-            "SELECT output, input, size, state, pairs, metrics, seconds, error, finished, "
+            "SELECT output, size, state, pairs, metrics, seconds, error, finished, "
             "length(thumbnail) > 0 FROM outputs ORDER BY output"
         )
         return [
             Row(
-                output, " + ".join(json.loads(paths)), size or 0, state, pairs or 0,
-                json.loads(metrics or "{}"), seconds or 0.0, error or "", finished or 0.0,
-                bool(pictured),
+                output, size or 0, state, pairs or 0, json.loads(metrics or "{}"), seconds or 0.0,
+                error or "", finished or 0.0, bool(pictured),
             )
-            for output, paths, size, state, pairs, metrics, seconds, error, finished, pictured
-            in rows
+            for output, size, state, pairs, metrics, seconds, error, finished, pictured in rows
         ]  # fmt: skip
 
     def why(self, task: Task, output: str, recipe: Recipe) -> str | None:
-        """Why a task is to be done; None if its output is there and nothing has changed."""
+        """Why a task is to be run; see the function `why`."""
         return why(self._database, task, output, recipe)
 
     def _write(self, query: str, values: tuple[Any, ...]) -> None:
@@ -177,7 +210,20 @@ class Manifest:
 
 
 def why(database: sqlite3.Connection | None, task: Task, output: str, recipe: Recipe) -> str | None:
-    """Why a task is to be done; None if its output is there and nothing has changed."""
+    """Why a task is to be run.
+
+    Args:
+        database: The manifest; None if there is none yet.
+        task: The task.
+        output: Path of its output below the output folder.
+        recipe: What the output depends on now.
+
+    Returns:
+        The reason in a few words; None if the output exists and nothing has changed.
+
+    Raises:
+        OSError: If the input cannot be read.
+    """
     row = None
     if database is not None:
         row = database.execute(
@@ -211,7 +257,13 @@ def why(database: sqlite3.Connection | None, task: Task, output: str, recipe: Re
 
 
 def open_to_read(folder: Path) -> sqlite3.Connection | None:
-    """The manifest in a folder, if there is one; nothing is written.
+    """Open the manifest in a folder for reading; nothing is written.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The database; None if there is none.
 
     Raises:
         InputError: If it is no manifest.
@@ -220,7 +272,7 @@ def open_to_read(folder: Path) -> sqlite3.Connection | None:
         return None
     database = sqlite3.connect(f"{(folder / MANIFEST).absolute().as_uri()}?mode=ro", uri=True)
     try:
-        database.execute("SELECT 1 FROM outputs").fetchone()
+        database.execute(f"SELECT {_COLUMNS} FROM outputs LIMIT 0")
     except sqlite3.Error as error:
         database.close()
         raise _no_manifest(folder, error) from None
@@ -232,7 +284,17 @@ def _no_manifest(folder: Path, error: sqlite3.Error) -> InputError:
 
 
 def extent(paths: tuple[Path, ...]) -> tuple[int, int]:
-    """Bytes of files and folders, and when they were last changed (nanoseconds)."""
+    """The size of files and folders, and when they were last changed.
+
+    Args:
+        paths: Files and folders.
+
+    Returns:
+        Bytes in all, and nanoseconds since 1970; 0 without files.
+
+    Raises:
+        OSError: If they cannot be read.
+    """
     facts = [file.stat() for path in paths for file in files_in(path)]
     times = [getattr(each, "st_mtime_ns", 0) or round(each.st_mtime * 1e9) for each in facts]
     return sum(each.st_size for each in facts), max(times, default=0)

@@ -14,14 +14,14 @@ class Outcome:
 
     Attributes:
         state: ``fused``; ``partly`` where some of the input could not be used; ``failed``.
-        pairs: Fused and written.
-        seconds: It took.
-        error: One sentence: why it failed, or what of the input was not used; empty otherwise.
-        passing: Whether a failure may pass (a full disk, a process that was killed); bad input
-            stays bad.
-        digest: Hash of the input's content; empty if it was not read to its end.
-        metrics: Of the fused images that were sampled, by name.
-        thumbnail: A sampled pair and its fused image side by side, as JPEG; empty without any.
+        pairs: Number of pairs that were fused and written.
+        seconds: Duration in seconds.
+        error: Why it failed, or what of the input was not used; empty otherwise.
+        passing: Whether a failure may pass (a full disk, a killed process); bad input stays bad.
+        digest: BLAKE2b hash of the input's content; empty if it could not be read to its end.
+        metrics: Means over the sampled images by name, see `METRICS`.
+        thumbnail: Visible, infrared and fused image of a sample side by side, as JPEG; empty
+            without any.
     """
 
     state: State

@@ -1,4 +1,4 @@
-"""The page of a batch: how fast it was, what failed and why, thumbnails, outliers."""
+"""The page of a batch: throughput, failures by cause, thumbnails, outliers."""
 
 from __future__ import annotations
 
@@ -18,29 +18,43 @@ OUTLIER = 3.5
 """Robust z-score from which on a value is an outlier (Iglewicz and Hoaglin, 1993)."""
 
 LEAST = 8
-"""Values that it takes to call one of them an outlier."""
+"""Fewest values among which one can be an outlier."""
 
 WORST = 12
-"""Outliers on the page."""
+"""Most outliers on the page."""
 
 SHOWN = 24
-"""Thumbnails on the page; of more outputs an even selection."""
+"""Most thumbnails on the page; of more outputs they are an even selection."""
 
 TILES = (
     ".tiles { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, "
     "minmax(320px, 1fr)); } .tiles figure { margin: 0; }"
 )
-"""How they are laid out."""
+"""Style of the thumbnails."""
 
 
 def cause(error: str) -> str:
-    """A failure without what is particular to its input: names and numbers."""
+    """The cause of a failure: its sentence without paths and numbers.
+
+    Args:
+        error: The sentence.
+
+    Returns:
+        At most 160 characters, with ``...`` for a path and ``#`` for a number.
+    """
     text = re.sub(r"\S*/\S*", "...", error)
     return re.sub(r"\d+(\.\d+)?", "#", text)[:160]
 
 
 def outliers(rows: Sequence[Row]) -> list[tuple[Row, str, float, float]]:
-    """Outputs whose metrics are far from the others': row, metric, value, median; worst first."""
+    """Find outputs whose metrics are far from those of the others.
+
+    Args:
+        rows: All outputs.
+
+    Returns:
+        Row, name of the metric, value and median of all, the worst first.
+    """
     found = []
     for name in METRICS:
         known = [row for row in rows if name in row.metrics]
@@ -61,12 +75,12 @@ def outliers(rows: Sequence[Row]) -> list[tuple[Row, str, float, float]]:
 
 
 def render(rows: Sequence[Row], name: str, thumbnail: Callable[[str], bytes]) -> str:
-    """The page as HTML, complete in itself.
+    """The page as self-contained HTML.
 
     Args:
         rows: What is known of the outputs.
-        name: Heading.
-        thumbnail: An output's thumbnail, asked for those that are shown.
+        name: Heading of the page.
+        thumbnail: Returns the thumbnail of an output as JPEG; called for those that are shown.
     """
     pictures = _pictures(rows, thumbnail)
     heading = f"<h1>{escape(name)}</h1>"

@@ -1,4 +1,4 @@
-"""What a worker leaves beside the outputs when one is finished, for a driver that was killed."""
+"""Receipts: files in which workers note finished tasks, in case the main process is killed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.storage import is_remote, reaching
 
 RECEIPTS = ".batch"
-"""Of receipts, in the folder of the outputs."""
+"""Name of the folder of receipts, in that of the outputs."""
 
 
 def write_receipt(path: Path, outcome: Outcome) -> None:
-    """Note what became of a task.
+    """Write the receipt of a task.
 
     Args:
-        path: The receipt.
-        outcome: What became of it.
+        path: The receipt; its folder is made where it is missing.
+        outcome: Outcome of the task.
 
     Raises:
-        OSError: It cannot be written.
-        UnreachableError: The same in object storage.
+        OSError: If it cannot be written.
+        UnreachableError: If it cannot be written to object storage.
     """
     facts = dataclasses.asdict(outcome)
     facts["thumbnail"] = base64.b64encode(outcome.thumbnail).decode()
@@ -41,7 +41,18 @@ def write_receipt(path: Path, outcome: Outcome) -> None:
 
 
 def read_receipt(path: Path) -> Outcome | None:
-    """What became of a task whose worker finished; None if it did not."""
+    """Read the receipt of a task.
+
+    Args:
+        path: The receipt.
+
+    Returns:
+        Outcome of the task; None if there is no receipt.
+
+    Raises:
+        OSError: If it cannot be read.
+        UnreachableError: If object storage does not answer.
+    """
     with reaching(path) if is_remote(path) else nullcontext():
         if not path.exists():
             return None
@@ -51,12 +62,24 @@ def read_receipt(path: Path) -> Outcome | None:
 
 
 def remove_receipt(path: Path) -> None:
-    """Remove it, where it is noted elsewhere."""
+    """Remove a receipt whose content is noted elsewhere; a missing one is fine.
+
+    Args:
+        path: The receipt.
+
+    Raises:
+        OSError: If it cannot be removed.
+        UnreachableError: If object storage does not answer.
+    """
     with reaching(path) if is_remote(path) else nullcontext():
         path.unlink(missing_ok=True)
 
 
 def remove_receipts(output: Path) -> None:
-    """Remove the folder of the receipts of outputs, once all are noted."""
+    """Remove the folder of receipts once all are noted; object storage has no folders.
+
+    Args:
+        output: Folder of the outputs.
+    """
     if not is_remote(output):
         shutil.rmtree(output / RECEIPTS, ignore_errors=True)

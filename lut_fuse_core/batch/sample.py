@@ -1,4 +1,4 @@
-"""A pipeline that keeps a few of its images: for a thumbnail, and for numbers to compare."""
+"""A pipeline that samples a few of its images, for a thumbnail and a few metrics."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.arrays import UInt8Array, in_three_channels
 from lut_fuse_core.evaluation.metrics.information import entropy
 from lut_fuse_core.evaluation.metrics.pair import gray_levels
 from lut_fuse_core.evaluation.metrics.statistics import average_gradient, standard_deviation
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 
 THUMBNAIL = 160
-"""Pixels across of each image in a thumbnail."""
+"""Width of each image in a thumbnail, pixels."""
 
 METRICS = {
     "EN": "entropy of the gray levels, bits",
@@ -22,21 +22,21 @@ METRICS = {
     "AG": "average gradient",
     "luma": "mean gray level",
 }
-"""What is measured of the sampled images."""
+"""The metrics of sampled images, with what they mean."""
 
 
 class SampledPipeline(FusionPipeline):
-    """Samples the first fused image, the second, the fourth and so on: few, from all over.
+    """Samples the 1st fused image, the 2nd, the 4th, the 8th and so on: few, from everywhere.
 
     Args:
-        *arguments: Of `FusionPipeline`.
+        *arguments: Arguments of `FusionPipeline`.
     """
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._seen, self._next = 0, 1
         self._scores: list[dict[str, float]] = []
-        self._picture: tuple[UInt8Array, RawInfrared, UInt8Array] | None = None
+        self._picture: tuple[UInt8Array, UInt8Array, UInt8Array] | None = None
 
     def process(self, visible: UInt8Array, infrared: Any = None, **options: Any) -> UInt8Array:
         """See `FusionPipeline.process`."""
@@ -57,23 +57,25 @@ class SampledPipeline(FusionPipeline):
         return fused
 
     def metrics(self) -> dict[str, float]:
-        """Means over the sampled images."""
+        """Means over the sampled images by name; empty without any."""
         return {
             name: round(float(np.mean([each[name] for each in self._scores])), 3)
             for name in (METRICS if self._scores else ())
         }
 
     def thumbnail(self) -> bytes:
-        """The last sample: visible, infrared and fused side by side, as JPEG."""
+        """Visible, infrared and fused image of the last sample side by side, as JPEG; empty without
+        any."""
         if self._picture is None:
             return b""
         height = min(len(image) for image in self._picture)
-        row = np.hstack([_color(image)[:height] for image in self._picture])
+        row = np.hstack([in_three_channels(image)[:height] for image in self._picture])
         return bytes(cv2.imencode(".jpg", cv2.cvtColor(row, cv2.COLOR_RGB2BGR))[1])
 
 
-def _gray(infrared: RawInfrared) -> UInt8Array:
-    """Raw infrared for a look, stretched between two percentiles: few hot pixels darken no rest."""
+def _gray(infrared: Any) -> UInt8Array:
+    """Raw infrared in 8 bits, stretched between two percentiles, so that hot pixels do not darken
+    the rest."""
     finite = np.nan_to_num(infrared.astype(np.float32))
     low, high = np.percentile(finite, (1, 99))
     return np.clip((finite - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8)
@@ -82,7 +84,3 @@ def _gray(infrared: RawInfrared) -> UInt8Array:
 def _small(image: Any) -> Any:
     height = max(1, round(image.shape[0] * THUMBNAIL / image.shape[1]))
     return cv2.resize(image, (THUMBNAIL, height), interpolation=cv2.INTER_AREA)
-
-
-def _color(image: Any) -> UInt8Array:
-    return np.asarray(image if image.ndim == 3 else np.dstack([image] * 3), np.uint8)

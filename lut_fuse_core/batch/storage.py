@@ -1,6 +1,6 @@
 """Inputs and outputs in object storage (S3, Google Cloud Storage, ...), through fsspec.
 
-A remote location is a `UPath`, which has the methods of a `Path`; it is typed as one here. Workers
+A remote location is a `UPath`, which has the methods of a `Path` and is typed as one here. Workers
 fuse local copies.
 """
 
@@ -17,28 +17,33 @@ from urllib.parse import unquote, urlsplit
 from lut_fuse_core.errors import InputError, LutFuseError
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
-"""What file systems need besides the extra `cluster`; see setup.py."""
+"""Packages that file systems need besides the extra `cluster`, see setup.py."""
 
 MANIFEST = "batch.sqlite"
-"""The file beside a batch's outputs that lists them."""
+"""Name of the database that lists the outputs of a batch."""
 
 METADATA = "metadata.yaml"
-"""Of a bag: uploaded last, so that a folder with it is a whole bag."""
+"""File of a bag that is uploaded last, so that a folder with it is a whole bag."""
 
 
 class UnreachableError(InputError):
-    """Storage did not answer, or refused: that may pass."""
+    """Storage did not answer, or refused; that may pass."""
 
 
 def location(text: str, base: Path) -> Path:
-    """The absolute path of a file or folder, or its place in object storage.
+    """Parse the path of a file or folder, or its address in object storage.
 
     Args:
-        text: A path, ``file://`` path, or address such as ``s3://bucket/folder``.
+        text: A path, a ``file://`` address, or an address such as ``s3://bucket/folder``.
         base: Folder that relative paths start from.
+
+    Returns:
+        An absolute path, or a `UPath`.
 
     Raises:
         InputError: For an address of a kind that fsspec does not know.
+        UnreachableError: If the storage cannot be used.
+        ModuleNotFoundError: If universal_pathlib, or the library of the storage, is not installed.
     """
     scheme = text.partition("://")[0] if "://" in text else ""
     if scheme == "file":
@@ -54,17 +59,21 @@ def location(text: str, base: Path) -> Path:
 
 
 def is_remote(path: Path) -> bool:
-    """Whether it lies in object storage."""
+    """Whether a path is an address in object storage."""
     return not isinstance(path, Path)
 
 
 @contextmanager
 def reaching(place: object) -> Iterator[None]:
-    """Let whatever goes wrong with a remote place end as one sentence.
+    """Turn whatever a remote file system raises in the block into one sentence.
+
+    Args:
+        place: The address, for the sentence.
 
     Raises:
-        UnreachableError: For every error of the file system, whose kinds each library chooses.
-        ModuleNotFoundError: The library of this file system is not installed.
+        InputError: For an address that cannot be used.
+        UnreachableError: For every other error; each library has its own kinds.
+        ModuleNotFoundError: If the library of the file system is not installed.
     """
     try:
         yield
@@ -77,7 +86,7 @@ def reaching(place: object) -> Iterator[None]:
         raise ModuleNotFoundError(str(error), name=package) from None
     except ValueError as error:
         raise InputError(f"{place} is no place that can be used ({_line(error)})") from None
-    except Exception as error:  # every file system has errors of its own
+    except Exception as error:  # each file system raises errors of its own
         raise UnreachableError(f"{place} cannot be reached ({_line(error)})") from None
 
 
@@ -87,10 +96,13 @@ def _line(error: BaseException) -> str:
 
 
 def list_once(place: Path) -> None:
-    """List a remote place, so that questions about what is in it need no further request.
+    """List a remote folder, so that looking into it needs no further requests.
+
+    Args:
+        place: The folder.
 
     Raises:
-        UnreachableError: It does not answer.
+        UnreachableError: If the storage does not answer.
     """
     remote: Any = place
     with reaching(place):
@@ -99,10 +111,13 @@ def list_once(place: Path) -> None:
 
 
 def check_writable(place: Path) -> None:
-    """Write and remove a small object.
+    """Check that a remote folder can be written, with a small object.
+
+    Args:
+        place: The folder.
 
     Raises:
-        UnreachableError: It does not answer, or refuses.
+        UnreachableError: If the storage does not answer, or refuses.
     """
     probe = place / ".lut-fuse-probe"
     with reaching(place):
@@ -112,7 +127,11 @@ def check_writable(place: Path) -> None:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder for local copies, removed at the end; ``TMPDIR`` says where."""
+    """Make a temporary folder, below ``TMPDIR`` if that is set.
+
+    Yields:
+        The folder, which is removed when the block ends.
+    """
     folder = Path(tempfile.mkdtemp(prefix="lut-fuse-"))
     try:
         yield folder
@@ -121,10 +140,17 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def fetch(place: Path, folder: Path) -> Path:
-    """Copy a remote file or folder into a local folder; its local path.
+    """Copy a remote file or folder to this machine.
+
+    Args:
+        place: The file or folder.
+        folder: Local folder to copy it to.
+
+    Returns:
+        Path of the copy.
 
     Raises:
-        UnreachableError: It cannot be read.
+        UnreachableError: If it cannot be read.
     """
     remote: Any = place
     local = folder / place.name
@@ -136,12 +162,16 @@ def fetch(place: Path, folder: Path) -> Path:
 
 
 def deliver(local: Path, place: Path) -> None:
-    """Copy a local file or folder to a remote place, a bag's metadata last.
+    """Copy a local file or folder to a remote place, the metadata of a bag last.
 
-    What was copied is removed again where the rest cannot be.
+    If that fails, what was copied is removed again.
+
+    Args:
+        local: The file or folder.
+        place: Where to copy it.
 
     Raises:
-        UnreachableError: It cannot be written.
+        UnreachableError: If it cannot be written.
     """
     remote: Any = place
     files = [local] if local.is_file() else [each for each in local.rglob("*") if each.is_file()]

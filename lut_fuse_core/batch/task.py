@@ -1,4 +1,4 @@
-"""One task of a batch: one input fused, whole or not at all. It is all that a worker must know."""
+"""A task of a batch: one input to fuse, with everything that a worker needs to know."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BagSettings:
     """How bags are fused.
 
     Attributes:
-        options: `BagOptions`, whose `overwrite` is always true here.
+        options: `BagOptions` with `overwrite` set.
     """
 
     options: object
@@ -36,8 +36,8 @@ class FileSettings:
     """How videos and folders are fused; see `fuse_files`.
 
     Attributes:
-        sequence: Whether a folder holds consecutive frames.
-        suffix: Of fused images.
+        sequence: Whether folders hold consecutive frames.
+        suffix: Suffix of fused images, such as ``.png``.
     """
 
     sequence: bool = False
@@ -49,13 +49,12 @@ class Task:
     """What to fuse, how, and where the result goes.
 
     Attributes:
-        input: What.
-        target: The output: a bag's folder, a video, a folder of images.
-        config: Of the pipeline.
-        settings: Of the kind of input.
-        auto_offset: Whether the offset between the clocks is estimated from the input first.
-        receipt: File that says what became of the task, written when its output is complete; None
-            for none.
+        input: What to fuse.
+        target: Place of the output: a bag's folder, a video or a folder of images.
+        config: Settings of the pipeline.
+        settings: Settings of the kind of input.
+        auto_offset: Whether the clock offset is estimated from the input first.
+        receipt: File in which the outcome is noted when the output is complete; None for none.
     """
 
     input: BatchInput
@@ -67,10 +66,15 @@ class Task:
 
 
 def fuse_input(task: Task) -> Outcome:
-    """Fuse one input. Never raises for anything that is wrong with it, or with the machine.
+    """Fuse one input, whole or not at all.
 
-    A task that was finished before, by a worker that was lost before it could say so, is not done
-    again.
+    A task that was finished by a worker that was lost afterwards is not run again.
+
+    Args:
+        task: The task.
+
+    Returns:
+        The outcome, also of input or a machine that something is wrong with.
     """
     start = time.perf_counter()
     try:
@@ -183,6 +187,10 @@ def _fuse_videos(task: Task, pipeline: SampledPipeline) -> Outcome:
 
     visible, infrared = task.input.paths
     report = fuse_files(visible, infrared, task.target, pipeline)
+    if not report.pairs:
+        raise InputError(
+            f"no frame of {visible} has an infrared frame near it in time; check clock_offset"
+        )
     return _outcome(report.pairs, list(report.damaged))
 
 
@@ -204,7 +212,14 @@ def _outcome(pairs: int, problems: list[str]) -> Outcome:
 
 
 def content_hash(paths: tuple[Path, ...]) -> str:
-    """Hash of the content of files and folders; empty where they cannot be read."""
+    """Hash the content of files and folders, and their names.
+
+    Args:
+        paths: Files and folders.
+
+    Returns:
+        BLAKE2b with 16 bytes, in hexadecimal; empty if they cannot be read.
+    """
     digest = hashlib.blake2b(digest_size=16)
     try:
         for path in paths:
@@ -219,7 +234,14 @@ def content_hash(paths: tuple[Path, ...]) -> str:
 
 
 def files_in(path: Path) -> list[Path]:
-    """A file, or the files in a folder, in order."""
+    """List the files of an input.
+
+    Args:
+        path: A file or folder.
+
+    Returns:
+        The file, or all files below the folder, sorted.
+    """
     if path.is_file():
         return [path]
     return sorted(each for each in path.rglob("*") if each.is_file())

@@ -1,4 +1,4 @@
-"""The tasks of a batch in processes of this machine."""
+"""Runs the tasks of a batch in processes of this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lut_fuse_core.batch.task import Task
 from lut_fuse_core.parallel.freed_memory import keep_freed_memory
 
 PATIENCE = 10.0
-"""Seconds that a process has to tidy up when it is told to end."""
+"""Seconds that a process has to clean up when it is told to end."""
 
 KILLED = "its process ended without a word: it was killed, or there was no memory left"
 
@@ -46,18 +46,21 @@ def run_tasks(
     retries: int = 0,
     started: Callable[[Task], None] = lambda task: None,
 ) -> Iterator[tuple[Task, Outcome]]:
-    """Do all tasks, and yield each with what became of it as it ends.
+    """Run tasks in several processes.
 
     A process that dies takes its own task with it, and no other. When the iterator is closed, or an
     error ends it, all processes are ended.
 
     Args:
-        tasks: What to do, in order.
-        work: Does one task, in a process of its own. A function of a module.
-        workers: Processes.
-        threads: Threads of each.
-        retries: How often a task is done again whose failure may pass.
-        started: Called with each task before it is done.
+        tasks: The tasks, in order.
+        work: Does one task; a function of a module.
+        workers: Number of processes.
+        threads: Threads of each process.
+        retries: How often a task is run again if its failure may pass.
+        started: Called with each task before it is run.
+
+    Yields:
+        Each task with its outcome, as it ends.
     """
     prepare()
     waiting = deque((task, 0) for task in tasks)
@@ -69,7 +72,12 @@ def run_tasks(
                 task, attempt = waiting.popleft()
                 worker = idle.pop()
                 started(task)
-                worker.pipe.send(task)
+                try:
+                    worker.pipe.send(task)
+                except OSError:  # it was killed while it was idle
+                    worker.end()
+                    worker = _Worker(work, threads)
+                    worker.pipe.send(task)
                 busy[worker.pipe] = worker, task, attempt
             for ready in wait(list(busy)):
                 assert isinstance(ready, Connection)
@@ -91,7 +99,7 @@ def run_tasks(
 
 
 class _Worker:
-    """A process that does one task after the other, and the pipe to it."""
+    """A process that runs one task after the other, and the pipe to it."""
 
     def __init__(self, work: Work, threads: int) -> None:
         context = multiprocessing.get_context("forkserver")
@@ -101,7 +109,7 @@ class _Worker:
         theirs.close()
 
     def end(self) -> None:
-        """Let the process tidy up and end."""
+        """End the process, with time to clean up."""
         self.pipe.close()
         if self._process.is_alive():
             self._process.terminate()
@@ -111,11 +119,11 @@ class _Worker:
 
 
 def _serve(pipe: Connection, work: Work, threads: int) -> None:
-    """Do tasks until there are no more."""
+    """Run tasks until there are no more."""
     working = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        # Without a task the end of the pipe ends the process, which nothing must break off.
+        # Without a task the process ends when its pipe does, and must not be interrupted.
         if working:
             raise KeyboardInterrupt
 

@@ -28,15 +28,15 @@ SUBCOMMANDS = {
     "model": "show, import and export model files",
     "calibrate": "find where infrared lies in the visible image",
 }
-"""Each is a module of this package, with the line that `lut-fuse --help` has for it."""
+"""Module of each subcommand in this package, with its line in `lut-fuse --help`."""
 
 
 def build_parser(command: str) -> argparse.ArgumentParser:
-    """The parser of the tool.
+    """The parser of `lut-fuse`.
 
     Args:
-        command: The subcommand that is called for. Only its module is imported: others may need
-            packages that are not installed, and time.
+        command: The subcommand that is called. Only its module is imported: others take time, and
+            may need packages that are not installed.
     """
     parser = argparse.ArgumentParser(
         prog="lut-fuse",
@@ -54,14 +54,22 @@ def build_parser(command: str) -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command.
+    """Run `lut-fuse`; errors are one sentence on stderr.
+
+    Args:
+        arguments: The words after the program's name; None for those of this process.
 
     Returns:
-        The exit status: 0, 1 for a failure, 2 for bad input.
+        The exit status: 0; 1 for a failure, or input that could be used in part only; 2 for bad
+        input; 130 after Ctrl-C, 141 where nobody reads the output any more.
+
+    Raises:
+        SystemExit: After ``--help`` and ``--version`` (status 0), and for options that do not exist
+            (status 2).
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
+            stream.reconfigure(errors="backslashreplace")  # file names need not be valid text
     try:
         arguments = sys.argv[1:] if arguments is None else arguments
         command = next((word for word in arguments if not word.startswith("-")), "")
@@ -75,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"lut-fuse: {missing_package(error)}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Whoever read the output (head, less) has seen enough; nothing may be written at exit.
+        # The reader of the output (head, less) has closed it; nothing may be written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (LutFuseError, OSError) as error:

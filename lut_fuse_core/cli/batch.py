@@ -1,4 +1,4 @@
-"""`lut-fuse batch`: fuse many recordings, and go on where it was left."""
+"""`lut-fuse batch`: fuse many recordings, and continue where an earlier run stopped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from lut_fuse_core.batch.staging import finished, remove_leftovers
 from lut_fuse_core.batch.storage import MANIFEST, check_writable, deliver, is_remote, list_once
 from lut_fuse_core.batch.task import Task, fuse_input
 from lut_fuse_core.batch.workers import prepare, run_tasks
+from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.batch_job import Job, job_of, make_tasks
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
@@ -38,9 +39,10 @@ or on a Ray cluster.
 
 The outputs mirror the inputs below the output folder; each is written whole or not at all.
 Beside them are batch.sqlite, a manifest that can be read while it is written (input, its size and
-hash, settings, model, version, result, pairs, metrics, seconds, error), and batch.html, a page
-about all of it. Run again, it does what is new, changed, interrupted or failed, and nothing else.
-A bad input stops no other. The exit status is 1 if anything failed or could be used in part only.
+hash, settings, model, version, result, pairs, metrics, seconds, error), and batch.html, a page that
+summarizes it. Run again, it fuses what is new, changed, interrupted or failed, and nothing else. A
+bad input does not stop the others. The exit status is 1 if anything failed or could be used in part
+only.
 """
 
 EXAMPLES = """\
@@ -74,7 +76,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "batch",
-        help="fuse many bags, videos and folders",
+        help=SUBCOMMANDS["batch"],
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -97,26 +99,35 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help="do it on a Ray cluster: HOST:PORT of its head, or 'auto' for the one that this "
-        "machine belongs to; a task takes a core (or as many as 'threads' says), and a GPU where "
-        "the backend is cuda or tensorrt",
+        help="run on a Ray cluster: HOST:PORT of its head, or 'auto' for the cluster of this "
+        "machine; a task takes a core (or as many as 'threads' says), and a GPU if the backend is "
+        "cuda or tensorrt",
     )
     parser.add_argument(
         "--retry",
         type=int,
         metavar="N",
-        help="do again, up to N times, what failed for a reason that may pass: no room on the "
-        "disk, no memory, a killed process, a lost node (default: 0, on a cluster 3)",
+        help="try again, up to N times, what failed for a reason that may pass: a full disk, no "
+        "memory, a killed process, a lost node (default: 0, on a cluster 3)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done, and why; write nothing"
     )
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.add_argument("--json", action="store_true", help="print the summary or plan as JSON")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do the batch; 1 when anything failed or could be used in part only."""
+    """Run the batch, or plan it.
+
+    Returns:
+        The exit status: 1 if anything failed or could be used in part only, otherwise 0.
+
+    Raises:
+        InputError: For a job that cannot be run; then nothing was written.
+        LutFuseError: If the manifest cannot be written.
+        OSError: If the page or a folder cannot be written.
+    """
     job = job_of(options)
     if job.ray is None and not options.dry_run:
         prepare()
@@ -125,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
     if is_remote(job.output):
         list_once(job.output)
     if options.dry_run:
-        return _say_plan(job, tasks, recipes)
+        return _say_plan(job, tasks, recipes, options.json)
     if is_remote(job.output):
         check_writable(job.output)
     with _executor(job, tasks) as execute, Manifest(job.manifest) as manifest:
@@ -138,7 +149,7 @@ def run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _executor(job: Job, tasks: Sequence[Task]) -> Iterator[Execute]:
-    """What does the tasks: processes of this machine, or a cluster."""
+    """What runs the tasks: processes of this machine, or a cluster."""
     if job.ray is not None:
         retries = RETRIES_ON_A_CLUSTER if job.retries is None else job.retries
         with connected(job.ray, tasks) as ray:
@@ -167,25 +178,25 @@ def _fuse_all(
     manifest: Manifest,
     execute: Execute,
 ) -> _Results:
-    """Do what is to be done, and note it."""
+    """Run the tasks that are to be run, and note their outcomes."""
     _adopt(job, manifest)
     remove_leftovers(task.target for task in tasks)
     waiting = [
         replace(task, receipt=job.output / RECEIPTS / f"{uuid.uuid4().hex}.json")
         for task in tasks
-        if manifest.why(task, _name(task, job), recipes[task.input.kind]) is not None
+        if manifest.why(task, _name(task), recipes[task.input.kind]) is not None
     ]
     results = _Results(len(tasks) - len(waiting))
-    sizes = {_name(task, job): extent(task.input.paths)[0] for task in waiting}
+    sizes = {_name(task): extent(task.input.paths)[0] for task in waiting}
 
     def started(task: Task) -> None:
-        manifest.start(task, _name(task, job), recipes[task.input.kind])
+        manifest.start(task, _name(task), recipes[task.input.kind])
 
     with progress_bar("batch", "bytes") as show:
         done, total = 0, sum(sizes.values())
         show(0, total)
         for task, outcome in execute(waiting, started=started):
-            name = _name(task, job)
+            name = _name(task)
             manifest.finish(name, outcome)
             if task.receipt is not None and outcome.state != "failed":
                 remove_receipt(task.receipt)
@@ -198,7 +209,7 @@ def _fuse_all(
 
 
 def _adopt(job: Job, manifest: Manifest) -> None:
-    """Note what was finished without an earlier run's noting it, which was killed."""
+    """Note what was finished by an earlier run that was killed before it noted it."""
     for output, receipt in manifest.under_way():
         outcome = finished(job.output / output, receipt)
         if outcome is not None:
@@ -207,7 +218,7 @@ def _adopt(job: Job, manifest: Manifest) -> None:
 
 
 def _write_page(job: Job, manifest: Manifest) -> Path:
-    """Write the page; with remote outputs, put it and the manifest beside them too."""
+    """Write the page; of remote outputs also copy it and the manifest to them."""
     page = job.manifest / "batch.html"
     text = render(manifest.rows(), f"Batch: {job.output.name}", manifest.thumbnail)
     with atomic_write(page) as temporary:
@@ -255,22 +266,26 @@ def _say(results: _Results, page: Path, as_json: bool) -> None:
     )
 
 
-def _say_plan(job: Job, tasks: Sequence[Task], recipes: dict[str, Recipe]) -> int:
-    database = open_to_read(job.manifest)
-    count = 0
-    for task in tasks:
-        name = _name(task, job)
-        reason = why(database, task, name, recipes[task.input.kind])
-        if reason is not None:
-            count += 1
-            print(f"{task.input} -> {task.target} ({reason})")
-    print(f"{count} inputs to fuse, {len(tasks) - count} unchanged; nothing was done")
-    if database is not None:
-        database.close()
+def _say_plan(job: Job, tasks: Sequence[Task], recipes: dict[str, Recipe], as_json: bool) -> int:
+    opened = open_to_read(job.manifest)
+    plan = []
+    with nullcontext() if opened is None else closing(opened) as database:
+        for task in tasks:
+            reason = why(database, task, _name(task), recipes[task.input.kind])
+            if reason is not None:
+                given = [str(path) for path in task.input.paths]
+                plan.append({"input": given, "output": str(task.target), "reason": reason})
+    unchanged = len(tasks) - len(plan)
+    if as_json:
+        print(json.dumps({"to_fuse": plan, "unchanged": unchanged}, indent=2))
+        return 0
+    for each in plan:
+        print(f"{' + '.join(each['input'])} -> {each['output']} ({each['reason']})")
+    print(f"{len(plan)} inputs to fuse, {unchanged} unchanged; nothing was done")
     return 0
 
 
-def _name(task: Task, job: Job) -> str:
+def _name(task: Task) -> str:
     return str(task.input.target)
 
 

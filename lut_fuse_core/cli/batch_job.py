@@ -1,4 +1,4 @@
-"""The job of a batch: what a job file or the command line says, checked, and its tasks."""
+"""The job of a batch, from a job file or the command line, and its tasks."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Job:
         sources: Where inputs are looked for.
         output: Folder of the outputs; absolute.
         manifest: Folder of the manifest and the page, on this machine.
-        base: Folder that relative paths of inputs start from.
-        workers: Processes of this machine; None for one per usable core.
-        retries: How often a task is done again whose failure may pass.
+        base: Folder that relative paths of the job start from.
+        workers: Number of processes of this machine; None for one per usable core.
+        retries: How often a task is run again if its failure may pass; None for the default.
         ray: Address of a Ray cluster; None for processes of this machine.
-        settings: Options by section: ``settings``, ``bag``, ``fuse``.
+        settings: Options and values by section: ``settings``, ``bag``, ``fuse``.
     """
 
     sources: tuple[Source, ...]
@@ -56,10 +56,16 @@ class Job:
 
 
 def job_of(options: argparse.Namespace) -> Job:
-    """The job file, or the inputs that are named instead, with what other options say.
+    """The job that parsed options ask for.
+
+    Args:
+        options: What the parser of `lut-fuse batch` returned.
+
+    Returns:
+        The job of the job file, or of the inputs that are named, with the other options.
 
     Raises:
-        InputError: It cannot be done.
+        InputError: If it cannot be run.
     """
     files = [each for each in options.inputs if Path(each).suffix in (".yaml", ".yml")]
     if files and len(options.inputs) > 1:
@@ -68,7 +74,7 @@ def job_of(options: argparse.Namespace) -> Job:
     if files:
         job = read_job(Path(files[0]), output)
     elif output is None:
-        raise InputError("where to? pass -o DIR, or a job file that says it")
+        raise InputError("there is no folder for the outputs; pass -o DIR, or a job file with one")
     else:
         sources = tuple(Source(each) for each in options.inputs)
         job = Job(sources, output, _manifest(output, Path(output.name)), Path())
@@ -86,19 +92,22 @@ def job_of(options: argparse.Namespace) -> Job:
 
 
 def _manifest(output: Path, near: Path) -> Path:
-    """Where the manifest is unless the job says it: with the outputs, or on this machine."""
+    """Default folder of the manifest: that of the outputs, of remote ones a local folder."""
     return near.with_suffix(".batch").absolute() if is_remote(output) else output
 
 
 def read_job(path: Path, output: Path | None = None) -> Job:
-    """A job file.
+    """Read a job file.
 
     Args:
         path: The file.
-        output: Folder of the outputs, instead of the one that the file names.
+        output: Folder of the outputs; None for the one that the file names.
+
+    Returns:
+        The job.
 
     Raises:
-        InputError: It cannot be used; the key is named.
+        InputError: If the file cannot be used; names the key.
     """
     try:
         content = load_yaml(path.read_text(encoding="utf-8"))
@@ -158,24 +167,36 @@ def _guess(key: str, known: Sequence[str]) -> str:
 
 
 def make_tasks(job: Job, inputs: Sequence[BatchInput]) -> tuple[list[Task], dict[str, Recipe]]:
-    """A task for every input, and what the outputs of each kind depend on."""
+    """Make a task for every input.
+
+    Args:
+        job: The job.
+        inputs: The inputs.
+
+    Returns:
+        The tasks in the order of the inputs, and by kind of input what the outputs depend on.
+
+    Raises:
+        InputError: For settings or a model that cannot be used.
+    """
     makers: dict[str, Callable[[BatchInput], Task]] = {}
     recipes: dict[str, Recipe] = {}
     for kind in {each.kind for each in inputs}:
         command = "bag" if kind == "bag" else "fuse"
         settings = {**job.settings.get("settings", {}), **job.settings.get(command, {})}
-        makers[kind], config = _maker(kind, command, settings, job)
+        options, files = _parsed(command, settings, job.base)
+        makers[kind], config = _maker(command, options, job)
+        facts = {**settings, "files": files} if files else settings
         recipes[kind] = Recipe(
-            json.dumps(settings, sort_keys=True, default=str), _model_hash(config), __version__
+            json.dumps(facts, sort_keys=True, default=str), _model_hash(config), __version__
         )
     return [makers[each.kind](each) for each in inputs], recipes
 
 
 def _maker(
-    kind: str, command: str, settings: dict[str, Any], job: Job
+    command: str, options: argparse.Namespace, job: Job
 ) -> tuple[Callable[[BatchInput], Task], PipelineConfig]:
     """How inputs of a kind become tasks, and the pipeline's settings. Raises InputError."""
-    options = _parsed(command, settings)
     automatic = options.clock_offset == "auto"
     if automatic:
         options.clock_offset = "0"
@@ -200,8 +221,14 @@ def _never() -> NoReturn:
     raise AssertionError("the offset is estimated where the input is fused")
 
 
-def _parsed(command: str, settings: dict[str, Any]) -> argparse.Namespace:
-    """Settings of a job, checked as the options of a subcommand. Raises InputError."""
+def _parsed(
+    command: str, settings: dict[str, Any], base: Path
+) -> tuple[argparse.Namespace, dict[str, str]]:
+    """Settings of a job as parsed options of a subcommand, and hashes of the files they name.
+
+    Raises:
+        InputError: For an unknown setting, or a value that cannot be used.
+    """
     from importlib import import_module
 
     parser = argparse.ArgumentParser()
@@ -214,13 +241,20 @@ def _parsed(command: str, settings: dict[str, Any]) -> argparse.Namespace:
         if flag.startswith("--")
     } - set(_NOT_SETTINGS[command])
     words: list[str] = []
+    files: dict[str, str] = {}
     for key, value in settings.items():
         name = str(key).replace("-", "_")
         if name not in known:
             guess = _guess(name, sorted(known))
             raise InputError(f"'{key}' is no setting of 'lut-fuse {command}'{guess}")
         flag = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
+        is_path = subparser._option_string_actions[flag].type is Path or name == "gpu_cache"
+        # A model may be a name or a path.
+        if is_path or (name == "model" and (base / str(value)).is_file()):
+            paths = [(base / Path(str(each)).expanduser()).absolute() for each in _listed(value)]
+            files |= {str(path): _hash(path) for path in paths if path.is_file()}
+            words += [flag, *map(str, paths)]
+        elif isinstance(value, bool):
             words += [flag] if value else []
         elif isinstance(value, list):
             words += [flag, *map(str, value)]
@@ -232,18 +266,18 @@ def _parsed(command: str, settings: dict[str, Any]) -> argparse.Namespace:
         raise InputError(f"settings of 'lut-fuse {command}': {message}")
 
     subparser.error = refuse  # type: ignore[method-assign]
-    return subparser.parse_args(words)
+    return subparser.parse_args(words), files
 
 
 def _model_hash(config: PipelineConfig) -> str:
-    """Hash of the model's file.
-
-    Raises:
-        ModelError: If there is none.
-    """
+    """Hash of the model's file. Raises InputError."""
     assert isinstance(config.model, str)
-    path = model_path(config.model)
+    return _hash(model_path(config.model))
+
+
+def _hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal. Raises InputError."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise InputError(f"the model {path} cannot be read ({error.strerror})") from None
+        raise InputError(f"{path} cannot be read ({error.strerror})") from None

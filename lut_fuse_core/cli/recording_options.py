@@ -1,4 +1,4 @@
-"""The options of what reads recordings pair by pair: `lut-fuse export` and `lut-fuse view`."""
+"""The options of `lut-fuse export` and `lut-fuse view`, which read recordings pair by pair."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments
 from lut_fuse_core.cli.setting_options import SettingOptions
 from lut_fuse_core.cli.time_options import add_time_arguments
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.export.frames import recording_name
 from lut_fuse_core.export.recordings import Selection
 from lut_fuse_core.files.video_pairs import find_video_offset
 from lut_fuse_core.io.dataset import find_dataset
@@ -29,7 +30,11 @@ BAG = SettingOptions(
 
 
 def add_recording_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of how recordings are read and fused."""
+    """Add the options of how recordings are read and fused.
+
+    Args:
+        parser: Parser of the subcommand.
+    """
     parser.add_argument(
         "--rate",
         type=float,
@@ -44,11 +49,14 @@ def add_recording_arguments(parser: argparse.ArgumentParser) -> None:
 def read_recording_options(
     options: argparse.Namespace, sources: Sequence[BatchInput]
 ) -> tuple[Selection, PipelineConfig]:
-    """What the parsed options say.
+    """What the parsed options ask for.
 
     Args:
-        options: What the parser returned.
-        sources: The recordings; an offset between clocks is estimated from a single one.
+        options: What a parser with `add_recording_arguments` returned.
+        sources: The recordings; for ``--clock-offset auto`` it must be one.
+
+    Returns:
+        What is read of the recordings, and the settings of the pipeline.
 
     Raises:
         InputError: For values that cannot be used.
@@ -70,16 +78,19 @@ def _offset(sources: Sequence[BatchInput], bag: BagOptions) -> ClockOffset:
 
 
 def recordings(inputs: Sequence[str], partner: str | None, output: Path) -> list[BatchInput]:
-    """The recordings that inputs name, in the order of their names.
+    """Find the recordings that inputs name.
 
     Args:
         inputs: Bags, folders with bags, patterns; data sets with a folder of visible and one of
-            infrared images; or visible videos or folders.
-        partner: The infrared ones of the latter; None without.
-        output: Folder of the output; what lies in it is no input.
+            infrared images; or, with ``partner``, visible videos or folders.
+        partner: Pattern of the infrared videos or folders; None for none.
+        output: Output; what lies in it is no input.
+
+    Returns:
+        The recordings, sorted by their names.
 
     Raises:
-        InputError: Nothing is there, or one thing twice.
+        InputError: If nothing is found, a recording is found twice, or two have one name.
     """
     found: list[BatchInput] = []
     patterns = []
@@ -91,15 +102,21 @@ def recordings(inputs: Sequence[str], partner: str | None, output: Path) -> list
             found.append(dataset)
     if patterns:
         found += find_inputs(patterns, output.absolute(), Path())
-    names = [str(each.target) for each in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two recordings are called {name}; export them one by one")
-    return found
+    named: dict[str, BatchInput] = {}
+    for recording in found:
+        # WebDataset has no points in names, so those with and without them must differ, too.
+        name = recording_name(recording)
+        other = named.setdefault(name.replace(".", "_"), recording)
+        if other is not recording:
+            raise InputError(
+                f"the recordings {other} and {recording} would have the name {name} in common; "
+                "export them one by one"
+            )
+    return sorted(found, key=lambda recording: recording.target)
 
 
 def _dataset(folder: Path) -> BatchInput | None:
-    """A data set of pairs, as one recording; None for what is none."""
+    """A data set of pairs as one recording; None if the folder is none."""
     if not folder.is_dir() or (folder / "metadata.yaml").exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""COCO folders: images of each kind, and a JSON file of annotations for each part."""
+"""COCO data sets: images of each kind, and a JSON file of annotations for each part."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from lut_fuse_core.export.examples import Example, ImageSettings
 def write_coco(
     folder: Path, examples: Iterable[Example], images: ImageSettings, classes: Sequence[str]
 ) -> None:
-    """Write ``KIND/PART/NAME`` and ``annotations/PART.json``, which fits every kind.
+    """Write ``KIND/PART/NAME`` and ``annotations/PART.json``, which is valid for every kind.
 
     Args:
-        folder: Where to, an empty folder.
-        examples: What to write.
-        images: Which images, and how.
-        classes: Of the labels; their categories are numbered from 1.
+        folder: Folder to write to, empty.
+        examples: The frames.
+        images: Which images are written, and how.
+        classes: Classes of the labels; their categories are numbered from 1.
+
+    Raises:
+        OSError: If a file cannot be written.
     """
     parts: dict[str, _Part] = {}
     for part, frame, boxes in examples:
@@ -47,7 +50,7 @@ def write_coco(
 
 @dataclass
 class _Part:
-    """What the annotation file of a part holds."""
+    """Content of the annotation file of a part."""
 
     classes: Sequence[str]
     images: list[dict[str, Any]] = field(default_factory=list)

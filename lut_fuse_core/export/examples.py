@@ -1,4 +1,4 @@
-"""Frames with their labels and the part of the data set that they belong to."""
+"""The frames of a data set, with their labels and the part that they belong to."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Example(NamedTuple):
     """A frame of a data set.
 
     Attributes:
-        part: Of the data set, such as ``train``.
+        part: Part of the data set, such as ``train``.
         frame: The images.
-        boxes: Objects in pixels; None where nothing is labeled.
+        boxes: Labeled objects in pixels; None without labels.
     """
 
     part: str
@@ -44,7 +44,7 @@ class ImageSettings:
     """What is written of each frame.
 
     Attributes:
-        kinds: Of `KINDS`.
+        kinds: Some of `KINDS`.
         suffix: ``.png`` or ``.jpg``.
     """
 
@@ -52,12 +52,20 @@ class ImageSettings:
     suffix: str = ".png"
 
     def encoded(self, frame: Frame, kind: str) -> bytes:
-        """One image of a frame as the content of a file."""
+        """Encode one image of a frame.
+
+        Args:
+            frame: The frame.
+            kind: One of `KINDS`.
+
+        Returns:
+            The file; JPEG has quality `JPEG_QUALITY`.
+        """
         image = frame.image(kind)
         if self.suffix == ".png" and image.ndim == 3:
             return encode_png(image)
         stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-        # OpenCV warns of settings that the format does not have.
+        # OpenCV warns about settings that the format does not have.
         settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if self.suffix == ".jpg" else []
         return cv2.imencode(self.suffix, stored, settings)[1].tobytes()
 
@@ -67,11 +75,11 @@ class ExportReport:
     """What was exported.
 
     Attributes:
-        frames: Frames of each part.
-        recordings: Recordings of each part.
-        boxes: Labeled objects.
-        unlabeled: Frames that were left out, since labels were given, but none for them.
-        problems: What could not be used, by recording.
+        frames: Number of frames by part.
+        recordings: Number of recordings with frames by part.
+        boxes: Number of labeled objects.
+        unlabeled: Number of frames that were left out, since there are labels, but none for them.
+        problems: Sentences about what could not be used, by recording.
     """
 
     frames: Counter[str] = field(default_factory=Counter)
@@ -90,18 +98,21 @@ def examples(
     report: ExportReport,
     progress: Callable[[int, int], None],
 ) -> Iterator[Example]:
-    """Fuse recordings one after the other, and yield what is to be exported.
+    """Fuse recordings one after the other.
 
-    A recording that cannot be read is noted, and stops no other.
+    A recording that cannot be read is noted and does not stop the others.
 
     Args:
         sources: The recordings.
-        selection: What of them.
-        config: Of the pipeline; each recording starts with a new one.
+        selection: What is read of them.
+        config: Settings of the pipeline; each recording starts with a new one.
         split: Which part each recording belongs to.
-        labels: Objects by a frame's name, or its stem; None without labels.
+        labels: Labeled objects by the name or the stem of a frame; None without labels.
         report: What was done is added here.
-        progress: Told how many recordings are done, and of how many.
+        progress: Called with the number of recordings done so far and of all.
+
+    Yields:
+        The frames to export.
     """
     for number, source in enumerate(sources):
         progress(number, len(sources))
@@ -136,10 +147,17 @@ def _boxes(labels: Labels, frame: Frame) -> tuple[LabeledBox, ...] | None:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder that becomes ``target`` when the block ends without an error.
+    """Write a folder that appears when the block ends without an error; otherwise nothing is left.
+
+    Args:
+        target: The folder.
+
+    Yields:
+        An empty folder to write to.
 
     Raises:
-        InputError: The target is there already.
+        InputError: If the target exists.
+        OSError: If it cannot be written.
     """
     if target.exists():
         raise InputError(f"{target} is there already; choose another folder, or remove it")

@@ -19,16 +19,16 @@ KINDS = ("fused", "visible", "infrared")
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One moment of a recording.
+    """A fused pair of a recording.
 
     Attributes:
-        recording: Name of the recording, usable as a file's name.
+        recording: Name of the recording, see `recording_name`.
         stem: Name within the recording.
-        time: Seconds, as the visible camera stamped it; None if unknown.
+        time: When the visible camera captured it, seconds; None if unknown.
         visible: ``(H, W, 3) uint8``, RGB.
-        infrared: ``(H, W) uint8``: normalized, on the visible grid.
+        infrared: ``(H, W) uint8``: normalized, on the visible pixel grid, 0 outside its view.
         fused: ``(H, W, 3) uint8``, RGB.
-        status: Of the pipeline, after this frame.
+        status: Status of the pipeline after this frame.
     """
 
     recording: str
@@ -41,12 +41,33 @@ class Frame:
 
     @property
     def name(self) -> str:
-        """Name among the frames of all recordings."""
+        """Its name in a data set of several recordings."""
         return f"{self.recording}_{self.stem}"
 
     def image(self, kind: str) -> UInt8Array:
-        """The image of one of `KINDS`."""
+        """One of its images.
+
+        Args:
+            kind: One of `KINDS`.
+
+        Returns:
+            ``(H, W, 3) uint8``, RGB; of ``infrared`` ``(H, W) uint8``.
+        """
         return {"fused": self.fused, "visible": self.visible, "infrared": self.infrared}[kind]
+
+
+def recording_name(source: BatchInput) -> str:
+    """The name of a recording, made of its path below the folder that is searched.
+
+    Args:
+        source: The recording.
+
+    Returns:
+        A name that can be part of a file's name.
+    """
+    # Of two videos the target ends in .mp4; the points in other names belong to them.
+    path = source.target.with_suffix("") if source.kind == "videos" else source.target
+    return "_".join(path.parts)
 
 
 def frames_of(
@@ -55,16 +76,19 @@ def frames_of(
     config: PipelineConfig,
     note: Callable[[str], None],
 ) -> Iterator[Frame]:
-    """Fuse the pairs of a recording, and yield them with their infrared as it was fused.
+    """Fuse the pairs of a recording.
 
     Args:
         source: The recording.
-        selection: What of it.
-        config: Of the pipeline.
-        note: Told what cannot be used.
+        selection: What is read of it.
+        config: Settings of the pipeline.
+        note: Called with a sentence about each thing that cannot be used.
+
+    Yields:
+        The pairs with their fused images, and infrared as it was fused.
 
     Raises:
-        InputError: The recording cannot be read.
+        InputError: If the recording cannot be read.
     """
     maker = _FrameMaker(source, config)
     for pair in recorded_pairs(source, selection, lambda: maker.pipeline.clock_offset, note):
@@ -76,7 +100,7 @@ def frames_of(
 
 class _FrameMaker:
     def __init__(self, source: BatchInput, config: PipelineConfig) -> None:
-        self._recording = "_".join(source.target.with_suffix("").parts)
+        self._recording = recording_name(source)
         self._alone = source.kind == "folders"
         self.pipeline = FusionPipeline(config)
         self._registrar = InfraredRegistrar(
@@ -109,7 +133,7 @@ class _FrameMaker:
         )
 
     def _registered(self, raw: AnyInfrared, visible: UInt8Array, time: float | None) -> UInt8Array:
-        """Infrared as the pipeline sees it; black where the camera does not look."""
+        """Infrared as the pipeline fuses it, ``(H, W) uint8``; 0 outside its view."""
         counts = self._registrar.counts(raw)
         new_picture = self._registrar.look(counts, time)
         registered = self._registrar.register(

@@ -6,14 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.arrays import in_three_channels
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.export.examples import Example, ImageSettings
 
 TASK = "look"
-"""LeRobot wants the task of each frame named; a recording of cameras has none of its own."""
+"""Task of all frames: LeRobot needs one, and recordings of cameras have none."""
 
 
 def write_lerobot(
@@ -21,18 +19,18 @@ def write_lerobot(
 ) -> None:
     """Write a data set to ``PART/``, with ``observation.images.KIND`` as images.
 
-    LeRobot's frames are evenly spaced, so that a frame's time is its number by the rate. It has no
-    place for boxes.
+    In a LeRobot data set frames are evenly spaced: the time of a frame is its number divided by the
+    rate. There is no place for boxes.
 
     Args:
-        folder: Where to, an empty folder.
-        examples: What to write, recording by recording.
-        images: Which images; they are stored as PNG.
-        rate: Frames per second, a whole number.
+        folder: Folder to write to, empty.
+        examples: The frames, recording by recording.
+        images: Which images are written; always as PNG.
+        rate: Frames per second, a whole number from 1.
 
     Raises:
-        InputError: The images of one part are of several sizes, or the rate is not whole.
-        ModuleNotFoundError: The package lerobot is not installed.
+        InputError: If the images of a part have several sizes, or the rate is not such a number.
+        ModuleNotFoundError: If the package lerobot is not installed.
     """
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
@@ -65,18 +63,17 @@ def write_lerobot(
         if episodes.setdefault(part, frame.recording) != frame.recording:
             parts[part].save_episode()
             episodes[part] = frame.recording
-        content = {f"observation.images.{kind}": _color(frame.image(kind)) for kind in images.kinds}
+        content = {
+            f"observation.images.{kind}": in_three_channels(frame.image(kind))
+            for kind in images.kinds
+        }
         parts[part].add_frame(content, TASK)
     for dataset in parts.values():
         dataset.save_episode()
 
 
 def _hide_progress() -> None:
-    """Keep away the bars that LeRobot's storage shows for each episode."""
+    """Hide the progress bars that LeRobot's storage shows for each episode."""
     from datasets import disable_progress_bars
 
     disable_progress_bars()
-
-
-def _color(image: UInt8Array) -> UInt8Array:
-    return image if image.ndim == 3 else np.dstack([image] * 3)

@@ -14,10 +14,12 @@ from lut_fuse_core.bag.reader import BagReader
 from lut_fuse_core.bag.topics import choose_topics
 from lut_fuse_core.batch.inputs import BatchInput
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.files.folders import only
 from lut_fuse_core.files.video_pairs import infrared_reader, pairs_by_time
 from lut_fuse_core.io.image_files import image_files, infrared_files, read_infrared, read_visible
 from lut_fuse_core.io.video_pixels import VisiblePixels
 from lut_fuse_core.io.video_reader import VideoReader
+from lut_fuse_core.sync.jumps import jumped_back_seconds
 from lut_fuse_core.sync.stamps import NANOSECONDS
 
 
@@ -27,7 +29,7 @@ class Selection:
 
     Attributes:
         bag: How the images of bags are paired.
-        rate: Pairs per second of recording, at most; None for all.
+        rate: Most pairs per second of recording; None for all.
     """
 
     bag: BagOptions
@@ -38,10 +40,11 @@ class RecordedPair(NamedTuple):
     """A visible and an infrared image of one moment.
 
     Attributes:
-        stem: Name within its recording: the stamp in nanoseconds, or the file's stem.
-        read: Decodes both: ``(H, W, 3) uint8`` RGB and ``(h, w)`` raw; raises InputError.
-        visible_time: Seconds; None if unknown.
-        infrared_time: Seconds of its own clock; None if unknown.
+        stem: Name within the recording: of bags the stamp in nanoseconds, of videos the time in
+            milliseconds, of images the file's stem.
+        read: Returns both images, ``(H, W, 3) uint8``, RGB, and ``(h, w)``, raw; raises InputError.
+        visible_time: When the visible image was captured, seconds; None if unknown.
+        infrared_time: The same of infrared, by its own clock; None if unknown.
     """
 
     stem: str
@@ -56,16 +59,19 @@ def recorded_pairs(
     clock_offset: Callable[[], float],
     note: Callable[[str], None],
 ) -> Iterator[RecordedPair]:
-    """The pairs of a recording in order, thinned out to the chosen rate.
+    """The pairs of a recording, thinned to the chosen rate.
 
     Args:
         source: The recording.
-        selection: What of it.
-        clock_offset: Seconds that the infrared clock is ahead, asked for every image.
-        note: Told what cannot be used.
+        selection: What is read of it.
+        clock_offset: Seconds that the infrared clock is ahead; called for every image.
+        note: Called with a sentence about each thing that cannot be used.
+
+    Returns:
+        The pairs in order.
 
     Raises:
-        InputError: It cannot be read, or has no times although a rate is asked for.
+        InputError: If the recording cannot be read, or has no times although a rate is chosen.
     """
     if source.kind == "bag":
         pairs = _of_bag(source, selection.bag, clock_offset, note)
@@ -81,13 +87,24 @@ def recorded_pairs(
 
 
 def thinned(pairs: Iterator[RecordedPair], rate: float) -> Iterator[RecordedPair]:
-    """The first pair of each interval of ``1 / rate`` seconds since the first of all."""
-    start, next_interval = None, 0
+    """Thin pairs to a rate.
+
+    Args:
+        pairs: The pairs in order, with times.
+        rate: Pairs per second.
+
+    Yields:
+        The first pair of each interval of ``1 / rate`` seconds, counted from the first pair and
+        again wherever time was set back.
+    """
+    start, newest, next_interval = 0.0, None, 0
     for pair in pairs:
         time = pair.visible_time or 0.0
-        start = time if start is None else start
+        if newest is None or jumped_back_seconds(time, newest):
+            start, next_interval = time, 0
+        newest = time
         interval = int((time - start) * rate + 1e-6)
-        if interval >= next_interval or time < start:
+        if interval >= next_interval:
             next_interval = interval + 1
             yield pair
 
@@ -153,9 +170,9 @@ def _of_folders(source: BatchInput) -> Iterator[RecordedPair]:
     for stem in (stem for stem in ours if stem in theirs):
         yield RecordedPair(
             stem,
-            lambda paths=(ours[stem][0], theirs[stem][0]): (  # type: ignore[misc]
-                read_visible(paths[0]),
-                read_infrared(paths[1]),
+            lambda visible=ours[stem], infrared=theirs[stem]: (  # type: ignore[misc]
+                read_visible(only(visible)),
+                read_infrared(only(infrared)),
             ),
             None,
             None,

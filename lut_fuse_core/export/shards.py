@@ -1,4 +1,4 @@
-"""WebDataset shards: tar files in which the files of a frame follow each other."""
+"""WebDataset shards: tar files in which the files of a frame follow one another."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Any
 from lut_fuse_core.export.examples import Example, ImageSettings
 
 SHARD_BYTES = 1 << 30
-"""Size of a shard, about."""
+"""Bytes after which a shard ends."""
 
 
 def write_shards(folder: Path, examples: Iterable[Example], images: ImageSettings) -> None:
     """Write ``PART-000000.tar`` and so on, with an image of each kind and ``json`` for each frame.
 
     Args:
-        folder: Where to, an empty folder.
-        examples: What to write; their boxes go to the JSON as ``[x0, y0, x1, y1]``.
-        images: Which images, and how.
+        folder: Folder to write to, empty.
+        examples: The frames; their boxes are written to the JSON as ``[x0, y0, x1, y1]``, pixels.
+        images: Which images are written, and how.
 
     Raises:
-        ModuleNotFoundError: The package webdataset is not installed.
+        ModuleNotFoundError: If the package webdataset is not installed.
+        OSError: If a file cannot be written.
     """
     from webdataset import ShardWriter
 
@@ -41,7 +42,7 @@ def write_shards(folder: Path, examples: Iterable[Example], images: ImageSetting
                     {"class": box.name, "box": list(box[1:5]), "crowd": box.crowd} for box in boxes
                 ]
             files = {f"{kind}{images.suffix}": images.encoded(frame, kind) for kind in images.kinds}
-            # A point in a key would begin the file's extension.
+            # What follows a point in a key would be taken for the file's extension.
             key = frame.name.replace(".", "_")
             writers[part].write({"__key__": key, **files, "json": facts})
     finally:

@@ -12,12 +12,12 @@ from lut_fuse_core.errors import InputError
 
 @dataclass(frozen=True)
 class Split:
-    """How recordings are divided: each as a whole, so that no near-duplicates are apart.
+    """How recordings are split: each as a whole, so that near-duplicates stay together.
 
-    A recording's part depends on its name alone: it stays where it is when others are added.
+    The part of a recording depends on its name alone: it stays when others are added.
 
     Attributes:
-        shares: Names of the parts and their shares of all, which add up to 1.
+        shares: Names of the parts and their shares, above 0, which add up to 1.
         by: What stays together: a recording, or all recordings of a folder.
     """
 
@@ -28,7 +28,10 @@ class Split:
         """The part of a recording.
 
         Args:
-            target: Its name, with the folders above it below their common root.
+            target: Its path below the folder that is searched.
+
+        Returns:
+            Name of the part.
         """
         key = target.parent if self.by == "folder" and target.parent != Path() else target
         digest = hashlib.blake2b(key.as_posix().encode(errors="replace"), digest_size=8).digest()
@@ -41,13 +44,16 @@ class Split:
 
 
 def parse_shares(text: str) -> tuple[tuple[str, float], ...]:
-    """Shares as written on the command line.
+    """Parse the shares of a split.
 
     Args:
         text: Such as ``train=0.8,val=0.1,test=0.1``.
 
+    Returns:
+        Names and shares, see `Split`.
+
     Raises:
-        InputError: Names are there twice or unusable, or the shares do not add up to 1.
+        InputError: If a name is repeated or no word, or the shares do not add up to 1.
     """
     shares = []
     for part in text.split(","):
@@ -58,7 +64,7 @@ def parse_shares(text: str) -> tuple[tuple[str, float], ...]:
             raise _bad(text, f"'{part.strip()}' is not NAME=SHARE") from None
     names = [name for name, _ in shares]
     if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
-        raise _bad(text, "names must be words, each there once")
+        raise _bad(text, "names must be words, each given once")
     if not all(0 < share <= 1 for _, share in shares):
         raise _bad(text, "shares must be above 0 and up to 1")
     if abs(sum(share for _, share in shares) - 1) > 1e-6:

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.arrays import in_three_channels
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.export.frames import Frame
 
 JPEG_QUALITY = 90
+"""Quality of the images in a recording, which the viewer has to load at its rate."""
+
 ORDER = ("visible", "infrared", "fused")
 
 
@@ -23,40 +23,43 @@ def write_recording(path: Path, frames: Iterable[Frame], name: str) -> int:
     """Write an ``.rrd`` file, complete or not at all; needs no display.
 
     Args:
-        path: The file.
-        frames: What it holds.
-        name: Of the recording, for its viewers.
+        path: The file; its folder is made where it is missing.
+        frames: The frames.
+        name: Name of the recording in the viewer.
 
     Returns:
-        How many frames there were.
+        Number of frames.
 
     Raises:
-        InputError: There were none.
-        ModuleNotFoundError: Rerun is not installed.
+        InputError: If there are none.
+        OSError: If it cannot be written.
+        ModuleNotFoundError: If Rerun is not installed.
     """
     import rerun
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
         stream = rerun.RecordingStream("lut_fuse", recording_id=name)
         stream.save(temporary, default_blueprint=_layout())
-        count = _log(stream, frames)
-        stream.disconnect()
-    return count
+        try:
+            return _log(stream, frames)
+        finally:
+            stream.disconnect()
 
 
 def show(frames: Iterable[Frame], name: str) -> int:
     """Show frames in the Rerun viewer as they are fused.
 
     Args:
-        frames: What to show.
-        name: Of the recording.
+        frames: The frames.
+        name: Name of the recording in the viewer.
 
     Returns:
-        How many frames there were.
+        Number of frames.
 
     Raises:
-        InputError: There were none, or there is no display.
-        ModuleNotFoundError: Rerun is not installed.
+        InputError: If there are none, or there is no display.
+        ModuleNotFoundError: If Rerun is not installed.
     """
     import rerun
 
@@ -97,7 +100,8 @@ def _log(stream: Any, frames: Iterable[Frame]) -> int:
         count += 1
         for kind in ORDER:
             # One channel would be taken for a depth image, or stretched to its own range.
-            image = rerun.Image(_color(frame.image(kind))).compress(jpeg_quality=JPEG_QUALITY)
+            color = in_three_channels(frame.image(kind))
+            image = rerun.Image(color).compress(jpeg_quality=JPEG_QUALITY)
             stream.log(kind, image)
         for name, value in _diagnostics(frame).items():
             stream.log(f"diagnostics/{name}", rerun.Scalars(value))
@@ -116,7 +120,3 @@ def _diagnostics(frame: Frame) -> dict[str, float]:
     found["counts/infrared_stopped"] = float(status.stopped)
     found["counts/covered_percent"] = 100 * status.covered
     return found
-
-
-def _color(image: UInt8Array) -> UInt8Array:
-    return image if image.ndim == 3 else np.dstack([image] * 3)

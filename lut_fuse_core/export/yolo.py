@@ -1,4 +1,4 @@
-"""YOLO folders: for each kind of image, images, labels and ``data.yaml`` for Ultralytics."""
+"""YOLO data sets: images, labels and ``data.yaml`` for Ultralytics, for each kind of image."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ def write_yolo(
 ) -> None:
     """Write ``KIND/images/PART/NAME``, ``KIND/labels/PART/NAME.txt`` and ``KIND/data.yaml``.
 
-    Labels stand beside every kind, since YOLO finds them by the images' path. Boxes that stand for
-    crowds are left out: the layout cannot mark them.
+    Labels are repeated for every kind, since YOLO finds them by the paths of the images. Boxes of
+    crowds are left out, since the layout cannot mark them.
 
     Args:
-        folder: Where to, an empty folder.
-        examples: What to write.
-        images: Which images, and how.
-        classes: Of the labels, numbered from 0.
+        folder: Folder to write to, empty.
+        examples: The frames.
+        images: Which images are written, and how.
+        classes: Classes of the labels; they are numbered from 0.
+
+    Raises:
+        OSError: If a file cannot be written.
     """
     parts: list[str] = []
     for part, frame, boxes in examples:

@@ -1,4 +1,4 @@
-"""Fuses two folders of images: reading, fusing and writing overlap, and the order is kept."""
+"""Fuses two folders of images; reading, fusing and writing overlap, and the order is kept."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class FolderOptions:
 
     Attributes:
         sequence: Whether they hold the frames of one recording in order, so that the infrared
-            normalization carries over; otherwise each pair stands alone.
-        suffix: Of the images written.
+            normalization carries over from pair to pair.
+        suffix: Suffix of the images to write, such as ``.png``.
     """
 
     sequence: bool = False
@@ -65,18 +65,18 @@ def fuse_folders(
 
     Args:
         visible: Folder of color images.
-        infrared: Folder of infrared images.
-        output: Folder to write.
-        pipeline: Fuses.
+        infrared: Folder of infrared images or files of thermal cameras.
+        output: Folder to write to; made where it is missing.
+        pipeline: Fuses the pairs.
         options: How to read and write them.
-        progress: Told how far it is.
+        progress: Called with the number of pairs done so far and of all; None for nothing.
 
     Returns:
         The report, with the pairs that cannot be fused and why.
 
     Raises:
         InputError: If there are no pairs, or the output is a file.
-        OSError: If an image cannot be written.
+        OSError: If a folder cannot be read, or an image cannot be written.
     """
     ours, theirs = image_files(visible), infrared_files(infrared)
     stems = [stem for stem in ours if stem in theirs]
@@ -110,7 +110,7 @@ def fuse_folders(
 
 def _read(stem: str, visible: list[Path], infrared: list[Path]) -> _Read:
     try:
-        return _Read(stem, (read_visible(_only(visible)), read_infrared(_only(infrared))))
+        return _Read(stem, (read_visible(only(visible)), read_infrared(only(infrared))))
     except InputError as error:
         return _Read(stem, error)
 
@@ -136,8 +136,18 @@ def _write(folder: Path, suffix: str, fused: _Fused) -> _Fused:
     return fused
 
 
-def _only(paths: list[Path]) -> Path:
+def only(paths: list[Path]) -> Path:
+    """The one file of a stem.
+
+    Args:
+        paths: Files of one folder and stem, at least one.
+
+    Raises:
+        InputError: If there are several: which one is meant cannot be known.
+    """
     if len(paths) > 1:
         names = " and ".join(path.name for path in paths)
-        raise InputError(f"{names} in {paths[0].parent} have the same name but for the suffix")
+        raise InputError(
+            f"{names} in {paths[0].parent} have the same name but for the suffix; keep one"
+        )
     return paths[0]

@@ -26,19 +26,22 @@ def fuse_files(
     """Fuse two images, two folders (matched by stem) or two videos (matched by time).
 
     Args:
-        visible: Image, folder or video in color.
-        infrared: The same of infrared.
-        output: File to write, or folder to write to.
-        pipeline: Fuses.
-        options: How folders are read and written.
-        progress: Told how far it is.
+        visible: Color image, folder of color images, or video.
+        infrared: The same of infrared; also a thermal camera's file or recording.
+        output: File to write, or an existing folder to write it to; for folders a folder.
+        pipeline: Fuses the pairs.
+        options: How folders are read and written; also the suffix of an image in a folder.
+        progress: Called with the number of pairs done so far and of all; None for nothing.
 
     Returns:
         The report.
 
     Raises:
-        InputError: For unusable input; in a folder bad pairs are reported instead.
+        InputError: For input that cannot be used, or an output that would replace it; in folders,
+            pairs that cannot be used are reported instead.
         LutFuseError: If a video cannot be written, or PyAV is not installed.
+        ModuleNotFoundError: If the reader of a kind of file is not installed.
+        OSError: If the output cannot be written.
     """
     for path in (visible, infrared):
         if not path.exists():

@@ -7,27 +7,27 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Progress = Callable[[int, int], None]
-"""Called with how many pairs are done, and of how many."""
+"""Called with the number of pairs done so far and of all."""
 
 
 @dataclass(frozen=True)
 class FilesReport:
-    """What became of some files.
+    """What became of the files.
 
     Attributes:
-        kind: What they were.
+        kind: ``image`` for a pair of images, ``folder`` or ``video``.
         output: File or folder that was written.
-        pairs: Fused and written.
-        failed: Name and reason of each pair of a folder that could not be fused.
-        unmatched_visible: Stems in the visible folder without a partner.
-        unmatched_infrared: Stems in the infrared folder without a partner.
-        visible_only: Frames of a video written without infrared: none was near enough in time.
-        left: Visible frames after the infrared video ended, not written.
-        codec: What the video was encoded in; None for images.
-        damaged: What cannot be read of an input video.
-        notes: What else is worth knowing of the inputs.
-        rate: Frames per second that unevenly spaced frames are written at, where the output's
-            format knows no times; None if all frames kept their times.
+        pairs: Number of pairs that were fused and written.
+        failed: Reasons by stem, or file name, of the pairs of a folder that could not be fused.
+        unmatched_visible: Stems in the visible folder without a partner, sorted.
+        unmatched_infrared: Stems in the infrared folder without a partner, sorted.
+        visible_only: Number of video frames written without infrared: none was near enough in time.
+        left: Number of visible frames after the end of the infrared video, which were not written.
+        codec: Codec of the written video; None for images.
+        damaged: Sentences about what cannot be read of the input videos.
+        notes: Sentences about what else the user should know.
+        rate: Frames per second at which unevenly spaced frames were written evenly, since the
+            format holds no times; None if all frames kept their times.
     """
 
     kind: Literal["image", "folder", "video"]

@@ -1,4 +1,4 @@
-"""Two videos side by side: which frames are of one moment, how far their clocks are apart."""
+"""Pairs the frames of two videos by their times, and estimates the offset between these."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lut_fuse_core.pipeline.served import ServedInfrared
 from lut_fuse_core.sync.clock_offset import ClockOffset, ClockOffsetEstimator
 
 LONGEST = 60.0
-"""Seconds of the videos that are looked at for their offset."""
+"""Seconds at the start of the videos by which their offset is estimated."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class VideoPair:
 
     Attributes:
         visible: ``(H, W, 3) uint8``, RGB.
-        infrared: ``(h, w)``, raw counts or temperatures; None where it is the frame of the pair
-            before.
-        visible_time: Seconds since the visible video's start.
-        infrared_time: Seconds since the infrared video's start.
+        infrared: ``(h, w)``, raw counts or temperatures; None where it is the same frame as in the
+            pair before.
+        visible_time: Seconds since the first frame of the visible video.
+        infrared_time: Seconds since the first frame of the infrared video.
     """
 
     visible: UInt8Array
@@ -41,7 +41,7 @@ class VideoPair:
 
 
 class InfraredReader(Protocol):
-    """Frames of an infrared recording: what is used of `VideoReader` and `ThermalSequence`."""
+    """The frames of an infrared recording; see the attributes of `VideoReader`."""
 
     path: Path
     rate: float
@@ -57,10 +57,18 @@ class InfraredReader(Protocol):
 
 
 def infrared_reader(path: Path) -> InfraredReader:
-    """A reader of an infrared video, or of a thermal camera's recording.
+    """Open an infrared video or a thermal camera's recording.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Reads its frames.
 
     Raises:
         InputError: If it cannot be read.
+        LutFuseError: If PyAV is needed and not installed.
+        ModuleNotFoundError: If the reader of the recording is not installed.
     """
     if path.suffix.lower() in SEQUENCE_SUFFIXES:
         return ThermalSequence(path)
@@ -73,13 +81,16 @@ def pairs_by_time(
     infrared_rate: float,
     clock_offset: Callable[[], float],
 ) -> Iterator[VideoPair]:
-    """Each visible frame with the infrared frame nearest in time.
+    """Pair each visible frame with the infrared frame nearest in time.
 
     Args:
-        visible: Frames in the order of their times.
-        infrared: The same; read to the end before the visible ones are only if it ends before.
-        infrared_rate: Its frames per second: it ends half a frame after its last one.
-        clock_offset: Seconds that the infrared video's time is ahead, asked for every frame.
+        visible: Visible frames in the order of their times.
+        infrared: Infrared frames in the order of their times; at most one further frame is taken
+            than is needed.
+        infrared_rate: Frames per second of the infrared video, which ends half a period after its
+            last frame.
+        clock_offset: Seconds that the times of the infrared video are ahead; called for every
+            visible frame.
 
     Yields:
         The pairs, until either video ends.
@@ -100,10 +111,19 @@ def pairs_by_time(
 
 
 def find_video_offset(visible: Path, infrared: Path) -> ClockOffset:
-    """Estimate from what moves in the first minute how far the infrared video's time is ahead.
+    """Estimate the offset between two videos from what moves in their first minute.
+
+    Args:
+        visible: The visible video.
+        infrared: The infrared video or recording.
+
+    Returns:
+        Seconds that the times of the infrared video are ahead, at most 1 in either direction.
 
     Raises:
-        InputError: If nothing moves that both cameras see, or the videos are too short.
+        InputError: If a video cannot be read, nothing moves that both cameras see, or the videos
+            are shorter than 7 s.
+        LutFuseError: If PyAV is not installed.
     """
     counts = CountConverter()
     estimator = ClockOffsetEstimator(window=LONGEST, interleaved=False)

@@ -1,4 +1,4 @@
-"""Fuses two videos: decoding, fusing and encoding overlap, and a few frames are in memory."""
+"""Fuses two videos; decoding, fusing and encoding overlap, and only a few frames are in memory."""
 
 from __future__ import annotations
 
@@ -33,18 +33,21 @@ def fuse_videos(
     """Fuse two videos, whose frames are matched by their times.
 
     Args:
-        visible: A video in color.
-        infrared: The infrared one.
+        visible: The visible video.
+        infrared: The infrared video, or a thermal camera's recording.
         target: Video to write; its suffix says the format.
-        pipeline: Fuses.
-        progress: Told how far it is.
+        pipeline: Fuses the pairs.
+        progress: Called with the number of frames done so far and about how many there are; None
+            for nothing.
 
     Returns:
-        The report. A damaged input is fused as far as it can be read.
+        The report; a damaged video is fused as far as it can be read.
 
     Raises:
-        InputError: For videos that cannot be read, or fused with each other.
+        InputError: For videos that cannot be read, or that have no time or size in common.
         LutFuseError: If the output cannot be written, or PyAV is not installed.
+        ModuleNotFoundError: If the reader of the recording is not installed.
+        OSError: If the output cannot be put in its place.
     """
     check_video_name(target)
     color = VideoReader(visible, VisiblePixels())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import resource
@@ -21,14 +23,16 @@ import numpy as np
 import pytest
 from batch_work import dies_or_tells, fails_at_first, in_this_process, task
 
+from lut_fuse_core.batch import workers
 from lut_fuse_core.batch.inputs import BatchInput, Source, find_inputs
-from lut_fuse_core.batch.manifest import Manifest, Recipe, Row
+from lut_fuse_core.batch.manifest import Manifest, Recipe, Row, open_to_read
 from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.page import cause, outliers, render
 from lut_fuse_core.batch.workers import KILLED, run_tasks
 from lut_fuse_core.cli import batch as command
 from lut_fuse_core.cli import main
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.video_writer import write_video
 
 Run = Callable[..., tuple[int, str, str]]
 PAIRS = 3
@@ -150,6 +154,46 @@ def test_again_it_does_what_is_new_changed_failed_or_missing_and_nothing_else(
     assert (report["fused"], report["unchanged"], report["pairs"]) == (3, 1, 2 * PAIRS + 4)
     plan = batch(job(bag={"tolerance": 0.01}), "--dry-run")[1]
     assert plan.count("(other settings)") == 4
+
+
+@pytest.mark.usefixtures("one_process")
+def test_files_that_the_settings_name_are_found_beside_the_job_and_watched_for_changes(
+    job, batch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bag(tmp_path / "recordings" / "a")
+    rig = tmp_path / "rig.txt"
+    rig.write_text("1 0 0 0 1 0 0 0 1")
+    monkeypatch.chdir("/")
+    path = job(settings={"registration": "rig.txt"})
+    assert json.loads(batch(path, "--json")[1])["fused"] == 1
+    assert json.loads(batch(path, "--json")[1])["unchanged"] == 1
+    rig.write_text("1 0 2 0 1 0 0 0 1")
+    assert "(other settings)" in batch(path, "--dry-run")[1]
+
+
+def test_a_plan_is_printed_as_json(recordings: Path, job, batch: Run, tmp_path: Path) -> None:
+    plan = json.loads(batch(job(), "--dry-run", "--json")[1])
+    assert plan["unchanged"] == 0
+    assert plan["to_fuse"][0] == {
+        "input": [str(recordings / "north" / "a")],
+        "output": str(tmp_path / "out" / "north" / "a"),
+        "reason": "new",
+    }
+
+
+@pytest.mark.usefixtures("one_process")
+def test_videos_that_have_no_time_in_common_are_no_success(job, batch: Run, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    for camera in ("rgb", "thermal"):
+        frames = [foreign.color(index) for index in range(4)]
+        with write_video(tmp_path / f"{camera}.mp4", (64, 48), 10) as writer:
+            for number, frame in enumerate(frames):
+                writer.write(np.dstack([frame[..., 0]] * 3), number / 10)
+    inputs = [{"visible": "rgb.mp4", "infrared": "thermal.mp4"}]
+    status, out, errors = batch(job(inputs, settings={"clock_offset": -60}), "--json")
+    assert status == 1, errors
+    assert "no frame of" in json.loads(out)["failed"]["rgb.mp4"]
+    assert not (tmp_path / "out" / "rgb.mp4").exists()
 
 
 def test_a_dry_run_writes_nothing(recordings: Path, job, batch: Run, tmp_path: Path) -> None:
@@ -294,6 +338,24 @@ def test_a_process_that_dies_takes_no_other_task_with_it() -> None:
     assert done["deadly"].error == KILLED
 
 
+def test_a_process_that_dies_between_tasks_takes_none_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+
+    class FirstOneDies(workers._Worker):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)
+            if not made:
+                self._process.kill()
+                self._process.join()
+            made.append(self)
+
+    monkeypatch.setattr(workers, "_Worker", FirstOneDies)
+    ((_, outcome),) = run_tasks([task("a")], dies_or_tells, workers=1, threads=1)
+    assert (outcome.state, len(made)) == ("fused", 2)
+
+
 @pytest.mark.parametrize(("retries", "state"), [(0, "failed"), (1, "fused")])
 def test_what_may_pass_is_tried_again_as_often_as_asked(
     tmp_path: Path, retries: int, state: str
@@ -378,6 +440,42 @@ def test_an_input_that_may_not_be_read_fails_alone_and_is_named(
     assert "Permission denied" in report["failed"]["north/a"]
 
 
+def test_folders_that_cannot_be_locked_are_not_said_to_be_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="No locks available") as raised:
+        Manifest(tmp_path)
+    assert raised.value.filename == str(tmp_path)
+
+
+@pytest.mark.parametrize("open_it", [Manifest, open_to_read])
+def test_a_database_with_another_table_of_that_name_is_no_manifest(
+    tmp_path: Path, open_it: Callable[[Path], object]
+) -> None:
+    database = sqlite3.connect(tmp_path / "batch.sqlite")
+    database.execute("CREATE TABLE outputs(name TEXT)")
+    database.close()
+    with pytest.raises(InputError, match="is no manifest of a batch"):
+        open_it(tmp_path)
+
+
+def test_partners_are_found_by_wildcards_that_exclude(tmp_path: Path) -> None:
+    for name in ("a_rgb.mp4", "a_thermal.mp4", "b_rgb.mp4"):
+        (tmp_path / name).touch()
+    (found,) = find_inputs([Source("[!b]_rgb.mp4", "[!b]_thermal.mp4")], tmp_path / "out", tmp_path)
+    assert [path.name for path in found.paths] == ["a_rgb.mp4", "a_thermal.mp4"]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="a pattern since then")
+def test_a_pattern_that_is_not_valid_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no pattern that can be used"):
+        find_inputs([Source("bags/**x")], tmp_path / "out", tmp_path)
+
+
 def test_two_inputs_of_one_name_are_refused(tmp_path: Path) -> None:
     for place in ("one", "two"):
         write_bag(tmp_path / place / "bag")
@@ -442,7 +540,7 @@ def test_a_video_without_partner_is_refused(tmp_path: Path) -> None:
 
 def row(name: str, entropy: float, error: str = "") -> Row:
     state = "failed" if error else "fused"
-    return Row(name, name, 10**6, state, 5, {"EN": entropy}, 1.0, error, 100.0, False)
+    return Row(name, 10**6, state, 5, {"EN": entropy}, 1.0, error, 100.0, False)
 
 
 def page_of(rows: list[Row], name: str = "x") -> str:

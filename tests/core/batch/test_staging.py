@@ -103,6 +103,15 @@ def test_an_output_that_was_not_complete_is_made_again(
     assert list(given.target.parent.glob(".bag.*")) == []
 
 
+def test_an_output_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
+    target, place = tmp_path / "bag", tmp_path / ".bag.0123.partial" / "bag"
+    target.mkdir()
+    place.parent.mkdir()
+    with pytest.raises(FileNotFoundError):
+        staging._put(place, target)
+    assert target.is_dir()
+
+
 def test_what_is_there_and_no_bag_is_not_replaced(given: Task) -> None:
     given.target.mkdir(parents=True)
     (given.target / "notes.txt").write_text("mine")

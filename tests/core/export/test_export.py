@@ -230,6 +230,41 @@ def test_videos_are_exported_with_their_partners(export: Export, tmp_path: Path)
     assert names[0] == "x_rgb_00000000.png"
 
 
+def set_of_one_pair(folder: Path) -> Path:
+    for kind, pixels in (("visible", foreign.color(0)), ("infrared", foreign.counts(0))):
+        (folder / kind).mkdir(parents=True)
+        cv2.imwrite(str(folder / kind / "one.png"), pixels)
+    return folder
+
+
+def test_recordings_whose_names_differ_behind_a_point_are_not_mixed(
+    export: Export, tmp_path: Path
+) -> None:
+    sets = [set_of_one_pair(tmp_path / f"drive.{number}") for number in (2, 1)]
+    words = ("--format", "coco", "--images", "fused", "--split", "train=1", "--json")
+    status, out, _ = export(*sets, *words)
+    assert (status, json.loads(out)["recordings"]) == (0, {"train": 2})
+    names = sorted(path.name for path in (tmp_path / "out" / "fused" / "train").iterdir())
+    assert names == ["drive.1_one.png", "drive.2_one.png"]
+
+
+def test_recordings_that_would_have_one_name_are_refused(export: Export, tmp_path: Path) -> None:
+    write_bag(tmp_path / "bags" / "a" / "b", 0)
+    write_bag(tmp_path / "bags" / "a_b", 1)
+    status, _, errors = export(tmp_path / "bags", "--format", "coco")
+    assert status == 2
+    assert "would have the name a_b in common" in errors
+
+
+def test_of_two_images_of_one_stem_none_is_taken(export: Export, tmp_path: Path) -> None:
+    folder = set_of_one_pair(tmp_path / "set")
+    cv2.imwrite(str(folder / "visible" / "one.jpg"), foreign.color(3))
+    partner = ("--partner", folder / "infrared")
+    status, _, errors = export(folder / "visible", *partner, "--format", "coco")
+    assert status == 2
+    assert "one.jpg and one.png" in errors
+
+
 # The split.
 
 
@@ -260,6 +295,10 @@ def test_a_rate_keeps_the_first_pair_of_each_interval() -> None:
     times = [5.0, 5.03, 5.07, 5.1, 5.13, 5.41, 5.45, 5.5]
     assert [each.visible_time for each in thinned(map(pair, times), 10)] == [5.0, 5.1, 5.41, 5.5]
     assert [each.visible_time for each in thinned(map(pair, times), 100)] == times
+    again = [9.0, 9.05, 9.1, 5.0, 5.05, 5.1, 9.0, 9.05]
+    assert [each.visible_time for each in thinned(map(pair, again), 10)] == [
+        *(9.0, 9.1, 5.0, 5.1, 9.0)
+    ]
 
 
 # What cannot work, and what is said about it.
@@ -270,7 +309,7 @@ def test_a_rate_keeps_the_first_pair_of_each_interval() -> None:
     [
         (("--split", "train=0.5,val=0.6"), "the shares add up to 1.1, not to 1"),
         (("--split", "train"), "'train' is not NAME=SHARE"),
-        (("--split", "train=0.5,train=0.5"), "each there once"),
+        (("--split", "train=0.5,train=0.5"), "each given once"),
         (("--split", "a/b=1"), "names must be words"),
         (("--rate", "0"), "--rate is 0; it must be above 0"),
         (("--labels", "missing.json"), "no label file or folder missing.json"),

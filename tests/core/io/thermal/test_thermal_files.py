@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from pathlib import Path
 
@@ -147,6 +148,19 @@ def test_a_folder_of_such_files_is_fused_and_the_others_are_named(run_tool, tmp_
     assert "b.jpg: it holds no photo" in errors
     assert "c.jpg: it is no file of a thermal camera" in errors
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_of_two_files_of_one_stem_none_overwrites_the_other(run_tool, tmp_path) -> None:
+    pytest.importorskip("flyr")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    content = in_jpeg(fff(degrees(), jpeg(photo()), (1.5, 0, 0)), preview())
+    for name in ("a.jpg", "a.jpeg", "b.jpg"):
+        write(folder, name, content)
+    status, out, errors = run_tool("fuse", folder, "-o", tmp_path / "out", "--json")
+    assert (status, json.loads(out)["pairs"]) == (1, 1)
+    assert "a.jpeg and a.jpg in" in errors
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
 
 
 def test_an_ordinary_picture_alone_is_refused(run_tool, tmp_path) -> None:
