@@ -22,6 +22,9 @@ from lut_fuse_core.io.video_writer import EVENLY_SPACED, check_video_name, write
 from lut_fuse_core.parallel import ordered_map, prefetch
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 
+AHEAD = 8
+"""Fused frames that may wait to be encoded."""
+
 
 def fuse_videos(
     visible: Path,
@@ -63,7 +66,7 @@ def fuse_videos(
     alone, count = pipeline.status.visible_only, 0
     with write_video(target, (width, height), rate) as writer:
         fused = _fused(chain([first], pairs), pipeline)
-        for _ in ordered_map(lambda frame: writer.write(*frame), fused, workers=1):
+        for _ in ordered_map(lambda frame: writer.write(*frame), fused, workers=1, ahead=AHEAD):
             count += 1
             if progress is not None:
                 progress(count, max(count, color.frame_count))
