@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lut_fuse_core.arrays import RawInfrared, Size, UInt8Array
+from lut_fuse_core.arrays import FloatArray, RawInfrared, Size, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.blank import blank_or_unlit_camera
 from lut_fuse_core.registration.registration import RegistrationConfig
@@ -169,7 +169,7 @@ class RigWatch:
             self._tell(wrong)
             return
         self._looks += 1
-        yield from self._asking(visible, infrared, config)
+        yield from self._asking(visible, infrared, config, pair.visible)
         for _ in self._tiles.adding(pair, passed):
             yield None
         found = self._tiles.residual()
@@ -220,7 +220,11 @@ class RigWatch:
         return None
 
     def _asking(
-        self, visible: UInt8Array, infrared: RawInfrared, config: RegistrationConfig
+        self,
+        visible: UInt8Array,
+        infrared: RawInfrared,
+        config: RegistrationConfig,
+        edges: FloatArray,
     ) -> Iterator[None]:
         """Find out what is wrong with images that have never fitted so far."""
         if self._fitted or self._looks <= START:
@@ -229,7 +233,7 @@ class RigWatch:
             self._suspects = Suspects(config)
         if self._suspects.done:
             return
-        yield from self._suspects.trying(visible, infrared)
+        yield from self._suspects.trying(visible, infrared, edges)
         if self._suspects.done:
             self._verdict = self._suspects.verdict()
 

@@ -43,7 +43,11 @@ class Shrinker:
         self._positions: tuple[RegistrationConfig, Size, Size, FloatArray | None] | None = None
 
     def shrinking(
-        self, visible: UInt8Array, infrared: RawInfrared, config: RegistrationConfig
+        self,
+        visible: UInt8Array,
+        infrared: RawInfrared,
+        config: RegistrationConfig,
+        edges: FloatArray | None = None,
     ) -> Generator[None, None, SmallPair]:
         """Bring a pair to the small grid, in parts of about a millisecond.
 
@@ -51,6 +55,7 @@ class Shrinker:
             visible: ``(H, W, 3) uint8``.
             infrared: ``(h, w)``, raw.
             config: The registration.
+            edges: `SmallPair.visible` of this image, if it is known.
 
         Yields:
             Nothing, after each part.
@@ -63,10 +68,11 @@ class Shrinker:
         size = (max(16, round(width / scale)), max(16, round(height / scale)))
         positions = self._positions_for((infrared.shape[1], infrared.shape[0]), size, config)
         yield
-        gray = cv2.cvtColor(_shrunk(visible, size), cv2.COLOR_RGB2GRAY).astype(np.float32)
-        yield
-        edges = oriented_channels(gray, CHANNELS)
-        yield
+        if edges is None:
+            gray = cv2.cvtColor(_shrunk(visible, size), cv2.COLOR_RGB2GRAY).astype(np.float32)
+            yield
+            edges = oriented_channels(gray, CHANNELS)
+            yield
         small, mask = _registered(infrared, size, positions)
         yield
         features = oriented_channels(small, CHANNELS) * mask[..., None]

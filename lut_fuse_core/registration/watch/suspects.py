@@ -116,12 +116,15 @@ class Suspects:
     def _scores(self) -> list[float]:
         return [0.0 if total is None else _score(total) for total in self._sums]
 
-    def trying(self, visible: UInt8Array, infrared: RawInfrared, count: int = 2) -> Iterator[None]:
+    def trying(
+        self, visible: UInt8Array, infrared: RawInfrared, edges: FloatArray, count: int = 2
+    ) -> Iterator[None]:
         """Try the next ones on a pair, in parts of about a millisecond.
 
         Args:
             visible: ``(H, W, 3) uint8``.
             infrared: ``(h, w)``, raw.
+            edges: `SmallPair.visible` of the visible image.
             count: How many.
 
         Yields:
@@ -140,7 +143,7 @@ class Suspects:
                 config = replace(config, transform=None)
             yield
             try:
-                pair = yield from self._shrinkers[index].shrinking(visible, image, config)
+                pair = yield from self._shrinkers[index].shrinking(visible, image, config, edges)
             except InputError:
                 pair = None
             if pair is not None:
