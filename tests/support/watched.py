@@ -19,6 +19,8 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 def note(event, args):
     if event == "socket.__new__" and args[1] != 1:  # 1 is AF_UNIX, which stays on the machine
         os.write(log, f"socket {args[1]}\\n".encode())
+    elif event == "socket.connect" and args[0].family == 1:
+        pass
     elif event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname"):
         os.write(log, f"socket {event} {args[-1]}\\n".encode())
     elif event == "open" and isinstance(args[0], (str, bytes, os.PathLike)):
