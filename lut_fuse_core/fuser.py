@@ -34,6 +34,7 @@ class Fuser:
 
     Raises:
         ModelError: For an unusable model.
+        InputError: For an unknown backend, or a number of threads outside 1 to 256.
         BackendUnavailableError: For a backend that cannot run.
 
     >>> import numpy as np
@@ -102,6 +103,7 @@ class Fuser:
         Raises:
             InputError: For arrays of another shape, type or size.
             BackendUnavailableError: If a backend of the CPU fails.
+            MemoryError: If there is no memory for images of this size.
         """
         return self.attempt(lambda: self.backend.fuse(visible, infrared, options), lost=_nothing)
 

@@ -15,7 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: Of ROS; None for those of the process.
 
     Returns:
-        The exit status: 2 for bad parameters, 1 where a package is missing.
+        The exit status: 0 after an ordinary end, 2 for bad parameters, 1 for a failure or where a
+        package is missing.
     """
     leave_at_once()  # before what takes seconds to import
     try:

@@ -52,6 +52,9 @@ def read_checkpoint(run: Path, structure: dict[str, Any] | None = None) -> dict[
         run: The output folder.
         structure: Of the network that it is for; None if any will do.
 
+    Returns:
+        The state by name.
+
     Raises:
         InputError: If there is none, or one of a network of another structure.
     """

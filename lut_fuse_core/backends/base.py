@@ -45,13 +45,15 @@ class Backend(Protocol):
 
         Raises:
             InputError: For unsuitable arrays.
+            BackendUnavailableError: If the backend fails, or was made before a fork.
+            MemoryError: If there is no memory for a frame of this size.
         """
         ...
 
 
 @runtime_checkable
 class RegisteringBackend(Protocol):
-    """A backend that normalizes and registers infrared on the way, so that no one else has to."""
+    """A backend that also normalizes and registers infrared, on the way to the fusion."""
 
     def hold(self, raw: RawInfrared, levels: UInt8Array, warp: Warp) -> None:
         """Take a copy of a raw frame, to fuse with until the next one.
@@ -64,6 +66,7 @@ class RegisteringBackend(Protocol):
 
         Raises:
             InputError: For arrays that do not belong together.
+            BackendUnavailableError: If the backend fails.
         """
         ...
 
@@ -80,6 +83,7 @@ class RegisteringBackend(Protocol):
 
         Raises:
             InputError: For unsuitable arrays, or if no frame of this size is held.
+            BackendUnavailableError: If the backend fails.
         """
         ...
 

@@ -129,7 +129,7 @@ class CpuBackend:
 def _runner(encoder: ContextEncoder) -> Callable[[FloatArray], FloatArray]:
     """The convolutions by OpenCV, or by NumPy where OpenCV gets them wrong.
 
-    OpenCV 4.5.4 does, for instance normalization.
+    OpenCV 4.5.4, for one, computes instance normalization wrong.
     """
     network: Any = cv2.dnn.readNetFromONNX(np.frombuffer(encoder_to_onnx(encoder), np.uint8))
 

@@ -15,7 +15,8 @@ class FuseOptions:
     Attributes:
         mask: ``(H, W) uint8``: how much of the change to apply at each pixel, 255 for all of it,
             0 where infrared sees nothing; None for all of it everywhere.
-        out: Where to write, ``(H, W, 3) uint8``, C-contiguous; None allocates.
+        out: Where to write, ``(H, W, 3) uint8``, C-contiguous and writable; may lie where an input
+            does. None allocates.
 
     Raises:
         InputError: For a strength or an ambient level outside its range.
@@ -44,4 +45,4 @@ class FuseOptions:
 
 
 FULL = FuseOptions()
-"""The full fusion, of a new array."""
+"""The full fusion, into a new array."""

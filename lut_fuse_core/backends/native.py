@@ -30,7 +30,8 @@ class NativeBackend:
         instructions: The instruction set to use, one of `instruction_sets`; None for the best.
 
     Raises:
-        BackendUnavailableError: If the library is missing or the model is not time-stable.
+        BackendUnavailableError: If the library is missing or offers no such instructions, or if the
+            model is not time-stable.
     """
 
     name = "native"

@@ -56,8 +56,11 @@ def create_backend(
         threads: CPU threads to use, None for all cores this process may run on.
         gpu: Wishes for the GPU backends.
 
+    Returns:
+        The backend, for one thread at a time.
+
     Raises:
-        InputError: For an unknown name or number.
+        InputError: For an unknown name, or a number of threads outside 1 to `MOST_THREADS`.
         BackendUnavailableError: If it cannot run here.
     """
     if name not in BACKEND_NAMES:
@@ -70,7 +73,14 @@ def create_backend(
 
 
 def backend_statuses(model: FusionModel) -> list[BackendStatus]:
-    """Try every backend with a model; fastest first."""
+    """Try every backend with a model, on one thread.
+
+    Args:
+        model: What to fuse with.
+
+    Returns:
+        The status of each, in the order in which ``auto`` prefers them.
+    """
     statuses = []
     for name in _CLASSES:
         try:
@@ -103,8 +113,11 @@ def fastest_without_gpu(
     Args:
         model: What to fuse with.
         threads: CPU threads; None for all cores this process may run on.
-        reasons: Why the GPU is not used, for the log.
+        reasons: Why the GPU is not used, for the log; those of the CPU's backends are appended.
         level: Of the log.
+
+    Returns:
+        The backend.
 
     Raises:
         BackendUnavailableError: If there is none.

@@ -25,14 +25,14 @@ class Blocks:
         centers: ``(N, 2)`` working infrared pixels.
         surfaces: ``(N, 2 r + 1, 2 r + 1) float32``, likeness, 0 for none and up to about 1, for
             displacements from -r to r.
-        pairs: ``(N,)``, which pair.
+        pairs: ``(N,) int64``, which pair.
         shape: Working infrared height and width.
         to_work: Full infrared pixels to working ones.
     """
 
     centers: Float64Array
     surfaces: FloatArray
-    pairs: Float64Array
+    pairs: npt.NDArray[np.int64]
     shape: tuple[int, int]
     to_work: Float64Array
 

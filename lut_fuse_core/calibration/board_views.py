@@ -25,7 +25,7 @@ LOOK_EVERY = 0.3
 """Seconds of a recording between two frames in which the board is looked for."""
 
 STILL = 0.003
-"""Share of the visible width by which the board may move from a frame to the next."""
+"""Share of the visible width by which the board may move in a thirtieth of a second."""
 
 SHARP = 0.5
 """Share of the typical sharpness below which a view is blurred."""
@@ -59,7 +59,8 @@ class View:
         index: Of the pair among those that were passed in.
         visible: Points in the visible image.
         infrared: Points in the infrared image.
-        moved: Share of the visible width by which the board moved to the next frame; 0 in pictures.
+        moved: Share of the visible width by which the board moved in a thirtieth of a second,
+            by the frame that followed; 0 in pictures.
         sharpness: Steepest slope on the board, in its contrast per pixel, the lower of both images.
         placement: ``(5,) float64``: center of the board in the visible image, 0 to 1; tilt to the
             right and downward, in units of 45 degrees; logarithm to base 2 of the distance.
@@ -163,7 +164,14 @@ class BoardViews:
         self.views.append(replace(view, moved=moved))
 
     def chosen(self, most: int = MOST_VIEWS) -> list[View]:
-        """The views to calibrate from: still, sharp, and as different from each other as can be."""
+        """The views to calibrate from: still, sharp, and as different from each other as can be.
+
+        Args:
+            most: How many at most.
+
+        Returns:
+            The views, in their order.
+        """
         usable = self.still
         if usable:
             floor = SHARP * float(np.median([view.sharpness for view in usable]))
@@ -190,6 +198,9 @@ def placement(points: Float64Array, found: Detection, size: Size) -> Float64Arra
         points: ``(N, 3)`` meters, on the board.
         found: Where they are in the image.
         size: Width and height of the image, pixels.
+
+    Returns:
+        ``(5,) float64``.
     """
     width, height = size
     matrix = np.array(

@@ -32,7 +32,13 @@ class EpipolarModel:
         focal: Of the visible camera in pixels, if it is known.
 
     Attributes:
-        focal_given: Whether it is, so that it is not fitted.
+        sizes: Of the visible and the infrared image, width and height in pixels.
+        focal_given: Whether the visible focal length is known, so that it is not fitted.
+        focal: Of the visible camera where the parameters are 0, in pixels.
+        ratio: Of the infrared focal length to the visible one there.
+        start_rotation: From the visible camera's frame to the infrared camera's there, ``(3, 3)
+            float64``.
+        axis: Unit vector in the image plane near which the baseline is; `start` sets it.
     """
 
     def __init__(self, homography: Homography, focal: float | None) -> None:
@@ -57,7 +63,14 @@ class EpipolarModel:
         return np.asarray(u @ v, np.float64)
 
     def start(self, points: Correspondences) -> Float64Array:
-        """Parameters to begin with: a baseline along which the points stray most."""
+        """Where to begin: `axis` becomes the direction in which the points stray most.
+
+        Args:
+            points: That both cameras see.
+
+        Returns:
+            ``(7,) float64``, all 0.
+        """
         parameters = np.zeros(7)
         beside = points.infrared - self._far(points, parameters)
         beside = beside - np.median(beside, axis=0)
@@ -67,7 +80,17 @@ class EpipolarModel:
         return parameters
 
     def solve(self, points: Correspondences, start: Float64Array) -> Float64Array:
-        """The parameters at which points lie on their epipolar lines, after Levenberg-Marquardt."""
+        """The parameters at which points lie nearest to their epipolar lines.
+
+        They are found by up to 25 steps after Levenberg and Marquardt.
+
+        Args:
+            points: That both cameras see.
+            start: ``(7,)``, where to begin.
+
+        Returns:
+            ``(7,) float64``.
+        """
         parameters, damping = start.copy(), 1e-3
         distances = self.distances(points, parameters)
         for _ in range(25):
@@ -121,7 +144,7 @@ class EpipolarModel:
         return mapped[:, :2] / mapped[:, 2:]
 
     def parallax(self, points: Correspondences, parameters: Float64Array) -> Float64Array:
-        """Infrared pixels along the baseline's direction beyond where far points are."""
+        """Infrared pixels along the baseline's direction beyond where far points are, ``(N,)``."""
         _, infrared = self.matrices(parameters)
         direction = self.direction(parameters)
         beside = points.infrared - self._far(points, parameters)
@@ -132,7 +155,11 @@ class EpipolarModel:
         return np.einsum("ni,ni->n", beside, along)
 
     def distances(self, points: Correspondences, parameters: Float64Array) -> Float64Array:
-        """Sampson's distance of each pair of points from its epipolar lines, infrared pixels."""
+        """Sampson's distance of each pair of points from its epipolar lines.
+
+        Returns:
+            ``(N,) float64``, infrared pixels, with a sign.
+        """
         lines, error, back = self.lines(points, parameters)
         # Visible pixels are as uncertain as infrared ones are, in the scale of these.
         finer = self.ratio**2
@@ -142,7 +169,12 @@ class EpipolarModel:
     def lines(
         self, points: Correspondences, parameters: Float64Array
     ) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Epipolar lines in infrared, what points miss them by, and lines in visible."""
+        """Epipolar lines in the infrared image, how points miss them, and lines in the visible one.
+
+        Returns:
+            Lines a x + b y + c = 0 as ``(N, 3)``; the left side of that at each infrared point,
+            ``(N,)``; and the lines of these points in the visible image, ``(N, 3)``.
+        """
         visible, infrared = self.matrices(parameters)
         x, y, z = self.direction(parameters)
         cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])

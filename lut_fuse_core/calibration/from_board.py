@@ -109,6 +109,9 @@ def calibrate_from_board(
         progress: Called with the number of pairs looked at.
         guide: Called while a recording is read, whenever something else is missing than before.
 
+    Returns:
+        The rig, its errors and the views that were used.
+
     Raises:
         InputError: If too few pairs show the board to both cameras, images of a camera differ in
             size, or the result does not explain what was seen.
@@ -172,8 +175,13 @@ def _collect(
 def transferred(board: Board, rig: CameraRig, view: View) -> tuple[Detection, Float64Array]:
     """Infrared detections carried into the visible image, by the board's pose they imply.
 
+    Args:
+        board: That was shown.
+        rig: The calibrated cameras.
+        view: With the detections.
+
     Returns:
-        The infrared detection, and ``(N, 2)`` visible pixels.
+        The infrared detection, and ``(N, 2) float64`` visible pixels; NaN beyond the visible view.
     """
     seen = view.infrared
     points = board.points[seen.ids]
@@ -185,7 +193,10 @@ def transferred(board: Board, rig: CameraRig, view: View) -> tuple[Detection, Fl
 
 
 def transfer_error(board: Board, rig: CameraRig, view: View) -> float:
-    """Root mean square distance in visible pixels for one view; see `BoardCalibration`."""
+    """Root mean square distance in visible pixels for one view; see `BoardCalibration`.
+
+    NaN if both cameras have no point of the board in common.
+    """
     seen, predicted = transferred(board, rig, view)
     _, here, there = np.intersect1d(view.visible.ids, seen.ids, return_indices=True)
     difference = view.visible.pixels[here] - predicted[there]

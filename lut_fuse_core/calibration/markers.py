@@ -48,7 +48,8 @@ def find_markers(
         known: Numbers from here on are of no marker of the board.
 
     Returns:
-        Their numbers, ``(N,)``, and their corners, ``(N, 4, 2)`` pixels, in no particular order.
+        Their numbers, ``(N,) int64``, ascending, and their corners, ``(N, 4, 2) float64`` pixels,
+        those of a marker in the order in which OpenCV has them.
     """
     best: dict[int, Float64Array] = {}
     for border in BORDERS:

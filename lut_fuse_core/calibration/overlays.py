@@ -17,9 +17,17 @@ TINT = np.array([255, 120, 0], np.float32)
 
 
 def overlay(visible: UInt8Array, infrared: UInt8Array, homography: Homography) -> UInt8Array:
-    """Visible image in gray with the warped infrared edges on top, ``(H, W, 3) uint8`` RGB.
+    """The visible image in gray with the edges of the warped infrared image on top.
 
-    Next to it, below, the same two images in alternating squares.
+    Below it, the same two images in alternating squares.
+
+    Args:
+        visible: ``(H, W, 3) uint8`` RGB, or ``(H, W) uint8``.
+        infrared: ``(h, w) uint8``.
+        homography: Infrared pixels to visible pixels.
+
+    Returns:
+        ``(2 * H, W, 3) uint8``, RGB.
     """
     height, width = visible.shape[:2]
     registration = Registration(RegistrationConfig(homography, feather=0))

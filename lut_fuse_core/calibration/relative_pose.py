@@ -58,7 +58,8 @@ class RelativePose:
         rotation_errors: Standard deviations about x, y and z, degrees.
         direction: ``(3,)`` of length 1: of `Pose.translation`.
         direction_error: Standard deviation, degrees.
-        parallax: Infrared pixels between the parallax of the nearest and the farthest points.
+        parallax: Infrared pixels between the parallax of near and of far points: those that 7 % of
+            the points exceed, and that 7 % do not reach.
         points: That were compared.
         pairs: They are from.
     """

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.arrays import Float64Array, FloatArray
+from lut_fuse_core.arrays import Float64Array, FloatArray, Size
 from lut_fuse_core.registration.edge_channels import ChannelSettings, oriented_channels
+from lut_fuse_core.registration.resizing import resizing
 
 GrayPair = tuple[FloatArray, FloatArray]
 """Visible and infrared gray levels, ``(H, W)`` and ``(h, w)`` float32."""
@@ -71,8 +72,8 @@ def search(
         correlator = _Correlator(targets, scaled[0].shape)
         for rotation in ROTATIONS:
             for score, small_matrix in correlator.peaks(scaled, rotation):
-                to_small_visible = resizing(visible.shape, scaled[0].shape)
-                to_small_infrared = resizing(infrared.shape, small[0].shape)
+                to_small_visible = resizing(size_of(visible.shape), size_of(scaled[0].shape))
+                to_small_infrared = resizing(size_of(infrared.shape), size_of(small[0].shape))
                 matrix = np.linalg.inv(to_small_visible) @ small_matrix @ to_small_infrared
                 found.append(Hypothesis(score, matrix))
         if progress is not None:
@@ -162,10 +163,9 @@ def _energy(planes: Sequence[FloatArray]) -> FloatArray:
     return np.sum([np.square(plane) for plane in planes], axis=0, dtype=np.float32)
 
 
-def resizing(shape: Sequence[int], new_shape: Sequence[int]) -> Float64Array:
-    """The pixel map ``(3, 3)`` of resizing an image of ``shape`` (height, width, ...)."""
-    sy, sx = new_shape[0] / shape[0], new_shape[1] / shape[1]
-    return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
+def size_of(shape: Sequence[int]) -> Size:
+    """Width and height in pixels of an image of ``shape`` (height, width, ...)."""
+    return shape[1], shape[0]
 
 
 def corners(shape: Sequence[int]) -> Float64Array:

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, FloatArray
-from lut_fuse_core.calibration.search import GrayPair, resizing
+from lut_fuse_core.calibration.search import GrayPair, size_of
+from lut_fuse_core.registration.resizing import resizing
 
 BLOCK_SHARE = 0.075
 """Side of a block, in longer sides of the working infrared image."""
@@ -69,12 +70,15 @@ def bring_together(pairs: Sequence[GrayPair], matrix: Float64Array, side: int) -
         matrix: ``(3, 3)``, infrared to visible, full pixels.
         side: Longest infrared side to work at; the work is done at the coarser of both resolutions
             at most.
+
+    Returns:
+        The images of all pairs on one grid.
     """
     infrared_shape = pairs[0][1].shape
     magnification = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
     scale = min(1.0, magnification, side / max(infrared_shape))
     shape = (max(32, round(infrared_shape[0] * scale)), max(32, round(infrared_shape[1] * scale)))
-    to_work = resizing(infrared_shape, shape)
+    to_work = resizing(size_of(infrared_shape), size_of(shape))
     to_visible = matrix @ np.linalg.inv(to_work)
     block = max(16, round(BLOCK_SHARE * max(shape)) // 2 * 2)
     return Views(tuple(_view(pair, to_visible, shape) for pair in pairs), shape, to_work, block)
@@ -87,9 +91,9 @@ def _view(pair: GrayPair, to_visible: Float64Array, shape: tuple[int, int]) -> V
         # The warp takes single pixels; without this, fine texture would turn into noise.
         size = (round(visible.shape[1] / shrink), round(visible.shape[0] / shrink))
         smaller = cv2.resize(visible, size, interpolation=cv2.INTER_AREA)
-        to_visible = resizing(visible.shape, smaller.shape) @ to_visible
+        to_visible = resizing(size_of(visible.shape), size) @ to_visible
         visible = smaller.astype(np.float32, copy=False)
-    size = (shape[1], shape[0])
+    size = size_of(shape)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = cv2.warpPerspective(
         visible, to_visible, size, flags=flags, borderMode=cv2.BORDER_REPLICATE

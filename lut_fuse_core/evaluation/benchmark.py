@@ -93,7 +93,10 @@ def measure(
         visible: ``(H, W, 3) uint8``, RGB.
         infrared: ``(H, W) uint8``.
         seconds: How long to go on for all together; the slowest gets at least a few turns.
-        baseline: Index of the subject that ratios refer to.
+        baseline: Index of the subject that ratios refer to; None for no ratios.
+
+    Returns:
+        The times of each subject, in the order of ``subjects``.
     """
     records = [_Record(subject) for subject in subjects]
     for record in records:

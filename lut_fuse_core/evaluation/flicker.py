@@ -115,12 +115,17 @@ class FlickerMeter:
         self._skipped = 0
 
     def update(self, visible: UInt8Array, infrared: UInt8Array, fused: UInt8Array) -> None:
-        """Add the next frame: gray or RGB ``uint8`` images of one size.
+        """Add the next frame.
 
-        A frame of another size starts afresh, like the first one.
+        A frame of another size than the one before begins a new sequence of frames, like the first.
+
+        Args:
+            visible: ``(H, W) uint8``, or ``(H, W, 3) uint8`` RGB.
+            infrared: Likewise.
+            fused: Likewise.
 
         Raises:
-            InputError: For an image of another size.
+            InputError: If the three differ in size.
         """
         frame, previous = FusedFrame.of(visible, infrared, fused), self._previous
         self._previous = frame

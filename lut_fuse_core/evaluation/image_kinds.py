@@ -43,7 +43,7 @@ def made(
     """A pair's image of one kind ``(H, W, 3) uint8``, RGB.
 
     Raises:
-        InputError: It has another size than the pair, so that labels do not fit it.
+        InputError: If it has another size than the pair, so that labels do not fit it.
     """
     image = make(files, visible, infrared)
     if image.shape[:2] != visible.shape[:2]:
@@ -64,7 +64,7 @@ def labeled_pairs(
         labeled: File stems of the pictures that have labels.
 
     Raises:
-        InputError: No label is of a pair.
+        InputError: If no label is of a pair.
     """
     names = {pair.name for pair in pairs}
     chosen = [pair for pair in pairs if pair.name in labeled]
@@ -107,7 +107,7 @@ class LabeledImages:
         """Every pair that can be read, its width and height, and its images by kind.
 
         Raises:
-            InputError: A method has no image of a pair, or no pair can be read.
+            InputError: If a method has no image of a pair, or no pair can be read.
         """
         for files in self._progress(self._pairs):
             try:

@@ -53,7 +53,7 @@ def open_network(path: str | Path, threads: int = 1) -> Network:
         threads: CPU threads of ONNX Runtime.
 
     Raises:
-        InputError: It cannot be read or run, or does not take one color image.
+        InputError: If it cannot be read or run, or does not take one color image.
     """
     source = Path(path)
     if not source.is_file():

@@ -114,10 +114,10 @@ def quick_intensities(image: UInt8Array, palette: Palette) -> UInt8Array:
 
     Args:
         image: ``(H, W, 3) uint8``, RGB.
-        palette: The palette of the video.
+        palette: One of the known ones: that of the video.
 
     Returns:
-        ``(H, W) uint8``.
+        ``(H, W) uint8``: the position in the palette.
     """
     red, green, blue = cv2.split(image >> 2)
     return _table(palette.name)[red, green, blue]
@@ -135,6 +135,9 @@ def _smooth(image: UInt8Array, least: float = 0.0) -> FloatArray:
     Args:
         image: ``(H, W, 3) uint8``, RGB.
         least: Difference that counts as alike; more where half of the pixels differ by more.
+
+    Returns:
+        ``(n, 3) float32``; any pixels of an image of a single row or column.
     """
     step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / (2 * LOOKED_AT))))
     right, below = image[:-1, 1:][::step, ::step], image[1:, :-1][::step, ::step]
@@ -235,7 +238,7 @@ def _luma_is_order(pixels: FloatArray, smooth: FloatArray) -> bool:
     grows brighter throughout."""
     luma, chroma = _luma_and_chroma(pixels)
     strays = []
-    for part in np.array_split(chroma[np.argsort(luma)], 64):
+    for part in np.array_split(chroma[np.argsort(luma)], min(64, len(chroma))):
         strays.append(np.abs(part - np.median(part, axis=0)).max(axis=1))
     if float(np.quantile(np.concatenate(strays), SHARE)) > GRAY_TOLERANCE:
         return False
@@ -248,8 +251,10 @@ def _luma_is_order(pixels: FloatArray, smooth: FloatArray) -> bool:
 def _contradicts(smooth: FloatArray, palette: Palette) -> bool:
     """Whether a part of a palette is all that is used, and brighter colors are lower in it: it may
     as well be another palette that begins with these colors."""
-    at, _ = _nearest(smooth, palette)
-    return _span(at) < WIDE * 255 and bool(np.corrcoef(at, smooth @ _LUMA)[0, 1] < 0)
+    at, luma = _nearest(smooth, palette)[0], smooth @ _LUMA
+    if _span(at) >= WIDE * 255 or not at.std() or not luma.std():
+        return False
+    return bool(np.corrcoef(at, luma)[0, 1] < 0)
 
 
 def _luma_and_chroma(pixels: FloatArray) -> tuple[FloatArray, FloatArray]:

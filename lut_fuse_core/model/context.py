@@ -30,9 +30,18 @@ def encode(encoder: ContextEncoder, visible: UInt8Array, infrared: UInt8Array) -
 
 
 def encoder_input(encoder: ContextEncoder, visible: UInt8Array, infrared: UInt8Array) -> FloatArray:
-    """What the first convolution sees: ``(C, ceil(H/stride), ceil(W/stride)) float32``.
+    """What the first convolution gets.
 
     The image is continued to a multiple of the stride by repeating its last row and column.
+
+    Args:
+        encoder: Of the model.
+        visible: ``(H, W, 3) uint8``, RGB.
+        infrared: ``(H, W) uint8``.
+
+    Returns:
+        ``(C, ceil(H/stride), ceil(W/stride)) float32``: gray levels times the encoder's
+        ``input_scale``; C is `INPUT_CHANNELS` of its inputs times ``unshuffle`` squared.
     """
     if encoder.inputs == "rgb_infrared":
         planes = [visible[..., channel].astype(np.float32) for channel in range(3)]
@@ -46,7 +55,15 @@ def encoder_input(encoder: ContextEncoder, visible: UInt8Array, infrared: UInt8A
 
 
 def run_blocks(encoder: ContextEncoder, planes: FloatArray) -> FloatArray:
-    """The convolutions: ``(C, h, w) float32`` to the coarse context ``(h, w)``, 0..255."""
+    """The convolutions.
+
+    Args:
+        encoder: Of the model.
+        planes: ``(C, h, w) float32``, what `encoder_input` returns.
+
+    Returns:
+        The coarse context, ``(h, w) float32``, gray levels 0..255.
+    """
     (last,) = deque(convolution_inputs(encoder, planes), maxlen=1)
     logits = _convolve(encoder.blocks[-1], last)[0]
     # Below -80 the sigmoid is 0 in gray levels; its exponential would overflow further down.
@@ -54,7 +71,15 @@ def run_blocks(encoder: ContextEncoder, planes: FloatArray) -> FloatArray:
 
 
 def convolution_inputs(encoder: ContextEncoder, planes: FloatArray) -> Iterator[FloatArray]:
-    """What each convolution gets, ``(C, h, w) float32``, from the first to the last."""
+    """What each convolution gets, from the first to the last.
+
+    Args:
+        encoder: Of the model.
+        planes: ``(C, h, w) float32``, what `encoder_input` returns.
+
+    Yields:
+        ``(C, h, w) float32``, with the channels that the convolution takes.
+    """
     yield planes
     hidden = first = _activate(encoder, encoder.blocks[0], planes)
     for block in encoder.blocks[1:-1]:

@@ -11,13 +11,12 @@ from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.errors import ModelError
 
 MAX_ENCODER_CHANNELS = 256
-
+"""Outputs of one convolution."""
 
 MAX_CONTEXT_STRIDE = 64
-
+"""Pixels a side of the square that one context value stands for."""
 
 EncoderInput = Literal["rgb_infrared", "luma_infrared"]
-
 
 INPUT_CHANNELS: dict[str, int] = {"rgb_infrared": 4, "luma_infrared": 2}
 
@@ -33,6 +32,10 @@ class ConvBlock:
         offset: Its summands ``(out,)``; None without one.
         input_range: Magnitude that what it convolves hardly exceeds on real pairs, which int8
             needs; None if it was not measured.
+
+    Raises:
+        ModelError: For shapes that do not fit together, a gain without an offset or the other way
+            round, or a range that is not positive.
     """
 
     weight: FloatArray
@@ -62,7 +65,7 @@ class ConvBlock:
 
 @dataclass(frozen=True)
 class ContextEncoder:
-    """The context encoder: five 3x3 convolutions from the image pair to one context value (CSE).
+    """The context encoder: 3x3 convolutions from the image pair to one context value (CSE).
 
     The input channels (``rgb_infrared`` or ``luma_infrared``, gray levels times ``input_scale``)
     are averaged over ``pool`` x ``pool`` pixels, then ``unshuffle`` x ``unshuffle`` neighbors
@@ -71,13 +74,16 @@ class ContextEncoder:
     to the last but one's. The last block ends in a sigmoid, scaled to 0..255 gray levels.
 
     Attributes:
-        blocks: The convolutions, in order.
+        blocks: The convolutions, in order; two or more, five as published.
         inputs: What the channels are.
         input_scale: Factor on gray levels.
         pool: Side of the squares that are averaged, in pixels.
         unshuffle: Side of the squares that become channels, in averaged pixels.
         slope: Of LeakyReLU below 0.
         skip: Whether the first block's output is added to the last but one's.
+
+    Raises:
+        ModelError: For settings that do not exist, or blocks that do not fit together.
     """
 
     blocks: tuple[ConvBlock, ...]

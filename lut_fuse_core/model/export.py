@@ -20,7 +20,7 @@ from lut_fuse_core.model.onnx_encoder import encoder_to_onnx
 AMBIENT = {
     "grid": AMBIENT_GRID,
     "rank": AMBIENT_RANK,
-    "ambient": "BT.601 luma that rank of grid x grid pixels, spread evenly, do not reach",
+    "ambient": "BT.601 luma below which rank of grid x grid evenly spread pixels lie",
 }
 """How an ambient level is measured; see `features.ambient`."""
 

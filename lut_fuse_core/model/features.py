@@ -56,10 +56,16 @@ def ambient(visible: UInt8Array) -> float:
 
 
 def ambient_of_samples(pixels: UInt8Array) -> float:
-    """The same of `ambient_samples`.
+    """The ambient level of a frame, from the pixels that `ambient_samples` takes of it.
 
     Pixels are counted by their luma in whole gray levels, rounded down, and taken as spread evenly
     up to the next: so the level changes smoothly, and every backend finds the same.
+
+    Args:
+        pixels: ``(AMBIENT_GRID**2, 3) uint8``, RGB.
+
+    Returns:
+        Gray levels, 0 to 256.
     """
     thousandths = pixels.astype(np.int32) @ np.array([299, 587, 114], np.int32)
     counts = np.bincount(thousandths // 1000, minlength=256)
@@ -69,7 +75,14 @@ def ambient_of_samples(pixels: UInt8Array) -> float:
 
 
 def ambient_samples(visible: UInt8Array) -> UInt8Array:
-    """The pixels that tell the ambient level: ``(AMBIENT_GRID**2, 3) uint8`` of ``(H, W, 3)``."""
+    """The pixels by which the ambient level of a frame is measured.
+
+    Args:
+        visible: ``(H, W, 3) uint8``, RGB.
+
+    Returns:
+        ``(AMBIENT_GRID**2, 3) uint8``; of images with fewer rows or columns some more than once.
+    """
     height, width = visible.shape[:2]
     rows, columns, places = _sampled(height, width)
     if visible.flags.c_contiguous:
@@ -107,7 +120,7 @@ def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:
 
     Args:
         luma_image: ``(H, W) float32`` in 0..255.
-        spec: Norm and scale.
+        spec: Norm, border and scaling.
 
     Returns:
         ``(H, W) float32`` in gray levels, from 0.
@@ -126,7 +139,15 @@ def gradient(luma_image: FloatArray, spec: GradientSpec) -> FloatArray:
 
 
 def scaled_gradient(magnitude: FloatArray, spec: GradientSpec) -> FloatArray:
-    """The Sobel response ``(H, W) float32`` in gray levels of the gradient axis."""
+    """A gradient in gray levels of the gradient axis.
+
+    Args:
+        magnitude: ``(H, W) float32``, Sobel response in gray levels, from 0.
+        spec: Scaling and scale.
+
+    Returns:
+        ``(H, W) float32``, from 0; up to 255 where each frame is scaled.
+    """
     if spec.scaling == "fixed":
         return magnitude * np.float32(spec.scale)
     low, high = magnitude.min(), magnitude.max()

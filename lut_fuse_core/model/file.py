@@ -28,6 +28,10 @@ MODELS_FOLDER = Path(__file__).parents[1] / "models"
 def save_model(model: FusionModel, path: str | Path) -> None:
     """Write a model file; an existing file is replaced only once the new one is complete.
 
+    Args:
+        model: What to write.
+        path: Of the file, ``.safetensors`` by convention.
+
     Raises:
         OSError: If the folder does not exist or the disk is full.
         ModelError: Without the safetensors package.
@@ -58,9 +62,15 @@ def save_model(model: FusionModel, path: str | Path) -> None:
 def load_model(source: str | Path) -> FusionModel:
     """Read and validate a model by name (``default``) or path.
 
+    Args:
+        source: Name of a model that comes with the package, or path of a file.
+
+    Returns:
+        The model.
+
     Raises:
-        ModelError: If the file is missing, truncated, altered, of a newer format, inconsistent, or
-            holds numbers that are not finite; says what is wrong and what to do.
+        ModelError: If the file is missing, truncated, altered, of another format version,
+            inconsistent, or holds numbers that are not finite; says what is wrong and what to do.
     """
     path = model_path(source)
     tensors, header = _read(path)

@@ -155,8 +155,8 @@ class FusionModel:
 
     @property
     def time_stable(self) -> bool:
-        """Whether equal neighborhoods give equal fused pixels in every frame as dark as this one:
-        nothing but its ambient level is taken from the whole frame."""
+        """Whether equal neighborhoods give equal fused pixels in all frames of one ambient level,
+        the only thing that is then taken from a frame as a whole."""
         return self.gradient.scaling == "fixed" and not self.encoder.per_frame
 
     @property
@@ -175,14 +175,25 @@ class FusionModel:
         return len(self.lattices) > 1
 
     def place(self, ambient: float) -> Place:
-        """Where a scene of this ambient level is between the lattices, see `scenes.place_of`."""
+        """Where a scene is between the lattices, see `scenes.place_of`.
+
+        Args:
+            ambient: Its ambient level in gray levels.
+
+        Returns:
+            Number of a lattice and the share of the next one; ``(0, 0.0)`` with one lattice.
+        """
         return place_of(ambient, self.levels) if self.knows_scenes else (0, 0.0)
 
     def lattice_at(self, place: Place) -> FloatArray:
         """The lattice that serves the scenes at this place.
 
+        Args:
+            place: What `place` says.
+
         Returns:
-            ``(luma, infrared, gradient, context) float32``.
+            ``(luma, infrared, gradient, context) float32``: fused luma in [0, 1]; a view of
+            `lattices` where the share is 0.
         """
         index, share = place
         if share == 0.0:

@@ -37,12 +37,15 @@ def with_input_ranges(
     """The model with the range of each convolution's input: the largest found among the pairs.
 
     Args:
-        model: Of any structure with a time-stable encoder.
+        model: One that is time-stable (`FusionModel.time_stable`).
         pairs: Visible ``(H, W, 3) uint8`` RGB and infrared ``(H, W) uint8``, like those that the
-            model will fuse. A few dozen tell enough.
+            model will fuse. A few dozen are enough.
+
+    Returns:
+        A copy of the model with `ConvBlock.input_range` set, `LEAST_RANGE` at least.
 
     Raises:
-        InputError: If there are none, or if the model normalizes with each frame's statistics.
+        InputError: If there are no pairs, or if the model is not time-stable.
     """
     if not model.time_stable:
         raise InputError(

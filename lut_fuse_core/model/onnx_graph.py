@@ -68,7 +68,15 @@ class GraphInterface:
 
 
 def read_graph(contents: bytes) -> GraphInterface | None:
-    """The interface of an ONNX file, or None if these bytes are no ONNX file."""
+    """The interface of an ONNX file.
+
+    Args:
+        contents: Of the file.
+
+    Returns:
+        The interface; None if these bytes are no protobuf message. Other messages, and no bytes at
+        all, give one without inputs and outputs.
+    """
     try:
         model = _message_types()["Model"].FromString(contents)
     except DecodeError:

@@ -23,15 +23,15 @@ def read_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str,
     """Read a whole file.
 
     Args:
-        path: the file.
+        path: Of the file.
 
     Returns:
         The tensors by name, and the metadata that the writer added.
 
     Raises:
-        OSError: the file cannot be read.
-        ValueError: it is not a complete safetensors file.
-        TypeError: it holds numbers of a type that NumPy does not have.
+        OSError: If the file cannot be read.
+        ValueError: If it is not a complete safetensors file.
+        TypeError: If it holds numbers of a type that NumPy does not have.
     """
     content = bytearray(path.read_bytes())  # so that the arrays can be written to
     length = int.from_bytes(content[:8], "little")

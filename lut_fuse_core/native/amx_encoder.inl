@@ -2,8 +2,8 @@
 //
 // A pixel is 16 bytes: eight channels of 16 bits. One row of a left matrix is the 64 bytes of four
 // neighboring pixels as they lie in memory; the next row begins two pixels further on. The right
-// matrix holds the weights by which eight output channels of the two pixels in the middle come of
-// them, for one of the three rows. So a product serves 32 pixels, and nothing is rearranged.
+// matrix holds the weights by which they add to eight output channels of the two pixels in the
+// middle, for one of the three rows. So a product serves 32 pixels, and nothing is rearranged.
 //
 // Hidden numbers are sums of two bfloat16, the upper and the lower half, 17 significant bits
 // together; their product is that of the upper halves and of each upper with the other's lower

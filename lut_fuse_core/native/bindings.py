@@ -31,7 +31,7 @@ class Block(ctypes.Structure):
 
 
 class Model(ctypes.Structure):
-    """A model; see model.py."""
+    """A model; see model/fusion_model.py."""
 
     _fields_ = (
         ("axes", Axis * 4),
@@ -255,7 +255,10 @@ def load_library() -> ctypes.CDLL:
 
 
 def first_that_fits(folder: Path) -> ctypes.CDLL:
-    """The library of this Python, or one that another left there and that runs here as well.
+    """The library that was built for this Python, or else one for another that loads here as well.
+
+    Args:
+        folder: Where the libraries are.
 
     Raises:
         BackendUnavailableError: If there is none.

@@ -1,4 +1,4 @@
-/* C interface of the native backend. Loaded by native.py with ctypes; change both together. */
+/* C interface of the native backend. Loaded by bindings.py with ctypes; change both together. */
 #ifndef LUT_FUSE_NATIVE_H
 #define LUT_FUSE_NATIVE_H
 
@@ -24,7 +24,8 @@ typedef struct {
     const float *weight, *bias;
 } LutFuseBlock;
 
-/* A time-stable fusion model; the arrays are copied. Fields as in model.py. */
+/* A time-stable fusion model; the arrays are copied. Fields as in
+   model/fusion_model.py and model/encoder.py. */
 typedef struct {
     LutFuseAxis axes[4]; /* luma, infrared, gradient, context */
     const float *const *lattices; /* from that of the darkest scenes to that of bright ones */
@@ -70,10 +71,11 @@ typedef struct {
 } LutFuseInfrared;
 
 /* Direction of edges at each pixel, in four channels: between 0 and 180 degrees, without sign and
-   strength. gray, inside: (height, width); inside: 1 where the image is one, 0 elsewhere; NULL for
-   all. smoothing, pooling: the middle and one side of filters of 5 and 9 pixels. wide: an odd
-   number of four pixels each, whose mean is dropped. unit: of a clear edge. channels: (height,
-   width, 4). */
+   strength. gray, inside: (height, width); inside: 1 where there is an image, 0 elsewhere; NULL for
+   all. smoothing, pooling: the middle and one side of symmetric filters of 5 and 9 pixels, so 3 and
+   5 values. wide: side of the window whose mean is subtracted, an odd number of blocks of 4x4
+   pixels. unit: what the channels of a strong edge come to, squared and added, before they are
+   pooled; below 32768. channels: (height, width, 4). */
 typedef struct {
     const float *gray, *inside, *smoothing, *pooling;
     int16_t *channels;
@@ -138,8 +140,8 @@ typedef struct {
 
 /* images: infrared, visible and `results` fused, each (height, width) without gaps, 41x41 at least.
    windows: Gaussian weights of 17, 9, 5 and 3 pixels. sums: of each image, zero at first. Of the
-   sources those with one another are not taken but for the products of the visible image with the
-   infrared one, nor are `across`, `down` and `gradient`; of results `information` is not. */
+   sources, `across`, `down` and `gradient` are not taken, nor is `joint` but for `products` and
+   `joint_entropy` of the visible image with the infrared one; of results, `information` is not. */
 typedef struct {
     const uint8_t *const *images;
     const double *const *windows;

@@ -259,7 +259,8 @@ constexpr int kBlockPitch = kBlock + 2 * kMostRadius + kDoubles;
 
 using BlockRows = double[kBand][kBlockPitch];
 
-// Logarithm of a product of quotients from 1 to 32770, one a lane: one logarithm for 64 of them.
+// Logarithm of a product of quotients, one a lane: one logarithm for 64 of them. Numerators and
+// denominators are from 1 to 32770, so that 64 of them stay within double precision.
 class LogSum {
   public:
     void add(Doubles numerator, Doubles denominator) {

@@ -65,7 +65,7 @@ int bits_for(int cells) {
     return bits;
 }
 
-// Ambient level in gray levels; see features.ambient.
+// Ambient level in gray levels; see model/features.py.
 float ambient_of(const LutFuseFrame& frame) {
     constexpr int kGrid = 64, kRank = 1638;
     int column[kGrid];

@@ -45,18 +45,18 @@ def ordered_map(
     ahead as asked for. Where one bad item shall not end the rest, let ``work`` return the error.
 
     Args:
-        work: called in a thread of the pool; must be safe to run beside itself, unless ``workers``
+        work: Called in a thread of the pool; must be safe to run beside itself, unless ``workers``
             is 1, which also keeps the calls in order.
-        items: what to work on.
-        workers: threads; None for one per usable core.
-        ahead: items that may be under way or done and not yet consumed; None for four times the
+        items: What to work on.
+        workers: Threads; None for one per usable core.
+        ahead: Items that may be under way or done and not yet consumed; None for four times the
             workers. Memory holds as many items and results as this.
 
     Yields:
         The results.
 
     Raises:
-        Exception: what ``work`` or the iterable raised, in its place in the order. What has not
+        Exception: What ``work`` or the iterable raised, in its place in the order. What has not
             been started by then never is.
     """
     workers = workers or usable_cores()
@@ -84,14 +84,14 @@ def prefetch(items: Iterable[Item], ahead: int = 8) -> Iterator[Item]:
     For iterables that do work themselves, such as a video decoder.
 
     Args:
-        items: used from that one thread only.
-        ahead: items that may wait in memory.
+        items: Used from that one thread only.
+        ahead: Items that may wait in memory.
 
     Yields:
         The items in their order.
 
     Raises:
-        Exception: what the iterable raised, after the items before it.
+        Exception: What the iterable raised, after the items before it.
     """
     iterator = iter(items)
     at_once = max(1, ahead // 4)

@@ -148,10 +148,12 @@ class FusionPipeline:
             out: Where to write, ``(H, W, 3) uint8`` C-contiguous; None allocates.
 
         Returns:
-            ``(H, W, 3) uint8``, RGB; without usable infrared that is ``visible`` itself.
+            ``(H, W, 3) uint8``, RGB: ``out``, or a new array; without usable infrared a copy of
+            ``visible`` in ``out``, or ``visible`` itself.
 
         Raises:
             InputError: For unusable images or times.
+            BackendUnavailableError: If a backend of the CPU fails; the GPU's are replaced.
         """
         check_visible(visible, out=out)
         check_times(visible_time, infrared_time)

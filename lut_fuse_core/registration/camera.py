@@ -12,6 +12,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.registration.resizing import resizing, same_shape
 
 FISHEYE_MODELS = ("equidistant", "fisheye")
 DISTORTION_MODELS = ("plumb_bob", "rational_polynomial", *FISHEYE_MODELS, "none")
@@ -30,10 +31,11 @@ class CameraModel:
         height: Of its images, in pixels.
         matrix: 3x3 intrinsic matrix, pixel centers at integers.
         distortion: Coefficients of `distortion_model`, one of `DISTORTION_MODELS`; empty for none.
-        distortion_model: ``plumb_bob``, ``rational_polynomial`` or ``equidistant``.
+        distortion_model: ``plumb_bob``, ``rational_polynomial``, ``equidistant`` (or ``fisheye``,
+            another name for it) or ``none``.
 
     Raises:
-        InputError: For a matrix or coefficients that describe no camera.
+        InputError: For a size, a matrix or coefficients that describe no camera.
     """
 
     width: int
@@ -130,24 +132,21 @@ class CameraModel:
         return pixels
 
     def scaled_to(self, width: int, height: int) -> CameraModel:
-        """This camera with its image resized (a driver that bins or scales its frames)."""
+        """This camera with its image resized (a driver that bins or scales its frames).
+
+        Raises:
+            InputError: For a size of another shape.
+        """
         if (width, height) == (self.width, self.height):
             return self
-        sx, sy = width / self.width, height / self.height
-        if abs(sx / sy - 1) > 0.02:
+        size = (self.width, self.height)
+        if not same_shape(size, (width, height)):
             raise InputError(
                 f"the camera was calibrated at {self.width}x{self.height}, but its images are "
                 f"{width}x{height}, another shape; calibrate again at this size"
             )
-        # Pixel centers are integers, so the corner of the image is at -0.5.
-        scale = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
-        return CameraModel(
-            width,
-            height,
-            as_rows(scale @ self.intrinsics),
-            self.distortion,
-            self.distortion_model,
-        )
+        matrix = as_rows(resizing(size, (width, height)) @ self.intrinsics)
+        return CameraModel(width, height, matrix, self.distortion, self.distortion_model)
 
     def cropped_to(self, x: int, y: int, width: int, height: int) -> CameraModel:
         """This camera reading out only a part of its sensor, whose first pixel is (x, y).
@@ -184,6 +183,9 @@ class CameraModel:
             distortion_model: Which one the coefficients are of.
             rectified_projection: The 12 numbers of ``p`` if the images are rectified already
                 (`image_rect` topics); k and d are then not used.
+
+        Raises:
+            InputError: For numbers that describe no camera.
         """
         if rectified_projection is not None:
             p = np.asarray(rectified_projection, np.float64).reshape(3, 4)
@@ -201,7 +203,11 @@ class CameraModel:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CameraModel:
-        """From the layout of ROS `camera_calibration` files (`camera_matrix: {data: ...}`)."""
+        """From the layout of ROS `camera_calibration` files (`camera_matrix: {data: ...}`).
+
+        Raises:
+            InputError: If it is another layout, or describes no camera.
+        """
         try:
             return cls.from_camera_info(
                 int(data["image_width"]),

@@ -190,8 +190,11 @@ def _holds_numbers(value: Any) -> bool:
 def matrix_of(value: Any, side: int) -> Float64Array:
     """A square matrix in any of the forms that `numbers` reads.
 
+    Returns:
+        ``(side, side) float64``.
+
     Raises:
-        ValueError: If they are no matrix.
+        ValueError, TypeError: If they are no matrix.
     """
     matrix = numbers(value)
     if matrix.size != side * side:

@@ -50,7 +50,7 @@ def read_document(path: Path) -> Any:
         The content; of `ros2 param dump` what is below ``ros__parameters``.
 
     Raises:
-        InputError: If it cannot be read, or is none of these.
+        InputError: If it cannot be read, is none of these, or has a key twice.
     """
     text = _text(path)
     if text.lstrip().startswith("<?xml"):
@@ -75,7 +75,7 @@ def numbers(value: Any) -> Float64Array:
         ``(n,) float64``.
 
     Raises:
-        ValueError: For anything else.
+        ValueError, TypeError: For anything else.
     """
     if isinstance(value, Mapping):
         if "data" in value:

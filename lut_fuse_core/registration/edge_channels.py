@@ -16,10 +16,10 @@ class ChannelSettings:
 
     Attributes:
         channels: Orientations between 0 and 180 degrees.
-        sigma: Scale of the derivative in pixels.
-        pool: Radius over which an edge may stray.
-        high_pass: Radius, in units of ``pool``, beyond which mean differences are structure of the
-            whole scene and dropped; 0 keeps them.
+        sigma: Standard deviation in pixels of the Gaussian that smooths before the derivative.
+        pool: Standard deviation in pixels of the Gaussian by which an edge may stray.
+        high_pass: Standard deviation, in units of ``pool``, of the Gaussian mean that is subtracted
+            as structure of the whole scene; 0 subtracts none.
     """
 
     channels: int = 4
@@ -36,12 +36,19 @@ def gray_levels(image: UInt8Array) -> FloatArray:
 
 
 def oriented_channels(gray: FloatArray, settings: ChannelSettings) -> FloatArray:
-    """Direction of edges at each pixel, as ``(H, W, channels) float32`` around zero.
+    """Direction of edges at each pixel.
 
     A warm wall may be dark or bright in the visible image, and an edge faint or strong; that there
     is an edge, and how it runs, is what both have in common. So the sign of the gradient is
     dropped and its strength divided out, softly, that noise may not count as edges (after the
     channel features of oriented gradients of Ye et al., IEEE TGRS 2019).
+
+    Args:
+        gray: ``(H, W) float32``, gray levels.
+        settings: Scales and number of orientations.
+
+    Returns:
+        ``(H, W, channels) float32``, around zero where ``high_pass`` is above 0, else from 0.
     """
     smooth = cv2.GaussianBlur(gray, (0, 0), settings.sigma)
     gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1)

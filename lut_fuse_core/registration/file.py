@@ -124,6 +124,7 @@ def save_registration(
 
     Raises:
         InputError: For a name that `check_registration_name` refuses.
+        OSError: If it cannot be written.
     """
     check_registration_name(path)
     path = Path(path)
@@ -168,7 +169,16 @@ def read_camera_info(path: str | Path) -> tuple[CameraModel, str]:
 
 
 def save_camera_info(path: str | Path, camera: CameraModel, name: str) -> None:
-    """Write a camera_info file that `camera_info_manager` and `load_camera_info` read."""
+    """Write a camera_info file that `camera_info_manager` and `load_camera_info` read.
+
+    Args:
+        path: Of the file; YAML, whatever its suffix.
+        camera: What to write.
+        name: Of the camera.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
     with atomic_write(path) as temporary:
         text = yaml.safe_dump(camera.to_dict(name), sort_keys=False, default_flow_style=None)
         temporary.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ import numpy as np
 from lut_fuse_core.arrays import Float64Array, FloatArray, Size
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.camera import as_rows
+from lut_fuse_core.registration.resizing import resizing, same_shape
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Homography:
     Attributes:
         matrix: 3x3.
         infrared_size: Width and height it was made for; images of other sizes (a driver that bins
-            or scales) are allowed for. None means: whatever comes.
+            or scales) are allowed for. None if it was made for images of any size.
         visible_size: The same of the visible image.
 
     Raises:
@@ -52,9 +53,20 @@ class Homography:
         return cls(as_rows(np.asarray(matrix, np.float64)), infrared_size, visible_size)
 
     def between(self, infrared_size: Size, visible_size: Size) -> Float64Array:
-        """The ``(3, 3) float64`` matrix for images of these sizes."""
-        to_visible = _resizing(self.visible_size or visible_size, visible_size)
-        to_infrared = _resizing(self.infrared_size or infrared_size, infrared_size)
+        """The matrix for images of these sizes.
+
+        Args:
+            infrared_size: Width and height in pixels.
+            visible_size: Width and height in pixels.
+
+        Returns:
+            ``(3, 3) float64``, infrared pixels to visible pixels.
+
+        Raises:
+            InputError: If one of the sizes has another shape than that it was made for.
+        """
+        to_visible = _resized(self.visible_size or visible_size, visible_size)
+        to_infrared = _resized(self.infrared_size or infrared_size, infrared_size)
         return to_visible @ np.asarray(self.matrix, np.float64) @ np.linalg.inv(to_infrared)
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,19 +78,35 @@ class Homography:
         }
 
 
-def homography_map(matrix: Float64Array, infrared_size: Size, visible_size: Size) -> FloatArray:
-    """Where each visible pixel lies in the infrared image: ``(H, W, 2) float32``, x and y.
+def inverse_map(matrix: Float64Array, infrared_size: Size) -> Float64Array:
+    """The matrix that takes visible pixels to infrared pixels, with a sign for its horizon.
 
     Args:
-        matrix: ``(3, 3)``, infrared to visible. Pixels beyond the horizon of the map are NaN.
+        matrix: ``(3, 3)``, infrared to visible.
         infrared_size: Width and height in pixels.
-        visible_size: Width and height in pixels.
+
+    Returns:
+        ``(3, 3) float64``, whose third coordinate is positive for what infrared sees.
     """
-    width, height = visible_size
     # A matrix and its negative are the same map. What infrared sees, its center above all, lies on
     # the positive side of the horizon; visible pixel (0, 0) may not.
     center = [(infrared_size[0] - 1) / 2, (infrared_size[1] - 1) / 2, 1.0]
-    inverse = np.linalg.inv(matrix) * (matrix[2] @ center or 1.0)
+    return np.linalg.inv(matrix) * (matrix[2] @ center or 1.0)
+
+
+def homography_map(matrix: Float64Array, infrared_size: Size, visible_size: Size) -> FloatArray:
+    """Where each visible pixel lies in the infrared image.
+
+    Args:
+        matrix: ``(3, 3)``, infrared to visible.
+        infrared_size: Width and height in pixels.
+        visible_size: Width and height in pixels.
+
+    Returns:
+        ``(H, W, 2) float32``, x and y; NaN beyond the horizon of the map.
+    """
+    width, height = visible_size
+    inverse = inverse_map(matrix, infrared_size)
     x = np.arange(width, dtype=np.float64)[None]
     y = np.arange(height, dtype=np.float64)[:, None]
     denominator = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]
@@ -91,12 +119,11 @@ def homography_map(matrix: Float64Array, infrared_size: Size, visible_size: Size
     return positions
 
 
-def _resizing(size: Size, new_size: Size) -> Float64Array:
-    """The map of pixels when an image of one size is resized to another."""
-    sx, sy = new_size[0] / size[0], new_size[1] / size[1]
-    if abs(sx / sy - 1) > 0.02:
+def _resized(size: Size, new_size: Size) -> Float64Array:
+    """`resizing`, of images that keep their shape."""
+    if not same_shape(size, new_size):
         raise InputError(
             f"the registration was made for images of {size[0]}x{size[1]}, but these are "
             f"{new_size[0]}x{new_size[1]}, another shape; run 'lut-fuse calibrate' at this size"
         )
-    return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
+    return resizing(size, new_size)

@@ -133,7 +133,7 @@ def _transform(data: Entries) -> tuple[Pose, str]:
     pose = Pose.from_quaternion(list(rotation), list(translation))
     said = f"TF: takes points from {child} to {parent}"
     if role_of(parent) == "visible":
-        return _inverse(pose), f"{said}; inverted, since {child} is the infrared camera"
+        return pose.inverse(), f"{said}; inverted, since {child} is the infrared camera"
     return pose, said
 
 
@@ -154,7 +154,7 @@ def _camchain(data: Entries) -> tuple[CameraRig, str]:
         )
     said = f"Kalibr camchain: T_cn_cnm1 takes points from cam0 ({topics[0]}) to cam1 ({topics[1]})"
     if roles[0] == "infrared" or roles[1] == "visible":
-        return CameraRig(cameras[1], cameras[0], _inverse(pose)), (
+        return CameraRig(cameras[1], cameras[0], pose.inverse()), (
             f"{said}; inverted, since cam0 is the infrared camera"
         )
     known = "infrared" in roles or "visible" in roles
@@ -186,8 +186,3 @@ def _pose(rotation: Float64Array, translation: Float64Array) -> Pose:
         )
     tx, ty, tz = (float(value) for value in translation)
     return Pose(as_rows(rotation), (tx, ty, tz))
-
-
-def _inverse(pose: Pose) -> Pose:
-    rotation = np.asarray(pose.rotation).T
-    return _pose(rotation, -rotation @ np.asarray(pose.translation))

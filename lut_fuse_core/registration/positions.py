@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, Size
-from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.homography import Homography, inverse_map
 from lut_fuse_core.registration.rig import CameraRig
 
 Transform = Homography | CameraRig | None
@@ -30,6 +30,9 @@ def infrared_positions(
 
     Returns:
         ``(..., 2) float64``; NaN for what infrared cannot see at all.
+
+    Raises:
+        InputError: If the transform was made for images of another shape.
     """
     flat = np.asarray(points, np.float64).reshape(-1, 2)
     if transform is None:
@@ -50,8 +53,7 @@ def infrared_positions(
 
 def _through(matrix: Float64Array, infrared_size: Size, points: Float64Array) -> Float64Array:
     """Visible points through the inverse of a homography; NaN beyond its horizon."""
-    center = [(infrared_size[0] - 1) / 2, (infrared_size[1] - 1) / 2, 1.0]
-    inverse = np.linalg.inv(matrix) * (matrix[2] @ center or 1.0)
+    inverse = inverse_map(matrix, infrared_size)
     mapped = points @ inverse[:, :2].T + inverse[:, 2]
     depth = mapped[:, 2:]
     return np.where(depth > 1e-6, mapped[:, :2] / np.where(depth > 1e-6, depth, 1.0), np.nan)

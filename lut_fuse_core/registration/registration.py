@@ -31,11 +31,11 @@ class RegistrationConfig:
     """Where infrared lands in the visible image.
 
     Attributes:
-        transform: a `Homography`, a `CameraRig` (both cameras calibrated), or None: the images
+        transform: A `Homography`, a `CameraRig` (both cameras calibrated), or None: the images
             show the same view and are at most resized.
 
     Raises:
-        InputError: for settings outside their range.
+        InputError: For settings outside their range.
     """
 
     transform: Homography | CameraRig | None = None
@@ -108,11 +108,17 @@ class Registration:
             infrared_size: Width and height in pixels.
             visible_size: Width and height in pixels.
 
+        Returns:
+            The remap and its mask; the one of the call before while nothing has changed.
+
         Raises:
-            InputError: If they are too large to be registered.
+            InputError: If they are too large to be registered, or of another shape than the
+                transform was made for.
         """
         if self.config.transform is not None and max(*infrared_size, *visible_size) > LARGEST_SIDE:
-            raise InputError(f"images to be registered may have {LARGEST_SIDE} pixels a side")
+            raise InputError(
+                f"images to be registered may have at most {LARGEST_SIDE} pixels a side"
+            )
         known = self._warp
         if (
             known is not None
@@ -149,6 +155,9 @@ class Registration:
         Returns:
             ``(H, W, 2) float32``, x and y, NaN where it is not known; None if infrared is only
             resized.
+
+        Raises:
+            InputError: If the transform was made for images of another shape.
         """
         transform = self.config.transform
         if transform is None:

@@ -23,6 +23,9 @@ class Pose:
     Attributes:
         rotation: 3x3.
         translation: Meters. Frames are optical: x right, y down, z forward.
+
+    Raises:
+        InputError: For a rotation that is none, or a translation that is not finite.
     """
 
     rotation: tuple[tuple[float, ...], ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -39,7 +42,16 @@ class Pose:
 
     @classmethod
     def from_quaternion(cls, quaternion: Sequence[float], translation: Sequence[float]) -> Pose:
-        """From x, y, z, w (the order of ROS messages) and a translation in meters."""
+        """From x, y, z, w (the order of ROS messages) and a translation in meters.
+
+        Args:
+            quaternion: Four numbers, of any length but zero.
+            translation: Three numbers.
+
+        Raises:
+            InputError: For a quaternion of length zero, or numbers that are not finite.
+            ValueError: If there are more or fewer of them.
+        """
         x, y, z, w = (float(value) for value in quaternion)
         norm = x * x + y * y + z * z + w * w
         if not norm > 0:
@@ -56,6 +68,12 @@ class Pose:
     def apply(self, points: Float64Array) -> Float64Array:
         """Transform ``(N, 3)`` points, meters."""
         return points @ np.asarray(self.rotation).T + np.asarray(self.translation)
+
+    def inverse(self) -> Pose:
+        """The pose that takes points back."""
+        rotation = np.asarray(self.rotation).T
+        x, y, z = (float(value) for value in -rotation @ np.asarray(self.translation))
+        return Pose(as_rows(rotation), (x, y, z))
 
 
 @dataclass(frozen=True)
@@ -80,7 +98,11 @@ class CameraRig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CameraRig:
-        """From ``{"visible": ..., "infrared": ..., "infrared_from_visible": ...}``."""
+        """From ``{"visible": ..., "infrared": ..., "infrared_from_visible": ...}``.
+
+        Raises:
+            InputError: If a part is missing or describes no camera or pose.
+        """
         for part in ("visible", "infrared", "infrared_from_visible"):
             if not isinstance(data.get(part), Mapping):
                 raise InputError(f"the camera rig lacks its '{part}' part")

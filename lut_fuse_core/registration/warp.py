@@ -76,10 +76,15 @@ class Warp:
         return cls((width, height), infrared_size, remap, mask)
 
     def __call__(self, infrared: UInt8Array, out: UInt8Array | None = None) -> UInt8Array:
-        """Infrared on the visible grid: ``(h, w) uint8`` to ``(H, W) uint8``.
+        """Infrared on the visible grid. Where infrared sees nothing, its border continues.
 
         Args:
-            out: Where to write; None allocates. Where infrared sees nothing its border continues.
+            infrared: ``(h, w) uint8``.
+            out: Where to write, ``(H, W) uint8``; None allocates.
+
+        Returns:
+            ``(H, W) uint8``: ``out`` or a new array; without ``out``, ``infrared`` itself if the
+            grids are the same.
         """
         if self.remap is not None:
             warped = cv2.remap(
@@ -113,13 +118,16 @@ class Warp:
     ) -> None:
         """Normalize and register in one pass: the same pixels as ``self(levels[raw])``.
 
-        Images that are only resized take a pass for either.
+        Images that are only resized take two passes.
 
         Args:
             raw: ``(h, w) uint8 or uint16``.
             levels: ``(256,)`` or ``(65536,) uint8``, gray level of every raw count.
             out: ``(H, W) uint8``, C-contiguous.
             threads: Of the native library.
+
+        Raises:
+            MemoryError: If there is no memory for a frame of this size.
         """
         if not self.one_pass:
             gray = np.empty(raw.shape, np.uint8)

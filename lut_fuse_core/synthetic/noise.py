@@ -11,13 +11,17 @@ _TABLE = 256
 
 
 def texture(across: Float32Array, along: Float32Array, seed: int, octaves: int = 3) -> Float32Array:
-    """Noise of mean 0 within about -1 to 1 at the given coordinates; details about 1 unit wide.
+    """Noise of mean 0 at the given coordinates; details about 1 unit wide.
 
     Args:
-        across: Coordinates of any shape, float32. Each octave halves size and weight.
+        across: Coordinates of any shape, float32.
         along: The other coordinates, of the same shape.
         seed: Of the random numbers.
-        octaves: How many are added up.
+        octaves: How many are added; each has details half as wide as the one before, and half its
+            weight.
+
+    Returns:
+        Values of the same shape, float32, within -2 to 2, seldom beyond -1 to 1.
     """
     table = np.random.default_rng(seed).uniform(-1, 1, (_TABLE, _TABLE)).astype(np.float32)
     total = np.zeros(across.shape, np.float32)

@@ -35,7 +35,8 @@ class SceneConfig:
         seed: Of everything random.
         rate: Frames per second.
         day: Daylight instead of night.
-        dusk: The last of the daylight, in which the visible camera is as noisy as at night.
+        dusk: With ``day``, the last of the daylight, in which the visible camera is as noisy as at
+            night.
         moving: False freezes everything but the sensors' noise.
         noisy: False gives sensors without noise, fixed pattern and drift.
         people: How many take part.
@@ -43,6 +44,9 @@ class SceneConfig:
         parked: Cars that stand at the curb.
         lamp_at: Seconds at which a bright lamp (visible) enters and stays; None for never.
         hot_object_at: The same of a hot object (infrared).
+
+    Raises:
+        InputError: For sides outside 16 to 8192 pixels, or a rate outside 0 to 1000.
     """
 
     width: int = 640

@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 PATIENCE = 0.02
-"""Seconds an item may wait before a newer one displaces it; less than the frame period of any
-camera, so that it only spares the frames of a burst (a scheduler that held both cameras up)."""
+"""Seconds an item may wait before a newer one displaces it: less than the frame period of a camera
+of up to 50 Hz, so that it spares only the frames of a burst (a scheduler that held both cameras
+up)."""
 
 CAPACITY = 3
 """Items of one burst that may wait for one another."""

@@ -30,7 +30,8 @@ class LiveCalibration:
     Args:
         count: Pairs to gather.
         normalization: Of the infrared images.
-        done: Called once, from another thread, with the result or the error that prevented one.
+        done: Called once with the result or the error that prevented one, in the thread that finds
+            it: one of its own, or that of `cancel`'s caller.
         spacing: Seconds between the pairs.
         patience: Seconds to wait for the pairs before giving up.
     """

@@ -54,6 +54,10 @@ class TfRegistration:
                 self.visible.header.frame_id,  # type: ignore[union-attr]
                 Time(),
             ).transform
+            turn, shift = transform.rotation, transform.translation
+            pose = Pose.from_quaternion(
+                (turn.x, turn.y, turn.z, turn.w), (shift.x, shift.y, shift.z)
+            )
         except InputError as error:
             self.missing = str(error)
             return None
@@ -61,8 +65,6 @@ class TfRegistration:
             self.missing = f"no transform between the cameras ({error})"
             return None
         self.missing = ""
-        turn, shift = transform.rotation, transform.translation
-        pose = Pose.from_quaternion((turn.x, turn.y, turn.z, turn.w), (shift.x, shift.y, shift.z))
         return CameraRig(cameras[0], cameras[1], pose)
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -32,6 +33,9 @@ from lut_fuse_ros.tools.subprocesses import Process
 START_TIMEOUT = 120.0
 TAIL = 1.0
 """Seconds at the end in which a pair may still be under way; it is not judged."""
+
+LEAST_SECONDS = 2.0
+"""Of a turn, so that a second of it is judged."""
 
 TURNS = 3
 """How often node and relay take turns, so that whatever else the machine does meets both."""
@@ -98,13 +102,17 @@ def measure(options: argparse.Namespace) -> list[Report]:
     cameras += ["-p", f"rate:={float(options.rate)}"]
     cameras += ["-p", f"reliable:={str(options.reliable).lower()}"]
     subjects = _subjects(options, qos)
-    turns = TURNS if len(subjects) > 1 else 1
+    turns = _turns(options)
     seen: dict[str, list[Turn]] = {subject.name: [] for subject in subjects}
     with Process("tools.synthetic_cameras", cameras) as process:
         for _ in range(turns):
             for subject in subjects:
                 seen[subject.name].append(_turn(subject, options, turns, process))
     return [judge(options, name, each) for name, each in seen.items()]
+
+
+def _turns(options: argparse.Namespace) -> int:
+    return TURNS if options.relay and not options.transport else 1
 
 
 def _subjects(options: argparse.Namespace, qos: str) -> list[Subject]:
@@ -207,14 +215,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _options(given: list[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(given)
+    least = LEAST_SECONDS * _turns(options)
+    if not least <= options.duration < math.inf:
+        parser.error(f"--duration is {options.duration:g}; it must be {least:g} seconds or more")
+    return options
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command.
 
+    Args:
+        arguments: Of the command line, the program's name first; None for `sys.argv`.
+
     Returns:
-        The exit status: 0, 1 if nothing could be measured.
+        The exit status: 0, 1 if nothing could be measured, 130 for an interrupt. Options that make
+        no sense end the process with 2.
     """
     given: Any = rclpy.utilities.remove_ros_args(args=arguments or sys.argv)[1:]
-    options = _parser().parse_args(given)
+    options = _options(given)
     os.environ.update(room_for_images())
     rclpy.init(args=["--ros-args", "--log-level", "warn"])
     try:

@@ -34,6 +34,7 @@ class Process(AbstractContextManager["Process"]):
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
+            self._process.wait()
 
     def check(self) -> None:
         """Raise InputError if the process ended by itself."""

@@ -1,6 +1,7 @@
 """Image quality measures as differentiable functions: what the fusion metrics reward, per image.
 
-All functions take ``(B, 1, H, W)`` luma images in [0, 1] and return ``(B,)``; higher is better.
+All functions take luma images, ``(B, 1, H, W)`` in [0, 1], and return ``(B,) float32``, a value for
+each image; higher is better.
 They follow the definitions in `lut_fuse_core.evaluation.metrics`, with soft histograms instead of
 hard ones.
 """
@@ -21,7 +22,7 @@ HISTOGRAM_BINS = 64
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson correlation of two images ``(B, 1, H, W)`` each: ``(B,)``."""
+    """Pearson correlation of two images, -1 to 1."""
     a = a.flatten(1) - a.flatten(1).mean(1, keepdim=True)
     b = b.flatten(1) - b.flatten(1).mean(1, keepdim=True)
     return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1) + 1e-8).sqrt()
@@ -42,12 +43,15 @@ def correlation_coefficient(fused: Tensor, visible: Tensor, infrared: Tensor) ->
 
 
 def sum_of_correlated_differences(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """SCD (Aslantas and Bendes, 2015): what was added to one source correlates with the other."""
+    """SCD (Aslantas and Bendes, 2015): how what was added to one source correlates with the other.
+
+    The sum of two correlations, -2 to 2.
+    """
     return correlation(fused - infrared, visible) + correlation(fused - visible, infrared)
 
 
 def ssim(a: Tensor, b: Tensor, constants: tuple[float, float] = SSIM_CONSTANTS) -> Tensor:
-    """SSIM (Wang et al., 2004) with a uniform 7x7 window.
+    """SSIM (Wang et al., 2004) with a uniform 7x7 window, up to 1.
 
     Computed in double precision: with the constants that published tables use, the variance of
     flat regions decides, and single precision loses it.
@@ -64,7 +68,7 @@ def ssim(a: Tensor, b: Tensor, constants: tuple[float, float] = SSIM_CONSTANTS) 
 
 
 def edge_preservation(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """Qabf (Xydeas and Petrovic, 2000): how well edges survive, weighted by strength."""
+    """Qabf (Xydeas and Petrovic, 2000): how well edges survive, weighted by strength, 0 to 1."""
     edges = [_edges(image) for image in (visible, infrared, fused)]
     fused_strength, fused_angle = edges[2]
     kept: Tensor = torch.zeros(())
@@ -82,7 +86,7 @@ def edge_preservation(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tenso
 
 
 def visual_information_fidelity(fused: Tensor, source: Tensor) -> Tensor:
-    """VIF (Sheikh and Bovik, 2006), pixel domain, four scales."""
+    """VIF (Sheikh and Bovik, 2006), pixel domain, four scales; from 0, 1 for the source itself."""
     reference, distorted = source * 255, fused * 255
     noise = 2.0
     numerator: Tensor = torch.zeros(())
@@ -106,7 +110,7 @@ def visual_information_fidelity(fused: Tensor, source: Tensor) -> Tensor:
 
 
 def entropy(image: Tensor, bins: int = HISTOGRAM_BINS) -> Tensor:
-    """EN: entropy in bits of the soft gray-level histogram, over its maximum (0 to 1).
+    """EN: entropy of the soft gray-level histogram, as a share of the largest possible one, 0 to 1.
 
     Args:
         image: ``(B, 1, H, W)`` in [0, 1].

@@ -43,7 +43,7 @@ class Teacher(Protocol):
 
 @dataclass(frozen=True)
 class TeacherSource:
-    """Where the teacher's images come from; nothing of both for no teacher.
+    """Where the teacher's images come from; neither of the two for no teacher.
 
     Attributes:
         network: Fuses crops as they come.

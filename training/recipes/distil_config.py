@@ -45,11 +45,11 @@ class DistilLossConfig:
         structure: Of the teacher's output (EMDS).
         brightness: To the brighter camera, so that a bright sky or lamp is not grayed by a cold
             one.
-        markings: See `losses.markings_term`.
+        markings: See `losses.terms.markings_term`.
         markings_share: Likewise.
         smoothness: Of the lattice.
         monotonicity: Of the lattice.
-        steepness: See `losses.steepness_term`.
+        steepness: See `losses.lattice_terms.steepness_term`.
         steepest: Likewise; for luma, infrared, gradient and context.
         fusion: The teacher's own terms (the Text-IF family) applied to the student directly.
         quality: What the metrics reward.
@@ -64,7 +64,7 @@ class DistilLossConfig:
         lead: By which share of each measure, at least.
         stability: Of the fused image under noise.
         stability_limit: See `losses.terms.stability_term`.
-        twilight: For students of several lattices, see `losses.twilight_term`.
+        twilight: For students of several lattices, see `losses.terms.twilight_term`.
         twilight_limit: Likewise.
     """
 

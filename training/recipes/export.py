@@ -35,11 +35,11 @@ CONTEXT_TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class ExportReport:
-    """Largest differences found, 0 to 1.
+    """Largest differences found, in gray levels.
 
     Attributes:
-        luma_difference: Fused luma of module and core.
-        context_difference: Context of ONNX and core.
+        luma_difference: Between the fused luma of the trained module and of the core.
+        context_difference: Between the context of the ONNX file and of the core.
     """
 
     luma_difference: float

@@ -28,7 +28,8 @@ class GpuBackend:
     Args:
         model: What to fuse with.
         device: The GPU.
-        wanted: Precision to compute in; None for the first of `GpuDevice.precisions` that agrees.
+        wanted: Precision to compute in; None for the best of the device's. Where its results
+            differ too much from the reference's, the next of `GpuDevice.precisions` is taken.
         make: Makes the fuser for a precision.
         size: Height and width of the frames that it is tuned for, in pixels.
 
@@ -60,6 +61,7 @@ class GpuBackend:
         """Fuse one pair; see `Backend.fuse`.
 
         Raises:
+            InputError: For unsuitable arrays.
             BackendUnavailableError: If a larger image than before needs what cannot be had, or the
                 GPU fails.
         """
@@ -70,7 +72,8 @@ class GpuBackend:
         """Take a copy of a raw frame; see `RegisteringBackend.hold`.
 
         Raises:
-            InputError: As `fuse` does.
+            InputError: For arrays that do not belong together.
+            BackendUnavailableError: As `fuse` does.
         """
         with self._failing():
             self.fuser.hold(raw, levels, warp)
@@ -79,7 +82,8 @@ class GpuBackend:
         """Fuse with the held frame; see `RegisteringBackend.fuse_held`.
 
         Raises:
-            InputError: As `fuse` does.
+            InputError: For unsuitable arrays, or if no frame of this size is held.
+            BackendUnavailableError: As `fuse` does.
         """
         with self._failing():
             return self.fuser.fuse_held(visible, options)
@@ -114,9 +118,12 @@ def checked_fuser(
         name: Of the backend, for messages.
         model: What to fuse with.
         device: The GPU.
-        wanted: None for `GpuDevice.precisions`. Logs a warning where it is not the first of them.
+        wanted: As in `GpuBackend`. A warning is logged where another precision is taken.
         make: Makes the fuser for a precision.
         size: Height and width of the frames that it is tuned for, in pixels.
+
+    Returns:
+        The precision, and the fuser that computes in it.
 
     Raises:
         BackendUnavailableError: With the reason of each if there is none.

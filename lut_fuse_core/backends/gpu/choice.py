@@ -38,9 +38,9 @@ def faster_backend(
     create: Create,
     measure: Callable[[Any], float] | None = None,
 ) -> Backend:
-    """The GPU backend that takes less time for a frame; which one is remembered beside the engines.
+    """The GPU backend that takes less time for a frame; a file beside the engines keeps which one.
 
-    What is taken is logged; that one of both cannot be used although it is installed, as a warning.
+    The choice is logged, and it is a warning that one of the two is installed but cannot be used.
 
     Args:
         model: What to fuse with.
@@ -48,6 +48,9 @@ def faster_backend(
         create: Makes a backend by name or raises BackendUnavailableError.
         measure: Seconds per frame of a backend, a `GpuBackend`; None for `seconds_per_frame` of its
             fuser.
+
+    Returns:
+        The backend, made by ``create``.
 
     Raises:
         BackendUnavailableError: With the reasons if neither can be used.
@@ -123,7 +126,7 @@ def _working(backends: list[Backend], reasons: list[str]) -> Backend:
             reasons.append(f"{backend.name}: {error}")
             continue
         for reason in reasons:
-            _log.warning("'%s' is taken, for one cannot be used: %s", backend.name, reason)
+            _log.warning("'%s' is taken, since the other cannot be used: %s", backend.name, reason)
         return backend
     raise BackendUnavailableError("; ".join(reasons))
 

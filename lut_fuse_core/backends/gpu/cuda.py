@@ -1,4 +1,4 @@
-"""The `cuda` backend: the whole frame in two kernels of our own, compiled at first use."""
+"""The `cuda` backend: a frame in two kernels, compiled at first use; a third mixes two lattices."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CudaBackend(GpuBackend):
     Args:
         model: What to fuse with.
         threads: Accepted for uniformity; the GPU has its own.
-        options: GPU, precision and cache folder.
+        options: Precision and cache folder.
         tile: Size of an encoder tile; see `KernelPlan`.
 
     Raises:

@@ -31,7 +31,7 @@ KERNELS = (
     "sensor_encode_tiles",
     "fuse_pixels",
 )
-"""The kernels of `cuda/kernels.cu`."""
+"""The kernels of `kernels/kernels.cu`."""
 
 DEVICE_FILES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0")
 """There is at least one of them where there is an NVIDIA GPU with a driver: desktops, Jetson."""

@@ -19,7 +19,7 @@ from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.registration.warp import Warp
 
 DEFAULT_SIZE = (480, 640)
-"""Height and width of the frames that is tuned for and measured with if nothing is said."""
+"""Height and width of the frames to tune for and to measure with, where nothing else is asked."""
 
 KEPT_GRAPHS = 8
 """Graphs per image size: one for each `Work`; further ones are captured again."""

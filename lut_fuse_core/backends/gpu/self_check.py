@@ -85,7 +85,15 @@ def agreement(result: UInt8Array, truth: UInt8Array, precision: Precision) -> Ag
 
 
 def check_pair_of_images(seed: int = 0) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
-    """A pair with smooth parts, noise and hard edges, and a mask."""
+    """A pair with smooth parts, noise and hard edges, and a mask.
+
+    Args:
+        seed: Of the noise.
+
+    Returns:
+        Visible ``(H, W, 3) uint8`` RGB, infrared and mask ``(H, W) uint8``, H and W those of
+        `CHECK_SIZE`.
+    """
     rng = np.random.default_rng(seed)
     rows, columns = CHECK_SIZE
     y, x = np.mgrid[:rows, :columns]
@@ -129,7 +137,17 @@ def require_agreement(
 def require_registration(
     backend: RegisteringBackend, model: FusionModel, precision: Precision, device: str
 ) -> None:
-    """Fuse a raw frame, twice, and compare with the reference. Arguments, errors: as above."""
+    """Fuse a raw frame, twice, and compare with the reference.
+
+    Args:
+        backend: What fuses.
+        model: What it fuses with.
+        precision: What it computes in.
+        device: For the message.
+
+    Raises:
+        BackendUnavailableError: With the numbers if the bound of this precision does not hold.
+    """
     visible, _, mask = check_pair_of_images()
     raw, levels, warp = check_raw_frame(mask)
     infrared = np.empty(visible.shape[:2], np.uint8)
@@ -147,6 +165,9 @@ def check_raw_frame(mask: UInt8Array) -> tuple[RawInfrared, UInt8Array, Warp]:
 
     Args:
         mask: ``(H, W) uint8`` of the visible image.
+
+    Returns:
+        Counts ``(61, 83) uint16``, gray levels ``(65536,) uint8``, and the warp to ``(H, W)``.
     """
     rng = np.random.default_rng(2)
     rows, columns = mask.shape

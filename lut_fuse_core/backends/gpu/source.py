@@ -1,4 +1,4 @@
-"""The CUDA source for one model: the model's settings as constants, and the code under `cuda`."""
+"""The CUDA source for one model: the model's settings as constants, and the code in `kernels`."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def encoder_bytes(
     tile: tuple[int, int],
     precision: KernelPrecision,
 ) -> int:
-    """Shared memory of the fused convolutions for one tile; see `cuda/encoder.cuh`."""
+    """Shared memory of the fused convolutions for one tile; see `kernels/encoder.cuh`."""
 
     def pixels(margin: int) -> int:
         return (tile[0] + 2 * margin) * (tile[1] + 2 * margin)
@@ -115,7 +115,7 @@ def encoder_bytes(
 
 
 def cuda_source(model: FusionModel, plan: KernelPlan, file: str = "kernels.cu") -> str:
-    """One text to compile: the constants, then a file of `cuda` with all that it includes."""
+    """One text to compile: the constants, then a file of `kernels` with all that it includes."""
     return _constants(model, plan) + "\n".join(_with_includes(file, set()))
 
 

@@ -31,7 +31,7 @@ class TensorRtBackend(GpuBackend):
     Args:
         model: What to fuse with.
         threads: Accepted for uniformity; the GPU has its own.
-        options: GPU, precision and cache folder.
+        options: Precision and cache folder.
         size: Height and width that the engine is tuned for; it serves smaller images too, larger
             ones get an engine of their own when the first comes.
 

@@ -111,7 +111,8 @@ def exported(encoder: ContextEncoder, precision: Precision) -> tuple[bytes, str]
     """The encoder as ONNX in this precision, and its SHA-256.
 
     Raises:
-        BackendUnavailableError: For int8 if the model does not have the ranges that it needs.
+        BackendUnavailableError: For int8, if the model does not have the ranges that it needs, or
+            no convolution that int8 serves.
     """
     try:
         from lut_fuse_core.model.onnx_encoder import encoder_to_onnx  # and with it, protobuf

@@ -16,11 +16,10 @@ from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.detection.detector import MAX_DETECTIONS, Detections
 from lut_fuse_core.evaluation.detection.labels import LabeledBox
+from lut_fuse_core.evaluation.figures import BOOTSTRAP_ROUNDS
 
 WORKING_SCORE = 0.25
 """From this score a robot takes a detection for an object; precision and recall are of these."""
-
-BOOTSTRAP_ROUNDS = 500
 
 _NO_END = 1e5
 
@@ -152,7 +151,7 @@ def bootstrap(
 
     Args:
         assessments: Of the same pictures; each round draws the same for all of them, so that
-            differences between them are more certain than they are.
+            their differences vary less than the figures themselves.
         statistic: ``(assessments, classes)`` of AP50 to any array of figures.
         pictures: How many there are.
         rounds: How often pictures are drawn.

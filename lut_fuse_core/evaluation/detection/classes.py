@@ -52,7 +52,7 @@ def class_map(
             name and `SYNONYMS`; None for all classes that the detector knows.
 
     Raises:
-        InputError: A chosen class is unknown to the labels or the detector, or nothing matches.
+        InputError: If a chosen class is unknown to the labels or the detector, or nothing matches.
     """
     numbers = {name.lower(): index for index, name in enumerate(detected)}
     if chosen is None:
@@ -83,7 +83,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     """Names of classes in order, from a text file with one per line.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: If it cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -59,7 +59,7 @@ class Detector:
         input_size: Width and height of its input.
 
     Raises:
-        InputError: It cannot be run, its output is not understood, or its classes have no names.
+        InputError: If it cannot be run, its output is not understood, or its classes have no names.
     """
 
     def __init__(
@@ -104,6 +104,9 @@ class Detector:
         Args:
             image: ``(H, W, 3) uint8``, RGB.
             classes: Which of its classes count as which class of the labels.
+
+        Returns:
+            What it finds, in the pixels of the image.
         """
         boxes, scores = self.candidates(image)
         found = []

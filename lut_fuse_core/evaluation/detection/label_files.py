@@ -30,7 +30,7 @@ def read_labels(path: str | Path) -> Labels:
             a folder of YOLO text files with ``classes.txt`` or ``data.yaml`` in it or above it.
 
     Raises:
-        InputError: It is none of these, or a box in it is damaged.
+        InputError: If it is none of these, or a box in it is damaged.
     """
     source = Path(path)
     if source.is_dir():

@@ -67,7 +67,7 @@ class Labels:
             size: Width and height of its pictures.
 
         Raises:
-            InputError: A box lies outside the picture, or reaches far beyond it.
+            InputError: If a box lies outside the picture, or reaches far beyond it.
         """
         scale = size if self.relative else (1, 1)
         return tuple(_cut_off(_scaled(box, scale), name, size) for box in self.boxes[name])

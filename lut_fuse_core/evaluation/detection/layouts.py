@@ -78,7 +78,7 @@ def recognize(outputs: Sequence[FloatArray], size: Size) -> tuple[Layout, int, i
         class's number, of which there may be any).
 
     Raises:
-        InputError: None of the `LAYOUTS` fits.
+        InputError: If none of the `LAYOUTS` fits.
     """
     count = cells(size)
     for index, output in enumerate(outputs):

@@ -17,6 +17,7 @@ from lut_fuse_core.evaluation.detection.labels import LabeledBox
 from lut_fuse_core.evaluation.detection.study import DetectionStudy, DetectorStudy
 from lut_fuse_core.evaluation.detection.tables import ranges
 from lut_fuse_core.evaluation.evaluate import FuseFiles, file_normalizer, load_pair
+from lut_fuse_core.evaluation.figures import percent
 from lut_fuse_core.evaluation.image_kinds import CAMERAS
 from lut_fuse_core.evaluation.report.document import html_document
 from lut_fuse_core.evaluation.report.page import Subject
@@ -65,8 +66,16 @@ def _detector(detector: DetectorStudy, heights: Sequence[float]) -> str:
         for kind, results in detector.results.items():
             result, (low, high) = results[name], detector.intervals[kind][name]
             cells = (
-                *(_cell(result.ap50), f"{_cell(low)} to {_cell(high)}", _cell(result.ap50_95)),
-                *(_cell(result.precision), _cell(result.recall), *map(_cell, result.by_height)),
+                *(
+                    percent(result.ap50),
+                    f"{percent(low)} to {percent(high)}",
+                    percent(result.ap50_95),
+                ),
+                *(
+                    percent(result.precision),
+                    percent(result.recall),
+                    *map(percent, result.by_height),
+                ),
             )
             style = ' class="fused"' if kind == "fused" else ""
             rows.append(
@@ -209,7 +218,3 @@ def _overlap(label: LabeledBox, box: Sequence[float]) -> float:
     shared = width * height
     areas = (x1 - x0) * (y1 - y0) + (label.x1 - label.x0) * (label.y1 - label.y0)
     return shared / max(areas - shared, 1e-9)
-
-
-def _cell(value: float) -> str:
-    return f"{value:.1f}" if math.isfinite(value) else "-"

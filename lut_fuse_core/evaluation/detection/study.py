@@ -88,7 +88,7 @@ def study_detection(
         progress: Wraps the pairs, to show how far it is.
 
     Raises:
-        InputError: Labels do not fit the pictures or the detectors, a method has no image of a
+        InputError: If labels do not fit the pictures or the detectors, a method has no image of a
             pair, no pair can be read, or an optional package is missing.
     """
     pairs_labels = labels.only(pair.name for pair in pairs)

@@ -11,6 +11,7 @@ import numpy as np
 
 from lut_fuse_core.evaluation.detection.average_precision import WORKING_SCORE, ClassResult
 from lut_fuse_core.evaluation.detection.study import DetectionStudy, DetectorStudy
+from lut_fuse_core.evaluation.figures import percent
 
 
 def ranges(heights: Sequence[float]) -> list[str]:
@@ -47,10 +48,10 @@ def _detector_lines(detector: DetectorStudy, heights: Sequence[float]) -> list[s
         for kind, results in detector.results.items():
             result, (low, high) = results[name], detector.intervals[kind][name]
             lines.append(
-                f"{kind:{widest}}  {_number(result.ap50):>5}  "
-                f"{_number(low) + ' to ' + _number(high):>14}{_number(result.ap50_95):>9}"
-                f"{_number(result.precision):>6}{_number(result.recall):>8}"
-                + "".join(f"{_number(value):>13}" for value in result.by_height)
+                f"{kind:{widest}}  {percent(result.ap50):>5}  "
+                f"{percent(low) + ' to ' + percent(high):>14}{percent(result.ap50_95):>9}"
+                f"{percent(result.precision):>6}{percent(result.recall):>8}"
+                + "".join(f"{percent(value):>13}" for value in result.by_height)
             )
         gain, low, high = detector.gains[name]
         lines.append(
@@ -104,7 +105,3 @@ def _result_json(result: ClassResult, interval: tuple[float, float]) -> dict[str
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}" if math.isfinite(value) else "-"

@@ -45,7 +45,7 @@ def class_table(labeled: Sequence[str], segmented: Sequence[str]) -> npt.NDArray
         ``(len(segmented),) uint8``; `OTHER` for a class that the labels do not have.
 
     Raises:
-        InputError: They have no class in common.
+        InputError: If they have no class in common.
     """
     numbers = {
         name: number
@@ -67,7 +67,7 @@ def known_names(count: int, in_file: Sequence[str], given: Sequence[str] | None)
     """Names of a segmenter's classes: given, from its file, or those of MFNet or Cityscapes.
 
     Raises:
-        InputError: There are more or fewer names than classes.
+        InputError: If there are more or fewer names than classes.
     """
     usual = {len(names): names for names in (MFNET_CLASSES, CITYSCAPES_CLASSES)}
     names = tuple(given or in_file or usual.get(count, ()))

@@ -29,7 +29,7 @@ def read_label_map(path: Path, size: Size, classes: int) -> UInt8Array:
         ``(H, W) uint8``: numbers of classes, or `IGNORED`.
 
     Raises:
-        InputError: It cannot be read, is no map of class numbers, or does not fit.
+        InputError: If it cannot be read, is no map of class numbers, or does not fit.
     """
     found = _numbers(path)
     if found.shape != size[::-1]:

@@ -12,6 +12,7 @@ import numpy as np
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import FuseFiles, file_normalizer, load_pair
+from lut_fuse_core.evaluation.figures import percent
 from lut_fuse_core.evaluation.image_kinds import CAMERAS
 from lut_fuse_core.evaluation.report.document import html_document
 from lut_fuse_core.evaluation.report.page import Subject
@@ -20,7 +21,6 @@ from lut_fuse_core.evaluation.segmentation.classes import OTHER
 from lut_fuse_core.evaluation.segmentation.label_maps import read_label_map
 from lut_fuse_core.evaluation.segmentation.segmenter import Segmenter
 from lut_fuse_core.evaluation.segmentation.study import SegmentationStudy, SegmenterStudy
-from lut_fuse_core.evaluation.segmentation.tables import percent
 
 SHOWN_PAIRS = 3
 """How many pictures are shown of those that gained, and of those that lost."""

@@ -14,7 +14,7 @@ from lut_fuse_core.evaluation.onnx_network import open_network
 from lut_fuse_core.evaluation.segmentation.classes import class_table, known_names
 
 InputScale = Literal["imagenet", "unit", "bytes"]
-"""What RGB values become: ImageNet's mean and deviation are taken off, 0 to 1, or 0 to 255."""
+"""What RGB values become: less ImageNet's mean and over its deviation, 0 to 1, or 0 to 255."""
 
 INPUT_SCALES: tuple[InputScale, ...] = get_args(InputScale)
 
@@ -35,7 +35,7 @@ class Segmenter:
         labeled: Classes of the labels, by number.
         classes: Names of its classes in order; None takes those in the file, or MFNet's if it has
             9 classes, or Cityscapes' if it has 19.
-        scale: What its input is.
+        scale: What the network takes, see `InputScale`.
         threads: CPU threads.
 
     Attributes:
@@ -44,7 +44,7 @@ class Segmenter:
         table: For each of them the number of the labels' class, see `class_table`.
 
     Raises:
-        InputError: It cannot be run, its output is not understood, or its classes do not fit.
+        InputError: If it cannot be run, its output is not understood, or its classes do not fit.
     """
 
     def __init__(

@@ -12,12 +12,11 @@ import numpy.typing as npt
 from lut_fuse_core.arrays import Float64Array, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import FuseFiles
+from lut_fuse_core.evaluation.figures import BOOTSTRAP_ROUNDS
 from lut_fuse_core.evaluation.image_kinds import CAMERAS, LabeledImages, Progress
 from lut_fuse_core.evaluation.segmentation.label_maps import IGNORED, read_label_map
 from lut_fuse_core.evaluation.segmentation.segmenter import Segmenter
 from lut_fuse_core.io.dataset import PairFiles
-
-BOOTSTRAP_ROUNDS = 500
 
 Counts = npt.NDArray[np.int64]
 """``(..., classes, 3)``: pixels in both a map and the labels, in either, and in the labels."""
@@ -82,8 +81,8 @@ def study_segmentation(
         progress: Wraps the pairs, to show how far it is.
 
     Raises:
-        InputError: Labels do not fit the pictures or the classes, a method has no image of a pair,
-            or no pair can be read.
+        InputError: If labels do not fit the pictures or the classes, a method has no image of a
+            pair, or no pair can be read.
     """
     walk = LabeledImages(pairs, kinds, progress)
     counts: list[dict[str, list[Counts]]] = [{kind: [] for kind in kinds} for _ in segmenters]
@@ -131,7 +130,7 @@ def assessed(
         known: Numbers of the classes that the segmenter knows.
 
     Raises:
-        InputError: The labels hold none of these.
+        InputError: If the labels hold none of these.
     """
     present = _present(counts)
     chosen = [k for k in range(len(classes)) if present[k] and k in known]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from lut_fuse_core.evaluation.figures import percent
 from lut_fuse_core.evaluation.segmentation.study import SegmentationStudy, SegmenterStudy
 
 
@@ -41,11 +42,6 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
-
-
-def percent(value: float) -> str:
-    """A figure with one decimal; a dash where there is none."""
-    return f"{value:.1f}" if math.isfinite(value) else "-"
 
 
 def as_json(study: SegmentationStudy) -> dict[str, Any]:

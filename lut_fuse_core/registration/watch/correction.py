@@ -11,6 +11,7 @@ from lut_fuse_core.arrays import Size
 from lut_fuse_core.registration.camera import as_rows
 from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.registration import RegistrationConfig
+from lut_fuse_core.registration.resizing import resizing
 from lut_fuse_core.registration.rig import CameraRig, Pose
 from lut_fuse_core.registration.watch.tiles import Residual
 
@@ -77,9 +78,8 @@ def homography_of(
     """The registration of uncalibrated cameras for images of these sizes."""
     if isinstance(config.transform, Homography):
         return config.transform
-    sx, sy = (v / i for v, i in zip(visible_size, infrared_size, strict=True))
-    resizing = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
-    return Homography.from_array(resizing, infrared_size, visible_size)
+    matrix = resizing(infrared_size, visible_size)
+    return Homography.from_array(matrix, infrared_size, visible_size)
 
 
 def corrected(

@@ -14,7 +14,7 @@ from lut_fuse_core.registration.edge_channels import ChannelSettings, oriented_c
 from lut_fuse_core.registration.registration import Registration, RegistrationConfig
 
 WIDTH = 128
-"""Longer side of the grid: five pixels of a 640 pixel wide image are one of it, ..."""
+"""Pixels of the grid's longer side; each stands for five pixels of an image 640 wide."""
 
 CHANNELS = ChannelSettings(channels=4, sigma=0.8, pool=1.2, high_pass=5.0)
 
@@ -58,7 +58,10 @@ class Shrinker:
             edges: `SmallPair.visible` of this image, if it is known.
 
         Yields:
-            Nothing, after each part.
+            None, after each part.
+
+        Returns:
+            The small pair, as the generator's value.
 
         Raises:
             InputError: If the registration does not fit the images.

@@ -12,10 +12,10 @@ import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, RawInfrared, Size, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.registration.camera import CameraModel, as_rows
+from lut_fuse_core.registration.camera import as_rows
 from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.registration import RegistrationConfig
-from lut_fuse_core.registration.rig import CameraRig, Pose
+from lut_fuse_core.registration.rig import CameraRig
 from lut_fuse_core.registration.watch.correction import homography_of
 from lut_fuse_core.registration.watch.small_pair import WIDTH, Shrinker, SmallPair, fits
 
@@ -208,7 +208,7 @@ def _zoomed(
         camera = config.transform.infrared
         matrix = np.diag([zoom, zoom, 1.0]) @ camera.intrinsics
         matrix[:2, 2] = camera.intrinsics[:2, 2]
-        larger = CameraModel(camera.width, camera.height, as_rows(matrix))
+        larger = replace(camera, matrix=as_rows(matrix))
         return replace(config, transform=replace(config.transform, infrared=larger))
     known = homography_of(config, infrared_size, visible_size)
     x, y = ((side - 1) / 2 for side in infrared_size)
@@ -221,10 +221,7 @@ def _inverted(
     config: RegistrationConfig, infrared_size: Size, visible_size: Size
 ) -> RegistrationConfig:
     assert isinstance(config.transform, CameraRig)
-    pose = config.transform.infrared_from_visible
-    turn = np.asarray(pose.rotation).T
-    x, y, z = (float(each) for each in -turn @ np.asarray(pose.translation))
-    inverse = Pose(as_rows(turn), (x, y, z))
+    inverse = config.transform.infrared_from_visible.inverse()
     return replace(config, transform=replace(config.transform, infrared_from_visible=inverse))
 
 

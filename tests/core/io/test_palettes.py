@@ -186,3 +186,15 @@ def test_a_topic_in_false_colors_is_read_alike(order: str) -> None:
     if order.endswith("a"):
         samples = np.dstack([samples, np.full(gray.shape, 255, np.uint8)])
     assert np.abs(to_gray(np.ascontiguousarray(samples), order).astype(int) - gray).max() <= 2
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (4, 4), (64, 64)])
+@pytest.mark.parametrize("level", [None, 128])
+def test_tiny_images_and_those_of_one_color_print_no_warnings_of_numpy(
+    shape: tuple[int, int], level: int | None
+) -> None:
+    gray = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    if level is not None:
+        gray[:] = level
+    assert intensities(colored(gray, "jet")).shape == shape

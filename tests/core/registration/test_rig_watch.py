@@ -18,6 +18,7 @@ from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.registration import Registration, RegistrationConfig
 from lut_fuse_core.registration.rig import CameraRig, Pose
 from lut_fuse_core.registration.watch import RigState, RigWatch
+from lut_fuse_core.registration.watch.suspects import _zoomed
 from lut_fuse_core.synthetic.scene import SceneConfig, StreetScene
 
 WIDTH, HEIGHT = 320, 240
@@ -283,3 +284,18 @@ def test_the_report_on_a_bag_says_what_is_wrong_with_the_rig(street: Pairs, tmp_
     report = fuse_bag(bag, tmp_path / "fused", FusionPipeline())
     assert report.pairs == 8
     assert "the infrared image is blank" in report.notes[-1]
+
+
+def test_another_zoom_is_tried_with_the_lens_as_it_is() -> None:
+    """Cropping moves pixels away from the center, and leaves how the lens bends the view."""
+    matrix = ((150.0, 0.0, 80.0), (0.0, 150.0, 64.0), (0.0, 0.0, 1.0))
+    lens = CameraModel(160, 128, matrix, (-0.4, 0.15, 0.0, 0.0, 0.0))
+    config, sizes = RegistrationConfig(CameraRig(lens, lens)), ((160, 128), (160, 128))
+    usual = Registration(config).positions(*sizes)
+    larger = Registration(_zoomed(config, *sizes, zoom=1.5)).positions(*sizes)
+    assert usual is not None
+    assert larger is not None
+    both = np.isfinite(usual) & np.isfinite(larger)
+    center = np.array([80, 64])
+    assert both.mean() > 0.5
+    np.testing.assert_allclose(larger[both], (center + 1.5 * (usual - center))[both], atol=0.05)

@@ -64,7 +64,7 @@ constexpr int FIRST_PLACE = larger(Region<BLOCKS>::pixels * INPUT_GROUPS,
 constexpr int PLACE_B = FIRST_PLACE + Region<BLOCKS - 1>::pixels * HIDDEN_GROUPS * 8;
 constexpr int ELEMENTS =
     PLACE_B + (BLOCKS > 3 ? Region<(BLOCKS > 3 ? BLOCKS - 3 : 0)>::pixels * HIDDEN_GROUPS * 8 : 0);
-static_assert(ELEMENTS * sizeof(Element) == ENCODER_BYTES, "gpu_source.py reckons otherwise");
+static_assert(ELEMENTS * sizeof(Element) == ENCODER_BYTES, "source.py computes another size");
 
 template <int K>  // of convolution K's output; of the encoder's input for -1
 constexpr int PLACE = K == 0 ? FIRST_PLACE : K % 2 ? PLACE_A : PLACE_B;

@@ -1,5 +1,5 @@
 // What happens to one pixel before and after the context encoder, and the look-up between them.
-// The constants in capitals come from the model (backends/gpu_source.py writes them).
+// The constants in capitals come from the model (source.py, in the folder above, writes them).
 #pragma once
 
 #include "sensor.cuh"
