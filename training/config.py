@@ -59,7 +59,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         values = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"no configuration file {path}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = str(error).replace("\n", " ")
         raise InputError(f"{path} is not valid YAML: {where}") from None
     if values is None:

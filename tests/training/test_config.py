@@ -47,6 +47,14 @@ def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         read_config(DistilConfig, path)
 
 
+def test_a_folder_and_a_file_nested_without_end_are_no_configurations(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot read .*directory"):
+        read_config(DistilConfig, tmp_path)
+    (tmp_path / "deep.yaml").write_text("[" * 10_000)
+    with pytest.raises(InputError, match="is not valid YAML"):
+        read_config(DistilConfig, tmp_path / "deep.yaml")
+
+
 def test_every_value_can_be_overridden() -> None:
     overrides = [
         "student.nodes=9,9,3,3",

@@ -77,6 +77,9 @@ def augment(
             are returned in the light that the crop is in, without noise and glare.
         config: How probable each disturbance is.
         rng: Decides what happens.
+
+    Returns:
+        Visible, infrared and scene, shaped and scaled as they came.
     """
     if rng.random() < config.zoom:
         visible, infrared = zoom(visible, infrared, rng)

@@ -112,7 +112,7 @@ class DetectJob(_NetworkJob[Boxes]):
 
     @torch.no_grad()
     def validate(self, board: Board, step: int) -> Scores:
-        """Precision, recall, AP50 and AP50:95, each the mean over the classes, 0 to 1."""
+        """``Pre.``, ``Rec.``, ``mAP@0.5`` and ``mAP@0.5:0.95``: means over the classes, 0 to 1."""
         self.module.eval()
         truth, found = [], []
         for index in range(len(self.test)):

@@ -209,8 +209,11 @@ class MMLut(nn.Module):
     def of(cls, model: FusionModel) -> MMLut:
         """The module that a model was exported from.
 
+        Args:
+            model: As `to_model` makes it.
+
         Raises:
-            InputError: For a model that no such module has, as the published one.
+            InputError: For a model that is exported from no such module, as the published one.
         """
         luma, infrared, gradient, context = model.axes
         encoder = model.encoder

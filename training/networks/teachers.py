@@ -58,6 +58,13 @@ def open_teacher(path: str | Path, device: str) -> TeacherSource:
     """The teacher at a path: a folder of images, .onnx, TorchScript, a model file (.safetensors)
     or mm_net.pt of a teacher run; or the bundled model of this name.
 
+    Args:
+        path: Of the file or folder, or a name.
+        device: Where the network shall run, as PyTorch names it; those of ONNX run on the CPU.
+
+    Returns:
+        The network or the folder.
+
     Raises:
         InputError: If it is none of these, or does not fuse a pair of images.
     """

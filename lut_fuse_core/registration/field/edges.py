@@ -16,7 +16,7 @@ CHANNELS = 4
 """Orientations between 0 and 180 degrees."""
 
 UNIT = 1000
-"""What a clear edge counts in its channel."""
+"""Length of the vector of a strong edge's channels, before they are pooled."""
 
 SMOOTHING = cv2.getGaussianKernel(5, 0.8, cv2.CV_32F)
 """Against noise."""

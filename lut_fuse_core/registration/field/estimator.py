@@ -42,7 +42,7 @@ CALMING = 0.3
 """Share of the latest frame in a label that hardly changes; one that jumps is taken as it is."""
 
 JUMP = 1.5
-"""Labels."""
+"""Labels by which a displacement must change from one estimate to the next to be shown at once."""
 
 FORGETTING = 0.2
 """Share of the latest look in what is known of the fit along some lines."""

@@ -88,6 +88,15 @@ def corrected(
     """The registration that takes a displacement back.
 
     Of calibrated cameras the pose is rotated, and lenses are left as they are.
+
+    Args:
+        config: The registration in use.
+        found: How infrared lies beside the visible image under it.
+        visible_size: Width and height in pixels.
+        infrared_size: Width and height in pixels.
+
+    Returns:
+        A copy of ``config`` with another transform.
     """
     if isinstance(config.transform, CameraRig):
         return replace(config, transform=_rotated(config.transform, found, visible_size))

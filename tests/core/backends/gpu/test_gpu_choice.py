@@ -102,7 +102,7 @@ def test_the_one_that_works_is_taken_with_a_warning_and_the_other_tried_again_ne
 ) -> None:
     assert choose(Machine(cuda, tensorrt)) == taken
     (warning,) = (r for r in caplog.records if r.levelno == logging.WARNING)
-    assert f"'{taken}' is taken, for one cannot be used" in warning.getMessage()
+    assert f"'{taken}' is taken, since the other cannot be used" in warning.getMessage()
     assert "today" in warning.getMessage()
     assert not list(tmp_path.iterdir())
 
