@@ -112,7 +112,8 @@ def test_a_remembered_backend_that_fails_now_is_replaced_with_a_warning(
 ) -> None:
     choose(Machine(2.0, 1.0))
     assert choose(Machine(2.0, None)) == "cuda"
-    assert "'cuda' is taken, for one cannot be used: tensorrt: no tensorrt today" in caplog.text
+    said = "'cuda' is taken, since the other cannot be used: tensorrt: no tensorrt today"
+    assert said in caplog.text
 
 
 def test_if_neither_works_both_reasons_are_given(choose: Callable[[Machine], str]) -> None:
