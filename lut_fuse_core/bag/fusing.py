@@ -111,6 +111,7 @@ class _Fusing:
         )
         self.pairs = self.read = self.unusable = 0
         self.first_problem: str | None = None
+        self.complaints, self.first_complaint = 0, ""
         self.served = ServedInfrared[RecordedImage]()
         self.fallback = Fallback("nothing")
 
@@ -167,6 +168,9 @@ class _Fusing:
                 visible_time=visible.time / NANOSECONDS,
                 infrared_time=infrared.time / NANOSECONDS,
             )
+            for each in (visible, infrared) if fresh is not None else (visible,):
+                self.complaints += bool(each.complaint)
+                self.first_complaint = self.first_complaint or each.complaint
             if self.fallback.withholds(self.pipeline.status.source):
                 raise InputError("an infrared image does not fit the visible one it was held for")
         except InputError:
@@ -199,6 +203,7 @@ class _Fusing:
                 *self.reader.notes,
                 *self.reading.notes(self._clock_offset()),
                 *self.pipeline.status.notes,
+                *self._complaints(),
             ),
             messages_read=self.read,
             messages_recorded=self._recorded(),
@@ -206,6 +211,15 @@ class _Fusing:
             clock_offset=round(self._clock_offset(), 4),
             seconds=0.0,
         )
+
+    def _complaints(self) -> Iterator[str]:
+        if self.complaints:
+            count = self.complaints
+            images = "1 compressed image was" if count == 1 else f"{count} compressed images were"
+            yield (
+                f"{images} fused although the decoder reports '{self.first_complaint}': parts of "
+                "them may be wrong"
+            )
 
     def _clock_offset(self) -> float:
         estimate = self.pipeline.status.clock_offset

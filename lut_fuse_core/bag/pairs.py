@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.bag.channels import Message, Topic
 from lut_fuse_core.bag.image_messages import (
     BagImage,
+    Content,
     ImageStream,
     infrared_of,
     visible_of,
@@ -20,8 +22,12 @@ from lut_fuse_core.bag.topics import CameraTopics
 from lut_fuse_core.bag.video_messages import VideoFrame
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.compressed_messages import is_coarse
+from lut_fuse_core.io.library_lines import heard
+from lut_fuse_core.io.ros_messages import is_compressed
 from lut_fuse_core.sync.pairing import PATIENCE, Pair, StampPairer
 from lut_fuse_core.sync.stamps import NANOSECONDS, StampSource, capture_time
+
+T = TypeVar("T")
 
 WAITING = 128 << 20
 """Bytes of images of one camera that may wait for their partners ..."""
@@ -40,10 +46,13 @@ class RecordedImage:
         message: The message.
         image: What it holds.
         time: When it was captured by its own camera's clock, or recorded; nanoseconds since 1970.
+        complaint: What its decoder reported, which decoded it all the same; empty if nothing, and
+            before that.
     """
 
     def __init__(self, message: Message, image: BagImage, time: int) -> None:
         self.message, self.image, self.time = message, image, time
+        self.complaint = ""
         self._infrared: AnyInfrared | None = None
         self._visible: UInt8Array | None = None
 
@@ -57,7 +66,7 @@ class RecordedImage:
             InputError: For a message that holds no usable image.
         """
         if self._visible is None:
-            self._visible = visible_of(self.image.content)
+            self._visible = self._decoded(visible_of)
         return self._visible
 
     def infrared(self) -> AnyInfrared:
@@ -70,8 +79,16 @@ class RecordedImage:
             InputError: For a message that holds no usable image.
         """
         if self._infrared is None:
-            self._infrared = infrared_of(self.image.content)
+            self._infrared = self._decoded(infrared_of)
         return self._infrared
+
+    def _decoded(self, decode: Callable[[Content], T]) -> T:
+        content = self.image.content
+        if not is_compressed(content):
+            return decode(content)
+        pixels, complaint = heard(lambda: decode(content))
+        self.complaint = self.complaint or complaint
+        return pixels
 
 
 ImagePair = Pair[RecordedImage, RecordedImage]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.library_lines import library_lines, overheard
+from lut_fuse_core.io.library_lines import heard
 from lut_fuse_core.io.opencv_log import quiet
 
 
@@ -29,13 +29,8 @@ def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:
     Raises:
         InputError: If it cannot be decoded, or not without errors.
     """
-    with quiet(), overheard() as suspicion:
-        image = decode(data, mode)
-    complaint = ""
-    if suspicion.raised:  # by this image or by one that another thread decoded meanwhile
-        with quiet(), library_lines() as lines:
-            image = decode(data, mode)
-        complaint = lines[-1] if lines else ""
+    with quiet():
+        image, complaint = heard(lambda: decode(data, mode))
     if image is None:
         raise InputError("it is not an image that can be read")
     if complaint:

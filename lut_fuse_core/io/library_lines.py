@@ -6,10 +6,12 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
+
+T = TypeVar("T")
 
 MARKS = ("JPEG", "JFIF", "libpng", "libjpeg", "marker")
 """Words by which the lines of image libraries are recognized."""
@@ -146,3 +148,25 @@ def overheard() -> Iterator[Suspicion]:
         yield suspicion
     finally:
         suspicion.raised = _capture.leave()[0] > before
+
+
+def heard(work: Callable[[], T]) -> tuple[T, str]:
+    """Do something, and say what an image library complained of.
+
+    Args:
+        work: Called in any number of threads at once; a second time, alone, if anything was written
+            to stderr meanwhile, by this thread or another.
+
+    Returns:
+        What it returns, and the library's last line; empty without one.
+
+    Raises:
+        RuntimeError: In a block of `library_lines` or `overheard` of the same thread.
+    """
+    with overheard() as suspicion:
+        result = work()
+    if not suspicion.raised:
+        return result, ""
+    with library_lines() as lines:
+        result = work()
+    return result, lines[-1] if lines else ""

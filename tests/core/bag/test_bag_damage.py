@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import bags
+import cv2
 import foreign_bags as foreign
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from lut_fuse_core.bag.mcap_layout import MAGIC
 from lut_fuse_core.bag.pairs import STEP, PairedReading
 from lut_fuse_core.bag.reader import BagReader
 from lut_fuse_core.bag.topics import CameraTopics
+from lut_fuse_core.synthetic import SceneConfig, StreetScene
 
 Run = Callable[..., tuple[int, str, str]]
 KINDS = {
@@ -212,3 +216,39 @@ def test_what_a_damaged_file_says_of_itself_is_quoted_on_one_line(lut_fuse: Run,
     assert status == 2
     assert len(errors.splitlines()) == 1
     assert "compressed as 'z ?t'" in errors
+
+
+@pytest.mark.parametrize("without", [(), ("simplejpeg",)])
+def test_a_damaged_jpeg_is_fused_and_named_in_a_sentence_whatever_decodes_it(
+    lut_fuse: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    without: tuple[str, ...],
+):
+    for name in without:
+        monkeypatch.setitem(sys.modules, name, None)
+    scene = StreetScene(SceneConfig(width=160, height=120)).frame(0)
+    whole = cv2.imencode(".jpg", scene.visible)[1].tobytes()
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2 : len(whole) // 2 + 40] = b"\x55" * 40
+    entries = []
+    for index, data in enumerate((whole, bytes(damaged), whole)):
+        stamp = bags.START + index * foreign.STEP
+        entries += [
+            bags.compressed("/visible/compressed", "rgb8; jpeg compressed bgr8", data, stamp),
+            bags.image("/infrared", scene.infrared, "16UC1", stamp),
+        ]
+    bag = bags.write(tmp_path / "bag", entries)
+    with (tmp_path / "stderr").open("w+b") as written:
+        stderr = os.dup(2)
+        os.dup2(written.fileno(), 2)
+        try:
+            status, out, errors = lut_fuse(bag, tmp_path / "out", "--json")
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+    assert json.loads(out)["pairs"] == 3
+    assert "1 compressed image was fused although the decoder reports 'Corrupt JPEG" in errors
+    assert all(line.startswith("lut-fuse: ") for line in errors.splitlines())
+    assert (tmp_path / "stderr").read_bytes() == b"", "the library says it, too"
+    assert status == 0
