@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 SETUP = (Path(__file__).parents[2] / "setup.py").read_text(encoding="utf-8")
-INSTALLED = re.findall(r'"(\w+) = (lut_fuse_ros[\w.]*:\w+)"', SETUP)
+INSTALLED = re.findall(r'"(\w+)": "(lut_fuse_ros[\w.]*:\w+)"', SETUP)
+assert INSTALLED, "setup.py names them otherwise"
 
 
 @pytest.mark.parametrize(("command", "function"), INSTALLED)
