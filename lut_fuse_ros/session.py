@@ -113,10 +113,13 @@ class Active:
         )
         self.worker.start()
         self.inputs = Inputs(node, parameters, self.pairing.take)
-        self._infos = [
-            InfoSubscription(node, f"{side}/camera_info", partial(self._info, side))
-            for side in SIDES
-        ]
+        # That of the infrared camera says nothing but where it looks.
+        sides: tuple[Side, ...] = SIDES if configured.registration is not None else ("visible",)
+        self._infos = {
+            side: InfoSubscription(node, f"{side}/camera_info", partial(self._info, side))
+            for side in sides
+        }
+        configured.output.refresh_info = self._infos["visible"].refresh
         self._rig: CameraRig | None = None
         # Not the node's clock, which stands still until a bag is played or a simulation runs.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -125,7 +128,7 @@ class Active:
     def close(self) -> None:
         """Unsubscribe and finish the frame under way."""
         self._node.destroy_timer(self._timer)
-        for info in self._infos:
+        for info in self._infos.values():
             info.close()
         self.inputs.close()
         self.worker.stop()
@@ -146,7 +149,7 @@ class Active:
         """See who publishes and subscribes by now, and how, and whether the rig is known."""
         self.inputs.look()
         self._configured.output.look()
-        for info in self._infos:
+        for info in self._infos.values():
             info.look()
         if self._configured.registration is None:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from copy import copy
 from typing import Any
 
@@ -22,8 +23,9 @@ from lut_fuse_ros.parameters.node_parameters import NodeParameters
 class Output:
     """Publishes images with the header of the visible image they stem from.
 
-    The fused image is written straight into the data of the message that is sent: `canvas` gives
-    an array over it. (An ndarray assigned to ``data`` would be copied element by element.)
+    The fused image is written straight into the data of the one message that is sent again and
+    again: `canvas` gives an array over it. (Data given to a new message is copied twice, and an
+    ndarray element by element.)
 
     Args:
         node: That publishes.
@@ -32,11 +34,12 @@ class Output:
     Attributes:
         camera_info: Of the visible camera, as last received.
         misfit: Why it is not published; empty if it is.
+        refresh_info: Called before it is published.
     """
 
     def __init__(self, node: LifecycleNode, parameters: NodeParameters) -> None:
         self.parameters = parameters
-        self._data = array("B")
+        self._message = Image()
         self._bytes: UInt8Array = np.empty(0, np.uint8)
         compressed = topics.compressed(node, topics.FUSED)
         settings = parameters.output
@@ -46,6 +49,7 @@ class Output:
         self._publishers = (self._image, self._compressed, self._info)
         self.camera_info: CameraInfo | None = None
         self.misfit = ""
+        self.refresh_info: Callable[[], object] = _nothing
 
     def close(self) -> None:
         """Take the topics down."""
@@ -70,9 +74,9 @@ class Output:
     def canvas(self, shape: tuple[int, ...]) -> UInt8Array:
         """Where to draw the next image: ``shape`` uint8, over the data of the message."""
         size = int(np.prod(shape))
-        if len(self._data) != size:
-            self._data = array("B", bytes(size))
-            self._bytes = np.frombuffer(self._data, np.uint8)
+        if len(self._bytes) != size:
+            self._message = Image(data=array("B", bytes(size)))
+            self._bytes = np.frombuffer(self._message.data, np.uint8)
         return self._bytes.reshape(shape)
 
     def publish(self, message: Any, image: UInt8Array) -> None:
@@ -96,7 +100,10 @@ class Output:
             canvas = self.canvas(samples.shape)
             if not np.may_share_memory(canvas, samples):
                 np.copyto(canvas, samples)
-            self._image.publish(Image(header=header, data=self._data, **fields))
+            self._message.header = header
+            for name, value in fields.items():
+                setattr(self._message, name, value)
+            self._image.publish(self._message)
         self._publish_info(header, image.shape[1], image.shape[0])
 
     def publish_info(self, message: Any) -> None:
@@ -109,6 +116,7 @@ class Output:
             self._publish_info(message.header, *size)
 
     def _publish_info(self, header: Any, width: int, height: int) -> None:
+        self.refresh_info()
         if self.camera_info is None:
             return
         self.misfit = misfit(self.camera_info, width, height)
@@ -118,3 +126,7 @@ class Output:
             info = copy(fitting)
             info.header = header
             self._info.publish(info)
+
+
+def _nothing() -> None:
+    """What is done before a camera_info while no camera is subscribed to."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo
 
 ANY = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -18,6 +21,29 @@ LATCHED = QoSProfile(
 """Gets what was sent before from a publisher that keeps it, and matches no other."""
 
 
+STAMP = slice(4, 12)
+"""Where a serialized camera_info holds its stamp, behind the four bytes that tell the encoding."""
+
+
+class Unattended(CallbackGroup):  # type: ignore[misc]
+    """Of subscriptions that wake no executor: their messages wait until they are asked for.
+
+    A camera_info comes with each image and hardly ever says anything new; taking each of them in a
+    round of the executor costs as much as an image.
+    """
+
+    def can_execute(self, _: Any) -> bool:
+        """See `rclpy.callback_groups.CallbackGroup`."""
+        return False
+
+    def beginning_execution(self, _: Any) -> bool:
+        """See `rclpy.callback_groups.CallbackGroup`."""
+        return False
+
+    def ending_execution(self, _: Any) -> None:
+        """See `rclpy.callback_groups.CallbackGroup`."""
+
+
 class InfoSubscription:
     """Takes a camera_info whatever the quality of service of its publishers.
 
@@ -27,12 +53,15 @@ class InfoSubscription:
     Args:
         node: That subscribes.
         topic: To subscribe to.
-        take: Called with each message.
+        take: Called by `refresh` with each message that says something new.
     """
 
     def __init__(self, node: Node, topic: str, take: Callable[[CameraInfo], None]) -> None:
         self._node, self._topic, self._take = node, topic, take
-        self._any: Any = node.create_subscription(CameraInfo, topic, take, ANY)
+        self._lock = threading.Lock()
+        self._known = b""
+        self._group = Unattended()
+        self._any: Any = self._subscribe(ANY)
         self._latched: Any = None
         self.look()
 
@@ -48,12 +77,33 @@ class InfoSubscription:
             for each in publishers
         )
         if latched and self._latched is None:
-            self._latched = self._node.create_subscription(
-                CameraInfo, self._topic, self._take, LATCHED
-            )
+            self._latched = self._subscribe(LATCHED)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take what has come since the last time; any thread may call it."""
+        with self._lock:
+            for subscription in filter(None, (self._latched, self._any)):
+                self._take_from(subscription)
 
     def close(self) -> None:
         """Unsubscribe."""
-        for subscription in (self._any, self._latched):
-            if subscription is not None:
-                self._node.destroy_subscription(subscription)
+        with self._lock:
+            subscriptions, self._any, self._latched = (self._any, self._latched), None, None
+        for subscription in filter(None, subscriptions):
+            self._node.destroy_subscription(subscription)
+
+    def _subscribe(self, qos: QoSProfile) -> Any:
+        return self._node.create_subscription(
+            CameraInfo, self._topic, self._take, qos, callback_group=self._group, raw=True
+        )
+
+    def _take_from(self, subscription: Any) -> None:
+        newest = b""
+        with subscription.handle:
+            while (taken := subscription.handle.take_message(CameraInfo, True)) is not None:
+                newest = taken[0]
+        content = newest[: STAMP.start] + newest[STAMP.stop :]
+        if newest and content != self._known:
+            self._known = content
+            self._take(deserialize_message(newest, CameraInfo))
