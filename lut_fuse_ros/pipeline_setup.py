@@ -6,11 +6,11 @@ import gc
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import Size
 from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.opencv import use_threads
 from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
@@ -20,6 +20,7 @@ from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.rig import CameraRig
 from lut_fuse_core.sync.periods import MAX_TOLERANCE
 from lut_fuse_core.sync.stamps import NANOSECONDS
+from lut_fuse_ros.memory import give_back
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 WARM_UP_SIZE = (640, 480)
@@ -39,7 +40,7 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
     if parameters.registration.source == "file":
         transform = load_registration(Path(parameters.registration.file).expanduser())
     threads = parameters.threads or max(1, usable_cores() - 1)
-    cv2.setNumThreads(threads)
+    use_threads(threads)
     config = PipelineConfig(
         model=parameters.model,
         backend=parameters.backend,
@@ -73,7 +74,8 @@ def make_pipeline(parameters: NodeParameters) -> tuple[FusionPipeline, str]:
 def warm_up(pipeline: FusionPipeline) -> None:
     """Compile and allocate now, not when the first frame waits."""
     infrared, visible = _sizes(pipeline.config.registration.transform)
-    counts = np.arange(infrared[0] * infrared[1], dtype=np.uint32) >> 4
+    # None of them 0, which is taken for nothing seen and looked into.
+    counts = 1 + (np.arange(infrared[0] * infrared[1], dtype=np.uint32) >> 4)
     image = np.zeros((visible[1], visible[0], 3), np.uint8)
     pipeline.process(image, counts.astype(np.uint16).reshape(infrared[::-1]))
     pipeline.reset()
@@ -81,6 +83,7 @@ def warm_up(pipeline: FusionPipeline) -> None:
     # tens of milliseconds, and the end of the process for seconds.
     gc.collect()
     gc.freeze()
+    give_back()
 
 
 def _sizes(transform: Homography | CameraRig | None) -> tuple[Size, Size]:

@@ -14,6 +14,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from lut_fuse_core.errors import InputError
 from lut_fuse_ros.fusion_node import FusionNode
 from lut_fuse_ros.interrupts import INTERRUPTED, SIGNALS
+from lut_fuse_ros.memory import one_heap
 from lut_fuse_ros.middleware.large_images import room_for_images
 from lut_fuse_ros.registration.live_calibration import estimating
 
@@ -52,6 +53,7 @@ def run(arguments: list[str] | None) -> int:
     Returns:
         The exit status: 2 for bad parameters.
     """
+    one_heap()
     os.environ.update(room_for_images())
     interrupt = Interrupt()
     try:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.opencv import cv2
 
 CHECK_EVERY = 8
 """Frames between two looks; the scene must move on for its own small spots to drop out."""

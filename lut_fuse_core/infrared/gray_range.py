@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, RawInfrared
+from lut_fuse_core.opencv import cv2
 
 SAMPLES = 16_384
 """Pixels looked at per frame; percentiles of so many are known to a fraction of a percent."""

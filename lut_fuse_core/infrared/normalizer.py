@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import AnyInfrared, RawInfrared, UInt8Array
@@ -15,6 +14,7 @@ from lut_fuse_core.infrared.gray_range import GrayRange, RangeTracker
 from lut_fuse_core.infrared.quantity import CountConverter, Scale
 from lut_fuse_core.infrared.shutter import ShutterCounts, ShutterGuard
 from lut_fuse_core.infrared.tone import apply_table, linear_table, tone_table
+from lut_fuse_core.opencv import cv2
 from lut_fuse_core.settings import check_settings, setting
 
 __all__ = ["InfraredNormalizer", "NormalizationConfig", "RawInfrared"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, RawInfrared, UInt8Array
 from lut_fuse_core.infrared.gray_range import GrayRange
+from lut_fuse_core.opencv import cv2
 
 FOOT, SHOULDER = 16.0, 208.0
 """Gray levels of the ends of the range; the soft ends beyond them take what lies outside it."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.opencv import cv2
 
 LEAST_SHARE = 0.002
 """Share of the pixels that are outside a view, at least; fewer zeros are dead pixels."""

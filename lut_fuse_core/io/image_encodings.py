@@ -10,7 +10,6 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +18,7 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.byte_order import in_native_order
 from lut_fuse_core.io.message_data import bytes_of
 from lut_fuse_core.io.palettes import intensities
+from lut_fuse_core.opencv import cv2
 
 MAX_SIDE = 32767
 """Longest side of an image that is believed, pixels; OpenCV's remapping has the same limit."""
@@ -114,26 +114,27 @@ LAYOUTS: dict[str, Layout] = {
 _SUBSAMPLED = ("uyvy", "yuyv", "nv12", "nv21")
 
 _TO_RGB = {
-    "bgr": cv2.COLOR_BGR2RGB,
-    "rgba": cv2.COLOR_RGBA2RGB,
-    "bgra": cv2.COLOR_BGRA2RGB,
-    "gray": cv2.COLOR_GRAY2RGB,
-    "uyvy": cv2.COLOR_YUV2RGB_UYVY,
-    "yuyv": cv2.COLOR_YUV2RGB_YUYV,
-    "nv12": cv2.COLOR_YUV2RGB_NV12,
-    "nv21": cv2.COLOR_YUV2RGB_NV21,
+    "bgr": "BGR2RGB",
+    "rgba": "RGBA2RGB",
+    "bgra": "BGRA2RGB",
+    "gray": "GRAY2RGB",
+    "uyvy": "YUV2RGB_UYVY",
+    "yuyv": "YUV2RGB_YUYV",
+    "nv12": "YUV2RGB_NV12",
+    "nv21": "YUV2RGB_NV21",
     # OpenCV names a mosaic after the second row's second and third pixel, ROS after its first four.
-    "bayer_rggb": cv2.COLOR_BayerBG2RGB,
-    "bayer_bggr": cv2.COLOR_BayerRG2RGB,
-    "bayer_gbrg": cv2.COLOR_BayerGR2RGB,
-    "bayer_grbg": cv2.COLOR_BayerGB2RGB,
+    "bayer_rggb": "BayerBG2RGB",
+    "bayer_bggr": "BayerRG2RGB",
+    "bayer_gbrg": "BayerGR2RGB",
+    "bayer_grbg": "BayerGB2RGB",
 }
+"""What OpenCV calls the conversion of each order, behind COLOR_."""
 
 _TO_GRAY = {
-    "rgb": cv2.COLOR_RGB2GRAY,
-    "bgr": cv2.COLOR_BGR2GRAY,
-    "rgba": cv2.COLOR_RGBA2GRAY,
-    "bgra": cv2.COLOR_BGRA2GRAY,
+    "rgb": "RGB2GRAY",
+    "bgr": "BGR2GRAY",
+    "rgba": "RGBA2GRAY",
+    "bgra": "BGRA2GRAY",
 }
 
 _YUV_TO_RGB = np.array(
@@ -270,7 +271,7 @@ def to_rgb(samples: AnyArray, order: str) -> UInt8Array:
             raise InputError(
                 f"a Bayer mosaic of {samples.shape[1]}x{samples.shape[0]} is too small for color"
             )
-        samples = cv2.cvtColor(samples, _TO_RGB[order])
+        samples = _converted(samples, _TO_RGB[order])
     deep = samples.dtype == np.uint16
     return np.asarray(np.right_shift(samples, 8) if deep else samples).astype(np.uint8, copy=False)
 
@@ -326,12 +327,16 @@ def to_gray(samples: AnyArray, order: str) -> AnyArray:
         raise InputError("an infrared image has one channel, not two")
     numbers = _plain_numbers(samples)
     if numbers.dtype == np.int16:  # which OpenCV has no luma for
-        return np.rint(cv2.cvtColor(numbers.astype(np.float32), _TO_GRAY[order])).astype(np.int16)
+        return np.rint(_converted(numbers.astype(np.float32), _TO_GRAY[order])).astype(np.int16)
     if numbers.dtype == np.uint8:
-        rgb = numbers if order == "rgb" else cv2.cvtColor(numbers, _TO_RGB[order])
+        rgb = numbers if order == "rgb" else _converted(numbers, _TO_RGB[order])
         return intensities(rgb.astype(np.uint8, copy=False))
-    gray: AnyArray = cv2.cvtColor(numbers, _TO_GRAY[order])
-    return gray
+    return _converted(numbers, _TO_GRAY[order])
+
+
+def _converted(samples: AnyArray, conversion: str) -> AnyArray:
+    found: AnyArray = cv2.cvtColor(samples, getattr(cv2, f"COLOR_{conversion}"))
+    return found
 
 
 def _plain_numbers(samples: AnyArray) -> AnyArray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray
+from lut_fuse_core.opencv import cv2
 
 _FLIR_IRON = (
     *((0, 31, 37), (29, 17, 103), (72, 11, 142), (110, 10, 160), (143, 17, 161), (171, 29, 149)),

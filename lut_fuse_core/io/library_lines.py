@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,7 +73,9 @@ class _Capture:
             self._stderr = os.dup(2)
         except OSError:  # it is closed: there is nothing to catch
             return
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        from tempfile import TemporaryFile  # hardly ever needed
+
+        self._file = TemporaryFile()  # noqa: SIM115
         os.dup2(self._file.fileno(), 2)
 
     def _restore(self) -> list[str]:

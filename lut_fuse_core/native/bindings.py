@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 8
+INTERFACE = 9
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -105,6 +105,35 @@ class Edges(ctypes.Structure):
         ("width", ctypes.c_int32),
         ("wide", ctypes.c_int32),
         ("unit", ctypes.c_float),
+    )
+
+
+class Areas(ctypes.Structure):
+    """An image, and its means over the areas of a smaller one."""
+
+    _fields_ = (
+        ("image", ctypes.c_void_p),
+        ("result", ctypes.c_void_p),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("channels", ctypes.c_int32),
+        ("bytes", ctypes.c_int32),
+        ("rows", ctypes.c_int32),
+        ("columns", ctypes.c_int32),
+    )
+
+
+class Blur(ctypes.Structure):
+    """An image, and the weights that smooth it."""
+
+    _fields_ = (
+        ("image", ctypes.c_void_p),
+        ("weights", ctypes.c_void_p),
+        ("result", ctypes.c_void_p),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("channels", ctypes.c_int32),
+        ("taps", ctypes.c_int32),
     )
 
 
@@ -241,6 +270,8 @@ def load_library() -> ctypes.CDLL:
         ctypes.c_char_p,
     )
     library.lut_fuse_edge_channels.argtypes = (ctypes.POINTER(Edges),)
+    library.lut_fuse_mean_areas.argtypes = (ctypes.POINTER(Areas),)
+    library.lut_fuse_blur.argtypes = (ctypes.POINTER(Blur),)
     library.lut_fuse_match.argtypes = (ctypes.POINTER(Match),)
     library.lut_fuse_smooth_labels.argtypes = (ctypes.POINTER(Labels),)
     library.lut_fuse_expand.argtypes = (ctypes.POINTER(Expansion),)

@@ -13,6 +13,7 @@
 #include "field.hpp"
 #include "measure.hpp"
 #include "sampling.hpp"
+#include "small_images.hpp"
 
 #if defined(LUT_FUSE_AMX)
 #include <cpuid.h>
@@ -146,6 +147,12 @@ EXPORT int lut_fuse_sample(const LutFuseInfrared* infrared, int threads,
 EXPORT int lut_fuse_edge_channels(const LutFuseEdges* edges) {
     return ran_out(lut_fuse::edge_channels, edges);
 }
+
+EXPORT int lut_fuse_mean_areas(const LutFuseAreas* areas) {
+    return ran_out(lut_fuse::mean_areas, areas);
+}
+
+EXPORT int lut_fuse_blur(const LutFuseBlur* blur) { return ran_out(lut_fuse::blur, blur); }
 
 EXPORT int lut_fuse_match(const LutFuseMatch* match) { return ran_out(lut_fuse::match, match); }
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 8
+#define LUT_FUSE_INTERFACE 9
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -82,6 +82,23 @@ typedef struct {
     int32_t height, width, wide;
     float unit;
 } LutFuseEdges;
+
+/* An image in another size: each pixel of the result is the mean of the area that it stands for.
+   image: (height, width, channels), of `bytes` bytes each, 1 and 2 whole numbers, 4 floats; result:
+   (rows, columns, channels). */
+typedef struct {
+    const void *image;
+    float *result;
+    int32_t height, width, channels, bytes, rows, columns;
+} LutFuseAreas;
+
+/* An image smoothed along both axes, by an odd number of weights each. image, result: (height,
+   width, channels); beyond its border it goes on as in a mirror. */
+typedef struct {
+    const float *image, *weights;
+    float *result;
+    int32_t height, width, channels, taps;
+} LutFuseBlur;
 
 /* How well the cells of a grid fit along their search lines. visible: (rows * cell, columns * cell,
    channels); infrared: the same with `margin` more pixels on each side, which labels times slopes
@@ -166,6 +183,8 @@ int lut_fuse_sample(const LutFuseInfrared *infrared, int threads, const char *in
 
 /* Each returns 0, or 1 if memory ran out. */
 int lut_fuse_edge_channels(const LutFuseEdges *edges);
+int lut_fuse_mean_areas(const LutFuseAreas *areas);
+int lut_fuse_blur(const LutFuseBlur *blur);
 int lut_fuse_match(const LutFuseMatch *match);
 int lut_fuse_smooth_labels(const LutFuseLabels *labels);
 int lut_fuse_expand(const LutFuseExpansion *expansion);

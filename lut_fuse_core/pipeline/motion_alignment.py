@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.opencv import cv2
 
 FLOW_WIDTH = 320
 """Width at which motion is measured; it is smooth, and a reused frame is a stopgap."""

@@ -6,8 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -15,6 +14,9 @@ import yaml
 from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.unique_keys import UniqueKeyLoader
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 MOST_BYTES = 1 << 24
 """Of a calibration file; larger ones are something else."""
@@ -118,6 +120,8 @@ def _yaml(text: str, path: Path) -> Any:
 
 
 def _xml(text: str, path: Path) -> Any:
+    from xml.etree import ElementTree
+
     try:
         root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError) as error:
@@ -127,7 +131,7 @@ def _xml(text: str, path: Path) -> Any:
     return {element.tag: _xml_value(element) for element in root}
 
 
-def _xml_value(element: ElementTree.Element) -> Any:
+def _xml_value(element: Element) -> Any:
     if len(element):
         return {child.tag: _xml_value(child) for child in element}
     words = (element.text or "").split()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
+from lut_fuse_core.opencv import cv2
+
+Blur = Callable[[FloatArray, float], FloatArray]
+"""Smooths ``(H, W)`` or ``(H, W, C) float32`` with a Gaussian of so many pixels."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,16 @@ def gray_levels(image: UInt8Array) -> FloatArray:
     return image.astype(np.float32)
 
 
-def oriented_channels(gray: FloatArray, settings: ChannelSettings) -> FloatArray:
+def gaussian(size: int, sigma: float) -> FloatArray:
+    """Weights of a Gaussian of so many pixels, ``(size,) float32``; they add up to 1."""
+    steps = np.arange(size) - (size - 1) / 2
+    weights = np.exp(-(steps**2) / (2 * sigma**2))
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def oriented_channels(
+    gray: FloatArray, settings: ChannelSettings, blurred: Blur | None = None
+) -> FloatArray:
     """Direction of edges at each pixel.
 
     A warm wall may be dark or bright in the visible image, and an edge faint or strong; that there
@@ -46,23 +59,29 @@ def oriented_channels(gray: FloatArray, settings: ChannelSettings) -> FloatArray
     Args:
         gray: ``(H, W) float32``, gray levels.
         settings: Scales and number of orientations.
+        blurred: What smooths; None for OpenCV.
 
     Returns:
         ``(H, W, channels) float32``, around zero where ``high_pass`` is above 0, else from 0.
     """
-    smooth = cv2.GaussianBlur(gray, (0, 0), settings.sigma)
-    gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1)
-    gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=1)
+    blur = blurred or _blurred
+    smooth = blur(gray, settings.sigma)
+    gx, gy = np.zeros_like(smooth), np.zeros_like(smooth)
+    gx[:, 1:-1] = smooth[:, 2:] - smooth[:, :-2]
+    gy[1:-1] = smooth[2:] - smooth[:-2]
     count = settings.channels
-    angles = [np.pi * index / count for index in range(count)]
-    parts = [cv2.addWeighted(gx, np.cos(angle), gy, np.sin(angle), 0) for angle in angles]
-    directions = np.abs(cv2.merge(parts))
+    directions = np.empty((*gray.shape, count), np.float32)
+    for index in range(count):
+        across, down = (np.float32(f(np.pi * index / count)) for f in (np.cos, np.sin))
+        np.abs(across * gx + down * gy, out=directions[..., index])
     # The squares of evenly spaced directions sum up to this multiple of the squared gradient.
-    strength = np.float32(np.sqrt(count / 2)) * cv2.magnitude(gx, gy)
-    middle = np.partition(strength, strength.size // 2, axis=None)[strength.size // 2]
-    directions /= (strength + np.float32(0.5 * middle + 0.3))[..., None]
-    pooled = cv2.GaussianBlur(directions, (0, 0), settings.pool)
+    strength = np.float32(np.sqrt(count / 2)) * np.sqrt(gx * gx + gy * gy)
+    directions /= (strength + np.float32(0.5 * middle(strength) + 0.3))[..., None]
+    pooled = blur(directions, settings.pool)
     if settings.high_pass > 0:
-        wide = cv2.GaussianBlur(pooled, (0, 0), settings.high_pass * settings.pool)
-        pooled = cv2.subtract(pooled, wide)
+        pooled = pooled - blur(pooled, settings.high_pass * settings.pool)
     return pooled.astype(np.float32, copy=False)
+
+
+def _blurred(image: FloatArray, sigma: float) -> FloatArray:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import yaml
@@ -232,6 +231,8 @@ def read_rig(
 
 
 def _read_matrix(path: Path) -> Any:
+    from zipfile import BadZipFile
+
     try:
         if path.suffix == ".npy":
             return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(3, 3)

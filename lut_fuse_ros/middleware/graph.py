@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any
 
 import rclpy
@@ -82,6 +81,8 @@ def _instead(
     node: Node, side: Side, topic: str, transport: str, kinds: dict[str, list[str]]
 ) -> str:
     """Which other topic may be meant."""
+    from difflib import get_close_matches
+
     base = topic.removesuffix("/compressed")
     other = base if transport == "compressed" else f"{topic}/compressed"
     if _publishers(node, other):

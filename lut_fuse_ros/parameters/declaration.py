@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -63,6 +62,8 @@ def _is_of_ros(name: str) -> bool:
 
 def _unknown(given: dict[str, Any], known: list[str]) -> list[str]:
     """A sentence for each name that nobody declares."""
+    from difflib import get_close_matches
+
     texts = []
     for name in given:
         if name in known or _is_of_ros(name):

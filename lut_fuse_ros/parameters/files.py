@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ def files_without_effect(arguments: Sequence[str], node: str) -> list[str]:
         arguments: Of the process, as ``sys.argv`` has them.
         node: Its whole name, ``/namespace/name``.
     """
+    from difflib import get_close_matches
+
     texts = []
     for file in _files(arguments):
         names = _node_names(file)

@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from lut_fuse_core.arrays import AnyInfrared, UInt8Array
-from lut_fuse_core.calibration.from_pairs import PairsCalibration, calibrate_from_pairs
 from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.registration.file import save_registration
+
+if TYPE_CHECKING:  # OpenCV with it, which most nodes do without
+    from lut_fuse_core.calibration.from_pairs import PairsCalibration
 
 SPACING = 0.5
 """Seconds between the pairs that are gathered; consecutive frames would add nothing new."""
@@ -21,7 +24,7 @@ PATIENCE = 60.0
 
 THREAD = "calibration"
 
-Result = PairsCalibration | LutFuseError
+Result: TypeAlias = "PairsCalibration | LutFuseError"
 
 
 class LiveCalibration:
@@ -80,6 +83,8 @@ class LiveCalibration:
 
     def _estimate(self) -> None:
         try:
+            from lut_fuse_core.calibration.from_pairs import calibrate_from_pairs
+
             result: Result = calibrate_from_pairs(self._pairs, progress=self._go_on)
         except LutFuseError as error:
             result = error

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 
+from lut_fuse_core.calibration import from_pairs
 from lut_fuse_core.calibration.from_pairs import PairsCalibration, Quality
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
@@ -96,7 +97,7 @@ def test_the_estimate_ends_when_it_is_canceled(monkeypatch):
             progress(0.5)
             working.set()
 
-    monkeypatch.setattr(live_calibration, "calibrate_from_pairs", endless)
+    monkeypatch.setattr(from_pairs, "calibrate_from_pairs", endless)
     calibration = LiveCalibration(1, NormalizationConfig(), Answer())
     calibration.offer(*flat_pair())
     assert working.wait(10)

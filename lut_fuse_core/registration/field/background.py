@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray
+from lut_fuse_core.opencv import cv2
 from lut_fuse_core.registration.field.lines import SearchLines
 
 HORIZONS = (0.3, 0.45, 0.6)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.native.bindings import Edges, load_library
+from lut_fuse_core.opencv import cv2
+from lut_fuse_core.registration.edge_channels import gaussian
 
 CHANNELS = 4
 """Orientations between 0 and 180 degrees."""
@@ -18,10 +19,10 @@ CHANNELS = 4
 UNIT = 1000
 """Length of the vector of a strong edge's channels, before they are pooled."""
 
-SMOOTHING = cv2.getGaussianKernel(5, 0.8, cv2.CV_32F)
+SMOOTHING = gaussian(5, 0.8)
 """Against noise."""
 
-POOLING = cv2.getGaussianKernel(9, 1.5, cv2.CV_32F)
+POOLING = gaussian(9, 1.5)
 """Working pixels over which an edge may stray."""
 
 COARSE = 4

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, FloatArray, RawInfrared, Size
+from lut_fuse_core.opencv import cv2
 from lut_fuse_core.registration.field.grid import CELL, WorkingGrid
 from lut_fuse_core.registration.field.lines import SearchLines
 from lut_fuse_core.registration.positions import infrared_positions

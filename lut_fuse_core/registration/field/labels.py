@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray
+from lut_fuse_core.opencv import cv2
 from lut_fuse_core.registration.field.background import (
     Background,
     best_surface,

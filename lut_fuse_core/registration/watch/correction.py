@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import Size
+from lut_fuse_core.opencv import cv2
 from lut_fuse_core.registration.camera import as_rows
 from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.registration import RegistrationConfig

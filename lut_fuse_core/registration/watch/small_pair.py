@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, RawInfrared, Size, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.edge_channels import ChannelSettings, oriented_channels
 from lut_fuse_core.registration.registration import Registration, RegistrationConfig
+from lut_fuse_core.registration.watch.small_images import blurred, inner, sampled, shrunk
 
 WIDTH = 128
 """Pixels of the grid's longer side; each stands for five pixels of an image 640 wide."""
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of R, G and B."""
 
 CHANNELS = ChannelSettings(channels=4, sigma=0.8, pool=1.2, high_pass=5.0)
 
@@ -72,13 +75,13 @@ class Shrinker:
         positions = self._positions_for((infrared.shape[1], infrared.shape[0]), size, config)
         yield
         if edges is None:
-            gray = cv2.cvtColor(_shrunk(visible, size), cv2.COLOR_RGB2GRAY).astype(np.float32)
+            gray = np.asarray((shrunk(visible, size) * LUMA).sum(axis=2), np.float32)
             yield
-            edges = oriented_channels(gray, CHANNELS)
+            edges = oriented_channels(gray, CHANNELS, blurred)
             yield
         small, mask = _registered(infrared, size, positions)
         yield
-        features = oriented_channels(small, CHANNELS) * mask[..., None]
+        features = oriented_channels(small, CHANNELS, blurred) * mask[..., None]
         return SmallPair(
             edges, features.astype(np.float32, copy=False), float(np.mean(mask)), scale
         )
@@ -118,7 +121,7 @@ def _registered(
         return (small - np.float32(low)) * np.float32(255 / max(high - low, 1.0))
 
     if positions is None:
-        return gray(_shrunk(levels, size)), np.ones((size[1], size[0]), np.float32)
+        return gray(shrunk(levels, size)), np.ones((size[1], size[0]), np.float32)
     infrared_size = (infrared.shape[1], infrared.shape[0])
     x, y = positions[..., 0], positions[..., 1]
     mask = (x >= 0) & (y >= 0) & (x <= infrared_size[0] - 1) & (y <= infrared_size[1] - 1)
@@ -128,19 +131,8 @@ def _registered(
         reduced = (
             max(16, round(infrared_size[0] / step)), max(16, round(infrared_size[1] / step)),
         )  # fmt: skip
-        levels = _shrunk(levels, reduced)
+        levels = shrunk(levels, reduced)
         x = (x + 0.5) * (reduced[0] / infrared_size[0]) - 0.5
         y = (y + 0.5) * (reduced[1] / infrared_size[1]) - 0.5
-    seen = cv2.remap(
-        levels,
-        np.nan_to_num(x, nan=-1).astype(np.float32),
-        np.nan_to_num(y, nan=-1).astype(np.float32),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    inner = cv2.erode(mask.astype(np.float32), np.ones((5, 5), np.uint8), borderValue=1.0)
-    return gray(np.asarray(seen, np.float32)), np.asarray(inner, np.float32)
-
-
-def _shrunk(image: FloatArray | UInt8Array, size: Size) -> FloatArray:
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    seen = sampled(levels, x, y)
+    return gray(seen), inner(mask).astype(np.float32)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, FloatArray
+from lut_fuse_core.registration.watch.small_images import products, window_sums
 from lut_fuse_core.registration.watch.small_pair import SmallPair
 
 BLOCK = 24
@@ -133,12 +133,8 @@ def _rows(pair: SmallPair) -> Iterator[list[Tile]]:
     energy = np.einsum("ijk,ijk->ij", pair.visible, pair.visible)
     floor = max(0.5 * float(np.median(energy)), 1e-6) * BLOCK * BLOCK
     owns, sums = (
-        cv2.boxFilter(
-            each, -1, (BLOCK, BLOCK), anchor=(0, 0), normalize=False,
-            borderType=cv2.BORDER_CONSTANT,
-        )
-        for each in (energy, np.einsum("ijk,ijk->ij", padded, padded))
-    )  # fmt: skip
+        window_sums(each, BLOCK) for each in (energy, np.einsum("ijk,ijk->ij", padded, padded))
+    )
     edge, reach = 2 * RADIUS + 1, BLOCK + 2 * RADIUS
     for row in range((height % BLOCK) // 2, height - BLOCK + 1, BLOCK):
         found: list[Tile] = []
@@ -150,8 +146,7 @@ def _rows(pair: SmallPair) -> Iterator[list[Tile]]:
                 found.append(((row, column), None))
                 continue
             window = padded[row : row + reach, column : column + reach]
-            product = cv2.matchTemplate(window, template, cv2.TM_CCORR)
-            likeness = product / np.sqrt((own + floor) * (there + floor))
+            likeness = products(window, template) / np.sqrt((own + floor) * (there + floor))
             found.append(((row, column), np.maximum(likeness, 0).astype(np.float32)))
         yield found
 
