@@ -11,9 +11,9 @@ from __future__ import annotations
 import struct
 import zlib
 
-import cv2
 import numpy as np
 
+from lut_fuse_core.opencv import cv2
 from lut_fuse_core.arrays import UInt8Array
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lut_fuse_core.backends import BACKEND_NAMES
 from lut_fuse_core.backends.base import MOST_THREADS
@@ -13,11 +13,13 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
 from lut_fuse_core.infrared.shutter import ShutterCounts
 from lut_fuse_core.model.fusion_model import FusionModel
-from lut_fuse_core.registration.field import DepthStatus
 from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.watch import RigState
 from lut_fuse_core.settings import check_settings, inherited, setting, settings_of
 from lut_fuse_core.sync.clock_offset import ClockOffset
+
+if TYPE_CHECKING:
+    from lut_fuse_core.registration.field import DepthStatus
 
 Source = Literal["fused", "reused", "visible"]
 """What an output shows: this pair fused, fused with an earlier infrared frame, visible only."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +13,11 @@ from lut_fuse_core.backends.base import Backend, RegisteringBackend
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer, NormalizationConfig
 from lut_fuse_core.infrared.view import outside_view
-from lut_fuse_core.registration.field import DepthFollower
 from lut_fuse_core.registration.registration import Registration, RegistrationConfig, faded
 from lut_fuse_core.registration.warp import Warp
+
+if TYPE_CHECKING:
+    from lut_fuse_core.registration.field import DepthFollower
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +78,17 @@ class InfraredRegistrar:
     ) -> None:
         self.normalizer = InfraredNormalizer(normalization)
         self.registration = Registration(registration)
-        self.depth = DepthFollower()
         self._threads, self._resize, self._keep_images = threads, resize, keep_images
         self._last: RegisteredInfrared | None = None
         self._masked: tuple[Warp, UInt8Array, Warp] | None = None
         self._taken: float | None = None
+
+    @cached_property
+    def depth(self) -> DepthFollower:
+        """What follows the depth of the scene; made, and loaded, when it is first asked for."""
+        from lut_fuse_core.registration.field import DepthFollower
+
+        return DepthFollower()
 
     def set_normalization(self, normalization: NormalizationConfig) -> None:
         """Change how raw frames become 8 bits; the running range starts again."""
@@ -97,7 +107,8 @@ class InfraredRegistrar:
     def reset(self) -> None:
         """Forget the stream (another recording, a jump in time)."""
         self.normalizer.reset()
-        self.depth.reset()
+        if "depth" in vars(self):
+            self.depth.reset()
         self.forget()
 
     def counts(self, infrared: AnyInfrared) -> RawInfrared:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
+from lut_fuse_core.infrared.quantiles import quantiles
 
 FLAT = 6.0
 """Gray levels that a visible image without a picture spans at most: noise."""
@@ -12,8 +11,8 @@ FLAT = 6.0
 FLAT_COUNTS = 2.0
 """Counts that an infrared image without a picture spans at most."""
 
-EXTREMES = (0.5, 99.5)
-"""Percentiles between which an image spans, so that dead pixels and a far lamp do not count."""
+EXTREMES = (0.005, 0.995)
+"""Quantiles between which an image spans, so that dead pixels and a far lamp do not count."""
 
 BLACK = 16.0
 """Gray level below which all of a visible image lies if nothing lights it."""
@@ -50,12 +49,12 @@ def blank_or_unlit_camera(visible: UInt8Array, infrared: RawInfrared) -> str:
 
 
 def _visible_span(visible: UInt8Array) -> tuple[float, float]:
-    low, high = np.percentile(visible[::16, ::16], EXTREMES)
-    return float(low), float(high)
+    low, high = quantiles(visible[::16, ::16].reshape(-1), *EXTREMES)
+    return low, high
 
 
 def _blank_of(span: tuple[float, float], infrared: RawInfrared) -> str:
     if span[1] - span[0] < FLAT:
         return "visible"
-    low, high = np.percentile(infrared[::8, ::8], EXTREMES)
+    low, high = quantiles(infrared[::8, ::8].reshape(-1), *EXTREMES)
     return "infrared" if high - low < FLAT_COUNTS else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
+from lut_fuse_core.infrared.quantiles import middle
 from lut_fuse_core.opencv import cv2
 
 Blur = Callable[[FloatArray, float], FloatArray]

@@ -9,6 +9,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, RawInfrared, Size, UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.infrared.quantiles import middle, quantiles
 from lut_fuse_core.registration.edge_channels import ChannelSettings, oriented_channels
 from lut_fuse_core.registration.registration import Registration, RegistrationConfig
 from lut_fuse_core.registration.watch.small_images import blurred, inner, sampled, shrunk
@@ -110,9 +111,9 @@ def _registered(
     infrared: RawInfrared, size: Size, positions: FloatArray | None
 ) -> tuple[FloatArray, FloatArray]:
     """Infrared on the grid, gray levels, and where it sees something."""
-    low, high = np.percentile(infrared[::4, ::4], (1, 99))
+    low, high = quantiles(infrared[::4, ::4].reshape(-1), 0.01, 0.99)
     if infrared.dtype.kind in "iu":
-        low, high = np.floor(low), np.ceil(high)
+        low, high = float(np.floor(low)), float(np.ceil(high))
     # What is beyond goes first: a dead pixel would shine through the mean of its neighbors.
     clipped = np.clip(infrared, *(infrared.dtype.type(each) for each in (low, high)))
     levels = clipped.astype(np.float32)
@@ -126,7 +127,7 @@ def _registered(
     x, y = positions[..., 0], positions[..., 1]
     mask = (x >= 0) & (y >= 0) & (x <= infrared_size[0] - 1) & (y <= infrared_size[1] - 1)
     steps = np.abs(np.diff(x, axis=1))[mask[:, 1:] & mask[:, :-1]]
-    step = float(np.median(steps)) if len(steps) else 1.0
+    step = middle(steps) if len(steps) else 1.0
     if step > 1.2:
         reduced = (
             max(16, round(infrared_size[0] / step)), max(16, round(infrared_size[1] / step)),

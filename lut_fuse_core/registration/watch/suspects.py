@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
-import cv2
 import numpy as np
 
+from lut_fuse_core.opencv import cv2
 from lut_fuse_core.arrays import FloatArray, RawInfrared, Size, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.registration.camera import as_rows

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, FloatArray
+from lut_fuse_core.infrared.quantiles import middle
 from lut_fuse_core.registration.watch.small_images import products, window_sums
 from lut_fuse_core.registration.watch.small_pair import SmallPair
 
@@ -86,8 +87,8 @@ class Tiles:
             self._sums = np.zeros((len(places), 2 * RADIUS + 1, 2 * RADIUS + 1), np.float32)
             self._weights = np.zeros(len(places))
             height, width = pair.visible.shape[:2]
-            middle = np.array([width - 1, height - 1]) / 2
-            self._centers = places[:, ::-1] + (BLOCK - 1) / 2 - middle
+            center = np.array([width - 1, height - 1]) / 2
+            self._centers = places[:, ::-1] + (BLOCK - 1) / 2 - center
         fade = np.float32(np.exp(-seconds / MEMORY))
         self._sums *= fade
         self._weights *= fade
@@ -104,7 +105,7 @@ class Tiles:
         weights = self._weights[known].astype(np.float32)
         means: FloatArray = np.asarray(self._sums[known] / weights[:, None, None], np.float32)
         centers = self._centers[known]
-        chance = np.asarray(np.median(means, axis=(1, 2)), np.float32)
+        chance = np.array([middle(each) for each in means], np.float32)
         common = means.mean(axis=0)
         row, column = np.unravel_index(int(np.argmax(common)), common.shape)
         parameters = np.array([column - RADIUS, row - RADIUS, 0.0, 0.0])
@@ -131,7 +132,7 @@ def _rows(pair: SmallPair) -> Iterator[list[Tile]]:
     border = ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0))
     padded = np.pad(pair.infrared, border)
     energy = np.einsum("ijk,ijk->ij", pair.visible, pair.visible)
-    floor = max(0.5 * float(np.median(energy)), 1e-6) * BLOCK * BLOCK
+    floor = max(0.5 * middle(energy), 1e-6) * BLOCK * BLOCK
     owns, sums = (
         window_sums(each, BLOCK) for each in (energy, np.einsum("ijk,ijk->ij", padded, padded))
     )
