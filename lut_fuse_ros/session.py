@@ -113,11 +113,9 @@ class Active:
         )
         self.worker.start()
         self.inputs = Inputs(node, parameters, self.pairing.take)
-        # That of the infrared camera says nothing but where it looks.
-        sides: tuple[Side, ...] = SIDES if configured.registration is not None else ("visible",)
         self._infos = {
             side: InfoSubscription(node, f"{side}/camera_info", partial(self._info, side))
-            for side in sides
+            for side in SIDES
         }
         configured.output.refresh_info = self._infos["visible"].refresh
         self._rig: CameraRig | None = None
