@@ -141,4 +141,5 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         self.session.update(parameters)
 
     def _warn(self, text: str) -> None:
-        self.get_logger().warning(text, throttle_duration_sec=LOG_PERIOD)
+        if self.context.ok():  # else it is the end that broke it off
+            self.get_logger().warning(text, throttle_duration_sec=LOG_PERIOD)

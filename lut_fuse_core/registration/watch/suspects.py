@@ -9,9 +9,9 @@ from typing import cast
 
 import numpy as np
 
-from lut_fuse_core.opencv import cv2
 from lut_fuse_core.arrays import FloatArray, RawInfrared, Size, UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.opencv import cv2
 from lut_fuse_core.registration.camera import as_rows
 from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.registration import RegistrationConfig
