@@ -18,7 +18,11 @@ The fastest comes first; 'auto' takes the first that works.
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand to the parser of `lut-fuse`."""
+    """Add the subcommand to the parser of `lut-fuse`.
+
+    Args:
+        subparsers: Subparsers of `lut-fuse`.
+    """
     parser = subparsers.add_parser(
         "backends",
         help=SUBCOMMANDS["backends"],
@@ -33,8 +37,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(options: argparse.Namespace) -> int:
     """List the backends.
 
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status, 0.
+
     Raises:
-        ModelError: For an unusable model.
+        ModelError: For a model that cannot be used.
     """
     statuses = backend_statuses(load_model(options.model))
     if options.json:

@@ -52,7 +52,11 @@ BAG = SettingOptions(
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser of `lut-fuse`.
+
+    Args:
+        subparsers: Subparsers of `lut-fuse`.
+    """
     parser = subparsers.add_parser(
         "bag",
         help=SUBCOMMANDS["bag"],
@@ -70,7 +74,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuse the bag; 2 when it was damaged, 1 when images in it were unusable, otherwise 0."""
+    """Fuse the bag.
+
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status: 2 if the bag is damaged, 1 if some of its messages could not be used,
+        otherwise 0.
+
+    Raises:
+        InputError: See `fuse_bag`; also for options that cannot be used.
+        LutFuseError: See `fuse_bag`.
+        OSError: See `fuse_bag`.
+    """
     bag_options = read_bag_options(options)
     config = read_bag_config(
         options,
@@ -89,10 +106,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def read_bag_options(options: argparse.Namespace) -> BagOptions:
-    """What the parsed options say about the bag.
+    """The settings of the bag that parsed options ask for.
+
+    Args:
+        options: Parsed options of `lut-fuse bag`.
+
+    Returns:
+        The settings.
 
     Raises:
-        InputError: For impossible values.
+        InputError: For values that cannot be used.
     """
     return BAG.read(options, max_infrared_age=options.max_infrared_age)
 
@@ -100,10 +123,18 @@ def read_bag_options(options: argparse.Namespace) -> BagOptions:
 def read_bag_config(
     options: argparse.Namespace, bag_options: BagOptions, find_offset: Callable[[], ClockOffset]
 ) -> PipelineConfig:
-    """What the parsed options say about the pipeline.
+    """The settings of the pipeline that parsed options ask for.
+
+    Args:
+        options: What a parser with the options of the pipeline and of time returned.
+        bag_options: The settings of the bag.
+        find_offset: Estimates the clock offset; called for ``--clock-offset auto``.
+
+    Returns:
+        The settings.
 
     Raises:
-        InputError: For impossible values.
+        InputError: For values that cannot be used, or an offset that cannot be estimated.
     """
     config = timed(pipeline_config(options, resize=True), options, find_offset)
     # How far apart images may be is decided where they are paired; the pipeline allows as much.
@@ -112,7 +143,11 @@ def read_bag_config(
 
 
 def summary(report: BagReport) -> str:
-    """One line on what was done."""
+    """One line on what was done.
+
+    Args:
+        report: What became of the bag.
+    """
     unpaired = report.unpaired_visible + report.unpaired_infrared
     alone = ""
     if unpaired:
@@ -127,7 +162,11 @@ def summary(report: BagReport) -> str:
 
 
 def warn(report: BagReport) -> None:
-    """Say on stderr what could not be used."""
+    """Print on stderr what could not be used.
+
+    Args:
+        report: What became of the bag.
+    """
     if report.damage:
         share = f"{report.messages_read} messages"
         if report.messages_recorded:

@@ -73,7 +73,11 @@ Paths in it are relative to its folder. Inputs and output may be s3:// or gs:// 
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser of `lut-fuse`.
+
+    Args:
+        subparsers: Subparsers of `lut-fuse`.
+    """
     parser = subparsers.add_parser(
         "batch",
         help=SUBCOMMANDS["batch"],
@@ -119,6 +123,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Run the batch, or plan it.
+
+    Args:
+        options: Parsed options.
 
     Returns:
         The exit status: 1 if anything failed or could be used in part only, otherwise 0.

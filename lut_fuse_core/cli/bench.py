@@ -28,7 +28,7 @@ from lut_fuse_core.parallel import usable_cores
 
 SIZES = ((640, 480), (1280, 720), (1280, 1024))
 BUSY = 1.6
-"""Median over best time from which on a machine is called busy."""
+"""Median divided by best time above which the machine is taken for busy."""
 
 _DESCRIPTION = """\
 Measure how long the fusion of a frame takes, from 8-bit arrays to an 8-bit array, and its stages:
@@ -52,7 +52,11 @@ examples:
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand to the parser of `lut-fuse`."""
+    """Add the subcommand to the parser of `lut-fuse`.
+
+    Args:
+        subparsers: Subparsers of `lut-fuse`.
+    """
     parser = subparsers.add_parser(
         "bench",
         help=SUBCOMMANDS["bench"],
@@ -111,10 +115,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(options: argparse.Namespace) -> int:
     """Measure as the options say.
 
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status, 0.
+
     Raises:
-        InputError: For unusable input.
+        InputError: For options or a model that cannot be used.
         BackendUnavailableError: For a backend that does not run here.
-        MissingExtensionError: If PyTorch is needed and missing.
+        MissingExtensionError: If PyTorch is needed and not installed.
     """
     if not 0 < options.seconds < math.inf:
         raise InputError(f"--seconds is {options.seconds}; it must be above 0")

@@ -20,7 +20,11 @@ node, take.
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand to the parser of `lut-fuse`."""
+    """Add the subcommand to the parser of `lut-fuse`.
+
+    Args:
+        subparsers: Subparsers of `lut-fuse`.
+    """
     parser = subparsers.add_parser(
         "calibrate",
         help=SUBCOMMANDS["calibrate"],

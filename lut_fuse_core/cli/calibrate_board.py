@@ -41,7 +41,11 @@ examples:
 
 
 def add_board_mode(modes: Any) -> None:
-    """Add ``board`` to the ways to calibrate."""
+    """Add the mode ``board``.
+
+    Args:
+        modes: Subparsers of `lut-fuse calibrate`.
+    """
     parser = add_mode(modes, "board", "from a calibration board", _HELP, _EXAMPLES)
     parser.add_argument("--kind", choices=BOARD_KINDS, required=True, help="pattern of the board")
     parser.add_argument(
@@ -114,7 +118,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _write_more(options: argparse.Namespace, board: Board, result: BoardCalibration) -> None:
-    """The files beside the registration that were asked for."""
+    """Write the other files that the options name."""
     if options.camera_info:
         options.camera_info.mkdir(parents=True, exist_ok=True)
         for name in ("visible", "infrared"):

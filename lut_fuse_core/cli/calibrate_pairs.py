@@ -51,7 +51,11 @@ examples:
 
 
 def add_pairs_mode(modes: Any) -> None:
-    """Add ``pairs`` to the ways to calibrate."""
+    """Add the mode ``pairs``.
+
+    Args:
+        modes: Subparsers of `lut-fuse calibrate`.
+    """
     parser = add_mode(modes, "pairs", "from ordinary pictures", _HELP, _EXAMPLES)
     parser.add_argument(
         "--most", type=int, default=20, metavar="N", help="pairs to use of more (default: 20)"

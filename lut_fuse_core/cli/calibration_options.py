@@ -1,4 +1,4 @@
-"""What both ways to calibrate a rig have in common: pictures in, a registration out."""
+"""The options that both modes of `lut-fuse calibrate` have: images in, a registration out."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from lut_fuse_core.registration.file import check_registration_name
 def add_mode(
     modes: Any, name: str, summary: str, description: str, epilog: str
 ) -> argparse.ArgumentParser:
-    """Add a way to calibrate, with the options that all have.
+    """Add a mode with the options that both have.
 
     Args:
-        modes: Subparsers of the command.
-        name: Of the way.
-        summary: What is said about it beside its name.
-        description: What it does, for its own help.
-        epilog: Examples.
+        modes: Subparsers of `lut-fuse calibrate`.
+        name: Name of the mode.
+        summary: Its line in the help of the command.
+        description: Beginning of its own help.
+        epilog: End of its own help.
+
+    Returns:
+        The parser of the mode.
     """
     parser: argparse.ArgumentParser = modes.add_parser(
         name,
@@ -65,7 +68,11 @@ def add_mode(
 
 
 def source_of(options: argparse.Namespace) -> Source:
-    """The pictures that the options name."""
+    """The images that the options name.
+
+    Args:
+        options: Parsed options of a mode.
+    """
     return Source(
         options.visible,
         options.infrared,
@@ -75,14 +82,14 @@ def source_of(options: argparse.Namespace) -> Source:
 
 
 def check_outputs(options: argparse.Namespace, *more: Path | None) -> None:
-    """Refuse outputs that would be written over inputs, before anything is done.
+    """Refuse outputs that would replace inputs, before anything is done.
 
     Args:
-        options: With the registration to write.
-        more: Files to write beside it.
+        options: Parsed options of a mode, with the registration to write.
+        *more: Other files to write; None for none.
 
     Raises:
-        InputError: For such an output, or a registration of another suffix.
+        InputError: For such an output, or a registration with a suffix that is not supported.
     """
     check_registration_name(options.output)
     inputs = [path for path in (options.visible, options.infrared) if path is not None]

@@ -39,12 +39,20 @@ visible, infrared and fused images side by side.
 """
 
 HEADINGS = ("visible", "infrared", "fused")
+
 RATE = 15.0
+"""Frames per second of the recording."""
+
 MOMENTS = 4
+"""Rows of the contact sheet."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser of `lut-fuse`.
+
+    Args:
+        subparsers: Subparsers of `lut-fuse`.
+    """
     parser = subparsers.add_parser(
         "demo",
         help=SUBCOMMANDS["demo"],
@@ -85,7 +93,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace) -> int:
-    """Record, fuse, show; 0 when all went well."""
+    """Record a street, fuse it and show both.
+
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        InputError: For options that cannot be used, or files in the folder that no demo made.
+        LutFuseError: If the video cannot be written.
+        OSError: If another file cannot be written.
+    """
     if options.frames < 1:
         raise InputError(f"--frames is {options.frames}; at least 1 is needed")
     width, height = options.size

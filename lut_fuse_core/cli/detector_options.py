@@ -12,8 +12,8 @@ def add_detector_options(group: argparse._ArgumentGroup, *, detector: str, use: 
     """Add ``--boxes``, ``--detector``, ``--detector-classes`` and ``--classes``.
 
     Args:
-        group: Of the command's parser.
-        detector: What is said about ``--detector`` beyond its kind.
+        group: Group of the command's parser.
+        detector: End of the help of ``--detector``.
         use: What is done with the classes of the labels, as a verb.
     """
     group.add_argument(
@@ -48,14 +48,30 @@ def add_detector_options(group: argparse._ArgumentGroup, *, detector: str, use: 
 
 
 def detector_names(options: argparse.Namespace) -> tuple[str, ...] | None:
-    """The names of the detectors' classes as given; None where they are to be found out.
+    """The names of the detectors' classes.
+
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The names in the file of ``--detector-classes``; None without it.
 
     Raises:
-        InputError: If their file cannot be used.
+        InputError: If the file cannot be used.
     """
     return read_class_names(options.detector_classes) if options.detector_classes else None
 
 
 def label_classes(options: argparse.Namespace) -> dict[str, tuple[str, ...]] | None:
-    """The classes of the labels as given; None for all that the detectors know."""
+    """The classes of the labels that are used.
+
+    Args:
+        options: Parsed options.
+
+    Returns:
+        For each class its names in the detectors; None for all classes that the detectors know.
+
+    Raises:
+        InputError: If they cannot be understood.
+    """
     return chosen_classes(options.classes) if options.classes else None

@@ -1,11 +1,10 @@
-"""`lut-fuse evaluate`: how well a method fuses, in numbers and on one page."""
+"""`lut-fuse evaluate`: how well a method fuses, as a table, JSON and an HTML page."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +26,7 @@ from lut_fuse_core.cli.evaluate_segmentation import (
     run_segmentation,
 )
 from lut_fuse_core.cli.pipeline_options import BACKEND_OPTION, MODEL_OPTION
+from lut_fuse_core.cli.progress import note
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import (
     METHODS,
@@ -47,7 +47,7 @@ from lut_fuse_core.io.dataset import SPLITS, Dataset, PairFiles, find_dataset, r
 from lut_fuse_core.parallel import usable_cores
 
 NAMED_PROBLEMS = 5
-"""How many of the pairs that were left out are named on the terminal."""
+"""Most names of pairs that are listed on the terminal."""
 
 _DESCRIPTION = """\
 Measure how well a model, or any other method, fuses a folder of registered pairs.
@@ -71,7 +71,11 @@ examples:
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand to the parser of `lut-fuse`."""
+    """Add the subcommand to the parser of `lut-fuse`.
+
+    Args:
+        subparsers: Subparsers of `lut-fuse`.
+    """
     meanings = "\n".join(f"  {name:6}{meaning}" for name, meaning in METRIC_MEANINGS.items())
     parser = subparsers.add_parser(
         "evaluate",
@@ -150,8 +154,15 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Evaluate as the options say.
 
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status, 0.
+
     Raises:
-        InputError: For unusable input.
+        InputError: For input that cannot be used.
+        OSError: If the page cannot be written.
     """
     _check_options(options)
     dataset = find_dataset(options.dataset)
@@ -220,7 +231,16 @@ def _untouched(path: Path | None, first: PairFiles) -> BoolArray | None:
 
 
 def as_json(evaluation: Evaluation, subject: Subject, dataset: Dataset) -> dict[str, Any]:
-    """Everything that was measured, ready for `json.dumps`; infinite ratios become null."""
+    """Everything that was measured, for `json.dumps`.
+
+    Args:
+        evaluation: The results.
+        subject: What was measured.
+        dataset: Its folder.
+
+    Returns:
+        The results; a ratio that is not finite is None.
+    """
     result: dict[str, Any] = {
         **asdict(subject),
         "visible": str(dataset.visible),
@@ -246,7 +266,12 @@ def as_json(evaluation: Evaluation, subject: Subject, dataset: Dataset) -> dict[
 
 
 def as_text(evaluation: Evaluation, subject: Subject) -> str:
-    """The table for the terminal."""
+    """The table for the terminal.
+
+    Args:
+        evaluation: The results.
+        subject: What was measured.
+    """
     means = {method: evaluation.mean(method) for method in METHODS}
     medians = {method: evaluation.median(method) for method in METHODS}
     lines = [
@@ -293,13 +318,13 @@ def _sequence_lines(report: SequenceReport) -> list[str]:
 
 def _report_problems(evaluation: Evaluation, dataset: Dataset) -> None:
     for problem in evaluation.problems[:NAMED_PROBLEMS]:
-        _note(f"left out {problem.name}: {problem.reason}")
+        note(f"left out {problem.name}: {problem.reason}")
     if len(evaluation.problems) > NAMED_PROBLEMS:
         more = len(evaluation.problems) - NAMED_PROBLEMS
-        _note(f"left out {_counted(more, 'more pair')}; --json names all")
+        note(f"left out {_counted(more, 'more pair')}; --json names all")
     if dataset.unmatched:
         count = _counted(len(dataset.unmatched), "image")
-        _note(f"{count} without a partner of the same name: {_shortened(dataset.unmatched)}")
+        note(f"{count} without a partner of the same name: {_shortened(dataset.unmatched)}")
 
 
 def _shortened(names: Sequence[str]) -> str:
@@ -309,10 +334,6 @@ def _shortened(names: Sequence[str]) -> str:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _note(text: str) -> None:
-    print(f"lut-fuse: {text}", file=sys.stderr)
 
 
 def _count(text: str) -> int:

@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 from lut_fuse_core.cli.compared_methods import (
     compared_methods,
-    note,
     note_left_out,
     note_orphans,
     of_one_name,
@@ -21,6 +20,7 @@ from lut_fuse_core.cli.detector_options import (
     detector_names,
     label_classes,
 )
+from lut_fuse_core.cli.progress import note
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.detection.detector import Detector
 from lut_fuse_core.evaluation.detection.label_files import read_labels
@@ -37,10 +37,15 @@ from lut_fuse_core.evaluation.report.document import write_page
 from lut_fuse_core.io.dataset import PairFiles
 
 DEFAULT_HEIGHTS = (20.0, 40.0, 80.0)
+"""Bounds of the ranges of height, pixels."""
 
 
 def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a detection study to `lut-fuse evaluate`."""
+    """Add the options of a detection study.
+
+    Args:
+        parser: Parser of `lut-fuse evaluate`.
+    """
     group = parser.add_argument_group("what detectors find (instead of the metrics)")
     add_detector_options(group, detector="; may be given several times", use="measure")
     group.add_argument(
@@ -55,7 +60,14 @@ def add_detection_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_detection_options(options: argparse.Namespace) -> None:
-    """Raise InputError for options that do not go together."""
+    """Check options that belong together.
+
+    Args:
+        options: Parsed options of `lut-fuse evaluate`.
+
+    Raises:
+        InputError: For options that exclude each other, or need another one.
+    """
     if options.boxes is None:
         given = [
             name
@@ -83,8 +95,18 @@ def run_detection(
 ) -> int:
     """Measure what detectors find, as the options say.
 
+    Args:
+        options: Parsed options of `lut-fuse evaluate`.
+        pairs: The pairs.
+        subject: What is measured.
+        fuse: Fuses a pair, or reads its fused image.
+
+    Returns:
+        The exit status, 0.
+
     Raises:
-        InputError: For unusable input.
+        InputError: For input that cannot be used.
+        ModuleNotFoundError: If ONNX Runtime or pycocotools is not installed.
     """
     labels = read_labels(options.boxes)
     chosen, orphans = labeled_pairs(pairs, labels.boxes)

@@ -10,13 +10,13 @@ from tqdm import tqdm
 
 from lut_fuse_core.cli.compared_methods import (
     compared_methods,
-    note,
     note_left_out,
     note_orphans,
     of_one_name,
     print_json,
     print_text,
 )
+from lut_fuse_core.cli.progress import note
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.detection.classes import read_class_names
 from lut_fuse_core.evaluation.evaluate import FuseFiles
@@ -32,7 +32,11 @@ from lut_fuse_core.io.dataset import PairFiles, images_by_name
 
 
 def add_segmentation_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a segmentation study to `lut-fuse evaluate`."""
+    """Add the options of a segmentation study.
+
+    Args:
+        parser: Parser of `lut-fuse evaluate`.
+    """
     group = parser.add_argument_group("what segmenters see (instead of the metrics)")
     group.add_argument(
         "--labels",
@@ -73,7 +77,14 @@ def add_segmentation_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_segmentation_options(options: argparse.Namespace) -> None:
-    """Raise InputError for options that do not go together."""
+    """Check options that belong together.
+
+    Args:
+        options: Parsed options of `lut-fuse evaluate`.
+
+    Raises:
+        InputError: For options that exclude each other, or need another one.
+    """
     if options.labels is None:
         for name in ("segmenter", "label_classes", "segmenter_classes"):
             if getattr(options, name):
@@ -93,8 +104,18 @@ def run_segmentation(
 ) -> int:
     """Measure what segmenters see, as the options say.
 
+    Args:
+        options: Parsed options of `lut-fuse evaluate`.
+        pairs: The pairs.
+        subject: What is measured.
+        fuse: Fuses a pair, or reads its fused image.
+
+    Returns:
+        The exit status, 0.
+
     Raises:
-        InputError: For unusable input.
+        InputError: For input that cannot be used.
+        ModuleNotFoundError: If ONNX Runtime is not installed.
     """
     classes = read_class_names(options.label_classes) if options.label_classes else MFNET_CLASSES
     maps = images_by_name(options.labels)

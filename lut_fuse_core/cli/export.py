@@ -39,9 +39,9 @@ DESCRIPTION = """\
 Fuse recordings and write the images as a data set of another tool: COCO or YOLO folders,
 WebDataset shards (pip install 'lut_fuse_ros[webdataset]') or a LeRobot data set ([lerobot]).
 
-Fused, visible and infrared images are of one pixel grid, so that labels fit all of them. A
-recording belongs to one part of the split as a whole, chosen by its name alone: nearly equal images
-are never apart, and it stays there when others are added.
+Fused, visible and infrared images have one pixel grid, so that labels fit all of them. Each
+recording is in one part of the split as a whole, chosen by its name alone: near-duplicates stay
+together, and it stays there when others are added.
 """
 
 EXAMPLES = """\
@@ -57,7 +57,11 @@ examples:
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser of `lut-fuse`.
+
+    Args:
+        subparsers: Subparsers of `lut-fuse`.
+    """
     parser = subparsers.add_parser(
         "export",
         help=SUBCOMMANDS["export"],
@@ -119,7 +123,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace) -> int:
-    """Export; 1 when something could not be used, otherwise 0."""
+    """Export as the options say.
+
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status: 1 if something could not be used, otherwise 0.
+
+    Raises:
+        InputError: For options or input that cannot be used; then nothing was written.
+        ModuleNotFoundError: If the package of the format is not installed.
+        OSError: If a file cannot be written.
+    """
     split = Split(parse_shares(options.split), options.split_by)
     if options.format == "lerobot" and options.rate is None:
         raise InputError("LeRobot's frames are evenly spaced; say how many per second with --rate")

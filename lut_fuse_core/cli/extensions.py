@@ -18,14 +18,17 @@ class MissingExtensionError(LutFuseError):
 
 
 def load_extension(name: str, purpose: str) -> Any:
-    """The object that an installed package offers under ``name``.
+    """Load an object that an installed package offers.
 
     Args:
-        name: In the entry points ``lut_fuse.extensions``.
-        purpose: Beginning of the error sentence, e.g. ``reading the published files``.
+        name: Name of the entry point in the group ``lut_fuse.extensions``.
+        purpose: Beginning of the error message, e.g. ``reading the published files``.
+
+    Returns:
+        The object.
 
     Raises:
-        MissingExtensionError: If it or what it imports is not installed; names the way out.
+        MissingExtensionError: If the package, or one that it imports, is not installed.
     """
     offers = list(entry_points(group=GROUP, name=name))
     if not offers:

@@ -18,7 +18,7 @@ EXTRAS = {
     "lerobot": ("lerobot",),
     "view": ("rerun",),
 }
-"""The modules that each extra of setup.py brings."""
+"""Modules by the extra of setup.py that installs them."""
 
 REQUIRED = {
     "numpy": ("numpy", "python3-numpy"),
@@ -27,11 +27,18 @@ REQUIRED = {
     "google": ("protobuf", "python3-protobuf"),
     "tqdm": ("tqdm", "python3-tqdm"),
 }
-"""The modules that are always needed, and the packages of pip and of apt that bring them."""
+"""Modules that are always needed, with their packages of pip and of apt."""
 
 
 def missing_package(error: ModuleNotFoundError) -> str:
-    """What a user without a package is told: its name, and the command that installs it."""
+    """The error message about a package that is not installed.
+
+    Args:
+        error: Raised by the import.
+
+    Returns:
+        A sentence with the name of the package and the command that installs it.
+    """
     package = (error.name or str(error)).partition(".")[0]
     if package in REQUIRED:
         of_pip, of_apt = REQUIRED[package]

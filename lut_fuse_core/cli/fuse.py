@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
 from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.cores import pipeline_beside_codecs
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
-from lut_fuse_core.cli.progress import progress_bar
+from lut_fuse_core.cli.progress import note, progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
 from lut_fuse_core.errors import InputError
@@ -49,10 +48,15 @@ examples:
 """
 
 NAMES_SHOWN = 3
+"""Most names of images without a partner in the summary."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser of `lut-fuse`.
+
+    Args:
+        subparsers: Subparsers of `lut-fuse`.
+    """
     parser = subparsers.add_parser(
         "fuse",
         help=SUBCOMMANDS["fuse"],
@@ -102,8 +106,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuse; 1 when some pairs of a folder could not be, or a part of a video, or no frame of it had
-    infrared."""
+    """Fuse as the options say.
+
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status: 1 if some pairs of a folder or a part of a video could not be used, or no
+        frame was fused; otherwise 0.
+
+    Raises:
+        InputError: For options or input that cannot be used.
+        LutFuseError: If a video cannot be written, or a package is not installed.
+        OSError: If an image cannot be written.
+    """
     config = timed(
         pipeline_config(options, resize=options.resize),
         options,
@@ -116,14 +132,13 @@ def run(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     say_clock_offset(pipeline)
     for name, reason in report.failed.items():
-        print(f"lut-fuse: {name}: {reason}", file=sys.stderr)
+        note(f"{name}: {reason}")
     for sentence in (*report.damaged, *report.notes):
-        print(f"lut-fuse: {sentence}", file=sys.stderr)
+        note(sentence)
     if report.rate is not None:
-        print(
-            "lut-fuse: the visible video's frames are not evenly spaced in time; the fused ones "
-            f"are, at {report.rate:.3g} per second, as AVI knows no times; .mp4 and .mkv keep them",
-            file=sys.stderr,
+        note(
+            "the frames of the visible video are not evenly spaced in time; the fused ones are, at "
+            f"{report.rate:.3g} per second, as AVI holds no times; .mp4 and .mkv keep them"
         )
     if options.json:
         print(json.dumps({**report.as_json(), "seconds": round(seconds, 3)}, indent=2))
@@ -155,7 +170,12 @@ def _video_offset(visible: Path, infrared: Path | None) -> ClockOffset:
 
 
 def summary(report: FilesReport, seconds: float) -> str:
-    """One line on what was done."""
+    """One line on what was done.
+
+    Args:
+        report: What became of the files.
+        seconds: Duration in seconds, above 0.
+    """
     if report.kind == "image":
         return f"fused image: {report.output}"
     parts = [f"{report.pairs} pairs fused at {report.pairs / seconds:.1f} per second"]

@@ -1,4 +1,4 @@
-"""`lut-fuse model`: look into model files, import and export them, make them ready for int8."""
+"""`lut-fuse model`: inspect, import and export model files, and prepare them for int8."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ PAIRS is a folder as for 'lut-fuse evaluate'; of a data set with splits, train i
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand to the parser of `lut-fuse`."""
+    """Add the subcommand to the parser of `lut-fuse`.
+
+    Args:
+        subparsers: Subparsers of `lut-fuse`.
+    """
     parser = subparsers.add_parser("model", help=SUBCOMMANDS["model"])
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -91,7 +95,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run_info(options: argparse.Namespace) -> int:
-    """Show a model.
+    """Show what is in a model file.
+
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status, 0.
 
     Raises:
         ModelError: If it cannot be used.
@@ -105,10 +115,18 @@ def run_info(options: argparse.Namespace) -> int:
 
 
 def run_import(options: argparse.Namespace) -> int:
-    """Import the published files.
+    """Make a model file of the published files.
+
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status, 0.
 
     Raises:
-        ModelError: If they are not what they should be.
+        InputError: If the files cannot be used, or there is no folder for the model.
+        MissingExtensionError: If PyTorch is not installed.
+        OSError: If the model cannot be written.
     """
     if not options.output.parent.is_dir():
         raise InputError(f"there is no folder {options.output.parent} to write to")
@@ -119,10 +137,17 @@ def run_import(options: argparse.Namespace) -> int:
 
 
 def run_export(options: argparse.Namespace) -> int:
-    """Export a model.
+    """Write a model for other programs.
+
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status, 0.
 
     Raises:
         ModelError: If it cannot be used.
+        OSError: If a file cannot be written.
     """
     for path in export_model(load_model(options.model), options.output):
         print(f"lut-fuse: wrote {path}", file=sys.stderr)
@@ -130,10 +155,17 @@ def run_export(options: argparse.Namespace) -> int:
 
 
 def run_ranges(options: argparse.Namespace) -> int:
-    """Write a model with input ranges.
+    """Write a model with the ranges that int8 needs.
+
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status, 0.
 
     Raises:
-        InputError: For a model or data that cannot be used.
+        InputError: For a model or pairs that cannot be used, or no folder for the model.
+        OSError: If the model cannot be written.
     """
     if not options.output.parent.is_dir():
         raise InputError(f"there is no folder {options.output.parent} to write to")
@@ -146,7 +178,7 @@ def run_ranges(options: argparse.Namespace) -> int:
 
 
 def _readable(pairs: list[PairFiles]) -> Iterator[tuple[UInt8Array, UInt8Array]]:
-    """The pairs that can be read; says which cannot."""
+    """The pairs that can be read; those that cannot are named on stderr."""
     normalizer = file_normalizer()
     for files in tqdm(pairs, "measuring", unit=" pairs", disable=None, leave=False):
         normalizer.reset()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from lut_fuse_core.backends.gpu.options import GpuOptions
+from lut_fuse_core.cli.progress import note
 from lut_fuse_core.cli.setting_options import SettingOptions, option_of
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import NormalizationConfig
@@ -43,7 +43,11 @@ REGISTRATION = SettingOptions(RegistrationConfig)
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the model, the infrared normalization and the registration."""
+    """Add the options of the model, the infrared normalization and the registration.
+
+    Args:
+        parser: Parser of the subcommand.
+    """
     fusion = parser.add_argument_group("fusion")
     FUSION.add(fusion)
     GPU.add(fusion)
@@ -61,14 +65,17 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def pipeline_config(options: argparse.Namespace, *, resize: bool) -> PipelineConfig:
-    """The pipeline that parsed options ask for.
+    """The settings of the pipeline that parsed options ask for.
 
     Args:
-        options: what a parser with `add_pipeline_arguments` returned.
-        resize: whether an infrared image of another size is scaled to the visible one's.
+        options: What a parser with `add_pipeline_arguments` returned.
+        resize: Whether infrared images of another size are scaled to that of the visible ones.
+
+    Returns:
+        The settings.
 
     Raises:
-        InputError: for values that cannot be used, alone or together.
+        InputError: For values or files that cannot be used, alone or together.
     """
     return FUSION.read(
         options,
@@ -114,16 +121,12 @@ def _transform(options: argparse.Namespace) -> Homography | CameraRig | None:
     if options.registration:
         loaded = read_registration(options.registration)
         if loaded.convention:
-            _say(f"{options.registration}: {loaded.convention}")
+            note(f"{options.registration}: {loaded.convention}")
         return loaded.transform
     if options.camera_info:
         visible, infrared = options.camera_info
         rig, conventions = read_rig(visible, infrared, options.extrinsics)
         for convention in conventions:
-            _say(convention)
+            note(convention)
         return rig
     return None
-
-
-def _say(sentence: str) -> None:
-    print(f"lut-fuse: {sentence}", file=sys.stderr)

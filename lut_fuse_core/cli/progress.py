@@ -1,4 +1,4 @@
-"""Progress bars on stderr, absent where nobody watches."""
+"""Progress bars and remarks on stderr; there are no bars where stderr is no terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that takes how much is done, and of how much, and shows it."""
+    """Show a progress bar while the block runs.
+
+    Args:
+        what: Name of the work.
+        unit: Unit of the numbers, in plural.
+
+    Yields:
+        Called with the amount done so far and in all.
+    """
     if not _is_watched():
         yield lambda done, total: None
         return
@@ -25,7 +33,11 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def note(sentence: str) -> None:
-    """A line on stderr, above a bar if there is one."""
+    """Print a line on stderr, above the progress bar if there is one.
+
+    Args:
+        sentence: What follows the program's name.
+    """
     if not _is_watched():
         print(f"lut-fuse: {sentence}", file=sys.stderr)
         return

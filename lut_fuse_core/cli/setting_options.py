@@ -1,4 +1,4 @@
-"""Options of `lut-fuse` made from settings, and settings made from parsed options."""
+"""Options of `lut-fuse` made of settings, and settings made of parsed options."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from lut_fuse_core.settings.declaration import number
 Config = TypeVar("Config")
 
 METAVARS = {"s": "S", "m": "M", "%": "PERCENT", "pixels": "PX", "visible pixels": "PX"}
+"""What stands for a value in the help, by its unit."""
 
 
 @dataclass(frozen=True)
 class SettingOptions(Generic[Config]):
-    """The options for the settings of one dataclass, groups in it apart.
+    """The options for the settings of one dataclass, without those of groups in it.
 
     A setting ``local_contrast`` becomes ``--local-contrast``; one that is true by default becomes
-    ``--no-...``. A new field of the dataclass thus is an option without further ado.
+    ``--no-...``. A new field of the dataclass becomes an option without further code.
 
     Attributes:
-        owner: the dataclass.
-        flags: field and flag, where the flag is called otherwise.
-        pairs: flag and the two fields (of numbers) that it takes together.
-        left_out: fields that are no options.
-        metavars: field and what stands for its value, where unit or kind does not say it.
-        remarks: field and what its help adds, in the words of the command line.
+        owner: The dataclass.
+        flags: Flag by field, where it has another name.
+        pairs: The two fields (of numbers) that a flag sets together, by flag.
+        left_out: Fields without an option.
+        metavars: What stands for the value in the help, by field, where unit and kind are unclear.
+        remarks: What the help adds, by field.
     """
 
     owner: type[Config]
@@ -39,7 +40,11 @@ class SettingOptions(Generic[Config]):
     remarks: Mapping[str, str] = field(default_factory=dict)
 
     def add(self, parser: argparse._ActionsContainer) -> None:
-        """Add the options, each with its sentence, unit, range and default, in order."""
+        """Add the options in the order of the fields, each with its help.
+
+        Args:
+            parser: A parser, or a group of one.
+        """
         paired = {names[0]: flag for flag, names in self.pairs.items()}
         seconds = {names[1] for names in self.pairs.values()}
         for each in self._settings():
@@ -49,10 +54,16 @@ class SettingOptions(Generic[Config]):
                 self._add_one(parser, each)
 
     def values(self, options: argparse.Namespace) -> dict[str, Value | None]:
-        """Fields and values as parsed.
+        """The values of the settings.
+
+        Args:
+            options: What the parser returned.
+
+        Returns:
+            Values by field.
 
         Raises:
-            InputError: For a bad one; names the option.
+            InputError: For a value that may not be used; names the option.
         """
         paired = {name: flag for flag, names in self.pairs.items() for name in names}
         found: dict[str, Value | None] = {}
@@ -66,14 +77,17 @@ class SettingOptions(Generic[Config]):
         return found
 
     def read(self, options: argparse.Namespace, **others: Any) -> Config:
-        """The dataclass as parsed.
+        """Make the dataclass.
 
         Args:
-            options: what the parser returned.
-            **others: the fields that are no options.
+            options: What the parser returned.
+            **others: Values of the fields without an option.
+
+        Returns:
+            The dataclass.
 
         Raises:
-            InputError: For values that cannot be used.
+            InputError: For values that cannot be used, alone or together.
         """
         return self.owner(**self.values(options), **others)
 
@@ -115,12 +129,12 @@ class SettingOptions(Generic[Config]):
 
 
 def option_of(owner: type, name: str, **changes: Any) -> dict[str, Any]:
-    """What `add_argument` takes for one setting that an option of its own is about.
+    """The arguments of `add_argument` for a single setting.
 
     Args:
-        owner: The dataclass of the setting.
-        name: Of its field.
-        **changes: What differs, as arguments of `add_argument`.
+        owner: Dataclass of the setting.
+        name: Name of its field.
+        **changes: Arguments that differ.
     """
     (each,) = (each for each in settings_of(owner) if each.name == name)
     return {**_arguments(each), **changes}
@@ -136,14 +150,25 @@ def _arguments(each: Setting, remark: str = "") -> dict[str, Any]:
 
 
 def sentence(each: Setting) -> str:
-    """The description of a setting as the beginning of a line of help."""
+    """The description of a setting as the beginning of its help.
+
+    Args:
+        each: The setting.
+    """
     text = each.description.rstrip(".").replace("%", "%%")
     is_word = text[1:2].islower() or text[1:2] == " "
     return text[0].lower() + text[1:] if is_word else text
 
 
 def facts(each: Setting) -> str:
-    """Range, unit and default of a setting as the end of a line of help."""
+    """Range, unit and default of a setting as the end of its help, in parentheses.
+
+    Args:
+        each: The setting.
+
+    Returns:
+        Empty for a setting without range and default.
+    """
     said = [each.range] if each.range else []
     if each.default not in (None, ""):
         default = number(each.default) if isinstance(each.default, float) else each.default
@@ -152,6 +177,10 @@ def facts(each: Setting) -> str:
 
 
 def metavar(each: Setting) -> str:
-    """What stands for the value of a setting: its unit, or its kind."""
+    """What stands for the value of a setting in the help: its unit or its kind.
+
+    Args:
+        each: The setting.
+    """
     kinds = {str: "TEXT", int: "N", float: "X"}
     return METAVARS.get(each.unit, kinds.get(each.kind, "X"))

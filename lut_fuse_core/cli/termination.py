@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP like Ctrl-C: temporary files are removed before the process ends."""
+"""SIGTERM and SIGHUP end a command like Ctrl-C, so that temporary files are removed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from types import FrameType
 
 @contextmanager
 def tidy_termination() -> Iterator[None]:
-    """Let a polite kill or a closed terminal end the block with a KeyboardInterrupt: nothing
-    half-written is left."""
+    """Let SIGTERM and SIGHUP (a closed terminal) raise KeyboardInterrupt in the block, so that
+    nothing half-written is left."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return
@@ -20,7 +20,7 @@ def tidy_termination() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    # What was started with nohup ignores the end of its terminal, and goes on.
+    # With nohup the end of the terminal is ignored, and stays so.
     heeded = (signal.SIGTERM, signal.SIGHUP)
     previous = {
         number: signal.signal(number, interrupt)

@@ -1,13 +1,13 @@
-"""The options of everything that has frames with times: bags and videos."""
+"""The options about clocks and frame rates, for bags and videos."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from lut_fuse_core.cli.progress import note
 from lut_fuse_core.cli.setting_options import SettingOptions, facts, sentence
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.pipeline.config import PipelineConfig
@@ -30,8 +30,8 @@ def add_time_arguments(parser: argparse.ArgumentParser, age_of: type = PipelineC
     """Add the options about clocks and frame rates.
 
     Args:
-        parser: Of the subcommand.
-        age_of: The dataclass whose setting ``max_infrared_age`` is meant there.
+        parser: Parser of the subcommand.
+        age_of: Dataclass whose setting ``max_infrared_age`` the option is for.
     """
     offset = _setting(PipelineConfig, "clock_offset")
     age = _setting(age_of, "max_infrared_age")
@@ -62,15 +62,18 @@ def _setting(owner: type, name: str) -> Setting:
 def timed(
     config: PipelineConfig, options: argparse.Namespace, find_offset: Callable[[], ClockOffset]
 ) -> PipelineConfig:
-    """A pipeline's settings with those of the parsed options.
+    """Complete the settings of a pipeline by those about clocks and frame rates.
 
     Args:
-        config: the other settings.
-        options: what a parser with `add_time_arguments` returned.
-        find_offset: called for ``--clock-offset auto``.
+        config: The other settings.
+        options: What a parser with `add_time_arguments` returned.
+        find_offset: Estimates the offset; called for ``--clock-offset auto``.
+
+    Returns:
+        The settings.
 
     Raises:
-        InputError: for impossible values.
+        InputError: For values that cannot be used, or an offset that cannot be estimated.
     """
     age = options.max_infrared_age
     changes: dict[str, Any] = TIME.values(options)
@@ -85,9 +88,7 @@ def _clock_offset(wanted: str, find_offset: Callable[[], ClockOffset]) -> float:
         found = find_offset()
         _say(found)
         if abs(found.seconds) < ACCURACY:
-            print(
-                "lut-fuse: that is within the accuracy of the estimate: taken as 0", file=sys.stderr
-            )
+            note("that is within the accuracy of the estimate: taken as 0")
             return 0.0
         return found.seconds
     try:
@@ -99,22 +100,22 @@ def _clock_offset(wanted: str, find_offset: Callable[[], ClockOffset]) -> float:
 
 
 def say_clock_offset(pipeline: FusionPipeline) -> None:
-    """Say on stderr what was estimated, where `--clock` asked for it."""
+    """Print the estimated clock offset on stderr, if ``--clock`` asks for an estimate.
+
+    Args:
+        pipeline: The pipeline, at the end.
+    """
     if pipeline.config.clock == "fixed":
         return
     if pipeline.status.clock_offset is not None:
         _say(pipeline.status.clock_offset)
     else:
-        print(
-            "lut-fuse: the clock offset cannot be estimated from these images: too little motion, "
-            "or the recording is too short",
-            file=sys.stderr,
+        note(
+            "the clock offset cannot be estimated from these images: too little motion, or the "
+            "recording is too short"
         )
 
 
 def _say(found: ClockOffset) -> None:
     source = f"correlation {found.correlation:.2f}" if found.correlation else "by when both arrived"
-    print(
-        f"lut-fuse: the infrared clock is {found.seconds:+.2f} s ahead ({source})",
-        file=sys.stderr,
-    )
+    note(f"the infrared clock is {found.seconds:+.2f} s ahead ({source})")

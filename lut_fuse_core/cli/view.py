@@ -1,12 +1,12 @@
-"""`lut-fuse view`: a recording along time in the Rerun viewer, or as a file for it."""
+"""`lut-fuse view`: a recording along time in the Rerun viewer, or in a file for it."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from lut_fuse_core.cli import SUBCOMMANDS
+from lut_fuse_core.cli.progress import note
 from lut_fuse_core.cli.recording_options import (
     add_recording_arguments,
     read_recording_options,
@@ -32,7 +32,11 @@ examples:
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser of `lut-fuse`.
+
+    Args:
+        subparsers: Subparsers of `lut-fuse`.
+    """
     parser = subparsers.add_parser(
         "view",
         help=SUBCOMMANDS["view"],
@@ -50,7 +54,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show it; 1 when something could not be used, otherwise 0."""
+    """Show a recording, or write it to a file.
+
+    Args:
+        options: Parsed options.
+
+    Returns:
+        The exit status: 1 if something could not be used, otherwise 0.
+
+    Raises:
+        InputError: For options or input that cannot be used, or where there is no display.
+        ModuleNotFoundError: If Rerun is not installed.
+        OSError: If the file cannot be written.
+    """
     if options.output is not None and options.output.suffix != ".rrd":
         raise InputError(f"{options.output} does not end in .rrd, as recordings of Rerun do")
     sources = recordings([options.input], options.partner, Path(options.output or ".rrd"))
@@ -66,6 +82,6 @@ def run(options: argparse.Namespace) -> int:
         else:
             count = write_recording(options.output, frames, name)
     if problems:
-        print(f"lut-fuse: {len(problems)} problems; the first: {problems[0]}", file=sys.stderr)
+        note(f"{len(problems)} problems; the first: {problems[0]}")
     print(f"{count} frames: {options.output or 'the Rerun viewer'}")
     return 1 if problems else 0

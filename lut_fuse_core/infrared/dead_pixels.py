@@ -11,23 +11,23 @@ from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.opencv import cv2
 
 CHECK_EVERY = 8
-"""Frames between two looks; the scene must move on for its own small spots to drop out."""
+"""Every so many frames one is checked; in between the scene moves, and its small spots with it."""
 
 LOOKS = 8
-"""Looks before a verdict. Until then every pixel is shown as it is."""
+"""Checks before the first verdict; until then every pixel is shown as it is."""
 
 DEVIATION = 8.0
-"""Standard deviations of the noise by which a dead pixel differs from its neighbors' median."""
+"""Standard deviations of the noise by which a dead pixel differs from the median around it."""
 
 SHARE = 0.9
-"""Share of the looks at which a pixel must differ to be called dead."""
+"""Share of the checks in which a pixel must differ to be taken for dead."""
 
 MOST = 0.01
-"""More dead pixels than this share of the sensor are not defects but a pattern of the scene."""
+"""Largest share of dead pixels; more are no defects, but a pattern of the scene."""
 
 
 class DeadPixels:
-    """Finds pixels that differ from all their neighbors, always; repairs 8-bit frames."""
+    """Finds pixels of a stream that always differ from their neighbors; repairs 8-bit frames."""
 
     def __init__(self) -> None:
         self._frames = 0
@@ -38,11 +38,15 @@ class DeadPixels:
 
     @property
     def count(self) -> int:
-        """Pixels known to be dead."""
+        """Number of pixels that are taken for dead."""
         return len(self._rows)
 
     def learn(self, raw: RawInfrared) -> None:
-        """Look at one raw frame, ``(H, W) uint8 or uint16``; cheap but for every eighth one."""
+        """Take in the next frame; one of another size starts again.
+
+        Args:
+            raw: ``(H, W) uint8 or uint16``.
+        """
         if self._hits is None or self._hits.shape != raw.shape:
             self._hits = np.zeros(raw.shape, np.uint16)
             self._frames = self._looks = 0
@@ -52,7 +56,11 @@ class DeadPixels:
         self._frames += 1
 
     def repair(self, frame: UInt8Array) -> None:
-        """Replace dead pixels in place by the median of their neighbors, ``(H, W) uint8``."""
+        """Replace dead pixels by the median of their neighbors.
+
+        Args:
+            frame: ``(H, W) uint8``, of the size of the frames before; changed in place.
+        """
         if not self.count:
             return
         height, width = frame.shape

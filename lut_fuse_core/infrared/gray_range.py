@@ -11,52 +11,53 @@ from lut_fuse_core.arrays import Float64Array, RawInfrared
 from lut_fuse_core.opencv import cv2
 
 SAMPLES = 16_384
-"""Pixels looked at per frame; percentiles of so many are known to a fraction of a percent."""
+"""Pixels, at least, that are sampled of a frame; all of a smaller one."""
 
 NOMINAL_RATE = 30.0
-"""Frames per second that rates per frame refer to, and that frames without times count as."""
+"""Frames per second that rates per frame refer to; assumed for frames without times."""
 
 FENCE = 1.5
-"""Tukey's fence: values beyond the quartiles by 1.5 interquartile ranges are outliers, and the
-range does not stretch for them."""
+"""Tukey's fence: values beyond the quartiles by 1.5 interquartile ranges are outliers, for which
+the range does not widen."""
 
 SCENE_SHARE = 0.38
-"""Share of the pixels beyond the range, more than usual, from which on the scene itself has
-changed; fewer are an object that came into view."""
+"""Share of the pixels beyond the range, in excess of the usual, above which the scene has changed;
+fewer are an object that came into view."""
 
 BOTH_ENDS = 0.008
-"""The same for each of both ends at once: one object is beyond one end only, while a scene that
-gains contrast (fog lifts, a shutter opens) is beyond both."""
+"""The same for both ends at once: an object is beyond one end only, while a scene that gains
+contrast (fog lifts, a shutter opens) is beyond both."""
 
 NARROWER = 0.6
-"""Share of the range from which on it is so much too wide that the scene has changed."""
+"""Width of the new range, as a share of the current one, below which the scene has changed."""
 
 NOTHING_IN_COMMON = 0.9, 0.25
-"""Share of the pixels beyond the range, and share of the range that the new one takes, from which
-on the range starts with the new scene at once: shown with the old one, nothing of it is seen."""
+"""Share of the pixels beyond the range above which, and width of the new range as a share of the
+current one below which, the new range applies at once: in the current one nothing would be seen."""
 
 OBJECT_RATE = 0.004
-"""How fast, relative to the usual smoothing, the range opens for an object: minutes."""
+"""Speed at which the range widens for an object, relative to the usual smoothing: minutes."""
 
 CATCH_UP = 0.75
 """Weight of the past per frame while the range catches up with a new scene: 9 frames leave 8 %."""
 
 CAUGHT_UP = 0.03
-"""Deviation of both ends, as a share of the range, at which it has caught up."""
-
+"""Largest deviation of either end, as a share of the range, at which it has caught up."""
 
 FILL_SHARE = 0.01
-"""Share of the pixels that have the very same count, the least or the largest, from which on they
-are filled in or saturated, if the scene is further from it than it is wide."""
+"""Share of the pixels with the very same count, the least or the largest, above which they are
+filled in or saturated, if the scene is further from it than it is wide."""
 
 
 @dataclass(frozen=True)
 class GrayRange:
-    """Raw counts shown from `FOOT` to `SHOULDER`, linear in between.
+    """The counts between which gray levels rise linearly.
+
+    They rise from `FOOT` to `SHOULDER` in `tone_table`, from 0 to 255 in `linear_table`.
 
     Attributes:
         low: Counts at the dark end.
-        high: Counts at the bright end.
+        high: Counts at the bright end, above ``low``.
     """
 
     low: float
@@ -68,35 +69,64 @@ class GrayRange:
         return self.high - self.low
 
     def shifted(self, counts: float) -> GrayRange:
-        """The range after all counts moved by the same amount."""
+        """The range after all counts changed by the same amount.
+
+        Args:
+            counts: The amount.
+        """
         return GrayRange(self.low + counts, self.high + counts)
 
     def toward(self, target: GrayRange, low_rate: float, high_rate: float) -> GrayRange:
-        """The range after each end moved by a share (0 to 1) of its distance to the target's."""
+        """The range after each end moved toward that of another.
+
+        Args:
+            target: The other range.
+            low_rate: Share, 0 to 1, of its distance by which the dark end moves.
+            high_rate: The same for the bright end.
+        """
         return GrayRange(
             self.low + low_rate * (target.low - self.low),
             self.high + high_rate * (target.high - self.high),
         )
 
     def beyond(self, ordered: Float64Array) -> tuple[float, float]:
-        """Shares, 0 to 1, of sorted counts that lie below and above the range."""
+        """How many counts lie outside the range.
+
+        Args:
+            ordered: Counts, sorted, ``(n,)``.
+
+        Returns:
+            Shares, 0 to 1, below and above the range.
+        """
         below = np.searchsorted(ordered, self.low) / len(ordered)
         above = 1 - np.searchsorted(ordered, self.high, side="right") / len(ordered)
         return float(below), float(above)
 
 
 def subsample(raw: RawInfrared) -> RawInfrared:
-    """Every n-th pixel, about `SAMPLES` of them: a view ``(h, w)`` of ``(H, W)``."""
+    """Sample a frame evenly.
+
+    Args:
+        raw: ``(H, W)``.
+
+    Returns:
+        A view, ``(h, w)``, of `SAMPLES` to four times as many pixels; all of a smaller frame.
+    """
     step = max(1, int(np.sqrt(raw.size / SAMPLES)))
     return raw[::step, ::step]
 
 
 def in_view(pixels: RawInfrared) -> RawInfrared:
-    """The pixels that the camera sees, ``(n,)``, of a frame or a subsample of it, ``(h, w)``.
+    """The pixels that the camera sees.
 
-    Rectified and registered frames are zero outside the view; next to it they are interpolated
-    between zero and the scene, so neighbors of zeros do not count either, where enough others are
-    left.
+    Rectified and registered frames are 0 outside the view, and interpolated between 0 and the scene
+    next to that: neighbors of zeros do not count either, unless too few pixels would be left.
+
+    Args:
+        pixels: A frame or a sample of it, ``(h, w)``.
+
+    Returns:
+        ``(n,)``; empty if all are 0.
     """
     if pixels.all():
         return pixels.ravel()
@@ -107,8 +137,15 @@ def in_view(pixels: RawInfrared) -> RawInfrared:
 
 
 def without_fill(ordered: Float64Array) -> Float64Array:
-    """Sorted counts without those that a border is filled with (65535, or any other value far from
-    the scene), or that the sensor saturates at; all where nothing else is left."""
+    """Counts without those that fill a border, or at which the sensor saturates.
+
+    Args:
+        ordered: Counts, sorted, ``(n,)``, at least one.
+
+    Returns:
+        ``(m,)``, without the least or the largest count where many pixels have it, and the others
+        are far from it; all where nothing else is left.
+    """
     start, end = 0, len(ordered)
     first = int(np.searchsorted(ordered, ordered[0], side="right"))
     last = int(np.searchsorted(ordered, ordered[-1], side="left"))
@@ -123,17 +160,20 @@ def without_fill(ordered: Float64Array) -> Float64Array:
 
 
 class RangeTracker:
-    """Follows the range of a stream.
+    """Follows the gray range of a stream.
 
-    Small changes are followed with the given smoothing. An object that enters the view, much
-    hotter or colder than the rest, takes its place on the soft end of the scale and leaves the
-    rest as it was: for it the range opens in minutes only. A new scene (after a blank or
-    featureless start, when fog lifts, behind a wall) is caught up with in some frames.
+    Small changes are followed with the given smoothing. An object much hotter or colder than the
+    rest is shown on the soft end of the scale and leaves the rest as it was: for it the range
+    widens over minutes. A new scene (after a blank start, when fog lifts, behind a wall) is caught
+    up with in a few frames.
 
     Args:
-        low_percentile: Dark end, in percent of the pixels.
-        high_percentile: Bright end, in percent of the pixels.
-        smoothing: Weight of the past per 1/30 s, 0 to below 1.
+        low_percentile: Dark end, percent of the pixels.
+        high_percentile: Bright end, percent of the pixels.
+        smoothing: Weight of the past per 1/30 s, from 0 to below 1.
+
+    Attributes:
+        current: The range; None before the first frame that shows anything.
     """
 
     def __init__(self, low_percentile: float, high_percentile: float, smoothing: float) -> None:
@@ -149,16 +189,20 @@ class RangeTracker:
         self._time: float | None = None
 
     def shift(self, counts: float) -> None:
-        """All counts moved by the same amount (after a flat-field correction)."""
+        """Shift the range, as after a flat-field correction.
+
+        Args:
+            counts: The amount by which all counts of the stream changed.
+        """
         if self.current is not None:
             self.current = self.current.shifted(counts)
 
     def update(self, raw: RawInfrared, time: float | None = None) -> GrayRange:
-        """Look at one more frame.
+        """Take in the next frame.
 
         Args:
-            raw: ``(H, W) uint8 or uint16``; pixels of 0 counts are outside the view.
-            time: Of the capture, seconds; without it frames count as 1/30 s apart.
+            raw: ``(H, W) uint8 or uint16``; 0 is outside the view.
+            time: When it was captured, seconds; None if unknown, then 1/30 s after the one before.
 
         Returns:
             The range to show the frame with.
@@ -178,7 +222,7 @@ class RangeTracker:
         return self.current
 
     def _frames_since(self, time: float | None) -> float:
-        """How many frames of the nominal rate have passed since the last update."""
+        """Frames of `NOMINAL_RATE` that have passed since the last update."""
         before, self._time = self._time, time
         if time is None or before is None or time <= before:
             return 1.0
@@ -217,7 +261,14 @@ class RangeTracker:
 
 
 def minimum_width(dtype: npt.DTypeLike) -> float:
-    """Least counts that the full contrast is spent on."""
+    """The narrowest range, so that noise is not shown at full contrast.
+
+    Args:
+        dtype: Type of the frames, uint8 or uint16.
+
+    Returns:
+        Counts.
+    """
     return 16.0 if np.dtype(dtype) == np.uint8 else 32.0
 
 

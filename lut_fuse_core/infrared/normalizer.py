@@ -20,19 +20,19 @@ from lut_fuse_core.settings import check_settings, setting
 __all__ = ["InfraredNormalizer", "NormalizationConfig", "RawInfrared"]
 
 VISIBLE_CHANGE = 0.25
-"""Gray levels by which the range must move before the table is computed again."""
+"""Gray levels by which an end of the range must move for the table to be computed again."""
 
 
 @dataclass(frozen=True)
 class NormalizationConfig:
     """How raw infrared becomes 8 bits.
 
-    Modes ``auto`` (for 16-bit images) and ``percentile`` stretch between two percentiles of the
-    stream and compress what lies beyond, so that a hot object leaves the rest as bright as it was;
-    ``range`` maps ``low``..``high`` to 0..255 and clips.
+    The modes ``auto`` (for 16-bit images) and ``percentile`` stretch the stream between two
+    percentiles and compress what lies beyond, so that a hot object leaves the rest as bright as it
+    was; ``range`` maps ``low`` to 0 and ``high`` to 255 and clips.
 
     Raises:
-        InputError: for settings outside their range, or ends that do not increase.
+        InputError: For values outside their range, or a ``high`` that is not above its ``low``.
     """
 
     mode: Literal["auto", "percentile", "range"] = setting(
@@ -143,11 +143,11 @@ class NormalizationConfig:
             )
 
     def fixed_range(self, scale: Scale) -> GrayRange:
-        """``low``..``high`` in counts.
+        """The range of mode ``range`` in counts.
 
         Args:
-            scale: How the stream's numbers became counts. In unit ``counts`` both ends are such
-                numbers, in unit ``celsius`` degrees.
+            scale: How the numbers of the stream became counts. With unit ``counts``, ``low`` and
+                ``high`` are such numbers; with unit ``celsius`` they are temperatures.
         """
         low, high = self.low, self.high
         if self.unit == "celsius":
@@ -159,11 +159,15 @@ class NormalizationConfig:
 
 
 class InfraredNormalizer:
-    """Turns raw frames of one camera into 8-bit frames; keeps the running range of the stream.
+    """Turns the raw frames of one camera into 8-bit frames; keeps the running range of the stream.
 
     Args:
-        config: None for the defaults.
-        predecessor: Of the same camera; what was learned of its shutter and pixels goes on.
+        config: The settings; None for the defaults.
+        predecessor: Another normalizer of the same camera; what it learned of shutter and dead
+            pixels is taken over. None for none.
+
+    Attributes:
+        config: The settings.
     """
 
     def __init__(
@@ -192,71 +196,70 @@ class InfraredNormalizer:
 
     @property
     def shutter_counts(self) -> ShutterCounts:
-        """Flat-field events noticed since the start."""
+        """How often each event of flat-field corrections has begun so far."""
         return self._shutter.counts
 
     @property
     def picture(self) -> RawInfrared:
-        """The last frame, ``(H, W) uint8 or uint16``, that `take` found to carry a new picture.
+        """The last frame in which `take` found a new picture, ``(H, W) uint8 or uint16``.
 
-        Only with ``shutter``, and after the first frame.
+        Only with the setting ``shutter``, and after the first frame.
         """
         return self._shutter.picture
 
     @property
     def stopped(self) -> bool:
-        """Whether the camera repeats one picture, for longer than a shutter stays closed."""
+        """Whether the camera has repeated one picture for longer than a shutter stays closed."""
         return self.config.shutter and self._shutter.stopped
 
     @property
     def dead_pixel_count(self) -> int:
-        """Dead pixels that are being repaired."""
+        """Number of dead pixels that are repaired."""
         return self._dead.count
 
     @property
     def range(self) -> GrayRange | None:
-        """The range in use, raw counts; None before the first frame that needed one."""
+        """The range of the latest frame in counts; None before the first one."""
         return self._table_range
 
     def reset(self) -> None:
-        """Forget the stream (a new camera, a jump in time); known dead pixels stay."""
+        """Forget the stream (after a jump in time, say); known dead pixels stay."""
         self._converter.reset()
         self._forget_range()
 
     @property
     def pointwise(self) -> bool:
-        """Whether a table from counts to gray levels is all that a frame needs.
-
-        Neighbors matter for the repair of dead pixels and for local contrast.
-        """
+        """Whether each gray level depends on the count of its own pixel only: no dead pixels are
+        repaired, and local contrast is off."""
         return not self.config.dead_pixels and self._local is None
 
     def counts(self, raw: AnyInfrared) -> RawInfrared:
-        """The next frame of the stream as counts, for `take`.
+        """Convert the next frame of the stream to counts, for `take`.
 
         Args:
             raw: ``(H, W)`` of any numbers, see `CountConverter`.
 
         Returns:
-            ``(H, W) uint8 or uint16``, 0 where nothing is known; of these types ``raw`` itself.
+            ``(H, W) uint8 or uint16``, 0 where nothing is known; ``raw`` itself if it is of such a
+            type.
 
         Raises:
-            InputError: For anything but a two-dimensional array of numbers.
+            InputError: For anything but a two-dimensional array of numbers that is not empty.
         """
         return self._converter(raw)
 
     def take(self, raw: RawInfrared, time: float | None = None) -> bool:
-        """Look at the next frame of the stream.
+        """Take in the next frame of the stream.
 
         Args:
             raw: ``(H, W) uint8 or uint16``, from `counts`.
-            time: Of the capture, seconds; None if unknown.
+            time: When it was captured, seconds; None if unknown.
 
         Returns:
-            False if it carries no new picture (a flat-field correction): the last one should stay.
+            Whether it holds a new picture; if not (a flat-field correction), keep the last one.
 
         Raises:
-            InputError: For another array.
+            InputError: For an array of another type or shape.
         """
         if (
             not isinstance(raw, np.ndarray)
@@ -277,17 +280,17 @@ class InfraredNormalizer:
         return not verdict.hold
 
     def __call__(self, raw: AnyInfrared, time: float | None = None) -> UInt8Array:
-        """The next frame as gray levels.
+        """Convert the next frame to gray levels; during a flat-field correction, the last one.
 
         Args:
             raw: ``(H, W)`` of any numbers, see `CountConverter`.
-            time: Of the capture, seconds; None if unknown.
+            time: When it was captured, seconds; None if unknown.
 
         Returns:
-            ``(H, W) uint8``; the next call overwrites it.
+            ``(H, W) uint8``; the next call may overwrite it.
 
         Raises:
-            InputError: For anything but a two-dimensional array of numbers.
+            InputError: For anything but a two-dimensional array of numbers that is not empty.
         """
         counts = self.counts(raw)
         fresh = self.take(counts, time)
@@ -301,7 +304,14 @@ class InfraredNormalizer:
         self._table = None
 
     def normalize(self, raw: RawInfrared) -> UInt8Array:
-        """A frame that was taken, ``(H, W) uint8``; the next call overwrites the result."""
+        """Convert a frame that `take` has taken to gray levels.
+
+        Args:
+            raw: ``(H, W) uint8 or uint16``.
+
+        Returns:
+            ``(H, W) uint8``; the next call may overwrite it.
+        """
         config = self.config
         out = self._out
         if out is None or out.shape != raw.shape:
@@ -313,7 +323,14 @@ class InfraredNormalizer:
         return self._local.apply(out) if self._local is not None else out
 
     def levels(self, raw: RawInfrared) -> UInt8Array:
-        """Gray level of every count in a frame that was taken, ``(256,) or (65536,) uint8``."""
+        """The table from counts to gray levels for a frame that `take` has taken.
+
+        Args:
+            raw: ``(H, W) uint8 or uint16``.
+
+        Returns:
+            ``(256,) uint8`` for frames of 8 bits, ``(65536,) uint8`` for those of 16.
+        """
         config = self.config
         plain = config.mode == "auto" and raw.dtype == np.uint8
         entries = 256 if raw.dtype == np.uint8 else 65536

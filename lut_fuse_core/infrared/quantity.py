@@ -1,4 +1,4 @@
-"""Temperatures and wide counts as 16-bit counts: what the numbers of a thermal stream mean."""
+"""What the numbers of a thermal stream mean; temperatures and wide counts as 16-bit counts."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ ZERO_CELSIUS = 273.15
 """Kelvin."""
 
 FINE, COARSE = 0.01, 0.1
-"""Kelvin per count that temperatures are kept with: the first up to 382 degrees C, the second in
-streams that are hotter, up to 6280 degrees C."""
+"""Kelvin per count in which temperatures are kept: the first up to 382 degrees C, the second in
+hotter streams, up to 6280 degrees C."""
 
 KELVIN_BACKGROUND = 180.0, 400.0
-"""Where the coldest pixels of a scene are in kelvin; in degrees Celsius they are below."""
+"""Range of the coldest pixels of a scene in kelvin; in degrees Celsius they are below it."""
 
 COLDEST, HOTTEST = -273.0, 1e6
-"""Numbers that are not between these are no temperatures, in whatever unit; 0 K in degrees Celsius
-often stands for "no data"."""
+"""Numbers outside of this are no temperatures in any unit; absolute zero in degrees Celsius often
+stands for "no data"."""
 
 ROOM = 50_000.0
-"""Counts up to which the largest number of the first frame may reach: later ones may be larger."""
+"""Largest count of the first frame; the room above it is for later frames."""
 
 CELSIUS_RANGE = -100.0, 3000.0
-"""Numbers of a scene in degrees Celsius; others are counts."""
+"""Range of a scene in degrees Celsius; other numbers are counts."""
 
 _LARGEST = 65535
 
@@ -52,15 +52,20 @@ class Scale:
     celsius: float | None = None
 
     def holds(self, low: float, high: float) -> bool:
-        """Whether numbers from low to high become counts from 1 to 65535."""
+        """Whether a range of numbers becomes counts from 1 to 65535.
+
+        Args:
+            low: Least number.
+            high: Largest number.
+        """
         return self.gain * low + self.bias >= 0.5 and self.gain * high + self.bias <= _LARGEST
 
 
 class CountConverter:
-    """Turns the frames of one stream into 16-bit counts; 0 is a pixel that nothing is known of.
+    """Converts the frames of one stream to counts; 0 stands for a pixel of which nothing is known.
 
-    What the numbers are is decided by the first frame that shows anything and kept, as frames of
-    one stream must be comparable; only a step that turns out too fine is replaced by a coarser one.
+    What the numbers are is decided by the first frame that shows anything, and kept, so that the
+    frames of a stream are comparable; only a step that turns out too fine becomes a coarser one.
 
     Args:
         quantity: What the numbers of the stream are; ``auto`` decides by their range.
@@ -81,18 +86,18 @@ class CountConverter:
         return self._scale or Scale()
 
     def __call__(self, raw: AnyInfrared) -> RawInfrared:
-        """One frame as counts.
+        """Convert the next frame.
 
         Args:
-            raw: ``(H, W)``: uint8 and uint16 counts are returned as they are; floats are
-                temperatures in kelvin or degrees Celsius, or counts, NaN where nothing is known;
-                other integers are counts, or temperatures in 1/1000 K.
+            raw: ``(H, W)``: uint8 or uint16, which are counts; floating point, which are kelvin,
+                degrees Celsius or counts, NaN where nothing is known; other integers, which are
+                counts or temperatures in 1/1000 K.
 
         Returns:
-            ``(H, W) uint8 or uint16``.
+            ``(H, W)`` uint8 for uint8, otherwise uint16; ``raw`` itself where nothing changes.
 
         Raises:
-            InputError: For anything but a two-dimensional array of numbers.
+            InputError: For anything but a two-dimensional array of numbers that is not empty.
         """
         if not isinstance(raw, np.ndarray) or raw.ndim != 2 or not raw.size:
             raise InputError(f"infrared must be (H, W) numbers, not {kind_of(raw)}")
@@ -154,7 +159,7 @@ class CountConverter:
 
 
 def _guess(sample: npt.NDArray[Any]) -> Quantity:
-    """What floats are, by their range. Of whole numbers nothing but counts can be assumed."""
+    """What numbers are, by their range; whole ones can only be assumed to be counts."""
     if _are_whole(sample):
         return "counts"
     background, warmest = (float(value) for value in np.percentile(sample, (5, 100)))
@@ -175,8 +180,8 @@ def _are_whole(sample: npt.NDArray[Any]) -> bool:
 def _filled(
     values: npt.NDArray[Any], known: npt.NDArray[np.bool_], dtype: np.dtype[Any]
 ) -> npt.NDArray[np.bool_]:
-    """Where numbers stand for "no data": the least or the largest one that is there, if it is no
-    temperature (0 K, -9999, 1e20) or an end of its integer type, and the scene far from it."""
+    """Where numbers stand for "no data", ``(H, W)``: the least or the largest one, if it is no
+    temperature (0 K, -9999, 1e20) or an end of its integer type, and the scene is far from it."""
     none = np.zeros_like(known)
     seen = values[known]
     if not seen.size:
@@ -196,7 +201,7 @@ def _filled(
 
 
 def _empty_border(values: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Where floats are exactly 0 though nothing else is near 0: outside a rectified view."""
+    """Where floats are exactly 0 while nothing else is near 0, ``(H, W)``: outside a view."""
     zero = values == 0
     count = np.count_nonzero(zero)
     if not count:

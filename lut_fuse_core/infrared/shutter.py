@@ -15,44 +15,45 @@ from lut_fuse_core.infrared.gray_range import minimum_width
 from lut_fuse_core.infrared.quantiles import quantiles
 
 Event = Literal["none", "frozen", "blank", "jump"]
-"""frozen: the camera repeats its last frame. blank: the closed shutter itself is seen. jump: all
-counts moved by the same amount."""
+"""frozen: the camera repeats its last frame. blank: the closed shutter is seen. jump: all counts
+changed by the same amount."""
 
 BLANK_SPREAD = 0.08
 """A frame whose 5th to 95th percentile span less than this share of the usual span is blank."""
 
 STRUCTURE = 15.0
-"""Span of a blank frame, as a multiple of its noise, at most: 3 is noise alone, a shutter that is
-warmer at its center has up to 10, scenes have 30 and more."""
+"""Largest span of a blank frame, as a multiple of its noise: noise alone has 3, a shutter that is
+warmer at its center up to 10, scenes 30 and more."""
 
 MINIMUM_JUMP = 0.08
 """Share of the usual span by which the frame must shift as a whole to count as a jump."""
 
 UNIFORMITY = 0.3
-"""How far pixels may stray from the common shift, as a share of it."""
+"""Largest median deviation of pixels from the common shift, as a share of it."""
 
 USUAL_SPAN_FRAMES = 31
-"""Frames whose median span is the usual one: a first frame of noise does not count for long."""
+"""Frames whose median span is the usual one: a first frame of noise does not matter for long."""
 
 FEWEST_FRAMES = 3
-"""Frames before which no span is usual."""
+"""Frames that it takes to know the usual span."""
 
 LONGEST_HOLD = 45
-"""Frames: a shutter opens again after half a second. A view that stays blank for longer is a wall
-or fog, and is shown; one that stays frozen may be that of a camera, or driver, that has stopped."""
+"""Frames for which the last picture is held: a shutter opens after half a second. A view that stays
+blank for longer is a wall or fog, and is shown; one that stays frozen may be that of a camera or
+driver that has stopped."""
 
 LONGEST_HOLD_SECONDS = 1.5
-"""The same in time, for frames that have times: cameras of 9 Hz are not held for 5 seconds."""
+"""The same in seconds, for frames with times: cameras of 9 Hz are not held for 5 s."""
 
 
 @dataclass(frozen=True)
 class ShutterCounts:
-    """How often each event began since the start.
+    """How often each event has begun since the start.
 
     Attributes:
-        frozen: The same frame again.
+        frozen: Repeated frames.
         blank: Frames without structure.
-        jump: Steps of the level.
+        jump: Steps of all counts.
     """
 
     frozen: int = 0
@@ -65,8 +66,8 @@ class Verdict:
     """What one frame is.
 
     Attributes:
-        event: Flat-field correction, or none.
-        shift: Counts by which the stream jumped (``jump`` only).
+        event: The event that it belongs to, or ``none``.
+        shift: Counts by which the stream jumped; 0 for other events.
     """
 
     event: Event
@@ -74,13 +75,18 @@ class Verdict:
 
     @property
     def hold(self) -> bool:
-        """Whether the frame carries no new picture, and the last good one should be shown."""
+        """Whether the frame holds no new picture, so that the last good one should be shown."""
         return self.event in ("frozen", "blank")
 
 
 class ShutterGuard:
-    """Compares each frame of a stream with the one before, on about a thousand pixels; only where
-    all of these are the same, on all pixels."""
+    """Compares each frame of a stream with the one before, in some thousand pixels.
+
+    Only where those are the same, all pixels are compared.
+
+    Attributes:
+        counts: How often each event has begun.
+    """
 
     def __init__(self) -> None:
         self.counts = ShutterCounts()
@@ -98,16 +104,15 @@ class ShutterGuard:
 
     @property
     def picture(self) -> RawInfrared:
-        """The last frame that carried a picture; there is one once a frame was looked at."""
+        """The last frame with a new picture, ``(H, W) uint8 or uint16``; not before the first."""
         assert self._frame is not None
         return self._frame
 
     @property
     def stopped(self) -> bool:
-        """Whether a camera that has sent new pictures repeats one for too long for a shutter.
+        """Whether a camera that has sent new pictures repeats one for longer than a shutter does.
 
-        No more than a suspicion: simulated cameras have no noise, and a publisher of one picture
-        for ever does what it should.
+        That is a suspicion only: simulated cameras have no noise, and repeat what does not move.
         """
         return self._live and self._repeated > LONGEST_HOLD
 
@@ -115,8 +120,8 @@ class ShutterGuard:
         """Judge one frame.
 
         Args:
-            raw: ``(H, W) uint8 or uint16``; pixels of 0 counts are outside the view.
-            time: Of the capture, seconds; None if unknown.
+            raw: ``(H, W) uint8 or uint16``; 0 is outside the view.
+            time: When it was captured, seconds; None if unknown.
 
         Returns:
             What the frame is, compared with those before.

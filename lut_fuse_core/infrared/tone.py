@@ -10,17 +10,24 @@ from lut_fuse_core.infrared.gray_range import GrayRange
 from lut_fuse_core.opencv import cv2
 
 FOOT, SHOULDER = 16.0, 208.0
-"""Gray levels of the ends of the range; the soft ends beyond them take what lies outside it."""
+"""Gray levels of the two ends of the range; the soft ends beyond hold what lies outside of it."""
 
 _UNCHANGED = np.arange(256, dtype=np.uint8)
 """The table of 8-bit images that are used as they are."""
 
 
 def tone_table(gray_range: GrayRange, entries: int) -> UInt8Array:
-    """Gray level of every raw count, ``(entries,) uint8``: `tones`, rounded.
+    """The table from counts to gray levels with soft ends: `tones`, rounded.
 
-    The levels rise with the counts, so that it is enough to find the count at which each of them
-    begins: a stream that moves its range with every frame needs a table of 65536 entries each time.
+    The levels rise with the counts, so that it is enough to find the count at which each begins:
+    streams whose range moves with every frame need a table of 65536 entries each time.
+
+    Args:
+        gray_range: Of any width above 0.
+        entries: Length of the table, 256 or 65536.
+
+    Returns:
+        ``(entries,) uint8``.
     """
     beginnings = gray_range.low + (_BEGINNINGS - FOOT) * gray_range.width / (SHOULDER - FOOT)
     first = np.ceil(np.clip(beginnings, 0, entries)).astype(np.int64)
@@ -32,17 +39,17 @@ def tone_table(gray_range: GrayRange, entries: int) -> UInt8Array:
 
 
 def tones(gray_range: GrayRange, counts: npt.NDArray[np.int64]) -> Float64Array:
-    """Gray levels of raw counts, 0 to 255, before rounding; linear with soft ends.
+    """The gray levels of counts before rounding: linear with soft ends.
 
     Beyond both ends of the range the levels approach 0 and 255 as x / (1 + x), with the slope of
-    the linear part at the joint: nothing ever saturates fully, whatever its temperature.
+    the linear part at the joint, so that nothing ever saturates completely.
 
     Args:
         gray_range: Of any width above 0.
         counts: ``(N,)``.
 
     Returns:
-        ``(N,) float64``.
+        ``(N,) float64``, 0 to 255.
     """
     slope = (SHOULDER - FOOT) / gray_range.width
     levels = FOOT + (counts - gray_range.low) * slope
@@ -70,14 +77,28 @@ _BEGINNINGS = _beginnings()
 
 
 def linear_table(gray_range: GrayRange, entries: int) -> UInt8Array:
-    """Gray level of every raw count, ``(entries,) uint8``: 0 to 255 over the range, clipped."""
+    """The table from counts to gray levels that is linear over the range, and clipped outside.
+
+    Args:
+        gray_range: Of any width above 0; its ends become 0 and 255.
+        entries: Length of the table, 256 or 65536.
+
+    Returns:
+        ``(entries,) uint8``.
+    """
     counts = np.arange(entries, dtype=np.float64)
     levels = (counts - gray_range.low) * (255.0 / gray_range.width)
     return np.rint(np.clip(levels, 0, 255)).astype(np.uint8)
 
 
 def apply_table(raw: RawInfrared, table: UInt8Array, out: UInt8Array) -> None:
-    """Look every pixel up: ``(H, W) uint8 or uint16`` to ``(H, W) uint8``."""
+    """Look up the gray level of every pixel.
+
+    Args:
+        raw: ``(H, W) uint8 or uint16``.
+        table: ``(256,)`` or ``(65536,) uint8``, an entry for every count.
+        out: ``(H, W) uint8``, where the gray levels are written.
+    """
     if raw.dtype == np.uint8:
         if np.array_equal(table, _UNCHANGED):
             np.copyto(out, raw)

@@ -1,4 +1,4 @@
-"""Which pixels of a frame the camera sees: not those around a rectified or registered image."""
+"""Which pixels of a frame the camera sees: not those around a rectified image."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from lut_fuse_core.arrays import RawInfrared, UInt8Array
 from lut_fuse_core.opencv import cv2
 
 LEAST_SHARE = 0.002
-"""Share of the pixels that are outside a view, at least; fewer zeros are dead pixels."""
+"""Smallest share of pixels outside a view; fewer zeros are dead pixels."""
 
 
 def outside_view(raw: RawInfrared) -> UInt8Array | None:
-    """Where a frame holds nothing.
+    """Find the pixels that the camera does not see.
+
+    In 16 bits these are patches of zeros, if the rest of the frame is far from zero, as raw counts
+    and temperatures are; in 8 bits zero is black.
 
     Args:
-        raw: ``(h, w) uint8 or uint16``. Of 16 bits, patches of zeros are nothing if the rest of
-            the frame is far from zero, as raw counts and temperatures are; 8 bits begin at black.
+        raw: ``(h, w) uint8 or uint16``.
 
     Returns:
-        ``(h, w) uint8``: 255 where the camera sees something, 0 where it does not; None if it sees
-        something everywhere.
+        ``(h, w) uint8``: 255 where the camera sees something, 0 where it does not and next to that;
+        None if it sees all, as always in 8 bits.
     """
     if raw.dtype != np.uint16:
         return None
-    # Looked at first, as nearly all frames have none: every 64th pixel, from both corners.
+    # Nearly all frames have none: every 64th pixel shows it, from two corners.
     if raw[::8, ::8].all() and raw[::-8, ::-8].all():
         return None
     seen = np.where(raw == 0, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Work beside work: an ordered map over threads, a prefetcher, the cores there are."""
+"""Concurrent work: an ordered map over threads, a prefetcher, the number of usable cores."""
 
 from lut_fuse_core.parallel.ordered import ordered_map, prefetch, usable_cores
 

@@ -41,23 +41,23 @@ def ordered_map(
 ) -> Iterator[Result]:
     """Yield ``work(item)`` for every item, in their order, worked on in threads.
 
-    Items are taken from their iterable in the thread that consumes the results, and only as far
-    ahead as asked for. Where one bad item shall not end the rest, let ``work`` return the error.
+    Items are taken from their iterable in the thread that consumes the results, and only ``ahead``
+    of them in advance. Where one bad item must not end the rest, let ``work`` return the error.
 
     Args:
-        work: Called in a thread of the pool; must be safe to run beside itself, unless ``workers``
-            is 1, which also keeps the calls in order.
-        items: What to work on.
-        workers: Threads; None for one per usable core.
-        ahead: Items that may be under way or done and not yet consumed; None for four times the
-            workers. Memory holds as many items and results as this.
+        work: Called in a thread of the pool, in several at a time unless ``workers`` is 1, which
+            also keeps the calls in order.
+        items: Arguments of the calls.
+        workers: Number of threads; None for one per usable core.
+        ahead: Items that may be running, or done and not yet consumed; None for four times the
+            workers. Memory holds as many items and results.
 
     Yields:
-        The results.
+        The results, in the order of the items.
 
     Raises:
-        Exception: What ``work`` or the iterable raised, in its place in the order. What has not
-            been started by then never is.
+        Exception: Whatever ``work`` or the iterable raised, in its place in the order. Items that
+            have not been started by then never are.
     """
     workers = workers or usable_cores()
     ahead = ahead or 4 * workers
@@ -79,19 +79,19 @@ def ordered_map(
 
 
 def prefetch(items: Iterable[Item], ahead: int = 8) -> Iterator[Item]:
-    """Yield the items, taken from their iterable in a thread of its own, a few ahead.
+    """Take items from their iterable in a thread of its own, a few in advance.
 
     For iterables that do work themselves, such as a video decoder.
 
     Args:
-        items: Used from that one thread only.
-        ahead: Items that may wait in memory.
+        items: The items; used from that one thread only.
+        ahead: Number of items that may wait in memory.
 
     Yields:
         The items in their order.
 
     Raises:
-        Exception: What the iterable raised, after the items before it.
+        Exception: Whatever the iterable raised, after the items before it.
     """
     iterator = iter(items)
     at_once = max(1, ahead // 4)

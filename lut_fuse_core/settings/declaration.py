@@ -1,4 +1,4 @@
-"""What is known of a setting, and the fields of dataclasses that declare it."""
+"""Settings, and the fields of dataclasses that declare them."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ KINDS: dict[type, str] = {
 
 @dataclass(frozen=True)
 class Setting:
-    """Everything that is known of one setting.
+    """A setting.
 
     Attributes:
-        name: of the field; with the groups it is in, separated by dots.
+        name: Name of the field, after the names of the groups it is in, separated by dots.
         kind: str, bool, int or float.
-        default: its default; None only where the annotation allows it.
-        description: one sentence on what it does.
-        unit: of a number: ``s``, ``m``, ``pixels``, ``%``, ...; empty for none.
-        minimum: least allowed number, inclusive; None where ``kind`` is no number.
-        maximum: greatest allowed number, inclusive; ``inf`` allows infinity.
-        choices: the allowed words; empty for any.
-        live: whether it may change while the node runs.
-        others: types of values besides ``kind`` that Python code may pass, unchecked.
+        default: Its default; None only where the annotation allows it.
+        description: One sentence on what it does.
+        unit: Unit of a number, such as ``s``, ``m``, ``pixels``, ``%``; empty for none.
+        minimum: Least number that is allowed; None where ``kind`` is no number.
+        maximum: Greatest number that is allowed, ``inf`` for any; None where ``kind`` is no number.
+        choices: The words that are allowed; empty for any.
+        live: Whether it may change while the node runs.
+        others: Types besides ``kind`` whose values Python code may pass; they are not checked.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Setting:
 
     @property
     def range(self) -> str:
-        """The allowed numbers as users read them: ``0 to 60 s``; empty without a range."""
+        """The allowed numbers for users, such as ``0 to 60 s``; empty without a range."""
         if self.minimum is None or self.maximum is None:
             return ""
         unit = f" {self.unit}" if self.unit else ""
@@ -62,11 +62,14 @@ class Setting:
         return f"{number(self.minimum)} to {number(self.maximum)}{unit}"
 
     def check(self, value: object, label: str | None = None) -> None:
-        """Raise InputError, in one sentence, unless a value may be used.
+        """Refuse a value that may not be used.
 
         Args:
-            value: any object.
-            label: what the sentence calls the setting; its name if None.
+            value: Any object.
+            label: Name of the setting in the error message; None for its own.
+
+        Raises:
+            InputError: For a value of another type, or outside the range or the choices.
         """
         if isinstance(value, self.others):
             return
@@ -93,9 +96,19 @@ def setting(
     choices: tuple[str, ...] = (),
     live: bool = False,
 ) -> Any:
-    """A dataclass field that declares a setting; see `Setting` for the arguments.
+    """A dataclass field that declares a setting.
 
-    ``choices`` are needed only where the annotation is not a ``Literal``.
+    Args:
+        default: See `Setting`, also for the other arguments.
+        description: One sentence.
+        unit: Unit of a number.
+        minimum: Least number; needed for numbers.
+        maximum: Greatest number; needed for numbers.
+        choices: Allowed words; needed only where the annotation is no ``Literal``.
+        live: Whether it may change while the node runs.
+
+    Returns:
+        What `dataclasses.field` returns.
     """
     facts = {
         "default": default,
@@ -113,16 +126,26 @@ def inherited(owner: type, name: str, **changes: Any) -> Any:
     """A dataclass field that takes over a setting of another class.
 
     Args:
-        owner: the dataclass that declares the setting.
-        name: of its field.
-        **changes: what differs here, of the arguments of `setting`.
+        owner: Dataclass that declares the setting.
+        name: Name of its field.
+        **changes: Arguments of `setting` that differ here.
+
+    Returns:
+        What `dataclasses.field` returns.
     """
     (each,) = (each for each in dataclasses.fields(owner) if each.name == name)
     return setting(**{**each.metadata["setting"], **changes})
 
 
 def settings_of(owner: type) -> tuple[Setting, ...]:
-    """All settings of a dataclass and of the dataclasses in it, in the order of declaration."""
+    """The settings of a dataclass and of the dataclasses in it, in the order of declaration.
+
+    Args:
+        owner: The dataclass.
+
+    Raises:
+        TypeError: For a field that cannot be a setting, or a number without a range.
+    """
     return _settings_of(cast(Any, owner))
 
 
@@ -152,7 +175,7 @@ def _setting_of(name: str, hint: Any, facts: dict[str, Any]) -> Setting:
 
 
 def _kind_of(hint: Any) -> tuple[type, tuple[str, ...], tuple[type, ...]]:
-    """Of an annotation: the kind, the words of a ``Literal``, and other types in a union."""
+    """The kind, the words of a ``Literal`` and the other types in a union, of an annotation."""
     if get_origin(hint) is Literal:
         return str, get_args(hint), ()
     if get_origin(hint) in (Union, types.UnionType):
@@ -166,7 +189,11 @@ def _kind_of(hint: Any) -> tuple[type, tuple[str, ...], tuple[type, ...]]:
 
 
 def number(value: float) -> str:
-    """A number as users write it."""
+    """A number as users write it, with up to 12 digits.
+
+    Args:
+        value: The number.
+    """
     return f"{value:.12g}"
 
 

@@ -14,14 +14,28 @@ Config = TypeVar("Config")
 
 
 def check_settings(config: Any) -> None:
-    """Raise InputError for the first setting of a dataclass, groups apart, with a bad value."""
+    """Check the values of a dataclass of settings, but not of the groups in it.
+
+    Args:
+        config: The dataclass.
+
+    Raises:
+        InputError: For the first value that may not be used.
+    """
     for each in settings_of(type(config)):
         if "." not in each.name:
             each.check(getattr(config, each.name))
 
 
 def values_of(config: Any) -> dict[str, Value]:
-    """Names (with dots) and values of all settings, in the order of declaration."""
+    """The values of all settings, in the order of declaration.
+
+    Args:
+        config: A dataclass of settings.
+
+    Returns:
+        Values by name; the names of groups come first, separated by dots.
+    """
     found: dict[str, Value] = {}
     for each in settings_of(type(config)):
         value = config
@@ -32,14 +46,17 @@ def values_of(config: Any) -> dict[str, Value]:
 
 
 def from_values(owner: type[Config], values: Mapping[str, Value]) -> Config:
-    """A dataclass of settings from names (with dots) and values.
+    """Make a dataclass of settings from values.
 
     Args:
-        owner: the dataclass.
-        values: what is missing keeps its default.
+        owner: The dataclass.
+        values: Values by name, as `values_of` returns them; what is missing keeps its default.
+
+    Returns:
+        The dataclass.
 
     Raises:
-        InputError: for a name that does not exist or values that cannot be used.
+        InputError: For a name that does not exist, or values that cannot be used.
     """
     known = {each.name for each in settings_of(owner)}
     for name in values:

@@ -1,1 +1,1 @@
-"""Which frames belong together, and what their clocks have to do with it."""
+"""Pairs the frames of two cameras by their times, and compares their clocks."""

@@ -1,4 +1,4 @@
-"""The offset between two cameras' clocks, from what moves in their pictures."""
+"""The offset between two cameras' clocks, estimated from what moves in their images."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ MIN_SPAN = 5.0
 """Seconds of common record before an estimate is tried."""
 
 MIN_CORRELATION = 0.5
+"""Least correlation of both signals at their offset."""
+
 MIN_LEAD = 0.1
-"""How much the correlation must exceed that of the next peak."""
+"""By how much that must exceed the correlation of the next peak."""
 
 ACCURACY = 0.05
-"""Seconds by which an estimate may be off where little moves, or moves regularly."""
+"""Seconds by which an estimate may be wrong where little moves, or moves regularly."""
 
 REFRESH = 1.0
 """Seconds between two estimates."""
@@ -36,11 +38,12 @@ MAX_APART = 1.0
 
 @dataclass(frozen=True)
 class ClockOffset:
-    """What was found.
+    """An estimated offset.
 
     Attributes:
         seconds: Infrared clock minus visible clock.
-        correlation: Of what moves in both streams there, 0 to 1.
+        correlation: Correlation of the motion in both streams at this offset, 0 to 1; 0 for an
+            offset that was not estimated from motion.
     """
 
     seconds: float
@@ -50,16 +53,17 @@ class ClockOffset:
 class ClockOffsetEstimator:
     """Compares how much moves, and when, in the last seconds of both streams.
 
-    Whatever moves, or the camera's own motion, changes both images in the same rhythm, however
+    Moving objects, or the motion of the rig, change both images in the same rhythm, however
     different they look.
 
     Args:
-        window: Seconds of record.
+        window: Seconds of both streams that are compared.
         interleaved: Whether frames are added in the order in which they arrived. Then an offset of
-            any size is found: the stamps themselves tell it to a second. Otherwise `MAX_APART`.
+            any size is found, since the stamps themselves show it to a second; otherwise one of up
+            to `MAX_APART`.
 
     Attributes:
-        estimate: As `latest` last returned it; may be read from any thread.
+        estimate: What `latest` last returned; may be read from any thread.
     """
 
     def __init__(self, window: float = 30.0, *, interleaved: bool = True) -> None:
@@ -74,17 +78,31 @@ class ClockOffsetEstimator:
         self.estimate: ClockOffset | None = None
 
     def add_visible(self, image: UInt8Array, time: float) -> None:
-        """Take in a visible frame, ``(H, W, 3) uint8``, captured at ``time`` (seconds)."""
+        """Take in a visible frame.
+
+        Args:
+            image: ``(H, W, 3) uint8``, RGB.
+            time: When it was captured, seconds.
+        """
         self._stamps.arrived("visible", round(time * NANOSECONDS))
         self._visible.add(image[..., 1], time)
 
     def add_infrared(self, image: RawInfrared, time: float) -> None:
-        """Take in an infrared frame, ``(H, W) uint8 or uint16``, captured at ``time``."""
+        """Take in an infrared frame.
+
+        Args:
+            image: ``(h, w) uint8 or uint16``.
+            time: When it was captured, seconds of its own clock.
+        """
         self._stamps.arrived("infrared", round(time * NANOSECONDS))
         self._infrared.add(image, time)
 
     def latest(self) -> ClockOffset | None:
-        """The current estimate, renewed about once a second; None while there is no clear one."""
+        """The estimate, renewed every `REFRESH` seconds of the visible stream.
+
+        Returns:
+            None while there is no clear one.
+        """
         newest = self._visible.newest
         if newest - self._estimated_at >= REFRESH:
             self._estimated_at = newest
@@ -95,7 +113,7 @@ class ClockOffsetEstimator:
         return self.estimate
 
     def _about(self) -> float:
-        """The offset as far as the stamps themselves tell; 0 if that may be chance."""
+        """The offset that the stamps themselves show, in seconds; 0 if it may be chance."""
         about = self._stamps.seconds() if self._interleaved else None
         return about if about is not None and abs(about) > MAX_APART / 2 else 0.0
 
@@ -105,15 +123,16 @@ def estimate_offset(
     infrared: tuple[Float64Array, Float64Array],
     largest: float = MAX_APART,
 ) -> ClockOffset | None:
-    """Clock offset between two motion signals.
+    """Estimate the offset between two motion signals.
 
     Args:
-        visible: Times in seconds, and how much moved in between.
-        infrared: The same of the other camera.
-        largest: Seconds by which they may be apart.
+        visible: Times in seconds, increasing, and the motion at each, both ``(n,)``.
+        infrared: The same of the infrared camera.
+        largest: Largest offset in seconds, in either direction.
 
     Returns:
-        None if the record is short, nothing changes, or several offsets fit about equally well.
+        The offset; None if the signals are short, nothing changes, or several offsets fit about
+        equally well.
     """
     if min(len(visible[0]), len(infrared[0])) < 10:
         return None
@@ -122,7 +141,7 @@ def estimate_offset(
     if end - start < MIN_SPAN:
         return None
     base = np.arange(start, end, 1 / RATE)
-    # The slower camera sees less of the rhythm; both are smoothed to what it can see.
+    # The slower camera samples less of the rhythm; both are smoothed to what it can resolve.
     slowest = max(float(np.median(np.diff(times))) for times, _ in (visible, infrared))
     reference = _resampled(visible, base, slowest)
     lags = np.arange(-int(largest * RATE), int(largest * RATE) + 1)
@@ -136,7 +155,7 @@ def estimate_offset(
 
 
 class _MotionRecord:
-    """How much each frame differs from the one before, per second, over a window of time."""
+    """How much each frame of a stream differs from the one before, per second."""
 
     def __init__(self, window: float) -> None:
         self._window = window
@@ -152,7 +171,7 @@ class _MotionRecord:
         sample = cv2.blur(image[::step, ::step].astype(np.float32), (3, 3)).astype(np.float32)
         before = self._before
         if before is not None and jumped_back_seconds(time, before[1]):
-            self._points.clear()  # the clock was set
+            self._points.clear()  # the clock was set back
             before = None
         if before is not None and time <= before[1]:
             return

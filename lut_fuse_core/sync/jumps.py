@@ -1,4 +1,4 @@
-"""Clocks that were set: bags that loop, simulations that restart, cameras that synchronize late."""
+"""Jumps in time: bags that loop, simulations that restart, cameras that synchronize late."""
 
 from __future__ import annotations
 
@@ -7,32 +7,42 @@ from typing import Literal
 from lut_fuse_core.sync.stamps import NANOSECONDS
 
 JUMP_BACK = NANOSECONDS // 5
-"""A stamp this much (ns) before the newest one means that time was set back, not that two messages
-swapped places."""
+"""Nanoseconds: a stamp so much before the newest one means that time was set back, and not that two
+messages swapped places."""
 
 JUMP_AHEAD = 10 * NANOSECONDS
-"""A gap in the stamps that is this much (ns) longer than the one between the arrivals means another
+"""Nanoseconds: a gap in the stamps so much longer than the one between the arrivals means another
 recording or a clock that was set, and not a camera that paused."""
 
 JUMP_TOGETHER = NANOSECONDS
-"""When the clock of the second camera is set to within this time (ns) of the newest stamp of the
-first, both made one jump."""
+"""Nanoseconds: if the second clock is set to within so much of the newest stamp of the first one,
+both made one jump."""
 
 Side = Literal["visible", "infrared"]
 
 SIDES: tuple[Side, Side] = ("visible", "infrared")
 
 Jump = Literal["none", "first", "second"]
-"""Whether a camera's clock was set, and whether the other camera's was before."""
+"""Whether a camera's clock was set, and if so, whether that of the other one was set before."""
 
 
 def jumped_back(stamp: int, newest: int | None) -> bool:
-    """Whether time was set back between the newest stamp (ns; None before the first) and this."""
+    """Whether time was set back before a frame.
+
+    Args:
+        stamp: Stamp of the frame, nanoseconds.
+        newest: Newest stamp before it, nanoseconds; None without one.
+    """
     return newest is not None and stamp < newest - JUMP_BACK
 
 
 def jumped_back_seconds(time: float, newest: float | None) -> bool:
-    """The same for times in seconds."""
+    """Whether time was set back before a frame.
+
+    Args:
+        time: Time of the frame, seconds.
+        newest: Newest time before it, seconds; None without one.
+    """
     return newest is not None and time < newest - JUMP_BACK / NANOSECONDS
 
 
@@ -52,17 +62,17 @@ class JumpWatch:
         self._first: Side | None = None
 
     def note(self, side: Side, stamp: int, arrival: int | None = None) -> Jump:
-        """Take the stamp of a frame.
+        """Take in the stamp of the next frame.
 
         Args:
             side: Its camera.
-            stamp: Nanoseconds of the camera's clock.
-            arrival: Nanoseconds of a monotonic clock; None if unknown, then jumps ahead go
-                unnoticed.
+            stamp: Its stamp, nanoseconds.
+            arrival: When it arrived, nanoseconds of a monotonic clock; None if unknown, then jumps
+                ahead are not noticed.
 
         Returns:
             ``first`` if the clock was set since the frame before; ``second`` if it was, and the
-            other camera's clock was set to the same time just before; else ``none``.
+            clock of the other camera was set to about the same time before; else ``none``.
         """
         newest = self._newest.get(side)
         jumped = jumped_back(stamp, newest) or self._jumped_ahead(side, stamp, newest, arrival)
@@ -84,11 +94,15 @@ class JumpWatch:
         return "first"
 
     def paired(self) -> None:
-        """Note that both cameras agree again: the next jump is a new one."""
+        """Note that both clocks agree again: the next jump is another one."""
         self._first = None
 
     def forget(self, side: Side) -> None:
-        """Take whatever comes next from a camera as its first frame."""
+        """Take the next frame of a camera as its first one.
+
+        Args:
+            side: The camera.
+        """
         self._newest.pop(side, None)
         self._arrivals.pop(side, None)
 

@@ -1,4 +1,4 @@
-"""The newest infrared frame for each visible one, for live streams of different rates."""
+"""Pairs each visible frame with the newest infrared one, for live streams."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ I = TypeVar("I")  # noqa: E741 - I for infrared, beside V for visible
 
 
 class LatestPairer(Generic[V, I]):
-    """Gives each visible item the newest infrared one, whatever its stamp; see `StampPairer`.
+    """Pairs each visible item with the newest infrared one, whatever its stamp.
+
+    Attributes:
+        unpaired_visible: Number of visible items that came before any infrared one.
+        unpaired_infrared: Number of infrared items that were replaced before they were paired.
+        jump: Whether a clock was set just before the latest item.
 
     >>> pairer = LatestPairer()
     >>> pairer.add_infrared(0, "i")
@@ -30,10 +35,15 @@ class LatestPairer(Generic[V, I]):
         self._served = False
 
     def add_visible(self, stamp: int, item: V, arrival: int | None = None) -> list[Pair[V, I]]:
-        """Take a visible item (stamp and arrival in ns).
+        """Take in a visible item.
+
+        Args:
+            stamp: When it was captured, nanoseconds.
+            item: The item.
+            arrival: When it arrived, nanoseconds of a monotonic clock; None if unknown.
 
         Returns:
-            Its pair, if there is one.
+            Its pair; empty if there is no infrared item.
         """
         self.jump = self._watch.note("visible", stamp, arrival)
         if self.jump == "first":
@@ -45,10 +55,10 @@ class LatestPairer(Generic[V, I]):
         return [Pair(Stamped(stamp, item), self._newest)]
 
     def add_infrared(self, stamp: int, item: I, arrival: int | None = None) -> list[Pair[V, I]]:
-        """Take an infrared item (stamp and arrival in ns).
+        """Take in an infrared item; see `add_visible`.
 
         Returns:
-            Nothing.
+            An empty list: it is paired with the visible items that follow.
         """
         self.jump = self._watch.note("infrared", stamp, arrival)
         self.unpaired_infrared += self._newest is not None and not self._served
@@ -56,7 +66,11 @@ class LatestPairer(Generic[V, I]):
         return []
 
     def forget(self, *sides: Side) -> None:
-        """Take the next item of these cameras as their first: their clock is another one."""
+        """Drop the infrared item, and take the next item of some cameras as their first one.
+
+        Args:
+            *sides: Cameras whose clock is another one from now on.
+        """
         self._newest = None
         for side in sides:
             self._watch.forget(side)

@@ -1,4 +1,4 @@
-"""By how much two cameras' stamps are apart, told from the stamps alone, and what that suggests."""
+"""The offset between two cameras' stamps, from the stamps alone, and its likely reason."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ HOUR = 3600.0
 YEAR = 365.25 * 24 * HOUR
 
 NEAR = 0.9
-"""Seconds by which images of one moment may arrive apart, so by which an offset is uncertain."""
+"""Seconds by which images of one moment may arrive apart: the uncertainty of an offset."""
 
 
 class OffsetMeter:
-    """By how much infrared stamps are ahead of visible ones, lately.
+    """Measures by how much infrared stamps are ahead of visible ones.
 
-    Compares the newest stamps of both cameras whenever either delivers, and keeps the smaller
-    median: to about half a frame period the offset of their clocks, enough to tell a user why
-    nothing pairs.
+    The newest stamps of both cameras are compared whenever a frame of either arrives. The smaller
+    of the two medians is the offset of their clocks to about half a frame period, which is enough
+    to tell the user why nothing pairs.
     """
 
     def __init__(self) -> None:
@@ -35,20 +35,31 @@ class OffsetMeter:
         }
 
     def arrived(self, side: Side, stamp: int) -> None:
-        """Note a stamp (ns) of one camera, in the order in which frames arrive."""
+        """Take in a stamp, in the order in which frames arrive.
+
+        Args:
+            side: The camera.
+            stamp: Nanoseconds.
+        """
         self._newest[side] = stamp
         if len(self._newest) == 2:
             offset = self._newest["infrared"] - self._newest["visible"]
             self._offsets[side].append(offset)
 
     def seconds(self) -> float | None:
-        """The offset; None before both cameras were seen."""
+        """The offset in seconds; None before a frame of each camera has arrived."""
         medians = [median(offsets) for offsets in self._offsets.values() if offsets]
         return min(medians, key=abs) * 1e-9 if medians else None
 
 
 def explain_offset(seconds: float) -> str:
-    """What two clocks so far apart (seconds) are likely to be; empty if there is no telling.
+    """The likely reason for an offset between two clocks.
+
+    Args:
+        seconds: The offset, in either direction.
+
+    Returns:
+        A clause for a sentence; empty if the reason is not clear.
 
     >>> explain_offset(-37.01)
     'one camera stamps in TAI (PTP), 37 s ahead of UTC'

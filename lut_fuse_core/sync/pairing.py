@@ -16,10 +16,11 @@ I = TypeVar("I")  # noqa: E741 - I for infrared, beside V for visible
 T = TypeVar("T")
 
 PATIENCE = NANOSECONDS // 5
-"""Nanoseconds of the other stream for which a frame waits beyond the time of its partner, should
-that be out of order."""
+"""Nanoseconds of the other stream for which a frame waits beyond the time of its partner, in case
+that comes out of order."""
 
 NEVER = -(2**63)
+"""A stamp before all others."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Stamped(Generic[T]):
     """An item and when it was captured.
 
     Attributes:
-        stamp: In nanoseconds.
-        item: Whatever is paired.
+        stamp: Nanoseconds.
+        item: The item that is paired.
     """
 
     stamp: int
@@ -40,8 +41,8 @@ class Pair(Generic[V, I]):
     """Two items that belong together.
 
     Attributes:
-        visible: Of the visible camera.
-        infrared: Of the infrared camera.
+        visible: Item of the visible camera.
+        infrared: Item of the infrared camera.
     """
 
     visible: Stamped[V]
@@ -51,22 +52,32 @@ class Pair(Generic[V, I]):
 class StampPairer(Generic[V, I]):
     """Pairs each visible item with the nearest infrared one within a tolerance.
 
-    Pairs come out in the order of their stamps. A pair is decided on as soon as no frame that may
-    still come can be nearer to either: where the stamps of a pair differ by less than half a frame
-    period, that is when the second of the two arrives. Frames wait for a partner until a later one
-    is paired, until the other stream is `PATIENCE` past them, or until ``capacity`` of them wait.
+    Pairs are returned in the order of their stamps. A pair is decided as soon as no frame that may
+    still come can be nearer to either of the two: if their stamps differ by less than half a frame
+    period, that is when the second one arrives. Frames wait for a partner until a later one is
+    paired, until the other stream is `PATIENCE` past them, or until ``capacity`` of them wait.
 
-    If a stream's stamps jump back, or ahead by more than the arrivals do, what waits is decided and
-    all starts again; what came of one camera since its jump waits for the other one's jump.
+    If the stamps of a stream jump back, or ahead by more than the arrivals do, the waiting frames
+    are decided and pairing starts again; frames after the jump of one camera wait for that of the
+    other one.
 
     Args:
         tolerance: Nanoseconds by which the stamps of a pair may differ; None to follow the measured
             frame periods (`tolerance_for`).
         disorder: Nanoseconds by which frames of one stream may come out of order and still be
-            sorted; pairs wait for so long. 0, for live streams, takes each as it comes.
-        capacity: Most items that wait per side.
+            sorted; pairs wait for so long. 0, for live streams, takes them as they come.
+        capacity: Most items of each camera that wait.
         reuse_infrared: Whether one infrared item may serve several visible ones (for a faster
-            visible camera); otherwise it goes to the nearest.
+            visible camera); otherwise the nearest one gets it.
+
+    Attributes:
+        capacity: See above; may be changed.
+        unpaired_visible: Number of visible items without a partner so far.
+        unpaired_infrared: Number of infrared items that were paired with none so far.
+        closest: Smallest distance of a visible item without a partner to an infrared one,
+            nanoseconds; None without any.
+        missed: Whether a partner came after its item was given up because too many waited.
+        jump: Whether a clock was set just before the latest item.
 
     >>> pairer = StampPairer(tolerance=10)
     >>> pairer.add_visible(100, "v")
@@ -88,11 +99,8 @@ class StampPairer(Generic[V, I]):
         self.unpaired_visible = 0
         self.unpaired_infrared = 0
         self.closest: int | None = None
-        """Smallest distance of a visible item that found no partner, in nanoseconds."""
         self.missed = False
-        """Whether a partner came after its item was given up, since too many waited."""
         self.jump: Jump = "none"
-        """Whether the clock was set between the latest item and the one before of its stream."""
         self._disorder, self._reuse = disorder, reuse_infrared
         self._periods: dict[Side, PeriodMeter] = {side: PeriodMeter() for side in SIDES}
         self._watch = JumpWatch()
@@ -100,7 +108,11 @@ class StampPairer(Generic[V, I]):
         self._restart()
 
     def set_tolerance(self, tolerance: int | None) -> None:
-        """Change by how much stamps may differ (ns), from the next item on; None: see above."""
+        """Change the tolerance, from the next item on.
+
+        Args:
+            tolerance: Nanoseconds; None to follow the measured frame periods.
+        """
         self._fixed_tolerance = tolerance
 
     @property
@@ -111,16 +123,23 @@ class StampPairer(Generic[V, I]):
         return tolerance_for(self.period("visible"), self.period("infrared"))
 
     def period(self, side: Side) -> int | None:
-        """Nanoseconds from one frame of a camera to the next, as measured; None if unknown."""
+        """The measured frame period of a camera.
+
+        Args:
+            side: The camera.
+
+        Returns:
+            Nanoseconds; None if unknown.
+        """
         return self._periods[side].period
 
     def add_visible(self, stamp: int, item: V, arrival: int | None = None) -> list[Pair[V, I]]:
-        """Take a visible item.
+        """Take in a visible item.
 
         Args:
-            stamp: When it was captured (ns).
-            item: What it is.
-            arrival: When it came, nanoseconds of a monotonic clock; None if unknown.
+            stamp: When it was captured, nanoseconds.
+            item: The item.
+            arrival: When it arrived, nanoseconds of a monotonic clock; None if unknown.
 
         Returns:
             The pairs that are decided now.
@@ -134,7 +153,7 @@ class StampPairer(Generic[V, I]):
         return pairs + self._decide()
 
     def add_infrared(self, stamp: int, item: I, arrival: int | None = None) -> list[Pair[V, I]]:
-        """Take an infrared item; see `add_visible`."""
+        """Take in an infrared item; see `add_visible`."""
         pairs = self._note("infrared", stamp, arrival)
         if self._used is not None and stamp < self._used.stamp:
             self.unpaired_infrared += 1
@@ -148,14 +167,21 @@ class StampPairer(Generic[V, I]):
         return pairs
 
     def flush(self) -> list[Pair[V, I]]:
-        """Decide on all that waits: the streams have ended."""
+        """Decide all waiting items, since the streams have ended.
+
+        Returns:
+            The remaining pairs.
+        """
         pairs = self._decide(everything=True)
         self._drop_infrared(len(self._infrared))
         return pairs
 
     def forget(self, *sides: Side) -> None:
-        """Give up what waits and take the next item of these cameras as their first: their clock
-        is another one from now on."""
+        """Give up the waiting items, and take the next item of some cameras as their first one.
+
+        Args:
+            *sides: Cameras whose clock is another one from now on.
+        """
         self.unpaired_visible += len(self._visible)
         self._drop_infrared(len(self._infrared))
         self._restart()
@@ -201,9 +227,10 @@ class StampPairer(Generic[V, I]):
 
     def _look_back(self, stamp: int, side: Side) -> None:
         """Note whether the partner of an item that came now was given up before."""
-        self.missed = self.missed or any(
-            abs(stamp - given_up) <= self.tolerance for given_up in self._given_up[side]
-        )
+        if self.missed or not self._given_up[side]:
+            return
+        tolerance = self.tolerance
+        self.missed = any(abs(stamp - given_up) <= tolerance for given_up in self._given_up[side])
 
     def _decide(self, everything: bool = False) -> list[Pair[V, I]]:
         pairs, index = [], 0

@@ -1,4 +1,4 @@
-"""Frame periods as measured from stamps, and what follows from them for pairing."""
+"""Frame periods, measured from stamps, and what follows from them for pairing."""
 
 from __future__ import annotations
 
@@ -8,30 +8,34 @@ from statistics import fmean, median
 from lut_fuse_core.sync.stamps import NANOSECONDS
 
 MARGIN = 1.1
-"""Jitter that a tolerance of half a period allows for."""
+"""Factor by which the tolerance exceeds half a period, for jitter."""
 
 FIRST_TOLERANCE = 15_000_000
-"""Nanoseconds by which a pair may be apart until the periods are known."""
+"""Tolerance in nanoseconds until the periods are known."""
 
 MAX_TOLERANCE = NANOSECONDS // 10
-"""Nanoseconds by which a pair may be apart where both cameras are slow: what moves has moved."""
+"""Largest tolerance in nanoseconds, for slow cameras: in more time things have moved."""
 
 DRIFT_WINDOW = 30 * NANOSECONDS
-"""Time over which the drift between two cameras is measured; a third of it is the least."""
+"""Nanoseconds over which the drift between two cameras is measured; a third of it at least."""
 
 MIN_DRIFT = 0.05
-"""Share of a frame period by which the phase must have drifted to be no jitter."""
+"""Share of a frame period by which the phase must have drifted; less is jitter."""
 
 
 class PeriodMeter:
-    """The frame period of one camera: the median distance of its latest stamps."""
+    """Measures the frame period of one camera: the median distance of its latest stamps."""
 
     def __init__(self) -> None:
         self._newest: int | None = None
         self._gaps: deque[int] = deque(maxlen=15)
 
     def note(self, stamp: int) -> None:
-        """Take the stamp of a frame (ns); what is out of order or repeated tells nothing."""
+        """Take in the stamp of a frame; one that is out of order or repeated is ignored.
+
+        Args:
+            stamp: Nanoseconds.
+        """
         newest = self._newest
         if newest is None or stamp > newest:
             if newest is not None:
@@ -39,25 +43,25 @@ class PeriodMeter:
             self._newest = stamp
 
     def restart(self) -> None:
-        """Forget the newest stamp: the clock was set, the period stays."""
+        """Forget the newest stamp, since the clock was set; the period stays."""
         self._newest = None
 
     @property
     def period(self) -> int | None:
-        """Nanoseconds from frame to frame; None before there were three frames."""
+        """Nanoseconds from frame to frame; None before the third frame."""
         return round(median(self._gaps)) if len(self._gaps) >= 2 else None
 
 
 def tolerance_for(visible: int | None, infrared: int | None) -> int:
-    """By how much the stamps of a pair may differ, from the periods of both cameras.
+    """How much the stamps of a pair may differ, by the frame periods of both cameras.
 
     Half of the shorter period and some jitter: then every frame of the slower camera finds a
-    partner, whatever the phase of cameras that no common trigger keeps in step, and none is taken
-    for its neighbor.
+    partner, whatever the phase of cameras without a common trigger, and none is taken for its
+    neighbor.
 
     Args:
-        visible: Period of the visible camera in nanoseconds; None if unknown.
-        infrared: That of the infrared camera.
+        visible: Frame period of the visible camera, nanoseconds; None if unknown.
+        infrared: The same of the infrared camera.
 
     Returns:
         Nanoseconds, at most `MAX_TOLERANCE`; `FIRST_TOLERANCE` while a period is unknown.
@@ -70,7 +74,7 @@ def tolerance_for(visible: int | None, infrared: int | None) -> int:
 class DriftMeter:
     """Recognizes cameras that run freely: nearly equal periods, and a phase that drifts.
 
-    From the pairs of the last half minute. Cameras with one trigger keep their phase.
+    Measured from the pairs of the last half minute; cameras with one trigger keep their phase.
     """
 
     def __init__(self) -> None:
@@ -82,13 +86,19 @@ class DriftMeter:
         self._phases.clear()
 
     def note(self, visible: int, infrared: int, period: int | None) -> None:
-        """Take a pair: its stamps, and the frame period of the visible camera; all in ns."""
+        """Take in a pair.
+
+        Args:
+            visible: Stamp of the visible frame, nanoseconds.
+            infrared: Stamp of the infrared frame, nanoseconds.
+            period: Frame period of the visible camera, nanoseconds; None if unknown.
+        """
         if period is None:
             return
         self._period = float(period)
         phase = float(infrared - visible)
         if self._phases:
-            # Where pairing slips to the neighboring frame the phase goes on beyond half a period.
+            # Where pairing slips to the neighboring frame, the phase continues past half a period.
             before = self._phases[-1][1]
             phase += period * round((before - phase) / period)
         self._phases.append((visible, phase))
@@ -97,7 +107,7 @@ class DriftMeter:
 
     @property
     def slip(self) -> float | None:
-        """Seconds in which the phase drifts by one frame; None if it keeps, or is not yet known."""
+        """Seconds in which the phase drifts by one frame; None if it does not, or is not known."""
         count = len(self._phases)
         if count < 30 or self._phases[-1][0] - self._phases[0][0] < DRIFT_WINDOW // 3:
             return None
