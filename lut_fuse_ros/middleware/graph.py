@@ -8,6 +8,7 @@ from typing import Any
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
+from rclpy.topic_or_service_is_hidden import topic_or_service_is_hidden
 
 from lut_fuse_core.sync.jumps import SIDES, Side
 from lut_fuse_ros.middleware import topics
@@ -80,7 +81,8 @@ def _too_large(node: Node, topic: str) -> str:
 def _instead(
     node: Node, side: Side, topic: str, transport: str, kinds: dict[str, list[str]]
 ) -> str:
-    """Which other topic may be meant."""
+    """Which other topic may be meant; none that is hidden, as those that Fast DDS puts beside the
+    topics of images on Lyrical."""
     from difflib import get_close_matches
 
     base = topic.removesuffix("/compressed")
@@ -92,7 +94,9 @@ def _instead(
     images = [
         name
         for name, types in kinds.items()
-        if {RAW, COMPRESSED} & set(types) and name.removesuffix("/compressed") not in own
+        if {RAW, COMPRESSED} & set(types)
+        and name.removesuffix("/compressed") not in own
+        and not topic_or_service_is_hidden(name)
     ]
     published = [name for name in images if _publishers(node, name)]
     near = get_close_matches(topic, published, n=1, cutoff=0.6)

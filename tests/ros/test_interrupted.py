@@ -14,9 +14,9 @@ MOMENTS = np.random.default_rng(0).uniform(0.0, 3.0, 12).round(3)
 
 def interrupted(number: int, after: float) -> tuple[int, str]:
     """The exit status and the output of a node that gets a signal so many seconds after its first
-    line of code."""
+    line of code, which lets signals through."""
     program = (
-        "import sys; from lut_fuse_ros.main import main;"
+        "import sys; from lut_fuse_ros.main import leave_at_once, main; leave_at_once();"
         "print('begins', flush=True); sys.exit(main())"
     )
     process = subprocess.Popen(

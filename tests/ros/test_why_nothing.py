@@ -78,6 +78,13 @@ class TestNobody(Why):
         self.without_visible()
         self.told("no visible images", "nobody publishes /alone/visible/image_raw")
 
+    def test_no_hidden_topic_is_taken_for_the_one_that_is_meant(self):
+        """As those that Fast DDS has beside every topic of images on Lyrical. After the other test
+        has taken the publisher away."""
+        self.rig.node.create_publisher(Image, "visible/_image_raw", 10)
+        self.rig.node.create_publisher(Image, "visible/image_rau", 10)
+        self.told("did you mean /alone/visible/image_rau?")
+
 
 class TestAnotherType(Why):
     namespace = "/typed"
