@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 9
+INTERFACE = 10
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -147,8 +147,6 @@ class Match(ctypes.Structure):
         ("scores", ctypes.c_void_p),
         ("rows", ctypes.c_int32),
         ("columns", ctypes.c_int32),
-        ("cell", ctypes.c_int32),
-        ("channels", ctypes.c_int32),
         ("margin", ctypes.c_int32),
         ("vertical", ctypes.c_int32),
         ("first_label", ctypes.c_int32),
@@ -165,12 +163,26 @@ class Labels(ctypes.Structure):
         ("costs", ctypes.c_void_p),
         ("right_links", ctypes.c_void_p),
         ("down_links", ctypes.c_void_p),
-        ("sums", ctypes.c_void_p),
+        ("lowest", ctypes.c_void_p),
         ("rows", ctypes.c_int32),
         ("columns", ctypes.c_int32),
         ("labels", ctypes.c_int32),
         ("small", ctypes.c_float),
         ("large", ctypes.c_float),
+    )
+
+
+class Surroundings(ctypes.Structure):
+    """Scores of cells, and the places around which they are wanted."""
+
+    _fields_ = (
+        ("scores", ctypes.c_void_p),
+        ("places", ctypes.c_void_p),
+        ("around", ctypes.c_void_p),
+        ("rows", ctypes.c_int32),
+        ("columns", ctypes.c_int32),
+        ("labels", ctypes.c_int32),
+        ("reach", ctypes.c_int32),
     )
 
 
@@ -274,6 +286,7 @@ def load_library() -> ctypes.CDLL:
     library.lut_fuse_blur.argtypes = (ctypes.POINTER(Blur),)
     library.lut_fuse_match.argtypes = (ctypes.POINTER(Match),)
     library.lut_fuse_smooth_labels.argtypes = (ctypes.POINTER(Labels),)
+    library.lut_fuse_scores_around.argtypes = (ctypes.POINTER(Surroundings),)
     library.lut_fuse_expand.argtypes = (ctypes.POINTER(Expansion),)
     library.lut_fuse_measure.argtypes = (ctypes.POINTER(Measurement), ctypes.c_char_p)
     library.lut_fuse_stage_times.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64))

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "compiled_twice.hpp"
@@ -10,24 +11,24 @@ namespace lut_fuse {
 
 namespace {
 
-// Sums of the squares of all pixels above and to the left, modulo 2^32: differences are right as
-// long as the sum over one cell is below that.
-std::vector<uint32_t> energy_integral(const int16_t* image, int height, int width, int channels) {
-    std::vector<uint32_t> sums(static_cast<size_t>(height + 1) * (width + 1), 0);
-    for (int y = 0; y < height; ++y) {
-        const uint32_t* above = sums.data() + static_cast<size_t>(y) * (width + 1);
-        uint32_t* out = sums.data() + static_cast<size_t>(y + 1) * (width + 1);
-        uint32_t row = 0;
-        for (int x = 0; x < width; ++x) {
-            for (int c = 0; c < channels; ++c, ++image) row += static_cast<int>(*image) * *image;
-            out[x + 1] = above[x + 1] + row;
-        }
-    }
-    return sums;
+constexpr int kCell = 8;      // pixels a side
+constexpr int kChannels = 4;  // of each pixel
+constexpr int kRow = kCell * kChannels;
+
+// The values of a cell, one row after the other.
+[[gnu::always_inline]] inline void take_cell(const int16_t* from, size_t row, int16_t* out) {
+    for (int i = 0; i < kCell; ++i) std::memcpy(out + i * kRow, from + i * row, sizeof(int16_t) * kRow);
+}
+
+[[gnu::always_inline]] inline float cell_product(const int16_t* a, const int16_t* b) {
+    int32_t sum = 0;
+    for (int i = 0; i < kCell * kRow; ++i) sum += a[i] * b[i];
+    return static_cast<float>(sum);
 }
 
 // Weights 1, 2, 1 over neighboring cells, in rows and in columns.
-void blur_cells(std::vector<float>& values, int rows, int columns, int labels) {
+[[gnu::always_inline]] inline void blur_cells(std::vector<float>& values, int rows, int columns,
+                                              int labels) {
     const auto pass = [&](int lines, int length, size_t line_step, size_t step) {
         std::vector<float> before(labels), here(labels);
         for (int line = 0; line < lines; ++line) {
@@ -49,45 +50,30 @@ void blur_cells(std::vector<float>& values, int rows, int columns, int labels) {
     pass(columns, rows, labels, row);
 }
 
-int32_t product(const int16_t* a, const int16_t* b, int count) {
-    int32_t sum = 0;
-    for (int i = 0; i < count; ++i) sum += a[i] * b[i];
-    return sum;
-}
-
 }  // namespace
 
 LUT_FUSE_COMPILED_TWICE void match(const LutFuseMatch& m) {
     const int labels = m.last_label - m.first_label + 1, cells = m.rows * m.columns;
-    const int width = m.columns * m.cell, pitch = width + 2 * m.margin;
-    const int height = m.rows * m.cell + 2 * m.margin;
-    const auto here = energy_integral(m.visible, m.rows * m.cell, width, m.channels);
-    const auto there = energy_integral(m.infrared, height, pitch, m.channels);
-    const auto energy = [&](const std::vector<uint32_t>& sums, int stride, int x, int y) {
-        const uint32_t* top = sums.data() + static_cast<size_t>(y) * (stride + 1) + x;
-        const uint32_t* bottom = top + static_cast<size_t>(m.cell) * (stride + 1);
-        return static_cast<float>(bottom[m.cell] - bottom[0] - top[m.cell] + top[0]);
-    };
+    const int width = m.columns * kCell, pitch = width + 2 * m.margin;
+    const size_t here_row = static_cast<size_t>(width) * kChannels;
+    const size_t there_row = static_cast<size_t>(pitch) * kChannels;
     std::vector<float> products(static_cast<size_t>(cells) * labels), energies(products.size());
     std::vector<float> own(cells);
+    alignas(64) int16_t here[kCell * kRow], there[kCell * kRow];
     for (int cell = 0; cell < cells; ++cell) {
-        const int left = cell % m.columns * m.cell, top = cell / m.columns * m.cell;
-        own[cell] = energy(here, width, left, top);
+        const int left = cell % m.columns * kCell, top = cell / m.columns * kCell;
+        take_cell(m.visible + top * here_row + left * kChannels, here_row, here);
+        own[cell] = cell_product(here, here);
         for (int k = 0; k < labels; ++k) {
             const int along = m.first_label + k;
-            const int across = static_cast<int>(std::lround(m.slopes[cell] * along));
+            const float aslant = m.slopes[cell] * along;
+            const int across = static_cast<int>(aslant + std::copysign(0.5f, aslant));
             const int x = left + m.margin + (m.vertical ? across : along);
             const int y = top + m.margin + (m.vertical ? along : across);
-            int32_t sum = 0;
-            for (int i = 0; i < m.cell; ++i) {
-                sum += product(
-                    m.visible + (static_cast<size_t>(top + i) * width + left) * m.channels,
-                    m.infrared + (static_cast<size_t>(y + i) * pitch + x) * m.channels,
-                    m.cell * m.channels);
-            }
+            take_cell(m.infrared + y * there_row + x * kChannels, there_row, there);
             const size_t at = static_cast<size_t>(cell) * labels + k;
-            products[at] = static_cast<float>(sum);
-            energies[at] = energy(there, pitch, x, y);
+            products[at] = cell_product(here, there);
+            energies[at] = cell_product(there, there);
         }
     }
     for (int i = 0; i < m.blurs; ++i) {
@@ -110,30 +96,37 @@ LUT_FUSE_COMPILED_TWICE void match(const LutFuseMatch& m) {
 }
 
 LUT_FUSE_COMPILED_TWICE void smooth_labels(const LutFuseLabels& s) {
-    const int labels = s.labels;
-    const size_t size = static_cast<size_t>(s.rows) * s.columns * labels;
-    std::copy_n(s.costs, size, s.sums);
-    // One more label at either end, too dear to be taken, spares the loop its borders.
-    std::vector<float> message(labels + 2), padded(labels + 2);
+    constexpr int kLanes = 8;
+    const int labels = s.labels, whole = (labels + kLanes - 1) / kLanes * kLanes;
+    const size_t cells = static_cast<size_t>(s.rows) * s.columns;
+    std::vector<float> sums(s.costs, s.costs + cells * labels);
+    // Labels too dear to be taken at either end spare the loops their borders.
+    constexpr float kDear = 1e30f, kLeastBend = 1e-6f;
+    std::vector<float> message(whole + 2, kDear), padded(whole + 2, kDear);
     const auto walk = [&](int length, size_t first, ptrdiff_t step, const float* links,
                           size_t first_link, ptrdiff_t link_step) {
-        std::fill(message.begin(), message.end(), 0.0f);
+        std::fill_n(message.begin() + 1, labels, 0.0f);
         for (int i = 0; i < length; ++i) {
             const size_t cell = first + i * step;
             if (i) {
                 const float link = links[first_link + (i - 1) * link_step];
                 const float small = s.small * link, large = s.large * link;
-                std::copy(message.begin() + 1, message.end() - 1, padded.begin() + 1);
-                const float lowest = *std::min_element(padded.begin() + 1, padded.end() - 1);
-                padded.front() = padded.back() = lowest + large;
+                std::copy_n(message.begin() + 1, labels, padded.begin() + 1);
+                float least[kLanes];
+                std::copy_n(padded.begin() + 1, kLanes, least);
+                for (int k = kLanes; k < whole; k += kLanes) {
+                    const float* next = padded.data() + 1 + k;
+                    for (int j = 0; j < kLanes; ++j) least[j] = std::min(least[j], next[j]);
+                }
+                const float lowest = *std::min_element(least, least + kLanes);
+                const float any = lowest + large;
                 for (int k = 1; k <= labels; ++k) {
                     const float near = std::min(padded[k - 1], padded[k + 1]) + small;
-                    const float any = std::min(padded[k], lowest + large);
-                    message[k] = std::min(near, any) - lowest;
+                    message[k] = std::min(std::min(near, padded[k]), any) - lowest;
                 }
             }
             const float* cost = s.costs + cell * labels;
-            float* sum = s.sums + cell * labels;
+            float* sum = sums.data() + cell * labels;
             for (int k = 0; k < labels; ++k) {
                 sum[k] += message[k + 1];
                 message[k + 1] += cost[k];
@@ -149,6 +142,31 @@ LUT_FUSE_COMPILED_TWICE void smooth_labels(const LutFuseLabels& s) {
         const size_t end = static_cast<size_t>(s.rows - 1) * s.columns + c;
         walk(s.rows, c, s.columns, s.down_links, c, s.columns);
         walk(s.rows, end, -s.columns, s.down_links, end - s.columns, -s.columns);
+    }
+    for (size_t cell = 0; cell < cells; ++cell) {
+        const float* sum = sums.data() + cell * labels;
+        const int best = static_cast<int>(std::min_element(sum, sum + labels) - sum);
+        const float left = sum[std::max(best - 1, 0)];
+        const float right = sum[std::min(best + 1, labels - 1)];
+        const float bend = left + right - 2 * sum[best];
+        const bool inner = best > 0 && best < labels - 1 && bend > kLeastBend;
+        const float between = inner ? 0.5f * (left - right) / bend : 0.0f;
+        s.lowest[cell] = best + std::min(std::max(between, -0.5f), 0.5f);
+    }
+}
+
+LUT_FUSE_COMPILED_TWICE void scores_around(const LutFuseSurroundings& s) {
+    const int steps = 2 * s.reach + 1;
+    std::vector<float> padded(s.labels + 2 * steps + 1, 0.0f);
+    for (int cell = 0; cell < s.rows * s.columns; ++cell) {
+        std::copy_n(s.scores + static_cast<size_t>(cell) * s.labels, s.labels,
+                    padded.begin() + steps);
+        const int whole = static_cast<int>(std::floor(s.places[cell]));
+        const float share = s.places[cell] - whole;
+        const int first = std::min(std::max(whole + steps - s.reach, 0), s.labels + steps);
+        const float* near = padded.data() + first;
+        float* out = s.around + static_cast<size_t>(cell) * steps;
+        for (int k = 0; k < steps; ++k) out[k] = near[k] * (1 - share) + near[k + 1] * share;
     }
 }
 

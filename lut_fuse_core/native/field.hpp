@@ -8,6 +8,7 @@ namespace lut_fuse {
 // May throw std::bad_alloc.
 void match(const LutFuseMatch& match);
 void smooth_labels(const LutFuseLabels& labels);
+void scores_around(const LutFuseSurroundings& surroundings);
 void expand(const LutFuseExpansion& expansion);
 
 }  // namespace lut_fuse

@@ -160,6 +160,10 @@ EXPORT int lut_fuse_smooth_labels(const LutFuseLabels* labels) {
     return ran_out(lut_fuse::smooth_labels, labels);
 }
 
+EXPORT int lut_fuse_scores_around(const LutFuseSurroundings* surroundings) {
+    return ran_out(lut_fuse::scores_around, surroundings);
+}
+
 EXPORT int lut_fuse_expand(const LutFuseExpansion* expansion) {
     return ran_out(lut_fuse::expand, expansion);
 }

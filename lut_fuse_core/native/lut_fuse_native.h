@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 9
+#define LUT_FUSE_INTERFACE 10
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -100,28 +100,38 @@ typedef struct {
     int32_t height, width, channels, taps;
 } LutFuseBlur;
 
-/* How well the cells of a grid fit along their search lines. visible: (rows * cell, columns * cell,
-   channels); infrared: the same with `margin` more pixels on each side, which labels times slopes
-   must not leave. A label is a displacement along x (along y if vertical); slopes, (rows, columns):
-   how much of it goes across. blurs: how often sums are blurred over neighboring cells. floor:
-   energy, in that of a usual cell, that keeps empty cells from fitting anywhere. scores: (rows,
-   columns, labels). */
+/* How well the cells of a grid, eight pixels a side, fit along their search lines. visible: (rows *
+   8, columns * 8, 4); infrared: the same with `margin` more pixels on each side, which labels times
+   slopes must not leave. A label is a displacement along x (along y if vertical); slopes, (rows,
+   columns): how much of it goes across. blurs: how often sums are blurred over neighboring cells.
+   floor: energy, in that of a usual cell, that keeps empty cells from fitting anywhere. scores:
+   (rows, columns, labels). */
 typedef struct {
     const int16_t *visible, *infrared;
     const float *slopes;
     float *scores;
-    int32_t rows, columns, cell, channels, margin, vertical, first_label, last_label, blurs;
+    int32_t rows, columns, margin, vertical, first_label, last_label, blurs;
     float floor;
 } LutFuseMatch;
 
-/* Semi-global matching. costs, sums: (rows, columns, labels). links, (rows, columns): weight of the
-   bond with the cell to the right and below. small, large: cost of a step of one label, of more. */
+/* Semi-global matching. costs: (rows, columns, labels). links, (rows, columns): weight of the bond
+   with the cell to the right and below. lowest, (rows, columns): the label that costs least, between
+   whole ones where a parabola says so. small, large: cost of a step of one label, of more. */
 typedef struct {
     const float *costs, *right_links, *down_links;
-    float *sums;
+    float *lowest;
     int32_t rows, columns, labels;
     float small, large;
 } LutFuseLabels;
+
+/* Scores at the labels around a place. scores: (rows, columns, labels). places, (rows, columns):
+   counted from the first label. around: (rows, columns, 2 * reach + 1), from `reach` labels before
+   the place to as many after it, interpolated, 0 where there is no label. */
+typedef struct {
+    const float *scores, *places;
+    float *around;
+    int32_t rows, columns, labels, reach;
+} LutFuseSurroundings;
 
 /* The remap of LutFuseInfrared from raw positions (x, y) at every `step`-th pixel, the first at
    -0.5, bilinear in between. mask: 255 where they are on the raw image, beyond it less by `fade`
@@ -187,6 +197,7 @@ int lut_fuse_mean_areas(const LutFuseAreas *areas);
 int lut_fuse_blur(const LutFuseBlur *blur);
 int lut_fuse_match(const LutFuseMatch *match);
 int lut_fuse_smooth_labels(const LutFuseLabels *labels);
+int lut_fuse_scores_around(const LutFuseSurroundings *surroundings);
 int lut_fuse_expand(const LutFuseExpansion *expansion);
 
 /* instructions: one of lut_fuse_instructions(), or NULL for the best. Returns 0, or 1 if memory ran

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from lut_fuse_core.registration.field.lines import SearchLines
 
 HORIZONS = (0.3, 0.45, 0.6)
 """Where the ground may begin, in heights of the image."""
+
+GROUNDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+"""Where a ground may begin that lies at the set distance there and comes nearer below."""
 
 ZERO_BONUS = 1.12
 """How much better than the set distance another surface must fit."""
@@ -25,12 +28,25 @@ DOUBTFUL = 2.0
 left of a registration that is right."""
 
 SURE, SURER = 3.75, 6.0
-"""By how many of its standard errors another surface must fit better than the set distance where
+"""By how many standard errors another surface must fit better than the set distance where
 only the images tell where displacements lie; the second below `DOUBTFUL` labels."""
+
+SIMPLER = 2.0
+"""By how many standard errors a surface must fit better than one with fewer terms: what is
+left of a registration is followed by whatever has terms enough."""
 
 HELD, NEW = 0.7, 1.4
 """Share of that which is demanded of a surface in use, which must not flicker, and while the set
 distance is in use: an hour of frames must not find by chance what the first did not show."""
+
+APART = 0.5
+"""Labels between two surfaces in a part of the image that can tell them apart."""
+
+LEAST_PARTS = 8
+"""Fewer parts tell nothing."""
+
+LEAST_FIT = np.float32(-0.2)
+"""A cell speaks no more than this against a surface: it may show something in front."""
 
 STEPS = 8
 """Of reweighted least squares."""
@@ -41,24 +57,58 @@ SHARP = 1.2
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """A surface through the labels, and how well it fits.
+    """A surface through the labels.
 
     Attributes:
         labels: ``(rows, columns) float32``.
-        evidence: Mean fit of a cell on it, 0 for none.
-        at_rest: Mean fit of a cell at the set distance.
+        terms: How many numbers describe it; 0 for the set distance.
     """
 
     labels: FloatArray
-    evidence: float
-    at_rest: float
+    terms: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Surface:
+    """A surface that may be the background.
+
+    Attributes:
+        labels: ``(rows, columns) float32``.
+        fit: ``(rows, columns) float32``, how well each cell fits on it.
+        terms: How many numbers describe it.
+        held: Whether it is in use.
+    """
+
+    labels: FloatArray
+    fit: FloatArray
+    terms: int
+    held: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        labels: FloatArray,
+        terms: int,
+        fit: FloatArray,
+        lines: SearchLines,
+        held: bool = False,
+    ) -> _Surface:
+        """With its fit, from that of all cells at all labels."""
+        labels = np.clip(labels, lines.first, lines.last)
+        fit_there = np.maximum(fit_at(fit, labels, lines), LEAST_FIT)
+        return cls(labels, fit_there, terms, held)
+
+    @cached_property
+    def worth(self) -> float:
+        """Mean fit of a cell."""
+        return float(self.fit.mean())
 
 
 def find_background(
     fit: FloatArray,
     found: FloatArray,
     lines: SearchLines,
-    before: FloatArray | None,
+    before: Background | None,
     turn: int,
     calibrated: bool,
 ) -> Background:
@@ -68,28 +118,27 @@ def find_background(
         fit: ``(rows, columns, labels) float32``, blurred over neighboring cells.
         found: ``(rows, columns) float32``, the label of each cell on its own.
         lines: What the labels mean.
-        before: That of the frame before, if there was one. Then only one kind of surface is fitted
-            again: planes and roads take turns.
+        before: That of the frame before, if there was one. Then planes and roads take turns to be
+            fitted again.
         turn: Counts the frames.
         calibrated: Whether the lines are known. If not, the set distance is only left for what
             fits better all over the image.
     """
-    rest = np.zeros(found.shape, np.float32)
     bases = _bases(found.shape)
     if before is not None:
         bases = (bases[turn % len(bases)],)
     surfaces = _surfaces(fit, found, lines, bases)
     if before is not None:
-        surfaces.append(np.clip(before, lines.first, lines.last))
-    at_rest, *seen = (_seen(fit, surface, lines) for surface in (rest, *surfaces))
-    values = [float(each.mean()) for each in seen]
-    best, zero = int(np.argmax(values)), float(at_rest.mean())
-    better = values[best] > max(zero, 0.0) * ZERO_BONUS
-    if not calibrated:
-        better = _lead(seen[best], at_rest) > _demanded(surfaces[best], before)
-    if not better:
-        return Background(rest, zero, zero)
-    return Background(surfaces[best], values[best], zero)
+        surfaces.append(_Surface.of(before.labels, before.terms, fit, lines, held=True))
+    rest = _Surface.of(np.zeros(found.shape, np.float32), 0, fit, lines)
+    best = max(surfaces, key=lambda each: each.worth)
+    if calibrated:
+        chosen = best if best.worth > max(rest.worth, 0.0) * ZERO_BONUS else rest
+    else:
+        simplest = _simplest(surfaces)
+        leads = (_lead(each, rest) > _demanded(each.labels, before) for each in (simplest, best))
+        chosen = simplest if any(leads) else rest
+    return Background(chosen.labels, chosen.terms)
 
 
 def best_surface(fit: FloatArray, found: FloatArray, lines: SearchLines) -> float:
@@ -100,9 +149,9 @@ def best_surface(fit: FloatArray, found: FloatArray, lines: SearchLines) -> floa
         found: ``(rows, columns) float32``, the label of each cell on its own.
         lines: What the labels mean.
     """
-    rest = np.zeros(found.shape, np.float32)
+    rest = _Surface.of(np.zeros(found.shape, np.float32), 0, fit, lines)
     surfaces = [rest, *_surfaces(fit, found, lines, _bases(found.shape))]
-    return max(float(_seen(fit, surface, lines).mean()) for surface in surfaces)
+    return max(each.worth for each in surfaces)
 
 
 def fit_at(fit: FloatArray, labels: FloatArray, lines: SearchLines) -> FloatArray:
@@ -117,31 +166,90 @@ def fit_at(fit: FloatArray, labels: FloatArray, lines: SearchLines) -> FloatArra
 
 def _surfaces(
     fit: FloatArray, found: FloatArray, lines: SearchLines, bases: tuple[FloatArray, ...]
-) -> list[FloatArray]:
-    """A constant, and one surface of each kind, through most of the labels."""
+) -> list[_Surface]:
+    """A constant, a ground, and one surface of each basis through most of the labels."""
     weights = np.maximum(fit_at(fit, found, lines), 0)
-    histogram = np.maximum(fit, 0).mean(axis=(0, 1))
-    constant = np.full(found.shape, float(np.argmax(histogram) + lines.first), np.float32)
-    surfaces = [constant, *(_robust(basis, found, weights) for basis in bases)]
-    return [np.clip(surface, lines.first, lines.last) for surface in surfaces]
+    by_row = np.maximum(fit, LEAST_FIT).mean(axis=1)
+    columns = found.shape[1]
+    level, ground = (
+        np.repeat(rows[:, None], columns, axis=1)
+        for rows in (_constant(by_row, lines), _ground(by_row, lines))
+    )
+    described = [(level, 1), (ground, 2)]
+    described += [(_robust(each, found, weights), each.shape[-1]) for each in bases]
+    return [_Surface.of(labels, terms, fit, lines) for labels, terms in described]
 
 
-def _seen(fit: FloatArray, labels: FloatArray, lines: SearchLines) -> FloatArray:
-    """How well each cell fits on a surface, ``(rows, columns) float32``."""
-    return np.maximum(fit_at(fit, labels, lines), np.float32(-0.2))
+def _constant(by_row: FloatArray, lines: SearchLines) -> FloatArray:
+    """The best label of all rows."""
+    best = _peak(by_row.mean(axis=0)) + lines.first
+    return np.full(len(by_row), best, np.float32)
 
 
-def _lead(seen: FloatArray, other: FloatArray) -> float:
-    """By how many standard errors a surface fits better than another, over parts of the image."""
-    parts = cv2.resize(seen - other, BLOCKS, interpolation=cv2.INTER_AREA)
-    return float(parts.mean() * parts.size**0.5 / (parts.std() + 1e-6))
+def _ground(by_row: FloatArray, lines: SearchLines) -> FloatArray:
+    """The best labels, row by row, of a ground that begins at the set distance."""
+    down = (np.arange(len(by_row), dtype=np.float32) + 0.5) / len(by_row)
+    shapes = np.maximum(down - np.array(GROUNDS, np.float32)[:, None], 0)
+    shapes /= shapes[:, -1:]
+    ends = np.arange(lines.first, lines.last + 1, dtype=np.float32)
+    places = shapes[:, None] * ends[:, None] - np.float32(lines.first)
+    low = np.minimum(places.astype(np.intp), lines.labels - 2)
+    share, row = places - low, np.arange(len(by_row))
+    values = (1 - share) * by_row[row, low] + share * by_row[row, low + 1]
+    worth = values.mean(axis=-1)
+    horizon = int(worth.max(axis=1).argmax())
+    return np.asarray(shapes[horizon] * (_peak(worth[horizon]) + lines.first), np.float32)
 
 
-def _demanded(surface: FloatArray, before: FloatArray | None) -> float:
+def _peak(values: FloatArray) -> float:
+    """Index of the greatest value, between whole ones where a parabola says so."""
+    best = int(values.argmax())
+    if not 0 < best < len(values) - 1:
+        return best
+    left, middle, right = (float(each) for each in values[best - 1 : best + 2])
+    bend = 2 * middle - left - right
+    return best + (0.5 * (right - left) / bend if bend > 0 else 0.0)
+
+
+def _simplest(surfaces: list[_Surface]) -> _Surface:
+    """The surface of fewest terms than which none with more fits clearly better."""
+    order = sorted(surfaces, key=lambda each: (each.terms, -each.worth))
+    for surface in order:
+        more = [each for each in order if each.terms > surface.terms]
+        margins = (SIMPLER * (HELD if each.held else 1) for each in more)
+        leads = (_lead_where_apart(each, surface) for each in more)
+        if all(lead < margin for lead, margin in zip(leads, margins, strict=True)):
+            break
+    return surface
+
+
+def _lead(one: _Surface, other: _Surface) -> float:
+    """By how many standard errors a surface fits better than another all over the image."""
+    return _standard_errors(_by_parts(one.fit - other.fit))
+
+
+def _lead_where_apart(one: _Surface, other: _Surface) -> float:
+    """The same over the parts of the image in which the surfaces differ."""
+    apart = _by_parts(np.abs(one.labels - other.labels)) > APART
+    parts = _by_parts(one.fit - other.fit)[apart]
+    return _standard_errors(parts) if parts.size >= LEAST_PARTS else 0.0
+
+
+def _by_parts(values: FloatArray) -> FloatArray:
+    parts = cv2.resize(values, BLOCKS, interpolation=cv2.INTER_AREA)
+    return parts.astype(np.float32, copy=False)
+
+
+def _standard_errors(values: FloatArray) -> float:
+    """How many of its standard errors the mean of some values is."""
+    return float(values.mean() * values.size**0.5 / (values.std() + 1e-6))
+
+
+def _demanded(surface: FloatArray, before: Background | None) -> float:
     demanded = SURE if float(np.quantile(np.abs(surface), 0.95)) > DOUBTFUL else SURER
     if before is None:
         return demanded
-    return demanded * (HELD if before.any() else NEW)
+    return demanded * (HELD if before.terms else NEW)
 
 
 def _robust(basis: FloatArray, found: FloatArray, weights: FloatArray) -> FloatArray:

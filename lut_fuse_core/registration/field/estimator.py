@@ -8,6 +8,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, RawInfrared, UInt8Array
 from lut_fuse_core.opencv import cv2
+from lut_fuse_core.registration.field.background import Background
 from lut_fuse_core.registration.field.displacement import DisplacementField
 from lut_fuse_core.registration.field.edges import edge_channels
 from lut_fuse_core.registration.field.geometry import FieldGeometry
@@ -104,7 +105,7 @@ class FieldEstimator:
         self._evidence: list[float] | None = None
         self._fit: FloatArray | None = None
         self._labels: FloatArray | None = None
-        self._background: FloatArray | None = None
+        self._background: Background | None = None
         self._silent = 0
 
     def estimate(self, visible: UInt8Array, raw: RawInfrared) -> DisplacementField:
@@ -235,7 +236,7 @@ class FieldEstimator:
                 labels = np.float32(RETURN) * labels
             confidence = np.zeros_like(found.confidence)
         else:
-            self._background = found.background.labels
+            self._background = found.background
             labels, confidence = found.labels, found.confidence
             if before is not None:
                 step = labels - before

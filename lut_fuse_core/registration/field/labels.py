@@ -15,7 +15,7 @@ from lut_fuse_core.registration.field.background import (
     fit_at,
 )
 from lut_fuse_core.registration.field.lines import SearchLines
-from lut_fuse_core.registration.field.matching import smooth_labels
+from lut_fuse_core.registration.field.matching import scores_around, smooth_labels
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ class Smoothing:
 
 
 DIRECTION_GUESSED = (
-    Smoothing(4, 0.1, 1.0, 0.02),
     Smoothing(2, 0.2, 2.0, 0.03),
     Smoothing(1, 0.5, 3.0, 0.1),
 )
@@ -93,7 +92,7 @@ def field_labels(
     lines: SearchLines,
     links: Links,
     calibrated: bool,
-    before: FloatArray | None,
+    before: Background | None,
     turn: int,
 ) -> FoundLabels:
     """The label of each cell.
@@ -120,7 +119,7 @@ def field_labels(
 
 def _alone(fit: FloatArray, lines: SearchLines, links: Links) -> FloatArray:
     """The label of each cell where no surface is assumed."""
-    return _lowest(smooth_labels(-fit, links, 1.0, 4.0)) + np.float32(lines.first)
+    return smooth_labels(-fit, links, 1.0, 4.0) + np.float32(lines.first)
 
 
 def _firm(steps: FloatArray) -> FloatArray:
@@ -140,13 +139,13 @@ def _refined(
     cells = smoothing.cells
     reach = max(6, lines.labels // 4)
     steps = np.arange(-reach, reach + 1, dtype=np.float32)
-    around = _around(fit, labels - lines.first, reach)
+    around = scores_around(fit, labels - np.float32(lines.first), reach)
     if cells > 1:
         around = _merged(around, cells)
         ones = np.ones(around.shape[:2], np.float32)
         links = (ones, ones)
     costs = np.float32(smoothing.leaving) * np.minimum(np.abs(steps), np.float32(LEAVING)) - around
-    found = _lowest(smooth_labels(costs, links, smoothing.small, smoothing.large)) - reach
+    found = smooth_labels(costs, links, smoothing.small, smoothing.large) - np.float32(reach)
     if cells > 1:
         rows, columns = labels.shape
         y, x = np.indices((rows, columns), np.float32)
@@ -155,16 +154,6 @@ def _refined(
         found = wide.astype(np.float32)
     limits = lines.first, lines.last
     return np.clip(labels + found, *limits).astype(np.float32, copy=False)
-
-
-def _around(fit: FloatArray, place: FloatArray, reach: int) -> FloatArray:
-    """The fit at the labels around ``place`` (from the first one), 0 where there is no label."""
-    whole = np.floor(place)
-    share = (place - whole).astype(np.float32)[..., None]
-    padded = np.pad(fit, ((0, 0), (0, 0), (reach, reach + 1)))
-    first = whole.astype(np.intp)[..., None] + np.arange(2 * reach + 2)
-    near = np.take_along_axis(padded, first, 2)
-    return near[..., :-1] * (1 - share) + near[..., 1:] * share
 
 
 def _merged(values: FloatArray, cells: int) -> FloatArray:
@@ -180,16 +169,3 @@ def _blurred(values: FloatArray) -> FloatArray:
         padded = np.pad(values, ((1, 1), (0, 0), (0, 0)), "edge")
         values = (0.25 * (padded[:-2] + padded[2:]) + 0.5 * padded[1:-1]).swapaxes(0, 1)
     return values
-
-
-def _lowest(costs: FloatArray) -> FloatArray:
-    """Index of the least cost of each cell, between labels where a parabola says so."""
-    best = costs.argmin(axis=-1)[..., None]
-    last = costs.shape[-1] - 1
-    left, middle, right = (
-        np.take_along_axis(costs, np.clip(best + step, 0, last), 2)[..., 0] for step in (-1, 0, 1)
-    )
-    bend = left + right - 2 * middle
-    inner = (best[..., 0] > 0) & (best[..., 0] < last) & (bend > 1e-6)
-    between = np.where(inner, 0.5 * (left - right) / np.where(inner, bend, 1), 0)
-    return (best[..., 0] + np.clip(between, -0.5, 0.5)).astype(np.float32)

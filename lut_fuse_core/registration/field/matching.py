@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.native.bindings import Labels, Match, load_library
+from lut_fuse_core.native.bindings import Labels, Match, Surroundings, load_library
 from lut_fuse_core.registration.field.grid import CELL
 from lut_fuse_core.registration.field.lines import SearchLines
 
@@ -26,7 +26,7 @@ def match(visible: Channels, infrared: Channels, lines: SearchLines) -> FloatArr
     """Correlation of the edges of each cell at every label.
 
     Args:
-        visible: ``(rows * CELL, columns * CELL, channels) int16``.
+        visible: ``(rows * CELL, columns * CELL, 4) int16``.
         infrared: The same with as many more pixels on each side as the lines need, or more.
         lines: Where to compare.
 
@@ -48,7 +48,7 @@ def match(visible: Channels, infrared: Channels, lines: SearchLines) -> FloatArr
         infrared.ctypes.data,
         slopes.ctypes.data,
         scores.ctypes.data,
-        *(rows, columns, CELL, visible.shape[2], margin, lines.vertical, lines.first, lines.last),
+        *(rows, columns, margin, lines.vertical, lines.first, lines.last),
         BLURS,
         FLOOR,
     )
@@ -86,6 +86,40 @@ def match_portably(
     return (fit * (2 * own / (own + usual))).astype(np.float32)
 
 
+def scores_around(scores: FloatArray, places: FloatArray, reach: int) -> FloatArray:
+    """Scores at the labels around a place of each cell.
+
+    Args:
+        scores: ``(rows, columns, labels) float32``.
+        places: ``(rows, columns) float32``, labels counted from the first one.
+        reach: Labels to either side.
+
+    Returns:
+        ``(rows, columns, 2 * reach + 1) float32``, interpolated, 0 where there is no label.
+    """
+    try:
+        library = load_library()
+    except BackendUnavailableError:
+        return scores_around_portably(scores, places, reach)
+    scores, places = (np.ascontiguousarray(each, np.float32) for each in (scores, places))
+    around = np.empty((*places.shape, 2 * reach + 1), np.float32)
+    pointers = (each.ctypes.data for each in (scores, places, around))
+    described = Surroundings(*pointers, *scores.shape, reach)
+    if library.lut_fuse_scores_around(ctypes.byref(described)):
+        raise MemoryError("no memory to compare labels")
+    return around
+
+
+def scores_around_portably(scores: FloatArray, places: FloatArray, reach: int) -> FloatArray:
+    """`scores_around` in NumPy."""
+    whole = np.floor(places)
+    share = (places - whole).astype(np.float32)[..., None]
+    padded = np.pad(scores, ((0, 0), (0, 0), (reach, reach + 1)))
+    first = whole.astype(np.intp)[..., None] + np.arange(2 * reach + 2)
+    near = np.take_along_axis(padded, first, 2)
+    return np.asarray(near[..., :-1] * (1 - share) + near[..., 1:] * share, np.float32)
+
+
 def smooth_labels(
     costs: FloatArray, links: tuple[FloatArray, FloatArray], small: float, large: float
 ) -> FloatArray:
@@ -99,7 +133,8 @@ def smooth_labels(
         large: Cost of any larger step.
 
     Returns:
-        ``(rows, columns, labels) float32``: least where a cell and its neighbors agree.
+        ``(rows, columns) float32``: index of the label on which a cell and its neighbors agree,
+        between whole ones where a parabola says so.
     """
     try:
         library = load_library()
@@ -107,12 +142,12 @@ def smooth_labels(
         return smooth_labels_portably(costs, links, small, large)
     costs = np.ascontiguousarray(costs, np.float32)
     right, down = (np.ascontiguousarray(each, np.float32) for each in links)
-    sums = np.empty_like(costs)
-    pointers = (each.ctypes.data for each in (costs, right, down, sums))
+    lowest = np.empty(costs.shape[:2], np.float32)
+    pointers = (each.ctypes.data for each in (costs, right, down, lowest))
     described = Labels(*pointers, *costs.shape, small, large)
     if library.lut_fuse_smooth_labels(ctypes.byref(described)):
         raise MemoryError("no memory to smooth a displacement field")
-    return sums
+    return lowest
 
 
 def smooth_labels_portably(
@@ -123,7 +158,15 @@ def smooth_labels_portably(
     right, down = links
     _walk(costs.swapaxes(0, 1), right.T, sums.swapaxes(0, 1), small, large)
     _walk(costs, down, sums, small, large)
-    return sums
+    best = sums.argmin(axis=-1)[..., None]
+    last = sums.shape[-1] - 1
+    left, middle, right = (
+        np.take_along_axis(sums, np.clip(best + step, 0, last), 2)[..., 0] for step in (-1, 0, 1)
+    )
+    bend = left + right - 2 * middle
+    inner = (best[..., 0] > 0) & (best[..., 0] < last) & (bend > 1e-6)
+    between = np.where(inner, 0.5 * (left - right) / np.where(inner, bend, 1), 0)
+    return (best[..., 0] + np.clip(between, -0.5, 0.5)).astype(np.float32)
 
 
 def _walk(

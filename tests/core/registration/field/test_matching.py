@@ -12,6 +12,8 @@ from lut_fuse_core.registration.field.lines import SearchLines
 from lut_fuse_core.registration.field.matching import (
     match,
     match_portably,
+    scores_around,
+    scores_around_portably,
     smooth_labels,
     smooth_labels_portably,
 )
@@ -60,9 +62,21 @@ def test_the_library_smooths_as_numpy_does(library: None) -> None:
     np.testing.assert_allclose(smooth_labels(costs, (right, down), 0.3, 1.5), portable, atol=1e-4)
 
 
+def test_the_library_takes_scores_around_a_place_as_numpy_does(library: None) -> None:
+    rng = np.random.default_rng(4)
+    scores = rng.normal(size=(ROWS, COLUMNS, 11)).astype(np.float32)
+    places = rng.uniform(0, 10, (ROWS, COLUMNS)).astype(np.float32)
+    places[0, :2] = 0, 10
+    portable = scores_around_portably(scores, places, 6)
+    np.testing.assert_allclose(scores_around(scores, places, 6), portable, atol=1e-6)
+    assert portable[0, 0, 6] == scores[0, 0, 0]
+    assert not portable[0, 0, :6].any()
+    assert not portable[0, 1, 7:].any()
+
+
 def test_a_cell_without_evidence_agrees_with_its_neighbors() -> None:
     costs = np.zeros((3, 3, 9), np.float32)
     costs[..., 6] = -1
     costs[1, 1] = 0
     links = (np.ones((3, 3), np.float32),) * 2
-    assert smooth_labels(costs, links, 0.2, 1.0)[1, 1].argmin() == 6
+    assert smooth_labels(costs, links, 0.2, 1.0)[1, 1] == 6
