@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from board_scenes import Thermal, poses, raw_views
-from watched import PYTHON, Traces, environment, watch
+from watched import PYTHON, TEMPORARY, Traces, environment, watch
 
 from lut_fuse_core.calibration.board import Board
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer
@@ -116,9 +116,9 @@ def test_every_command_writes_its_output_and_nothing_else_and_opens_no_socket(
     ]
     traces = run(tmp_path, EVERY_COMMAND, json.dumps(commands))
     assert traces.sockets == []
-    assert traces.outside(out, tmp_path / "tmp") == set()
+    assert traces.outside(out, tmp_path / TEMPORARY) == set()
     assert list((tmp_path / "home").iterdir()) == []
-    assert list((tmp_path / "tmp").iterdir()) == [], "temporary files stay"
+    assert list((tmp_path / TEMPORARY).iterdir()) == [], "temporary files stay"
 
 
 def test_training_says_what_it_can_and_nothing_else(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rig import TIMEOUT, Rig
 from std_srvs.srv import Trigger
-from watched import PYTHON, Watched, environment
+from watched import PYTHON, TEMPORARY, Watched, environment
 
 from lut_fuse_ros.process import INTERRUPTED
 
@@ -58,4 +58,4 @@ def test_a_node_that_fuses_and_calibrates_stays_with_dds_and_writes_its_log_only
     assert all("SOCK_DGRAM" in opened for opened in traces.sockets), "not of DDS"
     assert all(is_of_this_machine(address) for address in traces.called)
     assert traces.outside(home / ".ros" / "log") <= {home / ".ros"}
-    assert list((tmp_path / "tmp").iterdir()) == [], "temporary files stay"
+    assert list((tmp_path / TEMPORARY).iterdir()) == [], "temporary files stay"

@@ -10,6 +10,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+TEMPORARY = "tmp" + "-of-a-system-with-long-paths" * 3
+"""Name of the folder for temporary files, beside the home: no socket can be in it."""
+
 HOOK = """
 import os, sys
 
@@ -144,13 +147,14 @@ def watch(
 
 def environment(home: Path) -> dict[str, str]:
     """What a program gets to know of the user: a home, a folder for temporary files, a path."""
-    for folder in (home, home.parent / "tmp"):
+    temporary = home.parent / TEMPORARY
+    for folder in (home, temporary):
         folder.mkdir(parents=True, exist_ok=True)
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     return {
         **kept,
         "HOME": str(home),
-        "TMPDIR": str(home.parent / "tmp"),
+        "TMPDIR": str(temporary),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1",
     }
