@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -53,6 +54,16 @@ def run(arguments: list[str] | None) -> int:
     Returns:
         The exit status: 2 for bad parameters.
     """
+    try:
+        return _run(arguments)
+    finally:
+        # What refers to each other, and was frozen while the node started, goes now, and the
+        # middleware's threads with it: the end of the process would take their code away.
+        gc.unfreeze()
+        gc.collect()
+
+
+def _run(arguments: list[str] | None) -> int:
     one_heap()
     os.environ.update(room_for_images())
     interrupt = Interrupt()

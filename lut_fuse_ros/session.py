@@ -111,7 +111,6 @@ class Active:
             on_jump=lambda: self.worker.request("reset", FusionPipeline.reset),
             log=log,
         )
-        self.worker.start()
         self.inputs = Inputs(node, parameters, self.pairing.take)
         self._infos = {
             side: InfoSubscription(node, f"{side}/camera_info", partial(self._info, side))
@@ -122,6 +121,7 @@ class Active:
         # Not the node's clock, which stands still until a bag is played or a simulation runs.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(LOOK_PERIOD, self._look_around, clock=steady)
+        self.worker.start()  # last, since nobody would end it where one of the others fails
 
     def close(self) -> None:
         """Unsubscribe and finish the frame under way."""

@@ -67,3 +67,33 @@ def test_a_node_that_is_interrupted_ends_quietly(number, after):
     assert status in (0, 130), output
     assert "Traceback" not in output
     assert "cannot start" not in output
+
+
+def test_no_thread_of_the_middleware_outlives_the_node():
+    """The end of the process takes the code away that it runs."""
+    program = """
+import os, signal, threading
+from lut_fuse_ros.main import main
+
+def names():
+    tasks = os.listdir("/proc/self/task")
+    return {open(f"/proc/self/task/{task}/comm").read().strip() for task in tasks}
+
+def once_it_fuses():
+    while "fusion" not in {each.name for each in threading.enumerate()}:
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+
+before = names()
+threading.Thread(target=once_it_fuses).start()
+assert main() == 0
+print(*(name for name in names() - before if not name.startswith("Thread-")))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "--ros-args", "-p", "autostart:=true"],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=3 * TIMEOUT,
+        check=True,
+    )
+    assert ended.stdout == "\n"
