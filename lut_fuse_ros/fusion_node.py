@@ -9,6 +9,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from lut_fuse_core.errors import LutFuseError
 from lut_fuse_ros.calibration_service import CalibrationService
+from lut_fuse_ros.commands import missing_package
 from lut_fuse_ros.diagnostics.reporter import Diagnostics
 from lut_fuse_ros.middleware.core_log import CoreLog
 from lut_fuse_ros.middleware.transitions import refuse_impossible_transitions
@@ -120,6 +121,8 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         """Say why a transition fails, and undo it; rclpy itself would swallow the reason."""
         known = isinstance(error, LutFuseError | OSError | ImportError)
         self.session.problem = str(error) if known else f"{type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError):
+            self.session.problem = missing_package(error)
         if self.context.ok():  # else it is the end that broke it off
             self.get_logger().error(f"cannot start: {self.session.problem}")
         self._end("unconfigured")

@@ -32,13 +32,15 @@ MISTAKES = {
 }
 
 
-def without_numba() -> ExecuteProcess:
-    """The node where numba is broken, so that the backend made with it cannot run."""
+def without(module: str, *parameters: str, name: str = "fusion_node") -> ExecuteProcess:
+    """The node where a module cannot be imported."""
     program = (
-        "import sys; sys.modules['lut_fuse_core.backends.cpu'] = None;"
+        f"import sys; sys.modules['{module}'] = None;"
         "from lut_fuse_ros.main import main; sys.exit(main())"
     )
-    arguments = ["--ros-args", "-p", "backend:=cpu", "-p", "autostart:=true"]
+    arguments = ["--ros-args", "-r", f"__node:={name}", "-p", "autostart:=true"]
+    for parameter in parameters:
+        arguments += ["-p", parameter]
     return ExecuteProcess(cmd=[sys.executable, "-c", program, *arguments], output="screen")
 
 
@@ -82,7 +84,8 @@ def generate_test_description():
     mistaken = {mistake: node_process(mistake) for mistake in MISTAKES}
     processes = [
         *mistaken.values(),
-        fallen_back := without_numba(),
+        fallen_back := without("lut_fuse_core.backends.cpu", "backend:=cpu"),
+        incomplete := without("tf2_ros", "registration.source:=tf", name="incomplete"),
         unknown := with_file(UNKNOWN, "fusion_node_2"),
         misspelled := with_file(MISSPELLED, "misspelled"),
     ]
@@ -90,6 +93,7 @@ def generate_test_description():
     context = {
         "mistaken": mistaken,
         "fallen_back": fallen_back,
+        "incomplete": incomplete,
         "unknown": unknown,
         "misspelled": misspelled,
     }
@@ -122,6 +126,13 @@ class TestStart(NodeTest):
         ):
             proc_output.assertWaitFor(words, process=misspelled, timeout=TIMEOUT)
         assert "'normalization.mode'" not in text_of(proc_output, misspelled)
+
+    def test_a_package_that_is_missing_is_told_with_what_installs_it(self, proc_output, incomplete):
+        for words in (
+            "cannot start: the Python package 'tf2_ros' is not installed",
+            "rosdep install",
+        ):
+            proc_output.assertWaitFor(words, process=incomplete, timeout=TIMEOUT)
 
     def test_a_backend_that_cannot_run_is_replaced_with_a_warning(self, proc_output, fallen_back):
         proc_output.assertWaitFor(
