@@ -2,16 +2,16 @@
 
 from types import SimpleNamespace
 
+from lut_fuse_core.pipeline.config import PipelineConfig
+from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.registration.homography import Homography
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
-from lut_fuse_ros.pipeline_setup import make_pipeline
 from lut_fuse_ros.session import Session
 
 
 def test_a_calibration_that_ends_while_the_node_is_inactive_is_in_use_when_it_is_active_again():
-    parameters = NodeParameters().updated({"backend": "cpu"})
-    pipeline, _ = make_pipeline(parameters)
-    session = Session(parameters, configured=SimpleNamespace(pipeline=pipeline))
+    pipeline = FusionPipeline(PipelineConfig(backend="cpu"))
+    session = Session(NodeParameters(), configured=SimpleNamespace(pipeline=pipeline))
     found = Homography(((1.0, 0.0, 3.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
     session.use(found)
     assert pipeline.config.registration.transform == found

@@ -13,7 +13,9 @@ from lut_fuse_ros.registration.tf import TfRegistration
 @pytest.fixture
 def node():
     rclpy.init()
-    yield rclpy.create_node("tf_registration")
+    node = rclpy.create_node("tf_registration")
+    yield node
+    node.destroy_node()
     rclpy.shutdown()
 
 
