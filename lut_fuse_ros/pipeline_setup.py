@@ -10,7 +10,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import Size
 from lut_fuse_core.errors import BackendUnavailableError
-from lut_fuse_core.opencv import use_threads
+from lut_fuse_core.libraries.opencv import use_threads
 from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline

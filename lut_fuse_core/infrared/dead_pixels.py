@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 CHECK_EVERY = 8
 """Every so many frames one is checked; in between the scene moves, and its small spots with it."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, RawInfrared
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 SAMPLES = 16_384
 """Pixels, at least, that are sampled of a frame; all of a smaller one."""

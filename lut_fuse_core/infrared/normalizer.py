@@ -14,7 +14,7 @@ from lut_fuse_core.infrared.gray_range import GrayRange, RangeTracker
 from lut_fuse_core.infrared.quantity import CountConverter, Scale
 from lut_fuse_core.infrared.shutter import ShutterCounts, ShutterGuard
 from lut_fuse_core.infrared.tone import apply_table, linear_table, tone_table
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.settings import check_settings, setting
 
 __all__ = ["InfraredNormalizer", "NormalizationConfig", "RawInfrared"]

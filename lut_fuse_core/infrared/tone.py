@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, RawInfrared, UInt8Array
 from lut_fuse_core.infrared.gray_range import GrayRange
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 FOOT, SHOULDER = 16.0, 208.0
 """Gray levels of the two ends of the range; the soft ends beyond hold what lies outside of it."""

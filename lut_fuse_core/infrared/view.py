@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lut_fuse_core.arrays import RawInfrared, UInt8Array
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 LEAST_SHARE = 0.002
 """Smallest share of pixels outside a view; fewer zeros are dead pixels."""

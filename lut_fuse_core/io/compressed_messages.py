@@ -31,7 +31,7 @@ from lut_fuse_core.io.message_data import bytes_of
 from lut_fuse_core.io.rvl import decode_rvl
 from lut_fuse_core.io.tiff_files import MARKS as TIFF_MARKS
 from lut_fuse_core.io.tiff_files import read_tiff_samples
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 DEPTH_HEADER = 12
 """Bytes in front of a compressedDepth image: a format and two quantization parameters."""

@@ -11,7 +11,7 @@ from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.library_lines import heard
 from lut_fuse_core.io.opencv_log import quiet
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 
 def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:

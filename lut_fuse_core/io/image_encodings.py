@@ -18,7 +18,7 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.byte_order import in_native_order
 from lut_fuse_core.io.message_data import bytes_of
 from lut_fuse_core.io.palettes import intensities
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 MAX_SIDE = 32767
 """Longest side of an image that is believed, pixels; OpenCV's remapping has the same limit."""

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 _FLIR_IRON = (
     *((0, 31, 37), (29, 17, 103), (72, 11, 142), (110, 10, 160), (143, 17, 161), (171, 29, 149)),

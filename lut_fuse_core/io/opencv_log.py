@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 SILENT = 0
 """OpenCV's log level at which it says nothing."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.known_palettes import Palette, cyclic_palettes, palettes
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 GRAY_TOLERANCE = 12.0
 """Largest difference between the channels of a gray image, by JPEG or a weak tint, 8-bit levels."""

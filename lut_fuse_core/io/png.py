@@ -14,7 +14,7 @@ import zlib
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB, _UP = 2, 2

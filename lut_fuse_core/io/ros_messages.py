@@ -18,7 +18,7 @@ from lut_fuse_core.io.compressed_messages import (
 )
 from lut_fuse_core.io.image_encodings import LAYOUTS, ImageMessage, samples_of, to_gray, to_rgb
 from lut_fuse_core.io.png import encode_png
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 __all__ = [
     "LAYOUTS",

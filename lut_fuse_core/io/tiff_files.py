@@ -15,7 +15,7 @@ from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.image_encodings import MAX_PIXELS
 from lut_fuse_core.io.palettes import intensities
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How TIFF and BigTIFF files of both byte orders begin."""

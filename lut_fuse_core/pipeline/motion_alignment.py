@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 FLOW_WIDTH = 320
 """Width at which motion is measured; it is smooth, and a reused frame is a stopgap."""

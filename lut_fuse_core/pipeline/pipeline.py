@@ -26,8 +26,7 @@ class FusionPipeline:
 
     Args:
         config: Settings; None for the defaults.
-        fuser: One made with the model, backend, threads and GPU options of these settings, which
-            no other pipeline is using; None to make one.
+        fuser: One made with these settings that no other pipeline is using; None to make one.
 
     Attributes:
         config: Settings in use; `reconfigure` changes them.
@@ -117,8 +116,7 @@ class FusionPipeline:
     def catch_up(self) -> None:
         """Do what can wait until an image is out: comparing both images for a rig that has moved.
 
-        Whoever calls this after an image has been sent spares the next one a millisecond;
-        `process` begins with it otherwise. The images are the same either way.
+        Called once an image has been sent, it spares the next one a millisecond of `process`.
         """
         better = self._watch.go_on()
         if better is not None:
@@ -143,13 +141,11 @@ class FusionPipeline:
                 `NormalizationConfig.quantity`; NaN is a pixel not seen. None when no frame came.
             visible_time: Capture time in finite seconds; None if unknown.
             infrared_time: That of ``infrared``, of its own clock.
-            hold: Whether the last infrared frame serves where none came, until it is older than
-                `PipelineConfig.max_infrared_age`.
+            hold: Whether the last frame serves, up to `PipelineConfig.max_infrared_age`.
             out: Where to write, ``(H, W, 3) uint8`` C-contiguous; None allocates.
 
         Returns:
-            ``(H, W, 3) uint8``, RGB: ``out``, or a new array; without usable infrared a copy of
-            ``visible`` in ``out``, or ``visible`` itself.
+            ``(H, W, 3) uint8``, RGB: ``out``; if that is None a new array, or ``visible`` itself.
 
         Raises:
             InputError: For unusable images or times.
@@ -183,8 +179,7 @@ class FusionPipeline:
             )
             if serving is None or (counts is None and not hold):
                 return self._visible_only(visible, out)
-            scene = self._ambient
-            ambient = None if scene is None else scene.follow(visible, visible_time)
+            ambient = self._ambient.follow(visible, visible_time) if self._ambient else None
             options = FuseOptions(self.config.strength, ambient=ambient, out=out)
             fused = serving.fuse(self.fuser, visible, options)
             self._count("fused" if counts is not None else "reused", serving.age)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.registration.resizing import resizing, same_shape
 
 FISHEYE_MODELS = ("equidistant", "fisheye")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, Size
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 STEP = 8
 """Visible pixels between two nodes. Lens models and displacements are smooth enough for that (below

@@ -9,7 +9,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.infrared.quantiles import middle
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 Blur = Callable[[FloatArray, float], FloatArray]
 """Smooths ``(H, W)`` or ``(H, W, C) float32`` with a Gaussian of so many pixels."""

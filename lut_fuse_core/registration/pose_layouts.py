@@ -10,7 +10,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.registration.camera import as_rows
 from lut_fuse_core.registration.camera_layouts import camera_from, first, matrix_of
 from lut_fuse_core.registration.document import numbers

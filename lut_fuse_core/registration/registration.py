@@ -11,7 +11,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, FloatArray, Size, UInt8Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.registration.coarse_grid import expanded, node_places
 from lut_fuse_core.registration.homography import Homography, homography_map
 from lut_fuse_core.registration.rig import CameraRig

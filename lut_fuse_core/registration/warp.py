@@ -12,8 +12,8 @@ import numpy.typing as npt
 from lut_fuse_core.arrays import FloatArray, RawInfrared, Size, UInt8Array
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.infrared.tone import apply_table
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.native.bindings import Infrared, load_library
-from lut_fuse_core.opencv import cv2
 
 BAND = 32
 """Visible rows that one thread samples at a time."""

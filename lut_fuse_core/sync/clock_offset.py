@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, FloatArray, RawInfrared, UInt8Array
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.sync.jumps import jumped_back_seconds
 from lut_fuse_core.sync.offsets import OffsetMeter
 from lut_fuse_core.sync.stamps import NANOSECONDS

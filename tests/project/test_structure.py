@@ -16,7 +16,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 
 FLOORS = (
-    {"arrays", "errors", "atomic", "opencv", "parallel", "settings"},
+    {"arrays", "errors", "atomic", "libraries", "parallel", "settings"},
     {"model", "native", "io", "infrared", "registration", "sync", "synthetic"},
     {"backends"},
     {"fuser", ""},  # "": the face of the package, `lut_fuse_core` itself
@@ -28,7 +28,7 @@ FLOORS = (
 )
 """Folders and modules of `lut_fuse_core`, lowest first. None imports from a floor above its own."""
 
-ROOT_MODULES = {"__init__", "arrays", "atomic", "errors", "fuser", "opencv"}
+ROOT_MODULES = {"__init__", "arrays", "atomic", "errors", "fuser"}
 """All else of the core has a folder."""
 
 PACKAGES = {

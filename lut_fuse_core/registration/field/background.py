@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.registration.field.lines import SearchLines
 
 HORIZONS = (0.3, 0.45, 0.6)

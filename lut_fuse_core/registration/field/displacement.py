@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, Size
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lut_fuse_core.arrays import Float64Array, FloatArray, RawInfrared, Size
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.registration.field.grid import CELL, WorkingGrid
 from lut_fuse_core.registration.field.lines import SearchLines
 from lut_fuse_core.registration.positions import infrared_positions

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray
-from lut_fuse_core.opencv import cv2
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.registration.field.background import (
     Background,
     best_surface,

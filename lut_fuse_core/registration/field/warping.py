@@ -9,8 +9,8 @@ import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array
 from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.native.bindings import Expansion, load_library
-from lut_fuse_core.opencv import cv2
 from lut_fuse_core.registration.coarse_grid import STEP, expanded, node_places
 from lut_fuse_core.registration.field.displacement import DisplacementField
 from lut_fuse_core.registration.field.geometry import FieldGeometry

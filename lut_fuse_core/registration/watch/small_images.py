@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import FloatArray, Size, UInt8Array
 from lut_fuse_core.errors import BackendUnavailableError
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.native.bindings import Areas, Blur, load_library
-from lut_fuse_core.opencv import cv2
 from lut_fuse_core.registration.edge_channels import gaussian
 
 WINDOW = 2

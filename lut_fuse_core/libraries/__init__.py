@@ -1,0 +1,1 @@
+"""Libraries that are imported when something of them is first used."""
