@@ -109,6 +109,7 @@ def test_a_node_that_was_refused_can_be_destroyed():
     try:
         with pytest.raises(InputError, match="'strength' is 2"):
             Made(context=context)
-        Made.nodes[0].destroy_node()
+        Made.nodes.pop().destroy_node()
     finally:
         context.try_shutdown()
+        gc.collect()
