@@ -12,6 +12,7 @@ from lut_fuse_core.arrays import Size
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.libraries.opencv import use_threads
 from lut_fuse_core.parallel import usable_cores
+from lut_fuse_core.parallel.heap import give_back
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.registration.file import load_registration
@@ -20,7 +21,6 @@ from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.rig import CameraRig
 from lut_fuse_core.sync.periods import MAX_TOLERANCE
 from lut_fuse_core.sync.stamps import NANOSECONDS
-from lut_fuse_ros.memory import give_back
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 WARM_UP_SIZE = (640, 480)

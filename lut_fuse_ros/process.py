@@ -13,9 +13,9 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.parallel.heap import one_heap
 from lut_fuse_ros.fusion_node import FusionNode
 from lut_fuse_ros.interrupts import INTERRUPTED, SIGNALS
-from lut_fuse_ros.memory import one_heap
 from lut_fuse_ros.middleware.large_images import room_for_images
 from lut_fuse_ros.registration.live_calibration import estimating
 

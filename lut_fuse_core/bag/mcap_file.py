@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import zstandard
 from lz4.frame import LZ4FrameDecompressor
@@ -40,6 +41,8 @@ from lut_fuse_core.errors import InputError, one_line
 
 MOST_OF_A_NAME = 20
 """Bytes that are shown of the name of an unknown compression."""
+
+Record = TypeVar("Record", Attachment, Metadata)
 
 _Raw = tuple[int, int, int, int, memoryview]
 """Time of recording, channel number, sequence, time of publication, content."""
@@ -125,21 +128,23 @@ class McapFile:
 
     def attachments(self) -> Iterator[Attachment]:
         """The attached files; those that cannot be read are noted as damage."""
-        for place in self._layout.attachments:
-            try:
-                attachment = attachment_at(self._file, place)
-            except DamagedError as error:
-                self._note(f"{error} (an attachment at byte {place[0]})")
-            else:
-                yield attachment
+        return self._intact(attachment_at, self._layout.attachments, "an attachment")
 
     def metadata(self) -> Iterator[Metadata]:
         """The metadata records, rosbag2's own among them; damaged ones are noted as damage."""
-        for place in self._layout.metadata:
+        return self._intact(metadata_at, self._layout.metadata, "metadata")
+
+    def _intact(
+        self,
+        read: Callable[[int, tuple[int, int]], Record],
+        places: Sequence[tuple[int, int]],
+        what: str,
+    ) -> Iterator[Record]:
+        for place in places:
             try:
-                record = metadata_at(self._file, place)
+                record = read(self._file, place)
             except DamagedError as error:
-                self._note(f"{error} (metadata at byte {place[0]})")
+                self._note(f"{error} ({what} at byte {place[0]})")
             else:
                 yield record
 

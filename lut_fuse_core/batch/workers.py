@@ -16,7 +16,7 @@ from typing import Any
 
 from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.task import Task
-from lut_fuse_core.parallel.freed_memory import keep_freed_memory
+from lut_fuse_core.parallel.heap import keep_freed_memory
 
 PATIENCE = 10.0
 """Seconds that a process has to clean up when it is told to end."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, FloatArray
 from lut_fuse_core.calibration.views import View, Views
-from lut_fuse_core.registration.edge_channels import ChannelSettings, oriented_channels
+from lut_fuse_core.registration.edge_channels import ChannelSettings, energy_of, oriented_channels
 
 Surface = tuple[tuple[int, int], FloatArray]
 """Row and column of the first pixel of a block, working infrared pixels, and its surface."""
@@ -95,11 +95,11 @@ def _correlated(
     there = oriented_channels(view.infrared, settings)
     here = oriented_channels(view.visible, settings) * view.mask[..., None]
     block = views.block
-    energy = _energy(there)
+    energy = energy_of(there)
     # The floor keeps empty blocks from fitting anywhere.
     floor = max(0.5 * float(np.median(energy)), 1e-6) * block * block
     border = (radius, radius), (radius, radius)
-    own, sums = _sums(_energy(here), block), _sums(np.pad(energy, border), block)
+    own, sums = _sums(energy_of(here), block), _sums(np.pad(energy, border), block)
     padded = np.pad(there, (*border, (0, 0)))
     reach, places = block + 2 * radius, 2 * radius + 1
     for row, column in views.filled_blocks(view):
@@ -111,10 +111,6 @@ def _correlated(
         around = sums[row : row + places, column : column + places]
         correlation = product / np.sqrt((own[row, column] + floor) * (around + floor))
         yield (row, column), np.maximum(correlation, 0).astype(np.float32, copy=False)
-
-
-def _energy(channels: FloatArray) -> FloatArray:
-    return np.einsum("ijk,ijk->ij", channels, channels)
 
 
 def _sums(values: FloatArray, block: int) -> FloatArray:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, FloatArray, Size
+from lut_fuse_core.registration.correlation import correlation, spectrum
 from lut_fuse_core.registration.edge_channels import ChannelSettings, oriented_channels
 from lut_fuse_core.registration.resizing import resizing
 
@@ -97,10 +98,10 @@ class _Correlator:
             cv2.getOptimalDFTSize(height + shape[0] - rows),
             cv2.getOptimalDFTSize(width + shape[1] - columns),
         )
-        self.mask = self._transform(np.ones((height, width), np.float32))
+        self.mask = spectrum(np.ones((height, width), np.float32), self.shape)
         planes = [[*np.moveaxis(target, 2, 0)] for target in targets]
-        self.channels = [[self._transform(plane) for plane in each] for each in planes]
-        self.energy = self._transform(_energy([plane for each in planes for plane in each]))
+        self.channels = [[spectrum(plane, self.shape) for plane in each] for each in planes]
+        self.energy = spectrum(_energy([plane for each in planes for plane in each]), self.shape)
 
     def peaks(
         self, images: Sequence[FloatArray], rotation: float
@@ -109,8 +110,8 @@ class _Correlator:
         height, width = images[0].shape
         turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), rotation, 1.0)
         mask: Any = cv2.warpAffine(np.ones((height, width), np.float32), turn, (width, height))
-        mask_spectrum = self._transform(mask)
-        overlap = self._correlation([(self.mask, mask_spectrum)])
+        mask_spectrum = spectrum(mask, self.shape)
+        overlap = correlation([(self.mask, mask_spectrum)])
         both: list[tuple[FloatArray, FloatArray]] = []
         planes: list[FloatArray] = []
         for image, channels in zip(images, self.channels, strict=True):
@@ -118,15 +119,15 @@ class _Correlator:
                 image, turn, (width, height), borderMode=cv2.BORDER_REFLECT
             )
             features = [*np.moveaxis(oriented_channels(rotated, CHANNELS), 2, 0) * mask]
-            both += zip(channels, map(self._transform, features), strict=True)
+            both += zip(channels, (spectrum(each, self.shape) for each in features), strict=True)
             planes += features
-        product = self._correlation(both)
-        here = self._correlation([(self.energy, mask_spectrum)])
-        there = self._correlation([(self.mask, self._transform(_energy(planes)))])
-        correlation = product / np.sqrt(np.maximum(here, 1e-3) * np.maximum(there, 1e-3))
+        product = correlation(both)
+        here = correlation([(self.energy, mask_spectrum)])
+        there = correlation([(self.mask, spectrum(_energy(planes), self.shape))])
+        likeness = product / np.sqrt(np.maximum(here, 1e-3) * np.maximum(there, 1e-3))
         # Chance correlation falls with the root of the area; this makes all overlaps comparable.
         surface = np.where(
-            overlap > self.least_area, correlation * np.sqrt(np.maximum(overlap, 0)), -1.0
+            overlap > self.least_area, likeness * np.sqrt(np.maximum(overlap, 0)), -1.0
         )
         return [self._take_peak(surface, turn) for _ in range(2)]
 
@@ -143,20 +144,6 @@ class _Correlator:
         shift[1, 2] = row if row < self.infrared_shape[0] else row - self.shape[0]
         rotated = np.concatenate([np.asarray(turn, np.float64), [[0, 0, 1]]])
         return score, np.linalg.inv(shift @ rotated)
-
-    def _transform(self, image: FloatArray) -> FloatArray:
-        """The spectrum, in OpenCV's layout for that of a real image."""
-        padded = np.zeros(self.shape, np.float32)
-        padded[: image.shape[0], : image.shape[1]] = image
-        return np.asarray(cv2.dft(padded, nonzeroRows=image.shape[0]), np.float32)
-
-    def _correlation(self, spectra: Sequence[tuple[FloatArray, FloatArray]]) -> FloatArray:
-        """At every shift of the second images against the first, in sum."""
-        total = np.zeros(self.shape, np.float32)
-        for one, other in spectra:
-            total += cv2.mulSpectrums(one, other, 0, conjB=True)
-        flags = cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT
-        return np.asarray(cv2.dft(total, flags=flags), np.float32)
 
 
 def _energy(planes: Sequence[FloatArray]) -> FloatArray:

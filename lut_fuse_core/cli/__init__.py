@@ -13,7 +13,7 @@ import sys
 from lut_fuse_core import __version__
 from lut_fuse_core.cli.extras import missing_package
 from lut_fuse_core.errors import LutFuseError, end_with
-from lut_fuse_core.parallel.freed_memory import keep_freed_memory
+from lut_fuse_core.parallel.heap import keep_freed_memory
 
 SUBCOMMANDS = {
     "demo": "fuse a synthetic night street and show the result",

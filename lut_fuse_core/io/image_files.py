@@ -238,12 +238,11 @@ def _gray(image: npt.NDArray[Any]) -> AnyInfrared:
         return image
     channels: list[Any] = [cv2.extractChannel(image, channel) for channel in range(3)]
     gray: AnyInfrared = channels[0]
-    colors = image[..., :3]
-    if all(np.array_equal(gray, other) for other in channels[1:]):
-        pass  # which takes a fifth of the time of comparing pixel by pixel
-    elif image.dtype == np.uint8:
-        gray = intensities(np.ascontiguousarray(colors[..., ::-1]))
-    else:
+    # In a fifth of the time of comparing pixel by pixel.
+    is_gray = all(np.array_equal(gray, other) for other in channels[1:])
+    if not is_gray and image.dtype == np.uint8:
+        gray = intensities(np.ascontiguousarray(image[..., 2::-1]))
+    elif not is_gray:
         raise InputError(
             "it holds colors of more than 8 bits, from which intensities cannot be recovered; "
             "save the infrared image in gray"

@@ -40,6 +40,11 @@ def gray_levels(image: UInt8Array) -> FloatArray:
     return image.astype(np.float32)
 
 
+def energy_of(channels: FloatArray) -> FloatArray:
+    """The sum of the squares of a pixel's channels, ``(h, w)``; of ``(h, w, channels) float32``."""
+    return np.einsum("ijk,ijk->ij", channels, channels)
+
+
 def gaussian(size: int, sigma: float) -> FloatArray:
     """Weights of a Gaussian of so many pixels, ``(size,) float32``; they add up to 1."""
     steps = np.arange(size) - (size - 1) / 2

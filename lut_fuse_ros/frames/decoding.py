@@ -106,7 +106,7 @@ class Decoder:
             raise InputError(f"{side} camera: {error}") from None
 
     def _decompress(self, side: Side, message: Any, decode: Callable[[Any], T]) -> T:
-        size = encoded_size(bytes_of(message.data)) if len(message.data) else None
+        size = encoded_size(bytes_of(message.data))
         if size is not None:
             self._bounds[side].check(*size)
         with library_lines() as lines:

@@ -33,7 +33,7 @@ print("cv2" in sys.modules)
 
 FREED = """
 from pathlib import Path
-from lut_fuse_ros.memory import give_back, one_heap
+from lut_fuse_core.parallel.heap import give_back, one_heap
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1])

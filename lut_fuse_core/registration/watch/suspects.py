@@ -13,6 +13,7 @@ from lut_fuse_core.arrays import FloatArray, RawInfrared, Size, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.registration.camera import as_rows
+from lut_fuse_core.registration.correlation import correlation, spectrum
 from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.registration import RegistrationConfig
 from lut_fuse_core.registration.rig import CameraRig
@@ -234,15 +235,10 @@ def _likening(pair: SmallPair) -> Generator[None, None, FloatArray]:
     # Room for these shifts, so that none of them wraps around.
     shape = [cv2.getOptimalDFTSize(side + int(REACH * side)) for side in (height, width)]
     spectra = []
-    for image in (pair.visible, pair.infrared):
-        padded = np.zeros((image.shape[2], *shape), np.float32)
-        padded[:, :height, :width] = image.transpose(2, 0, 1)
-        spectra.append([cv2.dft(plane, nonzeroRows=height) for plane in padded])
+    for image in (pair.infrared, pair.visible):
+        spectra.append([spectrum(plane, shape) for plane in np.moveaxis(image, 2, 0)])
         yield
-    total = np.zeros(shape, np.float32)
-    for here, there in zip(*spectra, strict=True):
-        total += cv2.mulSpectrums(there, here, 0, conjB=True)
-    product = cv2.dft(total, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
+    product = correlation([*zip(*spectra, strict=True)])
     part = product[np.ix_(rows % shape[0], columns % shape[1])]
     overlap = (height - np.abs(rows))[:, None] * (width - np.abs(columns))[None]
     energy = np.sqrt(np.square(pair.visible).sum() * np.square(pair.infrared).sum())

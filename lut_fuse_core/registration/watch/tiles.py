@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, FloatArray
 from lut_fuse_core.infrared.quantiles import middle
+from lut_fuse_core.registration.edge_channels import energy_of
 from lut_fuse_core.registration.watch.small_images import products, window_sums
 from lut_fuse_core.registration.watch.small_pair import SmallPair
 
@@ -131,11 +132,9 @@ def _rows(pair: SmallPair) -> Iterator[list[Tile]]:
     height, width = pair.visible.shape[:2]
     border = ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0))
     padded = np.pad(pair.infrared, border)
-    energy = np.einsum("ijk,ijk->ij", pair.visible, pair.visible)
+    energy = energy_of(pair.visible)
     floor = max(0.5 * middle(energy), 1e-6) * BLOCK * BLOCK
-    owns, sums = (
-        window_sums(each, BLOCK) for each in (energy, np.einsum("ijk,ijk->ij", padded, padded))
-    )
+    owns, sums = (window_sums(each, BLOCK) for each in (energy, energy_of(padded)))
     edge, reach = 2 * RADIUS + 1, BLOCK + 2 * RADIUS
     for row in range((height % BLOCK) // 2, height - BLOCK + 1, BLOCK):
         found: list[Tile] = []

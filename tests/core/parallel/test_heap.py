@@ -14,7 +14,7 @@ PAGES = 8192
 SCRIPT = f"""
 import resource
 import numpy as np
-from lut_fuse_core.parallel.freed_memory import keep_freed_memory
+from lut_fuse_core.parallel.heap import keep_freed_memory
 keep_freed_memory()
 for _ in range(5):
     [np.ones(8 << 20, np.uint8) for _ in range(4)]
