@@ -36,3 +36,24 @@ def in_three_channels(image: UInt8Array) -> UInt8Array:
         ``(H, W, 3) uint8``; a color image itself.
     """
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+
+
+def gray_view(plane: UInt8Array) -> UInt8Array:
+    """A gray image as color, without a copy.
+
+    Args:
+        plane: ``(H, W) uint8``.
+
+    Returns:
+        ``(H, W, 3) uint8``, a read-only view of the plane.
+    """
+    return np.broadcast_to(plane[..., None], (*plane.shape, 3))
+
+
+def is_gray_view(image: UInt8Array) -> bool:
+    """Whether an image is a view of one plane, as `gray_view` makes it.
+
+    Args:
+        image: ``(H, W, 3) uint8``.
+    """
+    return image.strides[2] == 0

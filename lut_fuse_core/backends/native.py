@@ -10,7 +10,7 @@ import ctypes
 
 import numpy as np
 
-from lut_fuse_core.arrays import FloatArray, UInt8Array
+from lut_fuse_core.arrays import FloatArray, UInt8Array, gray_view, is_gray_view
 from lut_fuse_core.backends.base import MOST_THREADS, OWN_AMBIENT, check_pair
 from lut_fuse_core.backends.fuse_options import FULL, FuseOptions
 from lut_fuse_core.errors import BackendUnavailableError
@@ -56,10 +56,15 @@ class NativeBackend:
     def fuse(
         self, visible: UInt8Array, infrared: UInt8Array, options: FuseOptions = FULL
     ) -> UInt8Array:
-        """Fuse one pair; see `Backend.fuse`."""
+        """Fuse one pair; see `Backend.fuse`.
+
+        Of a `gray_view` the plane alone is read and fused, and without ``out`` the result is such a
+        view, too.
+        """
         check_pair(visible, infrared, options)
         out, mask = options.out, options.mask
-        visible = self._adjacent("visible", visible)
+        is_plane = out is None and is_gray_view(visible)
+        visible = self._adjacent("visible", visible[..., 0] if is_plane else visible)
         infrared = self._adjacent("infrared", infrared)
         if mask is not None:
             mask = self._adjacent("mask", mask)
@@ -83,6 +88,7 @@ class NativeBackend:
             target.strides[0],
             height,
             width,
+            1 if is_plane else 3,
             options.strength,
             OWN_AMBIENT if options.ambient is None else options.ambient,
         )
@@ -91,7 +97,7 @@ class NativeBackend:
         if out is not None and target is not out:
             out[...] = target
             return out
-        return target
+        return gray_view(target) if is_plane else target
 
     def stage_times(self) -> dict[str, float]:
         """Milliseconds of work on the last frame in each stage, all threads together.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 10
+INTERFACE = 11
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -66,6 +66,7 @@ class Frame(ctypes.Structure):
         ("out_stride", ctypes.c_ssize_t),
         ("height", ctypes.c_int32),
         ("width", ctypes.c_int32),
+        ("channels", ctypes.c_int32),
         ("strength", ctypes.c_float),
         ("ambient", ctypes.c_float),
     )

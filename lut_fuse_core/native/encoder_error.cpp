@@ -165,7 +165,7 @@ std::vector<float> kernel_context(const LutFuseModel& model, const std::vector<B
                 visible[k] = &frame.visible[3 * at];
                 infrared[k] = &frame.infrared[at];
             }
-            kernels.pool_rows(visible, infrared, model.pool, width, row.bits, model.rgb_inputs,
+            kernels.pool_rows(visible, 3, infrared, model.pool, width, row.bits, model.rgb_inputs,
                               sums.data() + u * channels * sums_pitch, sums_pitch);
         }
         kernels.spread_sums(row, planes[0], y);

@@ -221,8 +221,8 @@ void Engine::pool(int quad, const FeatureRows& rows) const {
                 infrared[k] = frame_->infrared + y * frame_->infrared_stride;
             }
             uint16_t* sums = rows.sums + u * channels * rows.sums_pitch;
-            kernels_->pool_rows(visible, infrared, pool, width_, pooled.bits, model_.rgb, sums,
-                                rows.sums_pitch);
+            kernels_->pool_rows(visible, frame_->channels, infrared, pool, width_, pooled.bits,
+                                model_.rgb, sums, rows.sums_pitch);
             for (int c = 0; c < channels; ++c, sums += rows.sums_pitch) {
                 std::fill(sums + width_, sums + columns_ * model_.stride(), sums[width_ - 1]);
             }
@@ -292,10 +292,11 @@ void Engine::find_luma(int y, const FeatureRows& rows) const {
     const int inside = std::clamp(y, 0, height_ - 1);
     const uint8_t* visible = frame_->visible + inside * frame_->visible_stride;
     if (model_.packed) {
-        kernels_->luma_row(visible, width_, look_up_.gradient_bits, model_.replicate,
-                           rows.luma[inside % 3], rows.fine[inside % 3]);
+        kernels_->luma_row(visible, frame_->channels, width_, look_up_.gradient_bits,
+                           model_.replicate, rows.luma[inside % 3], rows.fine[inside % 3]);
     } else {
-        kernels_->float_luma_row(visible, width_, model_.replicate, rows.float_luma[inside % 3]);
+        kernels_->float_luma_row(visible, frame_->channels, width_, model_.replicate,
+                                 rows.float_luma[inside % 3]);
     }
 }
 
@@ -315,6 +316,7 @@ void Engine::look_up(int quad, const FeatureRows& rows) const {
             frame_->infrared + y * frame_->infrared_stride,
             frame_->mask ? frame_->mask + y * frame_->mask_stride : nullptr,
             frame_->out + y * frame_->out_stride,
+            frame_->channels,
             width_,
             &rows,
             y > 0 ? (y - 1) % 3 : outside,

@@ -12,35 +12,59 @@ inline Words reduce_bits(Words value, int bits) {
     return shift_right(add(value, splat((1 << (8 - bits)) >> 1)), 8 - bits);
 }
 
-void luma_row(const uint8_t* visible, int width, int gradient_bits, bool replicate, uint16_t* luma,
-              uint16_t* fine) {
+// Luma in 1/256 gray levels from column x of a row on.
+template <int kChannels>
+inline Words luma_from(const uint8_t* row, int x) {
+    if constexpr (kChannels == 1) return load_upper(row + x);
+    return load_luma(row + 3 * x);
+}
+
+template <int kChannels>
+inline void find_luma(const uint8_t* visible, int width, int gradient_bits, uint16_t* luma,
+                      uint16_t* fine) {
     for_lanes(width, [=](int x) {
-        const Words value = load_luma(visible + 3 * x);
+        const Words value = luma_from<kChannels>(visible, x);
         store(luma + x, value);
         store(fine + x, reduce_bits(value, gradient_bits));
     });
+}
+
+void luma_row(const uint8_t* visible, int channels, int width, int gradient_bits, bool replicate,
+              uint16_t* luma, uint16_t* fine) {
+    (channels == 1 ? find_luma<1> : find_luma<3>)(visible, width, gradient_bits, luma, fine);
     fine[-1] = replicate ? fine[0] : 0;
     fine[width] = replicate ? fine[width - 1] : 0;
 }
 
-void pool_rows(const uint8_t* const* visible, const uint8_t* const* infrared, int count, int width,
-               int bits, bool rgb, uint16_t* sums, size_t pitch) {
+template <int kChannels>
+inline void sum_rows(const uint8_t* const* visible, const uint8_t* const* infrared, int count,
+                     int width, int bits, bool rgb, uint16_t* sums, size_t pitch) {
     for_lanes(width, [=](int x) {
         Words sum[4] = {splat(0), splat(0), splat(0), splat(0)};
         for (int row = 0; row < count; ++row) {
             const Words heat = load_upper(infrared[row] + x);
             if (rgb) {
                 Words channel[3];
-                load_rgb_upper(visible[row] + 3 * x, channel[0], channel[1], channel[2]);
+                if constexpr (kChannels == 1) {
+                    channel[0] = channel[1] = channel[2] = load_upper(visible[row] + x);
+                } else {
+                    load_rgb_upper(visible[row] + 3 * x, channel[0], channel[1], channel[2]);
+                }
                 for (int c = 0; c < 3; ++c) sum[c] = add(sum[c], shift_right(channel[c], 8 - bits));
                 sum[3] = add(sum[3], shift_right(heat, 8 - bits));
             } else {
-                sum[0] = add(sum[0], reduce_bits(load_luma(visible[row] + 3 * x), bits));
+                sum[0] = add(sum[0], reduce_bits(luma_from<kChannels>(visible[row], x), bits));
                 sum[1] = add(sum[1], shift_right(heat, 8 - bits));
             }
         }
         for (int c = 0; c < (rgb ? 4 : 2); ++c) store(sums + c * pitch + x, sum[c]);
     });
+}
+
+void pool_rows(const uint8_t* const* visible, int channels, const uint8_t* const* infrared,
+               int count, int width, int bits, bool rgb, uint16_t* sums, size_t pitch) {
+    (channels == 1 ? sum_rows<1> : sum_rows<3>)(visible, infrared, count, width, bits, rgb, sums,
+                                                pitch);
 }
 
 // Without pooling: even columns are the lower halves of double words, odd ones the upper.

@@ -1,9 +1,9 @@
 // The look-up in single precision, for lattices that are too steep or too large to be packed.
 
-void float_luma_row(const uint8_t* visible, int width, bool replicate, float* luma) {
-    for (int x = 0; x < width; ++x) {
-        luma[x] = 0.299f * visible[3 * x] + 0.587f * visible[3 * x + 1] +
-                  0.114f * visible[3 * x + 2];
+void float_luma_row(const uint8_t* visible, int channels, int width, bool replicate, float* luma) {
+    const int green = channels / 2, blue = channels - 1;  // of gray the same byte
+    for (int x = 0; x < width; ++x, visible += channels) {
+        luma[x] = 0.299f * visible[0] + 0.587f * visible[green] + 0.114f * visible[blue];
     }
     luma[-1] = replicate ? luma[0] : 0.0f;
     luma[width] = replicate ? luma[width - 1] : 0.0f;
@@ -59,11 +59,11 @@ void float_look_up_row(const LookUp& look_up, const LookUpRow& row) {
         float change = (255.0f * float_interpolate(look_up, features) - here[x]);
         change *= look_up.strength;
         if (row.mask) change *= row.mask[x] * (1.0f / 255.0f);
-        for (int c = 0; c < 3; ++c) {
-            float value = row.visible[3 * x + c] + change;
+        for (int i = row.channels * x; i < row.channels * (x + 1); ++i) {
+            float value = row.visible[i] + change;
             value = value > 0.0f ? value : 0.0f;
             value = value < 255.0f ? value : 255.0f;
-            row.out[3 * x + c] = static_cast<uint8_t>(__builtin_rintf(value));
+            row.out[i] = static_cast<uint8_t>(__builtin_rintf(value));
         }
     }
 }

@@ -95,7 +95,7 @@ inline void place_columns(const LookUp& look_up, const LookUpConstants& constant
 }
 
 // Partial: scaled by strength and mask.
-template <bool kPartial>
+template <bool kPartial, int kChannels>
 inline void fuse_columns(const LookUp& look_up, const LookUpConstants& constants,
                          const LookUpRow& row, int x) {
     const FeatureRows& rows = *row.rows;
@@ -120,16 +120,28 @@ inline void fuse_columns(const LookUp& look_up, const LookUpConstants& constants
         }
     }
     change = shift_right_signed(add_signed(change, splat(32)), 6);
-    add_to_rgb(row.visible + 3 * x, change, row.out + 3 * x);
+    if constexpr (kChannels == 1) {
+        add_to_gray(row.visible + x, change, row.out + x);
+    } else {
+        add_to_rgb(row.visible + 3 * x, change, row.out + 3 * x);
+    }
+}
+
+template <int kChannels>
+inline void fuse_row(const LookUp& look_up, const LookUpConstants& constants,
+                     const LookUpRow& row) {
+    if (row.mask || look_up.strength_q15 != 32767) {
+        for_lanes(row.width,
+                  [&](int x) { fuse_columns<true, kChannels>(look_up, constants, row, x); });
+    } else {
+        for_lanes(row.width,
+                  [&](int x) { fuse_columns<false, kChannels>(look_up, constants, row, x); });
+    }
 }
 
 // Two passes: the cells of the first are long known when the second loads from them.
 void look_up_row(const LookUp& look_up, const LookUpRow& row) {
     const LookUpConstants constants(look_up);
     for_lanes(row.width, [&](int x) { place_columns(look_up, constants, row, x); });
-    if (row.mask || look_up.strength_q15 != 32767) {
-        for_lanes(row.width, [&](int x) { fuse_columns<true>(look_up, constants, row, x); });
-    } else {
-        for_lanes(row.width, [&](int x) { fuse_columns<false>(look_up, constants, row, x); });
-    }
+    (row.channels == 1 ? fuse_row<1> : fuse_row<3>)(look_up, constants, row);
 }

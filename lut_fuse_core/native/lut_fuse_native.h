@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 10
+#define LUT_FUSE_INTERFACE 11
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -38,14 +38,15 @@ typedef struct {
     const LutFuseBlock *blocks;
 } LutFuseModel;
 
-/* One pair and where its fusion goes. Pixels of a row are adjacent; rows are `_stride` bytes
+/* One pair and where its fusion goes. visible, out: `channels` bytes a pixel, 3 for RGB or 1 for an
+   image without chroma. Pixels of a row are adjacent; rows are `_stride` bytes
    apart (any sign). mask may be NULL. out must not overlap the inputs. ambient: level of the
    scene in gray levels, below 0 for the frame's own. */
 typedef struct {
     const uint8_t *visible, *infrared, *mask;
     uint8_t *out;
     ptrdiff_t visible_stride, infrared_stride, mask_stride, out_stride;
-    int32_t height, width;
+    int32_t height, width, channels;
     float strength, ambient;
 } LutFuseFrame;
 

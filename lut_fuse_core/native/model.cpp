@@ -69,7 +69,8 @@ int bits_for(int cells) {
 float ambient_of(const LutFuseFrame& frame) {
     constexpr int kGrid = 64, kRank = 1638;
     int column[kGrid];
-    for (int j = 0; j < kGrid; ++j) column[j] = (2 * j + 1) * frame.width / (2 * kGrid) * 3;
+    for (int j = 0; j < kGrid; ++j) column[j] = (2 * j + 1) * frame.width / (2 * kGrid) * frame.channels;
+    const int green = frame.channels / 2, blue = frame.channels - 1;  // of gray the same byte
     // Four histograms: neighbors are often alike, and would wait for one another's count.
     int part[4][256] = {};
     for (int i = 0; i < kGrid; ++i) {
@@ -77,7 +78,7 @@ float ambient_of(const LutFuseFrame& frame) {
         const uint8_t* row = frame.visible + y * frame.visible_stride;
         for (int j = 0; j < kGrid; ++j) {
             const uint8_t* rgb = row + column[j];
-            ++part[j % 4][(299u * rgb[0] + 587u * rgb[1] + 114u * rgb[2]) / 1000u];
+            ++part[j % 4][(299u * rgb[0] + 587u * rgb[green] + 114u * rgb[blue]) / 1000u];
         }
     }
     int counts[256];

@@ -92,6 +92,7 @@ struct FeatureRows {
 struct LookUpRow {
     const uint8_t *visible, *infrared, *mask;
     uint8_t* out;
+    int channels;  // of visible and out
     int width;
     const FeatureRows* rows;
     int above, here, below;  // which of the luma rows
@@ -141,11 +142,12 @@ struct Kernels {
     void (*enter)();
     void (*leave)();
 
-    void (*luma_row)(const uint8_t* visible, int width, int gradient_bits, bool replicate,
-                     uint16_t* luma, uint16_t* fine);
+    // `channels` of a visible pixel: 3 for RGB, 1 for an image without chroma.
+    void (*luma_row)(const uint8_t* visible, int channels, int width, int gradient_bits,
+                     bool replicate, uint16_t* luma, uint16_t* fine);
     // Sums over `count` rows of luma and infrared (or R, G, B, infrared), `bits` fractional bits.
-    void (*pool_rows)(const uint8_t* const* visible, const uint8_t* const* infrared, int count,
-                      int width, int bits, bool rgb, uint16_t* sums, size_t pitch);
+    void (*pool_rows)(const uint8_t* const* visible, int channels, const uint8_t* const* infrared,
+                      int count, int width, int bits, bool rgb, uint16_t* sums, size_t pitch);
     // Sums over `pool` columns of the sums of a row of the encoder's grid, with neighbors to
     // channels: what the first convolution takes.
     void (*spread_sums)(const PooledRow& row, const Planes& output, int y);
@@ -163,7 +165,8 @@ struct Kernels {
 
     void (*remap_row)(const RemapRow& row);
 
-    void (*float_luma_row)(const uint8_t* visible, int width, bool replicate, float* luma);
+    void (*float_luma_row)(const uint8_t* visible, int channels, int width, bool replicate,
+                           float* luma);
     void (*float_look_up_row)(const LookUp& look_up, const LookUpRow& row);
 
     void (*measure)(const LutFuseMeasurement& measurement, void* scratch);

@@ -173,6 +173,13 @@ inline void add_to_rgb(const uint8_t* in, Words change, uint8_t* out) {
     put(32, _mm256_extracti128_si256(back, 1));
 }
 
+// The same for a pixel of one channel.
+inline void add_to_gray(const uint8_t* in, Words change, uint8_t* out) {
+    const Words sum = add(_mm256_cvtepu8_epi16(load_half(in)), change);
+    const Words bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(sum, sum), 0xd8);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm256_castsi256_si128(bytes));
+}
+
 inline __m256i root_of_squares(__m256i pairs) {
     return _mm256_cvtps_epi32(
         _mm256_sqrt_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, pairs))));

@@ -159,6 +159,14 @@ inline void add_to_rgb(const uint8_t* in, Words change, uint8_t* out) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 64), end);
 }
 
+// The same for a pixel of one channel.
+inline void add_to_gray(const uint8_t* in, Words change, uint8_t* out) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in));
+    const Words sum = add(_mm512_cvtepu8_epi16(bytes), change);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                        _mm512_cvtusepi16_epi8(_mm512_max_epi16(sum, _mm512_setzero_si512())));
+}
+
 inline __m512i root_of_squares(__m512i pairs) {
     return _mm512_cvtps_epi32(
         _mm512_sqrt_ps(_mm512_cvtepi32_ps(_mm512_madd_epi16(pairs, pairs))));

@@ -108,6 +108,10 @@ inline void add_to_rgb(const uint8_t* in, Words change, uint8_t* out) {
     }
     vst3_u8(out, pixels);
 }
+// The same for a pixel of one channel.
+inline void add_to_gray(const uint8_t* in, Words change, uint8_t* out) {
+    vst1_u8(out, vqmovun_s16(s(vaddw_u8(change, vld1_u8(in)))));
+}
 inline Words magnitude(Words a, Words b) {
     const auto half = [](int16x4_t x, int16x4_t y) {
         const int32x4_t square = vmlal_s16(vmull_s16(x, x), y, y);

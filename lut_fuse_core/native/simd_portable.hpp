@@ -151,6 +151,12 @@ inline void add_to_rgb(const uint8_t* in, const Words& change, uint8_t* out) {
         out[i] = static_cast<uint8_t>(clamp(in[i] + s(change, i / 3), 0, 255));
     }
 }
+// The same for a pixel of one channel.
+inline void add_to_gray(const uint8_t* in, const Words& change, uint8_t* out) {
+    for (int i = 0; i < kLanes; ++i) {
+        out[i] = static_cast<uint8_t>(clamp(in[i] + s(change, i), 0, 255));
+    }
+}
 // sqrt(a^2 + b^2), rounded
 inline Words magnitude(const Words& a, const Words& b) {
     return map([&](int i) {

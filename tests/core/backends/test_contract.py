@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from random_models import one_lattice, random_model
 
 from lut_fuse_core import load_model
-from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.arrays import UInt8Array, gray_view
 from lut_fuse_core.backends.base import Backend, RegisteringBackend, StagedBackend
 from lut_fuse_core.backends.cpu import CpuBackend
 from lut_fuse_core.backends.fuse_options import FuseOptions
@@ -237,6 +237,23 @@ def test_views_and_arrays_that_are_read_only_are_fused_like_their_copies(make: M
     }.items():
         expected = backend.fuse(*map(np.ascontiguousarray, images))
         np.testing.assert_array_equal(backend.fuse(*images), expected, name)
+
+
+def test_a_view_of_one_plane_is_fused_like_gray_in_three_channels(make: Make) -> None:
+    planes, infrared = pair(80, 100)
+    luma, mask = planes[..., 0], a_mask(80, 100)
+    for part in (np.s_[:, :], np.s_[5:60, 3:70], np.s_[::-1]):
+        for plane in (luma[part], np.ascontiguousarray(luma[part])):
+            view, heat = gray_view(plane), infrared[part]
+            copy = np.ascontiguousarray(view)
+            out = np.empty_like(copy)
+            for name in make.models:
+                backend = make(MODELS[name])
+                for options in (FuseOptions(0.3, mask[part]), FuseOptions()):
+                    expected = backend.fuse(copy, heat, options)
+                    np.testing.assert_array_equal(backend.fuse(view, heat, options), expected, name)
+                backend.fuse(view, heat, FuseOptions(out=out))
+                np.testing.assert_array_equal(out, expected, name)
 
 
 def test_the_output_is_filled_and_nothing_is_written_outside_it(make: Make) -> None:

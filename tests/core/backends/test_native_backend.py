@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from random_models import one_lattice, several_lattices
 
-from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.arrays import UInt8Array, gray_view, is_gray_view
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.native import NativeBackend
 from lut_fuse_core.backends.reference import ReferenceBackend, fuse_float
@@ -199,6 +199,21 @@ def test_encoders_too_wide_for_the_matrix_instructions_run_without_them() -> Non
 @pytest.mark.parametrize("name", FLOAT_MODELS)
 def test_other_lattices_take_the_float_look_up(name: str) -> None:
     assert not NativeBackend(FLOAT_MODELS[name], 1).packed
+
+
+@pytest.mark.parametrize("name", FLOAT_MODELS)
+def test_the_float_look_up_fuses_one_plane_like_gray_in_three_channels(name: str) -> None:
+    visible, infrared = noise_pair(40, 50)
+    view, backend = gray_view(visible[..., 0]), NativeBackend(FLOAT_MODELS[name], 1)
+    expected = backend.fuse(np.ascontiguousarray(view), infrared)
+    np.testing.assert_array_equal(backend.fuse(view, infrared), expected)
+
+
+def test_what_is_fused_of_one_plane_is_one_plane(model: FusionModel) -> None:
+    visible, infrared = noise_pair(40, 50)
+    fused = NativeBackend(model, 1).fuse(gray_view(visible[..., 0]), infrared)
+    assert is_gray_view(fused)
+    assert fused[..., 0].flags.c_contiguous
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
