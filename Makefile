@@ -50,7 +50,7 @@ $(BIN)/python:
 
 $(VENV)/.runtime: $(BIN)/python $(BUILD_INPUTS)
 	@echo "Installing into $(VENV); this takes a minute or two the first time ..."
-	$(PIP) install --quiet --no-compile --editable '.[bags,video]'
+	$(PIP) install --quiet --no-compile --editable .
 	@ls lut_fuse_core/native/_native*.so >/dev/null 2>&1 || echo "No C++ compiler, so without the fastest backend. For it: sudo apt install g++ && rm $@, and this again." >&2
 	@touch $@
 

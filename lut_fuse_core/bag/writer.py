@@ -19,11 +19,9 @@ from lut_fuse_core.bag.metadata_file import NEWEST, OLDEST, Contents, write_meta
 from lut_fuse_core.bag.reader import STORAGES, listed_files, metadata_of
 from lut_fuse_core.bag.sqlite_writer import SqliteWriter
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.demo_mark import DEMO_MARK
 
 Storage = Literal["mcap", "sqlite3"]
-
-DEMO_MARK = ".lut-fuse-demo"
-"""Empty file in bags that a demo made and may replace."""
 
 
 class BagWriter:

@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.bag import BagOptions, fuse_bag
-from lut_fuse_core.bag.demo_recording import INFRARED_TOPIC, VISIBLE_TOPIC, record_street
-from lut_fuse_core.bag.image_messages import infrared_images, visible_images
-from lut_fuse_core.bag.writer import DEMO_MARK
 from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.contact_sheet import contact_sheet, side_by_side
+from lut_fuse_core.cli.demo_folders import DemoFolders
+from lut_fuse_core.cli.extras import EXTRAS
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.normalizer import InfraredNormalizer
+from lut_fuse_core.io.demo_mark import DEMO_MARK
 from lut_fuse_core.io.image_files import write_image
-from lut_fuse_core.io.pyav import MISSING, has_pyav
+from lut_fuse_core.io.pyav import has_pyav
 from lut_fuse_core.io.video_writer import write_video
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.synthetic import SceneConfig
 
+if TYPE_CHECKING:
+    from lut_fuse_core.cli.demo_bags import DemoBags
+
 DESCRIPTION = """\
 Show the fusion at work on a synthetic night street: nothing else is needed.
 
-Writes the street as a rosbag2 (MCAP) with a visible and a 16-bit infrared camera, fuses it into a
-second bag exactly as 'lut-fuse bag' does, and shows both: a contact sheet and a video with the
-visible, infrared and fused images side by side.
+Writes the street as a visible and a 16-bit infrared camera would record it, fuses it, and shows a
+contact sheet of visible, infrared and fused images. With the extra 'bags' the recording and what is
+fused of it are rosbag2 (MCAP), fused exactly as 'lut-fuse bag' does; without it they are folders of
+PNG images, fused as 'lut-fuse fuse' does. With the extra 'video' there is also a video of the three
+side by side.
 """
 
 HEADINGS = ("visible", "infrared", "fused")
@@ -45,6 +51,9 @@ RATE = 15.0
 
 MOMENTS = 4
 """Rows of the contact sheet."""
+
+MORE = {"bags": "bags", "video": "a video"}
+"""What the demo makes with more packages, by the extra that brings them."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -85,7 +94,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace bags called street and fused that no demo made",
+        help="replace what no demo made",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     add_pipeline_arguments(parser)
@@ -115,38 +124,52 @@ def run(options: argparse.Namespace) -> int:
     config = pipeline_config(options, resize=True)
     pipeline = FusionPipeline(config)
     folder: Path = options.output
-    street, fused = folder / "street", folder / "fused"
     sheet, video = folder / "contact_sheet.png", folder / "street.mp4"
+    recording = _recording(folder)
     if not options.overwrite:
-        _check_ours((street, fused), (sheet, video))
+        _check_ours(folder, recording.made, (sheet, video))
     folder.mkdir(parents=True, exist_ok=True)
     with tidy_termination():
-        with progress_bar("recording the street", "frames") as show:
-            record_street(street, scene, options.frames, overwrite=True, progress=show)
-        (street / DEMO_MARK).touch()
-        with progress_bar("fusing the bag", "messages") as show:
-            report = fuse_bag(street, fused, pipeline, BagOptions(overwrite=True), show)
-        (fused / DEMO_MARK).touch()
-        codec = _show(street, fused, config, options.frames, sheet, video)
-    if codec is None:
-        print(f"lut-fuse: no video is made: {MISSING}", file=sys.stderr)
+        recording.record(scene, options.frames)
+        report = recording.fuse(pipeline)
+        codec = _show(recording, config, options.frames, sheet, video)
+    missing = [
+        *(["bags"] if isinstance(recording, DemoFolders) else []),
+        *([] if codec else ["video"]),
+    ]
+    if missing:
+        extras = ",".join(missing)
+        print(
+            f"lut-fuse: to make {' and '.join(MORE[extra] for extra in missing)}, too, run "
+            f"\"pip install 'lut_fuse_ros[{extras}]'\", or '.[{extras}]' in the package's folder",
+            file=sys.stderr,
+        )
     if options.json:
         made = None if codec is None else str(video)
         shown = {"contact_sheet": str(sheet), "video": made, "video_codec": codec}
-        print(json.dumps({**report.as_json(), "input": str(street), **shown}, indent=2))
+        print(json.dumps({**report, "input": str(recording.input), **shown}, indent=2))
     else:
         print(
-            f"{report.pairs} pairs fused at {report.rate:.1f} per second: bags {street} and "
-            f"{fused}, contact sheet {sheet}"
+            f"{report['pairs']} pairs fused at {report['fps']:.1f} per second: "
+            f"{recording.summary}, contact sheet {sheet}"
             + (f", video {video} ({codec})" if codec is not None else "")
         )
     return 0
 
 
-def _check_ours(bags: tuple[Path, Path], files: tuple[Path, Path]) -> None:
-    """Raises InputError if somebody else's bags or files would be lost."""
-    ours = {bag: (bag / DEMO_MARK).exists() for bag in bags}
-    ours |= dict.fromkeys(files, any(ours.values()))  # a demo writes all of them
+def _recording(folder: Path) -> DemoBags | DemoFolders:
+    """What holds the street and what is fused of it, by the packages that are here."""
+    if any(importlib.util.find_spec(module) is None for module in EXTRAS["bags"]):
+        return DemoFolders(folder)
+    from lut_fuse_core.cli.demo_bags import DemoBags
+
+    return DemoBags(folder)
+
+
+def _check_ours(folder: Path, recordings: Sequence[Path], files: Sequence[Path]) -> None:
+    """Raises InputError if somebody else's recordings or files would be lost."""
+    ours = {path: (path / DEMO_MARK).exists() for path in recordings}
+    ours |= dict.fromkeys(files, any(folder.glob(f"*/{DEMO_MARK}")))  # a demo writes all of them
     for path, made_here in ours.items():
         if path.exists() and not made_here:
             raise InputError(
@@ -156,12 +179,12 @@ def _check_ours(bags: tuple[Path, Path], files: tuple[Path, Path]) -> None:
 
 
 def _show(
-    street: Path, fused: Path, config: PipelineConfig, frames: int, sheet: Path, video: Path
+    recording: DemoBags | DemoFolders, config: PipelineConfig, frames: int, sheet: Path, video: Path
 ) -> str | None:
     """Write the contact sheet and the video; returns the video's codec, None without PyAV."""
     step = max(1, frames // MOMENTS)
     rows: list[tuple[str, tuple[UInt8Array, ...]]] = []
-    moments = _moments(street, fused, config)
+    moments = _moments(recording, config)
     first = next(moments)
     strip = side_by_side(first, HEADINGS)
     size = (strip.shape[1], strip.shape[0])
@@ -181,19 +204,12 @@ def _show(
 
 
 def _moments(
-    street: Path, fused: Path, config: PipelineConfig
+    recording: DemoBags | DemoFolders, config: PipelineConfig
 ) -> Iterator[tuple[UInt8Array, UInt8Array, UInt8Array]]:
-    """Visible, normalized infrared and fused image of each moment, read back from the bags."""
+    """Visible, normalized infrared and fused image of each moment."""
     normalizer = InfraredNormalizer(config.normalization)
-    yield from (
-        (visible, normalizer(infrared), result)
-        for visible, infrared, result in zip(
-            visible_images(street, VISIBLE_TOPIC),
-            infrared_images(street, INFRARED_TOPIC),
-            visible_images(fused, BagOptions().fused),
-            strict=False,
-        )
-    )
+    for visible, infrared, fused in recording.moments():
+        yield visible, normalizer(infrared), fused
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -11,8 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from lut_fuse_core.bag.writer import DEMO_MARK
 from lut_fuse_core.cli import main
+from lut_fuse_core.cli.extras import EXTRAS
+from lut_fuse_core.io.demo_mark import DEMO_MARK
 
 FRAMES = 12
 ARGUMENTS = ["--size", "96x64", "--frames", str(FRAMES), "--backend", "reference"]
@@ -111,11 +113,78 @@ def test_a_bag_that_no_demo_made_is_kept(folder, tmp_path, capsys):
     assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 2
 
 
-def test_without_pyav_there_is_no_video_and_everything_else(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("lut_fuse_core.cli.demo.has_pyav", lambda: False)
+def test_without_the_extras_there_are_images_and_everything_else(tmp_path, capsys, monkeypatch):
+    _without_extras(monkeypatch)
     assert main(["demo", "-o", str(tmp_path), *ARGUMENTS, "--json"]) == 0
     shown = capsys.readouterr()
-    assert "run 'pip install av'" in shown.err
-    assert json.loads(shown.out)["video"] is None
+    assert ".[bags,video]" in shown.err
+    report = json.loads(shown.out)
+    assert (report["pairs"], report["video"]) == (FRAMES, None)
+    assert report["fps"] > 0
     assert (tmp_path / "contact_sheet.png").is_file()
     assert not (tmp_path / "street.mp4").exists()
+    pairs = Path(report["input"])
+    names = [f"{number:04d}.png" for number in range(FRAMES)]
+    for folder in ("visible", "infrared", "fused"):
+        assert sorted(path.name for path in (pairs / folder).iterdir()) == names
+    assert cv2.imread(str(pairs / "infrared" / names[0]), cv2.IMREAD_UNCHANGED).dtype == np.uint16
+
+
+def test_the_images_are_those_of_the_bags(folder, tmp_path, monkeypatch):
+    _without_extras(monkeypatch)
+    assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 0
+    street, fused = bags.read_mcap(folder / "street"), bags.read_mcap(folder / "fused")
+    for number in range(FRAMES):
+        for side, kind in (("visible", np.uint8), ("infrared", np.uint16)):
+            sent = street[f"/camera/{side}/image_raw"][number].message
+            pixels = np.frombuffer(sent.data, kind).reshape(64, 96, -1)[..., ::-1].squeeze()
+            assert np.array_equal(_image(tmp_path, side, number), pixels)
+        result = np.frombuffer(fused["/fused/image"][number].message.data, np.uint8)
+        # Folders have no stamps, so the infrared range follows the images at another pace.
+        difference = _image(tmp_path, "fused", number)[..., ::-1] - result.reshape(64, 96, 3) * 1.0
+        assert np.abs(difference).mean() < 1
+
+
+def _image(folder, side, number):
+    path = folder / "pairs" / side / f"{number:04d}.png"
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+
+def test_a_shorter_street_leaves_no_images_of_a_longer_one_and_keeps_other_files(
+    tmp_path, monkeypatch
+):
+    _without_extras(monkeypatch)
+    assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 0
+    kept = tmp_path / "pairs" / "fused" / "notes.txt"
+    kept.write_text("mine")
+    assert main(["demo", "-o", str(tmp_path), *ARGUMENTS[:2], "--frames", "2"]) == 0
+    assert len(list((tmp_path / "pairs" / "fused").glob("*.png"))) == 2
+    assert kept.read_text() == "mine"
+
+
+def test_images_that_no_demo_made_are_kept(tmp_path, capsys, monkeypatch):
+    _without_extras(monkeypatch)
+    mine = tmp_path / "pairs" / "visible" / "0000.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 2
+    assert "no demo made it" in capsys.readouterr().err
+    assert mine.read_bytes() == b"mine"
+
+
+def test_the_bags_come_beside_the_images_once_the_extra_is_there(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        _without_extras(patched)
+        assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 0
+    assert main(["demo", "-o", str(tmp_path), *ARGUMENTS]) == 0
+    assert {"pairs", "street", "fused", "street.mp4"} < {path.name for path in tmp_path.iterdir()}
+
+
+def _without_extras(monkeypatch) -> None:
+    missing = {module for extra in ("bags", "video") for module in EXTRAS[extra]}
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name in missing else found(name, *rest),
+    )
