@@ -187,6 +187,24 @@ class Surroundings(ctypes.Structure):
     )
 
 
+class Surface(ctypes.Structure):
+    """Values on a grid, and the smooth surface through most of them."""
+
+    _fields_ = (
+        ("basis", ctypes.c_void_p),
+        ("values", ctypes.c_void_p),
+        ("weights", ctypes.c_void_p),
+        ("surface", ctypes.c_void_p),
+        ("rows", ctypes.c_int32),
+        ("columns", ctypes.c_int32),
+        ("terms", ctypes.c_int32),
+        ("steps", ctypes.c_int32),
+        ("widest", ctypes.c_float),
+        ("narrower", ctypes.c_float),
+        ("sharp", ctypes.c_float),
+    )
+
+
 class Expansion(ctypes.Structure):
     """Positions at the nodes of a grid, and the remap that they become."""
 
@@ -288,6 +306,7 @@ def load_library() -> ctypes.CDLL:
     library.lut_fuse_match.argtypes = (ctypes.POINTER(Match),)
     library.lut_fuse_smooth_labels.argtypes = (ctypes.POINTER(Labels),)
     library.lut_fuse_scores_around.argtypes = (ctypes.POINTER(Surroundings),)
+    library.lut_fuse_fit_surface.argtypes = (ctypes.POINTER(Surface),)
     library.lut_fuse_expand.argtypes = (ctypes.POINTER(Expansion),)
     library.lut_fuse_measure.argtypes = (ctypes.POINTER(Measurement), ctypes.c_char_p)
     library.lut_fuse_stage_times.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64))

@@ -2,10 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "compiled_twice.hpp"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define LUT_FUSE_AVX2_CELLS 1
+#include <immintrin.h>
+#else
+#define LUT_FUSE_AVX2_CELLS 0
+#endif
 
 namespace lut_fuse {
 
@@ -15,15 +21,95 @@ constexpr int kCell = 8;      // pixels a side
 constexpr int kChannels = 4;  // of each pixel
 constexpr int kRow = kCell * kChannels;
 
-// The values of a cell, one row after the other.
-[[gnu::always_inline]] inline void take_cell(const int16_t* from, size_t row, int16_t* out) {
-    for (int i = 0; i < kCell; ++i) std::memcpy(out + i * kRow, from + i * row, sizeof(int16_t) * kRow);
+// Sum of the products of two cells where they lie; rows are so many values apart.
+using CellProduct = int32_t (*)(const int16_t* one, size_t one_row, const int16_t* other,
+                                size_t other_row);
+
+int32_t cell_product(const int16_t* one, size_t one_row, const int16_t* other, size_t other_row) {
+    int32_t sum = 0;
+    for (int i = 0; i < kCell; ++i, one += one_row, other += other_row) {
+        for (int j = 0; j < kRow; ++j) sum += one[j] * other[j];
+    }
+    return sum;
 }
 
-[[gnu::always_inline]] inline float cell_product(const int16_t* a, const int16_t* b) {
-    int32_t sum = 0;
-    for (int i = 0; i < kCell * kRow; ++i) sum += a[i] * b[i];
-    return static_cast<float>(sum);
+#if LUT_FUSE_AVX2_CELLS
+// Compilers spend twice the time on it.
+__attribute__((target("avx2"))) int32_t cell_product_avx2(const int16_t* one, size_t one_row,
+                                                          const int16_t* other, size_t other_row) {
+    __m256i sums = _mm256_setzero_si256(), others = sums;
+    for (int i = 0; i < kCell; ++i, one += one_row, other += other_row) {
+        const auto a = reinterpret_cast<const __m256i*>(one);
+        const auto b = reinterpret_cast<const __m256i*>(other);
+        const __m256i a0 = _mm256_loadu_si256(a), a1 = _mm256_loadu_si256(a + 1);
+        const __m256i b0 = _mm256_loadu_si256(b), b1 = _mm256_loadu_si256(b + 1);
+        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(a0, b0));
+        others = _mm256_add_epi32(others, _mm256_madd_epi16(a1, b1));
+    }
+    sums = _mm256_add_epi32(sums, others);
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
+}
+#endif
+
+CellProduct best_cell_product() {
+#if LUT_FUSE_AVX2_CELLS
+    if (__builtin_cpu_supports("avx2")) return cell_product_avx2;
+#endif
+    return cell_product;
+}
+
+// The energy of the cell that begins at each pixel, but for those too near to the right and lower
+// border. Sums down the rows are moved on from one row to the next.
+LUT_FUSE_COMPILED_TWICE void cell_energies(const int16_t* channels, int height, int width,
+                                           float* energies) {
+    const auto square = [&](int x, int y) {
+        const int16_t* p = channels + (static_cast<size_t>(y) * width + x) * kChannels;
+        return p[0] * p[0] + p[1] * p[1] + p[2] * p[2] + p[3] * p[3];
+    };
+    std::vector<int32_t> squares(static_cast<size_t>(width) * kCell, 0), down(width, 0);
+    for (int y = 0; y < height; ++y) {
+        int32_t* row = squares.data() + static_cast<size_t>(y % kCell) * width;
+        for (int x = 0; x < width; ++x) {
+            const int32_t entering = square(x, y);
+            down[x] += entering - row[x];
+            row[x] = entering;
+        }
+        if (y + 1 < kCell) continue;
+        float* out = energies + static_cast<size_t>(y + 1 - kCell) * width;
+        for (int x = 0; x + kCell <= width; ++x) {
+            int32_t sum = 0;
+            for (int i = 0; i < kCell; ++i) sum += down[x + i];
+            out[x] = static_cast<float>(sum);
+        }
+    }
+}
+
+// How the cells of the visible image fit at each label, and the energy of what is there.
+void multiply_cells(const LutFuseMatch& m, const float* energy, float* own, float* products,
+                    float* energies) {
+    static const CellProduct product = best_cell_product();
+    const int labels = m.last_label - m.first_label + 1;
+    const int width = m.columns * kCell, pitch = width + 2 * m.margin;
+    const size_t here_row = static_cast<size_t>(width) * kChannels;
+    const size_t there_row = static_cast<size_t>(pitch) * kChannels;
+    for (int cell = 0; cell < m.rows * m.columns; ++cell) {
+        const int left = cell % m.columns * kCell, top = cell / m.columns * kCell;
+        const int16_t* here = m.visible + top * here_row + left * kChannels;
+        own[cell] = static_cast<float>(product(here, here_row, here, here_row));
+        for (int k = 0; k < labels; ++k) {
+            const int along = m.first_label + k;
+            const float aslant = m.slopes[cell] * along;
+            const int across = static_cast<int>(aslant + std::copysign(0.5f, aslant));
+            const int x = left + m.margin + (m.vertical ? across : along);
+            const int y = top + m.margin + (m.vertical ? along : across);
+            const int16_t* there = m.infrared + y * there_row + x * kChannels;
+            const size_t at = static_cast<size_t>(cell) * labels + k;
+            products[at] = static_cast<float>(product(here, here_row, there, there_row));
+            energies[at] = energy[static_cast<size_t>(y) * pitch + x];
+        }
+    }
 }
 
 // Weights 1, 2, 1 over neighboring cells, in rows and in columns.
@@ -54,28 +140,11 @@ constexpr int kRow = kCell * kChannels;
 
 LUT_FUSE_COMPILED_TWICE void match(const LutFuseMatch& m) {
     const int labels = m.last_label - m.first_label + 1, cells = m.rows * m.columns;
-    const int width = m.columns * kCell, pitch = width + 2 * m.margin;
-    const size_t here_row = static_cast<size_t>(width) * kChannels;
-    const size_t there_row = static_cast<size_t>(pitch) * kChannels;
+    const int width = m.columns * kCell + 2 * m.margin, height = m.rows * kCell + 2 * m.margin;
+    std::vector<float> energy(static_cast<size_t>(width) * height), own(cells);
     std::vector<float> products(static_cast<size_t>(cells) * labels), energies(products.size());
-    std::vector<float> own(cells);
-    alignas(64) int16_t here[kCell * kRow], there[kCell * kRow];
-    for (int cell = 0; cell < cells; ++cell) {
-        const int left = cell % m.columns * kCell, top = cell / m.columns * kCell;
-        take_cell(m.visible + top * here_row + left * kChannels, here_row, here);
-        own[cell] = cell_product(here, here);
-        for (int k = 0; k < labels; ++k) {
-            const int along = m.first_label + k;
-            const float aslant = m.slopes[cell] * along;
-            const int across = static_cast<int>(aslant + std::copysign(0.5f, aslant));
-            const int x = left + m.margin + (m.vertical ? across : along);
-            const int y = top + m.margin + (m.vertical ? along : across);
-            take_cell(m.infrared + y * there_row + x * kChannels, there_row, there);
-            const size_t at = static_cast<size_t>(cell) * labels + k;
-            products[at] = cell_product(here, there);
-            energies[at] = cell_product(there, there);
-        }
-    }
+    cell_energies(m.infrared, height, width, energy.data());
+    multiply_cells(m, energy.data(), own.data(), products.data(), energies.data());
     for (int i = 0; i < m.blurs; ++i) {
         blur_cells(products, m.rows, m.columns, labels);
         blur_cells(energies, m.rows, m.columns, labels);
@@ -97,40 +166,47 @@ LUT_FUSE_COMPILED_TWICE void match(const LutFuseMatch& m) {
 
 LUT_FUSE_COMPILED_TWICE void smooth_labels(const LutFuseLabels& s) {
     constexpr int kLanes = 8;
+    // Labels too dear to be taken fill whole vectors and spare the loops their borders.
+    constexpr float kDear = 1e30f, kLeastBend = 1e-6f;
     const int labels = s.labels, whole = (labels + kLanes - 1) / kLanes * kLanes;
     const size_t cells = static_cast<size_t>(s.rows) * s.columns;
-    std::vector<float> sums(s.costs, s.costs + cells * labels);
-    // Labels too dear to be taken at either end spare the loops their borders.
-    constexpr float kDear = 1e30f, kLeastBend = 1e-6f;
-    std::vector<float> message(whole + 2, kDear), padded(whole + 2, kDear);
+    std::vector<float> costs(cells * whole, kDear);
+    for (size_t cell = 0; cell < cells; ++cell) {
+        std::copy_n(s.costs + cell * labels, labels, costs.data() + cell * whole);
+    }
+    std::vector<float> sums(costs), messages(2 * (whole + 2 * kLanes), kDear);
+    float* const one = messages.data() + kLanes;
+    float* const other = one + whole + 2 * kLanes;
     const auto walk = [&](int length, size_t first, ptrdiff_t step, const float* links,
                           size_t first_link, ptrdiff_t link_step) {
-        std::fill_n(message.begin() + 1, labels, 0.0f);
-        for (int i = 0; i < length; ++i) {
+        // To the next cell: what a label costs there, that of this cell and of the way to it included.
+        float *from = one, *to = other;
+        std::copy_n(costs.data() + first * whole, whole, from);
+        for (int i = 1; i < length; ++i) {
             const size_t cell = first + i * step;
-            if (i) {
-                const float link = links[first_link + (i - 1) * link_step];
-                const float small = s.small * link, large = s.large * link;
-                std::copy_n(message.begin() + 1, labels, padded.begin() + 1);
-                float least[kLanes];
-                std::copy_n(padded.begin() + 1, kLanes, least);
-                for (int k = kLanes; k < whole; k += kLanes) {
-                    const float* next = padded.data() + 1 + k;
-                    for (int j = 0; j < kLanes; ++j) least[j] = std::min(least[j], next[j]);
-                }
-                const float lowest = *std::min_element(least, least + kLanes);
-                const float any = lowest + large;
-                for (int k = 1; k <= labels; ++k) {
-                    const float near = std::min(padded[k - 1], padded[k + 1]) + small;
-                    message[k] = std::min(std::min(near, padded[k]), any) - lowest;
+            const float link = links[first_link + (i - 1) * link_step];
+            const float small = s.small * link;
+            float least[kLanes];
+            std::copy_n(from, kLanes, least);
+            for (int k = kLanes; k < whole; k += kLanes) {
+                for (int j = 0; j < kLanes; ++j) least[j] = std::min(least[j], from[k + j]);
+            }
+            for (int j = 0; j < 4; ++j) least[j] = std::min(least[j], least[j + 4]);
+            for (int j = 0; j < 2; ++j) least[j] = std::min(least[j], least[j + 2]);
+            const float lowest = std::min(least[0], least[1]), any = lowest + s.large * link;
+            const float* __restrict cost = costs.data() + cell * whole;
+            float* __restrict sum = sums.data() + cell * whole;
+            float* __restrict next = to;
+            const float* __restrict last = from;
+            for (int k = 0; k < whole; k += kLanes) {
+                for (int j = k; j < k + kLanes; ++j) {
+                    const float near = std::min(last[j - 1], last[j + 1]) + small;
+                    const float message = std::min(std::min(near, last[j]), any) - lowest;
+                    sum[j] += message;
+                    next[j] = message + cost[j];
                 }
             }
-            const float* cost = s.costs + cell * labels;
-            float* sum = sums.data() + cell * labels;
-            for (int k = 0; k < labels; ++k) {
-                sum[k] += message[k + 1];
-                message[k + 1] += cost[k];
-            }
+            std::swap(from, to);
         }
     };
     for (int r = 0; r < s.rows; ++r) {
@@ -144,7 +220,7 @@ LUT_FUSE_COMPILED_TWICE void smooth_labels(const LutFuseLabels& s) {
         walk(s.rows, end, -s.columns, s.down_links, end - s.columns, -s.columns);
     }
     for (size_t cell = 0; cell < cells; ++cell) {
-        const float* sum = sums.data() + cell * labels;
+        const float* sum = sums.data() + cell * whole;
         const int best = static_cast<int>(std::min_element(sum, sum + labels) - sum);
         const float left = sum[std::max(best - 1, 0)];
         const float right = sum[std::min(best + 1, labels - 1)];

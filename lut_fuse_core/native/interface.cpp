@@ -14,6 +14,7 @@
 #include "measure.hpp"
 #include "sampling.hpp"
 #include "small_images.hpp"
+#include "surface.hpp"
 
 #if defined(LUT_FUSE_AMX)
 #include <cpuid.h>
@@ -162,6 +163,10 @@ EXPORT int lut_fuse_smooth_labels(const LutFuseLabels* labels) {
 
 EXPORT int lut_fuse_scores_around(const LutFuseSurroundings* surroundings) {
     return ran_out(lut_fuse::scores_around, surroundings);
+}
+
+EXPORT int lut_fuse_fit_surface(const LutFuseSurface* surface) {
+    return ran_out(lut_fuse::fit_surface, surface);
 }
 
 EXPORT int lut_fuse_expand(const LutFuseExpansion* expansion) {

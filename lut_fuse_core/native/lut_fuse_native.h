@@ -134,6 +134,17 @@ typedef struct {
     int32_t rows, columns, labels, reach;
 } LutFuseSurroundings;
 
+/* A surface through most of some values: least squares, `steps` times, on every second row and column.
+   A value that is farther away than `widest` counts less; this shrinks by `narrower` from step to
+   step, down to `sharp`. basis: (rows, columns, terms) for up to 4 terms. values, weights, surface:
+   (rows, columns). */
+typedef struct {
+    const float *basis, *values, *weights;
+    float *surface;
+    int32_t rows, columns, terms, steps;
+    float widest, narrower, sharp;
+} LutFuseSurface;
+
 /* The remap of LutFuseInfrared from raw positions (x, y) at every `step`-th pixel, the first at
    -0.5, bilinear in between. mask: 255 where they are on the raw image, beyond it less by `fade`
    (share a raw pixel). */
@@ -199,6 +210,7 @@ int lut_fuse_blur(const LutFuseBlur *blur);
 int lut_fuse_match(const LutFuseMatch *match);
 int lut_fuse_smooth_labels(const LutFuseLabels *labels);
 int lut_fuse_scores_around(const LutFuseSurroundings *surroundings);
+int lut_fuse_fit_surface(const LutFuseSurface *surface);
 int lut_fuse_expand(const LutFuseExpansion *expansion);
 
 /* instructions: one of lut_fuse_instructions(), or NULL for the best. Returns 0, or 1 if memory ran

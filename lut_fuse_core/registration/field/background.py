@@ -10,6 +10,8 @@ import numpy as np
 from lut_fuse_core.arrays import FloatArray
 from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.registration.field.lines import SearchLines
+from lut_fuse_core.registration.field.matching import scores_around
+from lut_fuse_core.registration.field.surface import surface_through
 
 HORIZONS = (0.3, 0.45, 0.6)
 """Where the ground may begin, in heights of the image."""
@@ -47,12 +49,6 @@ LEAST_PARTS = 8
 
 LEAST_FIT = np.float32(-0.2)
 """A cell speaks no more than this against a surface: it may show something in front."""
-
-STEPS = 8
-"""Of reweighted least squares."""
-
-SHARP = 1.2
-"""Labels that a cell may stray before it counts as something in front."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,12 +152,8 @@ def best_surface(fit: FloatArray, found: FloatArray, lines: SearchLines) -> floa
 
 def fit_at(fit: FloatArray, labels: FloatArray, lines: SearchLines) -> FloatArray:
     """The fit of each cell at a label, ``(rows, columns) float32``, interpolated."""
-    place = np.clip(labels - lines.first, 0, lines.labels - 1.001)
-    low = place.astype(np.intp)[..., None]
-    share = (place - low[..., 0]).astype(np.float32)
-    lower = np.take_along_axis(fit, low, 2)[..., 0]
-    upper = np.take_along_axis(fit, low + 1, 2)[..., 0]
-    return lower + share * (upper - lower)
+    places = np.clip(labels - np.float32(lines.first), 0, np.float32(lines.labels - 1))
+    return scores_around(fit, places, 0)[..., 0]
 
 
 def _surfaces(
@@ -176,7 +168,7 @@ def _surfaces(
         for rows in (_constant(by_row, lines), _ground(by_row, lines))
     )
     described = [(level, 1), (ground, 2)]
-    described += [(_robust(each, found, weights), each.shape[-1]) for each in bases]
+    described += [(surface_through(each, found, weights), each.shape[-1]) for each in bases]
     return [_Surface.of(labels, terms, fit, lines) for labels, terms in described]
 
 
@@ -250,23 +242,6 @@ def _demanded(surface: FloatArray, before: Background | None) -> float:
     if before is None:
         return demanded
     return demanded * (HELD if before.terms else NEW)
-
-
-def _robust(basis: FloatArray, found: FloatArray, weights: FloatArray) -> FloatArray:
-    """A surface through most of the labels (iteratively reweighted least squares)."""
-    every = np.s_[::2, ::2]
-    columns = np.ascontiguousarray(basis[every].reshape(-1, basis.shape[-1]))
-    values, given = found[every].ravel(), weights[every].ravel() + np.float32(1e-6)
-    weight, reach = given, 6.0
-    fixed = 1e-3 * np.eye(basis.shape[-1])
-    for _ in range(STEPS):
-        weighted = columns * weight[:, None]
-        terms = np.linalg.solve(
-            weighted.T @ columns + fixed * weight.sum(), weighted.T @ values
-        ).astype(np.float32)
-        reach = max(SHARP, 0.7 * reach)
-        weight = given / np.square(1 + np.square((values - columns @ terms) / np.float32(reach)))
-    return basis @ terms
 
 
 @lru_cache(maxsize=4)

@@ -54,6 +54,9 @@ half of the cells of a registered pair do, by half a label."""
 CERTAIN = 0.5
 """Fit of a cell that is certain of its displacement."""
 
+BLUR = np.array([0.25, 0.5, 0.25], np.float32)
+"""Weights of a cell and of its neighbors to either side."""
+
 Links = tuple[FloatArray, FloatArray]
 """``(rows, columns) float32`` each: weight of the bond with the next cell to the right, below."""
 
@@ -157,15 +160,20 @@ def _refined(
 
 
 def _merged(values: FloatArray, cells: int) -> FloatArray:
+    """Means over squares of cells; beyond the last row and column these are repeated."""
     rows, columns, labels = values.shape
-    padded = np.pad(values, ((0, -rows % cells), (0, -columns % cells), (0, 0)), "edge")
-    shape = padded.shape[0] // cells, cells, padded.shape[1] // cells, cells, labels
-    return np.asarray(padded.reshape(shape).mean(axis=(1, 3)), np.float32)
+    for axis, length in enumerate((rows, columns)):
+        if length % cells:
+            whole = length + -length % cells
+            values = values.take(np.minimum(np.arange(whole), length - 1), axis=axis)
+    # One axis at a time is the fastest that NumPy offers.
+    by_row = values.reshape(-1, cells, values.shape[1], labels).sum(axis=1)
+    merged = by_row.reshape(len(by_row), -1, cells, labels).sum(axis=2)
+    return np.asarray(merged * np.float32(1 / cells**2), np.float32)
 
 
 def _blurred(values: FloatArray) -> FloatArray:
     """Over neighboring cells, with weights 1, 2, 1."""
-    for _ in range(2):
-        padded = np.pad(values, ((1, 1), (0, 0), (0, 0)), "edge")
-        values = (0.25 * (padded[:-2] + padded[2:]) + 0.5 * padded[1:-1]).swapaxes(0, 1)
-    return values
+    return cv2.sepFilter2D(values, cv2.CV_32F, BLUR, BLUR, borderType=cv2.BORDER_REPLICATE).astype(
+        np.float32, copy=False
+    )
