@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from lut_fuse_core.arrays import AnyInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.infrared.quantity import CountConverter
 from lut_fuse_core.io.thermal.sequence import SEQUENCE_SUFFIXES, ThermalSequence
@@ -22,19 +22,22 @@ LONGEST = 60.0
 """Seconds at the start of the videos by which their offset is estimated."""
 
 
+Visible = TypeVar("Visible")
+
+
 @dataclass(frozen=True)
-class VideoPair:
+class VideoPair(Generic[Visible]):
     """A visible frame and the infrared frame nearest in time.
 
     Attributes:
-        visible: ``(H, W, 3) uint8``, RGB.
+        visible: In the form that its reader gives it.
         infrared: ``(h, w)``, raw counts or temperatures; None where it is the same frame as in the
             pair before.
         visible_time: Seconds since the first frame of the visible video.
         infrared_time: Seconds since the first frame of the infrared video.
     """
 
-    visible: UInt8Array
+    visible: Visible
     infrared: AnyInfrared | None
     visible_time: float
     infrared_time: float
@@ -76,11 +79,11 @@ def infrared_reader(path: Path) -> InfraredReader:
 
 
 def pairs_by_time(
-    visible: Iterable[VideoFrame[UInt8Array]],
+    visible: Iterable[VideoFrame[Visible]],
     infrared: Iterable[VideoFrame[AnyInfrared]],
     infrared_rate: float,
     clock_offset: Callable[[], float],
-) -> Iterator[VideoPair]:
+) -> Iterator[VideoPair[Visible]]:
     """Pair each visible frame with the infrared frame nearest in time.
 
     Args:

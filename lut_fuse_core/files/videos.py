@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.files.report import FilesReport, Progress
 from lut_fuse_core.files.video_pairs import (
@@ -17,10 +17,19 @@ from lut_fuse_core.files.video_pairs import (
     pairs_by_time,
 )
 from lut_fuse_core.io.video_pixels import VisiblePixels
+from lut_fuse_core.io.video_planes import ColorFrame, ColorPlanes
 from lut_fuse_core.io.video_reader import VideoReader, average_rate
-from lut_fuse_core.io.video_writer import EVENLY_SPACED, check_video_name, write_video
+from lut_fuse_core.io.video_writer import (
+    EVENLY_SPACED,
+    VideoWriter,
+    check_video_name,
+    write_video,
+)
 from lut_fuse_core.parallel import ordered_map, prefetch
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
+
+if TYPE_CHECKING:
+    import av
 
 AHEAD = 8
 """Fused frames that may wait to be encoded."""
@@ -53,20 +62,21 @@ def fuse_videos(
         OSError: If the output cannot be put in its place.
     """
     check_video_name(target)
-    color = VideoReader(visible, VisiblePixels())
+    color = VideoReader(visible, _color_frames(pipeline))
     thermal = infrared_reader(infrared)
     frames = prefetch(color)
     pairs = pairs_by_time(frames, prefetch(thermal), thermal.rate, lambda: pipeline.clock_offset)
     first = next(pairs, None)
     if first is None:
         raise InputError(_why_nothing(color, thermal))
-    height, width = first.visible.shape[:2]
+    height, width = first.visible.image.shape[:2]
     is_even = target.suffix.lower() in EVENLY_SPACED
     rate = average_rate(visible) if is_even else color.rate
     alone, count = pipeline.status.visible_only, 0
     with write_video(target, (width, height), rate) as writer:
         fused = _fused(chain([first], pairs), pipeline)
-        for _ in ordered_map(lambda frame: writer.write(*frame), fused, workers=1, ahead=AHEAD):
+        write = partial(_write, writer)
+        for _ in ordered_map(write, fused, workers=1, ahead=AHEAD):
             count += 1
             if progress is not None:
                 progress(count, max(count, color.frame_count))
@@ -86,17 +96,33 @@ def fuse_videos(
     )
 
 
+def _color_frames(pipeline: FusionPipeline) -> Callable[[av.VideoFrame], ColorFrame]:
+    """What takes visible frames apart: models that see colors need RGB."""
+    if pipeline.fuser.model.encoder.inputs == "luma_infrared":
+        return ColorPlanes()
+    rgb = VisiblePixels()
+    return lambda frame: ColorFrame(rgb(frame))
+
+
 def _fused(
-    pairs: Iterator[VideoPair] | chain[VideoPair], pipeline: FusionPipeline
-) -> Iterator[tuple[UInt8Array, float]]:
+    pairs: Iterable[VideoPair[ColorFrame]], pipeline: FusionPipeline
+) -> Iterator[tuple[ColorFrame, float]]:
     for pair in pairs:
         image = pipeline.process(
-            pair.visible,
+            pair.visible.image,
             pair.infrared,
             visible_time=pair.visible_time,
             infrared_time=pair.infrared_time,
         )
-        yield image, pair.visible_time
+        yield ColorFrame(image, pair.visible.chroma), pair.visible_time
+
+
+def _write(writer: VideoWriter, frame: tuple[ColorFrame, float]) -> None:
+    fused, time = frame
+    if fused.chroma is None:
+        writer.write(fused.image, time)
+    else:
+        writer.write_planes(fused.image[..., 0], fused.chroma, time)
 
 
 def _why_nothing(color: VideoReader[Any], thermal: InfraredReader) -> str:

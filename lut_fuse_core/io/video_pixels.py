@@ -7,6 +7,8 @@ of 10, 12 and 14-bit formats, and dither where it scales down. Deep planes are t
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -88,28 +90,25 @@ class InfraredPixels:
             InputError: For a pixel format that is not supported (colors in floating point or more
                 than 16 bits among them), or, in the first frame, colors of no known palette.
         """
-        layout = frame.format
-        bits = max(component.bits for component in layout.components)
-        colors = [component for component in layout.components if not component.is_alpha]
-        is_gray = len(colors) == 1 and not layout.has_palette
-        kind = _number_type(frame)
-        if is_gray and bits >= 8:
-            return _samples(frame, 0, len(layout.components), kind)
+        layout = _layout(frame.format.name)
+        bits, kind = layout.bits, layout.kind
+        if layout.is_gray and bits >= 8:
+            return _samples(frame, 0, layout.samples, kind)
         if kind.kind == "f" or bits > 16:
             raise InputError(
-                f"the video's pixels are {layout.name}: colors that are "
+                f"the video's pixels are {frame.format.name}: colors that are "
                 f"{'floating-point' if kind.kind == 'f' else f'{bits}-bit'} numbers; convert it to "
                 "gray16le (ffmpeg -i IN -pix_fmt gray16le -c:v ffv1 OUT.mkv)"
             )
-        palette = None if is_gray else self._palette_of(frame, kind)
+        palette = None if layout.is_gray else self._palette_of(frame, kind)
         if palette is not None:
             return quick_intensities(_eight_bits(self._reformatter, frame, "rgb24"), palette)
-        if bits == 8 and _has_plane_of_luma(frame):
+        if bits == 8 and layout.has_plane_of_luma:
             return self._luma_of(frame)
-        if bits <= 8 or layout.is_bayer:
+        if bits <= 8 or frame.format.is_bayer:
             return _eight_bits(self._reformatter, frame, "gray")
         frame = _in_planes(self._reformatter, frame, bits)
-        kind = _number_type(frame)
+        kind = _layout(frame.format.name).kind
         if not frame.format.is_rgb:
             return _samples(frame, 0, 1, kind)
         if frame.format.is_planar:
@@ -126,7 +125,7 @@ class InfraredPixels:
         levels = self._levels.get(layout)
         if levels is None:
             levels = self._levels[layout] = _luma_levels(self._reformatter, frame)
-        return cv2.LUT(_plane(frame, 0, frame.width), levels).astype(np.uint8, copy=False)
+        return cv2.LUT(plane_of(frame, 0, frame.width), levels).astype(np.uint8, copy=False)
 
     def _palette_of(self, frame: VideoFrame, kind: np.dtype[Any]) -> Palette | None:
         """The palette; looked for in some frames only: that takes long, and it seldom changes."""
@@ -172,13 +171,8 @@ def _eight_bits(reformatter: VideoReformatter, frame: VideoFrame, form: str) -> 
     length = converted.planes[0].line_size
     if form == "rgb24" and length == 3 * frame.width and converted is not frame:
         # The plane itself, which nobody else has.
-        return _plane(converted, 0, length).reshape(frame.height, frame.width, 3)
+        return plane_of(converted, 0, length).reshape(frame.height, frame.width, 3)
     return converted.to_ndarray().astype(np.uint8, copy=False)
-
-
-def _has_plane_of_luma(frame: VideoFrame) -> bool:
-    first, *others = frame.format.components
-    return first.is_luma and all(each.plane != first.plane for each in others)
 
 
 def _luma_levels(reformatter: VideoReformatter, frame: VideoFrame) -> UInt8Array:
@@ -193,11 +187,20 @@ def _luma_levels(reformatter: VideoReformatter, frame: VideoFrame) -> UInt8Array
     return _eight_bits(reformatter, ramp, "gray")[0].copy()
 
 
-def _plane(frame: VideoFrame, plane: int, width: int) -> UInt8Array:
-    """A plane without the padding of its rows, ``(H, width) uint8``: a view, which keeps it."""
+def plane_of(frame: VideoFrame, plane: int, width: int) -> UInt8Array:
+    """A plane of a frame without the padding of its rows.
+
+    Args:
+        frame: As PyAV decodes it.
+        plane: Its number.
+        width: Bytes of a row that are used.
+
+    Returns:
+        ``(h, width) uint8``: a view, which keeps the plane.
+    """
     stored: Any = frame.planes[plane]
     length = abs(stored.line_size)  # negative where the last row comes first
-    rows = np.frombuffer(stored, np.uint8)[: frame.height * length].reshape(-1, length)
+    rows = np.frombuffer(stored, np.uint8)[: stored.height * length].reshape(-1, length)
     return rows[:: 1 if stored.line_size > 0 else -1, :width]
 
 
@@ -238,18 +241,47 @@ def _in_planes(reformatter: VideoReformatter, frame: VideoFrame, bits: int) -> V
     return reformatter.reformat(frame, format=form, threads=1)
 
 
-def _number_type(frame: VideoFrame) -> np.dtype[Any]:
-    """The type of the samples of a frame, in its byte order."""
-    layout = frame.format
+@dataclass(frozen=True)
+class _Layout:
+    """How a pixel format stores its samples.
+
+    Attributes:
+        bits: Of a sample.
+        samples: Per pixel, with alpha.
+        kind: Their type, in the byte order of the format.
+        is_gray: Whether there are no colors.
+        has_plane_of_luma: Whether luma is stored apart.
+    """
+
+    bits: int
+    samples: int
+    kind: np.dtype[Any]
+    is_gray: bool
+    has_plane_of_luma: bool
+
+
+@lru_cache(maxsize=16)
+def _layout(name: str) -> _Layout:
+    """That of the format that FFmpeg calls so; asking for it takes as long as some conversions."""
+    from av import VideoFormat
+
+    layout = VideoFormat(name)
+    first, *others = layout.components
     bits = max(component.bits for component in layout.components)
-    letter = "f" if re.search(r"f(16|32)(le|be)$", layout.name) else "u"
+    letter = "f" if re.search(r"f(16|32)(le|be)$", name) else "u"
     size = 1 if bits <= 8 else 2 if bits <= 16 else 4
-    return np.dtype(f"{'>' if layout.is_big_endian else '<'}{letter}{size}")
+    return _Layout(
+        bits,
+        len(layout.components),
+        np.dtype(f"{'>' if layout.is_big_endian else '<'}{letter}{size}"),
+        sum(not each.is_alpha for each in layout.components) == 1 and not layout.has_palette,
+        first.is_luma and all(each.plane != first.plane for each in others),
+    )
 
 
 def _samples(frame: VideoFrame, plane: int, step: int, kind: np.dtype[Any]) -> AnyInfrared:
     """The first of every ``step`` samples in a plane, in the byte order of this machine."""
-    rows = _plane(frame, plane, frame.width * step * kind.itemsize)
+    rows = plane_of(frame, plane, frame.width * step * kind.itemsize)
     samples = rows.view(kind) if rows.flags.c_contiguous else np.ascontiguousarray(rows).view(kind)
     return np.array(samples[:, ::step], kind.newbyteorder("="))
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.arrays import FloatArray, UInt8Array
+from lut_fuse_core.arrays import FloatArray, UInt8Array, gray_view, is_gray_view
 from lut_fuse_core.model.fusion_model import FusionModel, GradientSpec
 from lut_fuse_core.model.scenes import Place
 
@@ -85,6 +85,8 @@ def ambient_samples(visible: UInt8Array) -> UInt8Array:
     """
     height, width = visible.shape[:2]
     rows, columns, places = _sampled(height, width)
+    if is_gray_view(visible):
+        return gray_view(visible[..., 0].reshape(1, -1).take(places, axis=1))[0]
     if visible.flags.c_contiguous:
         return visible.reshape(-1, 3).take(places, axis=0)
     # Faster than one index for both.

@@ -163,10 +163,10 @@ class InfraredRegistrar:
         shape, pointwise = warp.visible_size[::-1], self.normalizer.pointwise
         # Dead pixels, local contrast, mere resizing and the motion of reused frames need the image.
         if (
-            isinstance(backend, RegisteringBackend)
-            and pointwise
+            pointwise
             and warp.one_pass
             and not self._keep_images
+            and isinstance(backend, RegisteringBackend)  # takes longest to find out
         ):
             backend.hold(infrared, self.normalizer.levels(infrared), warp)
             return RegisteredInfrared(shape)
