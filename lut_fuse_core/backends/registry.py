@@ -10,6 +10,7 @@ from lut_fuse_core.backends.base import MOST_THREADS, Backend
 from lut_fuse_core.backends.gpu.options import DEFAULT_OPTIONS, GpuOptions
 from lut_fuse_core.errors import BackendUnavailableError, InputError
 from lut_fuse_core.model.fusion_model import FusionModel
+from lut_fuse_core.native.bindings import built_libraries
 
 _CLASSES = {
     "cuda": "lut_fuse_core.backends.gpu.cuda:CudaBackend",
@@ -129,6 +130,8 @@ def fastest_without_gpu(
             backend = _create(name, model, threads, DEFAULT_OPTIONS)
         except BackendUnavailableError as error:
             reasons.append(f"{name}: {error}")
+            if name == "native" and built_libraries():
+                _log.warning("'native', the fastest backend of the CPU, is not used: %s", error)
         else:
             _log.log(level, "'%s' is taken: %s", name, "; ".join(reasons))
             return backend

@@ -318,6 +318,17 @@ def load_library() -> ctypes.CDLL:
     return library
 
 
+def built_libraries(folder: Path = Path(__file__).parent) -> list[Path]:
+    """The libraries that were built, whether they load or not, those for this Python first.
+
+    Args:
+        folder: Where to look.
+    """
+    own = [folder / f"_native{suffix}" for suffix in EXTENSION_SUFFIXES]
+    others = sorted(set(folder.glob("_native*.so")) - set(own))
+    return [*filter(Path.exists, own), *others]
+
+
 def first_that_fits(folder: Path) -> ctypes.CDLL:
     """The library that was built for this Python, or else one for another that loads here as well.
 
@@ -327,10 +338,8 @@ def first_that_fits(folder: Path) -> ctypes.CDLL:
     Raises:
         BackendUnavailableError: If there is none.
     """
-    own = [folder / f"_native{suffix}" for suffix in EXTENSION_SUFFIXES]
-    others = sorted(set(folder.glob("_native*.so")) - set(own))
     problems = []
-    for path in [*filter(Path.exists, own), *others]:
+    for path in built_libraries(folder):
         try:
             library = ctypes.CDLL(str(path))
             interface = library.lut_fuse_interface()

@@ -19,6 +19,7 @@ from lut_fuse_core.arrays import UInt8Array, gray_view, is_gray_view
 from lut_fuse_core.backends.fuse_options import FuseOptions
 from lut_fuse_core.backends.native import NativeBackend
 from lut_fuse_core.backends.reference import ReferenceBackend, fuse_float
+from lut_fuse_core.backends.registry import create_backend
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model.encoder import INPUT_CHANNELS, ContextEncoder, ConvBlock, EncoderInput
 from lut_fuse_core.model.file import save_model
@@ -306,3 +307,20 @@ def test_the_library_of_another_python_does_not_stand_in_the_way(tmp_path: Path)
     assert bindings.first_that_fits(tmp_path)._name.endswith("zzz.so")
     shutil.copy(own, tmp_path / own.name)
     assert bindings.first_that_fits(tmp_path)._name.endswith(own.name)
+
+
+def test_a_library_of_another_version_is_not_left_unused_in_silence(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(bindings, "INTERFACE", bindings.INTERFACE + 1)
+    bindings.load_library.cache_clear()
+    assert create_backend("auto", random_model()).name == "cpu"
+    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "'native'" in warning.message
+    assert "build it again" in warning.message
+
+
+def test_a_library_that_was_never_built_is_not_worth_a_warning(monkeypatch, caplog) -> None:
+    monkeypatch.setattr("lut_fuse_core.backends.registry.built_libraries", lambda: [])
+    monkeypatch.setattr(bindings, "INTERFACE", bindings.INTERFACE + 1)
+    bindings.load_library.cache_clear()
+    assert create_backend("auto", random_model()).name == "cpu"
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
