@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, RawInfrared, UInt8Array
 from lut_fuse_core.infrared.gray_range import GrayRange
-from lut_fuse_core.libraries.opencv import cv2
+from lut_fuse_core.native.tables import looked_up
 
 FOOT, SHOULDER = 16.0, 208.0
 """Gray levels of the two ends of the range; the soft ends beyond hold what lies outside of it."""
@@ -103,7 +103,7 @@ def apply_table(raw: RawInfrared, table: UInt8Array, out: UInt8Array) -> None:
         if np.array_equal(table, _UNCHANGED):
             np.copyto(out, raw)
         else:
-            cv2.LUT(raw, table, out)
+            looked_up(raw.astype(np.uint8, copy=False), table, out)
         return
     # A table has an entry for every count; clipping is the mode that needs no copy of `out`.
     np.take(table, raw, out=out, mode="clip")

@@ -18,6 +18,7 @@ from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.known_palettes import Palette
 from lut_fuse_core.io.palettes import palette_of, quick_intensities
+from lut_fuse_core.native.tables import looked_up
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -125,7 +126,7 @@ class InfraredPixels:
         levels = self._levels.get(layout)
         if levels is None:
             levels = self._levels[layout] = _luma_levels(self._reformatter, frame)
-        return cv2.LUT(plane_of(frame, 0, frame.width), levels).astype(np.uint8, copy=False)
+        return looked_up(plane_of(frame, 0, frame.width), levels)
 
     def _palette_of(self, frame: VideoFrame, kind: np.dtype[Any]) -> Palette | None:
         """The palette; looked for in some frames only: that takes long, and it seldom changes."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array, gray_view
 from lut_fuse_core.io.video_pixels import VisiblePixels, plane_of
+from lut_fuse_core.native.tables import looked_up
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -75,7 +76,7 @@ class ColorPlanes:
             and int(frame.color_range) != _FULL_RANGE
         ):
             return ColorFrame(self._rgb(frame))
-        luma = cv2.LUT(plane_of(frame, 0, frame.width), _TO_FULL).astype(np.uint8, copy=False)
+        luma = looked_up(plane_of(frame, 0, frame.width), _TO_FULL)
         u, v = (plane_of(frame, index, (frame.width + 1) // 2) for index in (1, 2))
         return ColorFrame(gray_view(luma), (u, v))
 
@@ -94,7 +95,7 @@ def joined(luma: UInt8Array, chroma: Chroma) -> UInt8Array:
     whole = np.empty((height * 3 // 2, width), np.uint8)
     below = whole[:height]
     if luma.shape == below.shape:
-        cv2.LUT(luma, _TO_LIMITED, below)
+        looked_up(luma, _TO_LIMITED, below)
     else:
         margin = (0, height - luma.shape[0], 0, width - luma.shape[1])
         below[...] = cv2.copyMakeBorder(_TO_LIMITED[luma], *margin, cv2.BORDER_REPLICATE)

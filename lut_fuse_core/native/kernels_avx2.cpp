@@ -25,6 +25,7 @@ namespace {
 #include "float_look_up.inl"
 #include "remap.inl"
 #include "remap_row_avx2.inl"
+#include "tone_row.inl"
 #include "measure.inl"
 }  // namespace
 
@@ -49,6 +50,7 @@ const Kernels lut_fuse::kAvx2Kernels = {
     expand_row,
     look_up_row,
     remap_row,
+    tone_row,
     float_luma_row,
     float_look_up_row,
     measure_rows,

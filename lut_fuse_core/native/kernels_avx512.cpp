@@ -29,6 +29,7 @@ namespace {
 #include "float_look_up.inl"
 #include "remap.inl"
 #include "remap_row_avx2.inl"
+#include "tone_row_avx512.inl"
 #include "measure.inl"
 }  // namespace
 
@@ -53,6 +54,7 @@ const Kernels lut_fuse::kAvx512Kernels = {
     expand_row,
     look_up_row,
     remap_row,
+    tone_row,
     float_luma_row,
     float_look_up_row,
     measure_rows,

@@ -16,6 +16,7 @@ namespace {
 #include "float_look_up.inl"
 #include "remap.inl"
 #include "remap_row.inl"
+#include "tone_row.inl"
 #include "measure.inl"
 }  // namespace
 
@@ -36,6 +37,7 @@ const Kernels lut_fuse::kPortableKernels = {
     expand_row,
     look_up_row,
     remap_row,
+    tone_row,
     float_luma_row,
     float_look_up_row,
     measure_rows,

@@ -164,6 +164,8 @@ struct Kernels {
     void (*look_up_row)(const LookUp& look_up, const LookUpRow& row);
 
     void (*remap_row)(const RemapRow& row);
+    // levels[x] = table[raw[x]]
+    void (*tone_row)(const uint8_t* raw, int width, const uint8_t* table, uint8_t* levels);
 
     void (*float_luma_row)(const uint8_t* visible, int channels, int width, bool replicate,
                            float* luma);

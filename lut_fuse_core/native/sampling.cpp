@@ -64,7 +64,11 @@ void Sampling<Raw>::tone(const LutFuseWindow& window, uint8_t* levels,
     for (int y = window.top; y <= window.bottom; ++y, levels += pitch) {
         const Raw* __restrict raw = raw_row(std::clamp(y, 0, last_row));
         uint8_t* __restrict out = levels - window.left;
-        for (int x = first; x <= last; ++x) out[x] = table[raw[x]];
+        if constexpr (sizeof(Raw) == 1) {
+            kernels_.tone_row(raw + first, last - first + 1, table, out + first);
+        } else {
+            for (int x = first; x <= last; ++x) out[x] = table[raw[x]];
+        }
         if (window.left < 0) out[-1] = table[raw[0]];
         if (window.right > last_column) out[window.right] = table[raw[last_column]];
     }

@@ -135,7 +135,7 @@ class Warp:
             self(gray, out)
             return
         if self.remap is None and raw.dtype == np.uint8:
-            apply_table(raw, levels, out)  # OpenCV's table of bytes is the fastest
+            apply_table(raw, levels, out)
             return
         try:
             library = load_library()
