@@ -160,7 +160,7 @@ EXTRAS = {
     "models": ["safetensors>=0.4"],  # to write model files; reading them needs nothing
     "video": ["av>=17"],  # with FFmpeg's libraries
     # PNG is encoded five times faster, JPEG decoded twice as fast; OpenCV serves without them.
-    "images": ["isal>=1.5", "simplejpeg>=1.7"],
+    "images": ["isal>=1.5", "simplejpeg>=1.8"],
     "thermal": [
         "tifffile>=2022.5",
         "imagecodecs>=2022.2",  # compressed TIFF

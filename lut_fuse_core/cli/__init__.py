@@ -70,6 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be valid text
+    # NumPy's BLAS starts a thread for each core, which look for work for a while; there is none.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         arguments = sys.argv[1:] if arguments is None else arguments
         command = next((word for word in arguments if not word.startswith("-")), "")

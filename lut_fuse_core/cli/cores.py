@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import cv2
 
+from lut_fuse_core.fuser import Fuser
 from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
@@ -29,3 +30,21 @@ def pipeline_beside_codecs(config: PipelineConfig) -> FusionPipeline:
         return pipeline if threads == config.threads else FusionPipeline(config)
     cv2.setNumThreads(1)
     return pipeline
+
+
+def pipelines_side_by_side(config: PipelineConfig) -> list[FusionPipeline]:
+    """Pipelines of one thread each that fuse pairs without a common time, as many at a time.
+
+    Args:
+        config: Of the pipelines; as many as the threads that are asked for, or one for each core.
+
+    Returns:
+        At least one; no more where the backend is another than `native`: that has the GPU, or all
+        cores.
+    """
+    first = pipeline_beside_codecs(config)
+    count = config.threads or usable_cores()
+    if first.fuser.backend.name != "native" or count == 1:
+        return [first]
+    alone, model = replace(config, threads=1), first.fuser.model
+    return [FusionPipeline(alone, Fuser(model, "native", 1)) for _ in range(count)]

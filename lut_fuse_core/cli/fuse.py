@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from lut_fuse_core.cli import SUBCOMMANDS
-from lut_fuse_core.cli.cores import pipeline_beside_codecs
+from lut_fuse_core.cli.cores import pipeline_beside_codecs, pipelines_side_by_side
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import note, progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
@@ -125,10 +125,14 @@ def run(options: argparse.Namespace) -> int:
         options,
         lambda: _video_offset(options.visible, options.infrared),
     )
-    pipeline = pipeline_beside_codecs(config)
+    independent = options.visible.is_dir() and not options.sequence
+    if independent:
+        pipeline, *others = pipelines_side_by_side(config)
+    else:
+        pipeline, others = pipeline_beside_codecs(config), []
     start = time.perf_counter()
     with tidy_termination(), progress_bar("fuse", "pairs") as show:
-        report = _fuse(options, pipeline, show)
+        report = _fuse(options, pipeline, others, show)
     seconds = time.perf_counter() - start
     say_clock_offset(pipeline)
     for name, reason in report.failed.items():
@@ -147,7 +151,12 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.failed or report.damaged or not report.pairs else 0
 
 
-def _fuse(options: argparse.Namespace, pipeline: FusionPipeline, show: Progress) -> FilesReport:
+def _fuse(
+    options: argparse.Namespace,
+    pipeline: FusionPipeline,
+    others: list[FusionPipeline],
+    show: Progress,
+) -> FilesReport:
     suffix = f".{options.format}"
     if options.infrared is None:
         return fuse_one_file(
@@ -160,6 +169,7 @@ def _fuse(options: argparse.Namespace, pipeline: FusionPipeline, show: Progress)
         pipeline,
         FolderOptions(options.sequence, suffix),
         show,
+        others,
     )
 
 

@@ -1,21 +1,22 @@
-"""Fuses two folders of images; reading, fusing and writing overlap, and the order is kept."""
+"""Fuses two folders of images, several pairs at a time; the order is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import NamedTuple
 
-from lut_fuse_core.arrays import AnyInfrared, UInt8Array
+from lut_fuse_core.arrays import AnyInfrared
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.files.report import FilesReport, Progress
+from lut_fuse_core.files.stored_images import VisibleImage, fuse_stored, visible_reader
 from lut_fuse_core.io.image_files import (
     image_files,
     infrared_files,
     read_infrared,
-    read_visible,
     write_image,
 )
 from lut_fuse_core.parallel import ordered_map
@@ -43,14 +44,22 @@ class _Read(NamedTuple):
     """A pair as read, or why it cannot be."""
 
     stem: str
-    pair: tuple[UInt8Array, AnyInfrared] | InputError
+    pair: tuple[VisibleImage, AnyInfrared] | InputError
 
 
 class _Fused(NamedTuple):
     """A fused image, or why there is none."""
 
     stem: str
-    image: UInt8Array | InputError
+    image: VisibleImage | InputError
+
+
+class _Written(NamedTuple):
+    """Why a pair was not fused and written, None if it was, and what else there is to say of it."""
+
+    stem: str
+    error: InputError | None
+    notes: tuple[str, ...]
 
 
 def fuse_folders(
@@ -60,6 +69,7 @@ def fuse_folders(
     pipeline: FusionPipeline,
     options: FolderOptions,
     progress: Progress | None = None,
+    others: Sequence[FusionPipeline] = (),
 ) -> FilesReport:
     """Fuse two folders of images, matched by stem.
 
@@ -70,6 +80,8 @@ def fuse_folders(
         pipeline: Fuses the pairs.
         options: How to read and write them.
         progress: Called with the number of pairs done so far and of all; None for nothing.
+        others: Further pipelines with the same settings, to fuse as many pairs at a time; not of a
+            sequence.
 
     Returns:
         The report, with the pairs that cannot be fused and why.
@@ -87,14 +99,25 @@ def fuse_folders(
         )
     if output.is_file():
         raise InputError(f"{output} is a file; for folders the output must be a folder")
-    pairs = ordered_map(lambda stem: _read(stem, ours[stem], theirs[stem]), stems)
-    fused = _fused(pairs, pipeline, options.sequence)
-    failed = {}
-    for number, done in enumerate(
-        ordered_map(partial(_write, output, options.suffix), fused), start=1
-    ):
-        if isinstance(done.image, InputError):
-            failed[done.stem] = str(done.image)
+    read_visible = visible_reader(pipeline, options.suffix)
+
+    def read(stem: str) -> _Read:
+        try:
+            return _Read(stem, (read_visible(only(ours[stem])), read_infrared(only(theirs[stem]))))
+        except InputError as error:
+            return _Read(stem, error)
+
+    write = partial(_write, output, options.suffix)
+    if others and not options.sequence:
+        done = _side_by_side(stems, read, write, [pipeline, *others])
+    else:
+        done = _in_turn(stems, read, write, pipeline, options.sequence)
+    failed: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+    for number, written in enumerate(done, start=1):
+        notes = written.notes
+        if written.error is not None:
+            failed[written.stem] = str(written.error)
         if progress is not None:
             progress(number, len(stems))
     return FilesReport(
@@ -104,36 +127,72 @@ def fuse_folders(
         failed,
         tuple(sorted(ours.keys() - theirs.keys())),
         tuple(sorted(theirs.keys() - ours.keys())),
-        notes=pipeline.status.notes,
+        notes=notes,
     )
 
 
-def _read(stem: str, visible: list[Path], infrared: list[Path]) -> _Read:
-    try:
-        return _Read(stem, (read_visible(only(visible)), read_infrared(only(infrared))))
-    except InputError as error:
-        return _Read(stem, error)
+def _in_turn(
+    stems: Iterable[str],
+    read: Callable[[str], _Read],
+    write: Callable[[_Fused], InputError | None],
+    pipeline: FusionPipeline,
+    sequence: bool,
+) -> Iterator[_Written]:
+    """Read and write several pairs at a time; fuse them one after the other."""
+
+    def fused() -> Iterator[_Fused]:
+        for pair in ordered_map(read, stems):
+            if not sequence:
+                pipeline.reset()
+            yield _fuse(pair, pipeline)
+
+    def written(image: _Fused) -> tuple[str, InputError | None]:
+        return image.stem, write(image)
+
+    for stem, error in ordered_map(written, fused()):
+        yield _Written(stem, error, pipeline.status.notes)
 
 
-def _fused(pairs: Iterator[_Read], pipeline: FusionPipeline, sequence: bool) -> Iterator[_Fused]:
-    for stem, pair in pairs:
-        if not sequence:
-            pipeline.reset()
+def _side_by_side(
+    stems: Iterable[str],
+    read: Callable[[str], _Read],
+    write: Callable[[_Fused], InputError | None],
+    pipelines: Sequence[FusionPipeline],
+) -> Iterator[_Written]:
+    """Read, fuse and write each pair in one thread, in whose caches it stays."""
+    idle: SimpleQueue[FusionPipeline] = SimpleQueue()
+    for pipeline in pipelines:
+        idle.put(pipeline)
+
+    def fuse(stem: str) -> _Written:
+        pipeline = idle.get()
         try:
-            image = pair if isinstance(pair, InputError) else pipeline.process(*pair)
-        except InputError as error:
-            image = error
-        yield _Fused(stem, image)
+            pipeline.reset()
+            error = write(_fuse(read(stem), pipeline))
+            return _Written(stem, error, pipeline.status.notes)
+        finally:
+            idle.put(pipeline)
+
+    return ordered_map(fuse, stems, workers=len(pipelines))
 
 
-def _write(folder: Path, suffix: str, fused: _Fused) -> _Fused:
+def _fuse(read: _Read, pipeline: FusionPipeline) -> _Fused:
+    if isinstance(read.pair, InputError):
+        return _Fused(read.stem, read.pair)
+    try:
+        return _Fused(read.stem, fuse_stored(pipeline, *read.pair))
+    except InputError as error:
+        return _Fused(read.stem, error)
+
+
+def _write(folder: Path, suffix: str, fused: _Fused) -> InputError | None:
     if isinstance(fused.image, InputError):
-        return fused
+        return fused.image
     try:
         write_image(folder / f"{fused.stem}{suffix}", fused.image)
     except InputError as error:
-        return _Fused(fused.stem, error)
-    return fused
+        return error
+    return None
 
 
 def only(paths: list[Path]) -> Path:

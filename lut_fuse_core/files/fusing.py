@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lut_fuse_core.atomic import keep_apart
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.files.folders import DEFAULT_OPTIONS, FolderOptions, fuse_folders
 from lut_fuse_core.files.report import FilesReport, Progress
+from lut_fuse_core.files.stored_images import fuse_stored, visible_reader
 from lut_fuse_core.files.videos import fuse_videos
-from lut_fuse_core.io.image_files import read_infrared, read_visible, write_image
+from lut_fuse_core.io.image_files import read_infrared, write_image
 from lut_fuse_core.io.thermal.sequence import SEQUENCE_SUFFIXES
 from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
@@ -22,6 +24,7 @@ def fuse_files(
     pipeline: FusionPipeline,
     options: FolderOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
+    others: Sequence[FusionPipeline] = (),
 ) -> FilesReport:
     """Fuse two images, two folders (matched by stem) or two videos (matched by time).
 
@@ -32,6 +35,7 @@ def fuse_files(
         pipeline: Fuses the pairs.
         options: How folders are read and written; also the suffix of an image in a folder.
         progress: Called with the number of pairs done so far and of all; None for nothing.
+        others: Further pipelines for folders, see `fuse_folders`.
 
     Returns:
         The report.
@@ -50,7 +54,7 @@ def fuse_files(
         raise InputError(f"{visible} and {infrared} must be two files or two folders")
     keep_apart(output, [visible, infrared])
     if visible.is_dir():
-        return fuse_folders(visible, infrared, output, pipeline, options, progress)
+        return fuse_folders(visible, infrared, output, pipeline, options, progress, others)
     videos = [path.suffix.lower() in VIDEO_SUFFIXES for path in (visible, infrared)]
     videos[1] |= videos[0] and infrared.suffix.lower() in SEQUENCE_SUFFIXES
     if any(videos) and not all(videos):
@@ -61,5 +65,6 @@ def fuse_files(
         return fuse_videos(visible, infrared, target, pipeline, progress)
     target = output / f"{visible.stem}{options.suffix}" if output.is_dir() else output
     keep_apart(target, [visible, infrared])
-    write_image(target, pipeline.process(read_visible(visible), read_infrared(infrared)))
+    read_visible = visible_reader(pipeline, target.suffix)
+    write_image(target, fuse_stored(pipeline, read_visible(visible), read_infrared(infrared)))
     return FilesReport("image", str(target), 1, notes=pipeline.status.notes)

@@ -18,7 +18,13 @@ from lut_fuse_core.io.byte_order import in_native_order
 from lut_fuse_core.io.decoder import decode_whole
 from lut_fuse_core.io.image_encodings import MAX_PIXELS
 from lut_fuse_core.io.image_header import encoded_size, is_animated, is_plausible, is_whole
-from lut_fuse_core.io.jpeg import decode_jpeg
+from lut_fuse_core.io.jpeg import (
+    RGB_QUALITY,
+    JpegPlanes,
+    decode_jpeg,
+    decode_planes,
+    encode_planes,
+)
 from lut_fuse_core.io.natural_order import natural
 from lut_fuse_core.io.palettes import intensities
 from lut_fuse_core.io.png import encode_png
@@ -47,12 +53,29 @@ def read_visible(path: Path) -> UInt8Array:
     with _about(path):
         if content[:4] in TIFF_MARKS:
             return read_tiff_visible(content)
+        return _visible(_checked(content))
+
+
+def read_visible_as_stored(path: Path) -> UInt8Array | JpegPlanes:
+    """The color image in a file, of a usual JPEG the planes that it holds.
+
+    Args:
+        path: See `read_visible`.
+
+    Returns:
+        The planes, see `decode_planes`; of other files what `read_visible` returns.
+
+    Raises:
+        InputError: See `read_visible`.
+        ModuleNotFoundError: See `read_visible`.
+    """
+    content = _content(path)
+    with _about(path):
+        if content[:4] in TIFF_MARKS:
+            return read_tiff_visible(content)
         data = _checked(content)
-        image = decode_jpeg(data, "RGB")
-        if image is not None:
-            return in_three_channels(image)
-        decoded = decode_whole(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+        planes = decode_planes(data)
+        return _visible(data) if planes is None else planes
 
 
 def read_infrared(path: Path) -> AnyInfrared:
@@ -110,12 +133,13 @@ def read_both(path: Path) -> ThermalImage:
     return thermal
 
 
-def write_image(path: Path, image: UInt8Array) -> None:
+def write_image(path: Path, image: UInt8Array | JpegPlanes) -> None:
     """Write a color image, complete or not at all; its folder is made where it is missing.
 
     Args:
-        path: File to write; its suffix says the format. JPEG has quality 95.
-        image: ``(H, W, 3) uint8``, RGB.
+        path: File to write; its suffix says the format. JPEG has quality 95,
+            or 96 from planes.
+        image: ``(H, W, 3) uint8``, RGB; for JPEG also planes.
 
     Raises:
         InputError: For a suffix that is no format of color images, or an image too large for it.
@@ -173,15 +197,26 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[Path]]:
     return found
 
 
-def _encode(image: UInt8Array, suffix: str) -> bytes:
+def _encode(image: UInt8Array | JpegPlanes, suffix: str) -> bytes:
+    if isinstance(image, JpegPlanes):
+        return encode_planes(image)
     if suffix == ".png":
         return encode_png(image)
-    settings = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
+    settings = [cv2.IMWRITE_JPEG_QUALITY, RGB_QUALITY] if suffix in (".jpg", ".jpeg") else []
     done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
     if not done:
         height, width = image.shape[:2]
         raise InputError(f"OpenCV cannot write {suffix} images of {width}x{height} here; use .png")
     return data.tobytes()
+
+
+def _visible(data: UInt8Array) -> UInt8Array:
+    """The color image in an encoded file, ``(H, W, 3) uint8``, RGB."""
+    image = decode_jpeg(data, "RGB")
+    if image is not None:
+        return in_three_channels(image)
+    decoded = decode_whole(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def _content(path: Path) -> bytes:

@@ -170,6 +170,11 @@ class FusionModel:
         return tuple(axis.nodes for axis in self.axes)
 
     @property
+    def sees_luma_only(self) -> bool:
+        """Whether the colors of the visible image change nothing in what is added to it."""
+        return self.encoder.inputs == "luma_infrared"
+
+    @property
     def knows_scenes(self) -> bool:
         """Whether the ambient level of a scene makes a difference."""
         return len(self.lattices) > 1

@@ -110,15 +110,18 @@ inline void spread(const uint16_t* sums, int any_pool, int any_unshuffle, int wi
     }
 }
 
-// A ramp between the centers of two columns, for any stride.
+// A ramp between the centers of two columns, for any stride: what is written behind it is written
+// again by the next one.
 inline void expand_columns(const int16_t* coarse, int columns, int stride, uint16_t* positions) {
-    int32_t weight[64];
-    for (int j = 0; j < stride; ++j) weight[j] = ((2 * j + 1 - stride % 2) << 14) / stride;
+    int16_t weight[64 + kLanes] = {};
+    for (int j = 0; j < stride; ++j) {
+        weight[j] = static_cast<int16_t>(((2 * j + 1 - stride % 2) << 14) / stride);
+    }
     uint16_t* to = positions + stride / 2 - stride;
     for (int i = -1; i < columns; ++i, to += stride) {
-        const int32_t base = coarse[i], rise = coarse[i + 1] - base;
-        for (int j = 0; j < stride; ++j) {
-            to[j] = static_cast<uint16_t>(base + ((rise * weight[j] + 0x4000) >> 15));
+        const Words base = splat(coarse[i]), rise = splat(coarse[i + 1] - coarse[i]);
+        for (int j = 0; j < stride; j += kLanes) {
+            store(to + j, add(base, mulhrs(rise, load(weight + j))));
         }
     }
 }

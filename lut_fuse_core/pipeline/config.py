@@ -49,7 +49,7 @@ class PipelineConfig:
     )
     threads: int | None = setting(
         None,
-        "CPU threads that fuse; by default all usable cores, of files and bags a quarter of them, "
+        "CPU threads that fuse; by default all usable cores, of videos and bags a quarter of them, "
         "as reading and writing need the others.",
         minimum=1,
         maximum=MOST_THREADS,

@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.image_files import read_infrared, read_visible
-from lut_fuse_core.io.jpeg import decode_jpeg
+from lut_fuse_core.io.image_files import (
+    read_infrared,
+    read_visible,
+    read_visible_as_stored,
+    write_image,
+)
+from lut_fuse_core.io.jpeg import JpegPlanes, decode_jpeg, decode_planes
 
 
 def encoded(image: np.ndarray, *settings: int) -> np.ndarray:
@@ -70,7 +75,64 @@ def test_damage_is_said_alike(
     for module in (sys.modules.get("simplejpeg"), None):
         if module is None:
             monkeypatch.setitem(sys.modules, "simplejpeg", None)
-        with pytest.raises(InputError) as caught:
-            read_visible(tmp_path / "damaged.jpg")
-        said.append(str(caught.value))
-    assert said[0] == said[1]
+        for read in (read_visible, read_visible_as_stored):
+            with pytest.raises(InputError) as caught:
+                read(tmp_path / "damaged.jpg")
+            said.append(str(caught.value))
+    assert len(set(said)) == 1
+
+
+def sampled(name: str) -> tuple[int, int]:
+    return cv2.IMWRITE_JPEG_SAMPLING_FACTOR, getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{name}")
+
+
+def test_planes_are_luma_and_chroma_as_stored(tmp_path: Path) -> None:
+    pytest.importorskip("simplejpeg", "1.8")
+    rng = np.random.default_rng(0)
+    # Flat blocks of 8x8 samples: what a JPEG keeps.
+    luma, blue, red = (
+        np.kron(rng.integers(60, 190, shape), np.ones((8, 8))).astype(np.uint8)
+        for shape in ((6, 8), (3, 4), (3, 4))
+    )
+    write_image(tmp_path / "blocks.jpg", JpegPlanes(luma, blue, red))
+    planes = read_visible_as_stored(tmp_path / "blocks.jpg")
+    assert isinstance(planes, JpegPlanes)
+    for plane, expected in ((planes.luma, luma), (planes.blue, blue), (planes.red, red)):
+        assert np.abs(plane.astype(int) - expected).max() <= 1
+        assert plane.flags.c_contiguous
+    shown = cv2.cvtColor(read_visible(tmp_path / "blocks.jpg"), cv2.COLOR_RGB2YCrCb)
+    inside = np.s_[3:5, 3:5]  # of a block, where chroma is not interpolated
+    for channel, plane in ((2, blue), (1, red)):
+        assert np.abs(shown[inside][..., channel].astype(int) - plane[1:3, 1:3]).max() <= 3
+
+
+def test_every_kind_of_coding_gives_the_planes(photograph: np.ndarray) -> None:
+    pytest.importorskip("simplejpeg", "1.8")
+    part = photograph[:98, :130]
+    expected = decode_planes(encoded(part))
+    for settings in (
+        (cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+        (cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+        (cv2.IMWRITE_JPEG_RST_INTERVAL, 3),
+    ):
+        planes = decode_planes(encoded(part, *settings))
+        for name, plane in vars(expected).items():
+            np.testing.assert_array_equal(vars(planes)[name], plane)
+
+
+@pytest.mark.parametrize("name", ["411", "422", "440", "444"])
+def test_other_kinds_of_subsampling_become_rgb(photograph: np.ndarray, name: str) -> None:
+    assert decode_planes(encoded(photograph, *sampled(name))) is None
+
+
+def test_what_has_no_such_planes_becomes_rgb(
+    photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = photograph[:96, :130]
+    for image in (part[:95], part[:, :129], cv2.cvtColor(part, cv2.COLOR_BGR2GRAY)):
+        assert decode_planes(encoded(image)) is None
+    assert decode_planes(np.asarray(cv2.imencode(".png", part)[1]).reshape(-1)) is None
+    simplejpeg = pytest.importorskip("simplejpeg", "1.8")
+    assert decode_planes(encoded(part)) is not None
+    monkeypatch.delattr(simplejpeg, "encode_jpeg_yuv_planes")  # before 1.8
+    assert decode_planes(encoded(part)) is None
