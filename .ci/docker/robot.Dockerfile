@@ -22,9 +22,10 @@ RUN apt-get update \
     && rosdep install --from-paths /tmp/src --ignore-src -y --rosdistro "$ROS_DISTRO" \
         --dependency-types exec \
     && rm -rf /var/lib/apt/lists/* /tmp/src \
-    && useradd --system --create-home robot
+    && useradd --system --uid 900 --create-home robot
 COPY --from=build /opt/lut_fuse_ros /opt/lut_fuse_ros
 # ros_entrypoint.sh of the base image sources ROS; our packages lie beside it.
 RUN echo "source /opt/lut_fuse_ros/local_setup.bash" >> "/opt/ros/$ROS_DISTRO/setup.bash"
-USER robot
+# By number, so that a host that forbids root can tell that this is not root.
+USER 900
 CMD ["ros2", "launch", "lut_fuse_ros", "lut_fuse.launch.py"]

@@ -11,6 +11,9 @@ from rig import TIMEOUT
 
 MOMENTS = np.random.default_rng(0).uniform(0.0, 3.0, 12).round(3)
 
+ENDED_BY_FAST_DDS = {"dds.shm.wdog"}
+"""One thread per process, which Fast DDS's library waits for when it is taken away itself."""
+
 
 def interrupted(number: int, after: float) -> tuple[int, str]:
     """The exit status and the output of a node that gets a signal so many seconds after its first
@@ -96,4 +99,4 @@ print(*(name for name in names() - before if not name.startswith("Thread-")))
         timeout=3 * TIMEOUT,
         check=True,
     )
-    assert ended.stdout == "\n"
+    assert not set(ended.stdout.split()) - ENDED_BY_FAST_DDS
