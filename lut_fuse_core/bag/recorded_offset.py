@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lut_fuse_core.infrared.quantiles import middle
 from lut_fuse_core.sync.offsets import explain_offset
 from lut_fuse_core.sync.stamps import NANOSECONDS
 
@@ -47,9 +48,8 @@ class Arrivals:
         if not self._leads:
             return None
         leads = np.array(self._leads, np.float64) / NANOSECONDS
-        middle = float(np.median(leads))
-        wander = float(np.median(np.abs(leads - middle)))
-        return middle if wander < STEADY else None
+        lead = middle(leads)
+        return lead if middle(np.abs(leads - lead)) < STEADY else None
 
     @property
     def counts_from_start(self) -> bool:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
 from types import FrameType
 from typing import Any
 
+from lut_fuse_core.batch.fork_server import context, prepare
 from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.task import Task
 from lut_fuse_core.parallel.heap import keep_freed_memory
@@ -23,26 +20,7 @@ PATIENCE = 10.0
 
 KILLED = "its process ended without a word: it was killed, or there was no memory left"
 
-NEEDED = ("lut_fuse_core.batch.task", "lut_fuse_core.bag", "lut_fuse_core.files.fusing")
-"""Modules that tasks need; without their libraries, tasks fail that need them, and no others."""
-
-LONGEST_FOLDER = 64
-"""Bytes of the path of the folder for temporary files, up to which a socket in a folder of it has a
-path that Linux takes: 107 bytes in all."""
-
 Work = Callable[[Task], Outcome]
-
-
-def prepare() -> None:
-    """Begin to import what the processes need, in a process that they are forked from.
-
-    It has no threads and does nothing else, so that this is safe; and each of them starts in some
-    milliseconds instead of half a second.
-    """
-    if not isinstance(_context(), ForkServerContext):
-        return
-    multiprocessing.set_forkserver_preload(list(NEEDED))
-    forkserver.ensure_running()
 
 
 def run_tasks(
@@ -110,9 +88,9 @@ class _Worker:
     """A process that runs one task after the other, and the pipe to it."""
 
     def __init__(self, work: Work, threads: int) -> None:
-        context = _context()
-        self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, work, threads), daemon=True)
+        starting = context()
+        self.pipe, theirs = starting.Pipe()
+        self._process = starting.Process(target=_serve, args=(theirs, work, threads), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -124,13 +102,6 @@ class _Worker:
         self._process.join(PATIENCE)
         if self._process.is_alive():
             self._process.kill()
-
-
-def _context() -> ForkServerContext | SpawnContext:
-    """How processes start: each by itself where that to fork them from can have no socket."""
-    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
-        return multiprocessing.get_context("spawn")
-    return multiprocessing.get_context("forkserver")
 
 
 def _serve(pipe: Connection, work: Work, threads: int) -> None:

@@ -29,7 +29,7 @@ from lut_fuse_core.batch.manifest import Manifest, Recipe, Row, open_to_read
 from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.page import cause, outliers, render
 from lut_fuse_core.batch.workers import KILLED, run_tasks
-from lut_fuse_core.cli import batch as command
+from lut_fuse_core.cli import batch_run as command
 from lut_fuse_core.cli import main
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.video_writer import write_video

@@ -37,7 +37,7 @@ def batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Batch:  # fmt: skip
     """Run a job in this process, where the memory is; returns exit status, stdout and stderr."""
-    from lut_fuse_core.cli import batch as command
+    from lut_fuse_core.cli import batch_run as command
 
     monkeypatch.setattr(command, "run_tasks", in_this_process)
 
