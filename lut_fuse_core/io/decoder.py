@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.image_header import kind_of_file
 from lut_fuse_core.io.library_lines import heard
 from lut_fuse_core.io.opencv_log import quiet
 from lut_fuse_core.libraries.opencv import cv2
@@ -32,7 +33,10 @@ def decode_whole(data: UInt8Array, mode: int) -> npt.NDArray[Any]:
     with quiet():
         image, complaint = heard(lambda: decode(data, mode))
     if image is None:
-        raise InputError("it is not an image that can be read")
+        kind = kind_of_file(data)
+        if not kind:
+            raise InputError("it is not an image that can be read")
+        raise InputError(f"it is {kind}, which is not read here; save it as PNG or TIFF")
     if complaint:
         raise InputError(
             f"it is damaged: its decoder reports '{complaint}'; if it looks right in a viewer, "

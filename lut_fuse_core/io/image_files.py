@@ -17,7 +17,13 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.byte_order import in_native_order
 from lut_fuse_core.io.decoder import decode_whole
 from lut_fuse_core.io.image_encodings import MAX_PIXELS
-from lut_fuse_core.io.image_header import encoded_size, is_animated, is_plausible, is_whole
+from lut_fuse_core.io.image_header import (
+    encoded_size,
+    is_animated,
+    is_plausible,
+    is_whole,
+    transparent_gray,
+)
 from lut_fuse_core.io.jpeg import (
     RGB_QUALITY,
     JpegPlanes,
@@ -102,9 +108,11 @@ def read_infrared(path: Path) -> AnyInfrared:
             return thermal.infrared
         data = _checked(content)
         image = decode_jpeg(data, "BGR")
-        return in_native_order(
-            _gray(decode_whole(data, cv2.IMREAD_UNCHANGED) if image is None else image)
-        )
+        gray = _gray(decode_whole(data, cv2.IMREAD_UNCHANGED) if image is None else image)
+        nothing = transparent_gray(data)
+        if nothing is not None:
+            gray = np.where(gray == nothing, gray.dtype.type(0), gray)
+        return in_native_order(gray)
 
 
 def read_both(path: Path) -> ThermalImage:
@@ -248,6 +256,8 @@ def _checked(content: bytes) -> UInt8Array:
     Raises:
         InputError: For one that is too large, truncated, damaged or animated.
     """
+    if content[:2] in (b"P1", b"P2", b"P3"):
+        content += b"\n"  # without one after the last number OpenCV reads nothing
     data = np.frombuffer(content, np.uint8)
     size = encoded_size(data)
     if size is not None and size[0] * size[1] > MAX_PIXELS:

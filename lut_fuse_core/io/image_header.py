@@ -28,7 +28,34 @@ _BMP_RATIO = 255
 _JPEG_PIXELS_PER_BYTE = 8192
 """More than a flat progressive JPEG has, which has some thousands."""
 
+_SPECIAL_JPEGS = {
+    **dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "a lossless JPEG"),
+    **dict.fromkeys((0xC5, 0xC6, 0xCD, 0xCE), "a hierarchical JPEG"),
+    0xF7: "a JPEG-LS image",
+}
+"""What JPEGs with these frame headers are, none of which common decoders read."""
+
+_OTHERS = (
+    (0, b"\xff\x0a", "a JPEG XL image"),
+    (4, b"JXL \r\n", "a JPEG XL image"),
+    (4, b"ftyphei", "a HEIF image"),
+    (4, b"ftypmif1", "a HEIF image"),
+    (4, b"ftypavif", "an AVIF image"),
+    (4, b"ftyp", "a video"),
+    (0, b"v/1\x01", "an OpenEXR image"),
+    (128, b"DICM", "a DICOM file"),
+    (0, b"SIMPLE  =", "a FITS file"),
+    (0, b"\x89HDF", "an HDF5 file"),
+    (0, b"MATLAB 5.0", "a MATLAB file"),
+    (0, b"PK\x03\x04", "a ZIP archive (.npz is one)"),
+    (0, b"%PDF", "a PDF"),
+    (0, b"<svg", "an SVG drawing"),
+    (0, b"RIFF", "a RIFF file"),
+)
+"""Where a mark stands in files of kinds that OpenCV does not read, or not in each build."""
+
 _NOT_FRAME_HEADERS = (0xC4, 0xC8, 0xCC)
+_JPEG_LS = 0xF7
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 
 
@@ -47,6 +74,20 @@ def encoded_size(data: UInt8Array) -> tuple[int, int] | None:
     if data[:2].tobytes() == _JPEG_SIGNATURE:
         return _jpeg_size(data)
     return None
+
+
+def kind_of_file(data: UInt8Array) -> str:
+    """What a file is that is no image that can be decoded, with its article; empty if unknown.
+
+    Args:
+        data: ``(N,) uint8``, the file.
+    """
+    if data[:2].tobytes() == _JPEG_SIGNATURE and (at := _jpeg_frame(data)):
+        marker, bits = int(data[at + 1]), int(data[at + 4])
+        deep = f"a JPEG of {bits} bits per sample" if bits != 8 else ""
+        return _SPECIAL_JPEGS.get(marker, deep)
+    head = data[:512].tobytes()
+    return next((kind for at, mark, kind in _OTHERS if head.startswith(mark, at)), "")
 
 
 def is_plausible(data: UInt8Array) -> bool:
@@ -91,6 +132,22 @@ def _chunks_are_intact(data: UInt8Array) -> bool:
             return True
         at = end + 4
     return False
+
+
+def transparent_gray(data: UInt8Array) -> int | None:
+    """The count that a gray PNG declares as transparent, as GDAL marks missing data.
+
+    Args:
+        data: ``(N,) uint8``, the file.
+
+    Returns:
+        The count; None if it declares none, or is no gray PNG.
+    """
+    head = data[:4096].tobytes()
+    if not head.startswith(_PNG_SIGNATURE) or head[25:26] != b"\0":
+        return None
+    at = head.find(b"\0\0\0\2tRNS", 33, head.find(b"IDAT") if b"IDAT" in head else None)
+    return int.from_bytes(head[at + 8 : at + 10], "big") if at > 0 else None
 
 
 def is_animated(data: UInt8Array) -> bool:
@@ -139,7 +196,7 @@ def _jpeg_frame(data: UInt8Array) -> int:
             at += 1
         elif marker in _WITHOUT_LENGTH:
             at += 2
-        elif 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME_HEADERS:
+        elif marker == _JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME_HEADERS):
             return at
         else:
             at += 2 + (int(data[at + 2]) << 8 | int(data[at + 3]))

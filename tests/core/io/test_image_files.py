@@ -311,6 +311,44 @@ def test_damaged_files_are_refused_or_read_but_raise_nothing_else(kind, read, tm
             assert read(path).size <= 1 << 27
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\xff\xd8\xff\xc1\x00\x0b\x0c\0\x10\0\x10\x01\x01\x11\0", "a JPEG of 12 bits per sample"),
+        (b"\xff\xd8\xff\xc3\x00\x0b\x10\0\x10\0\x10\x01\x01\x11\0", "a lossless JPEG"),
+        (b"\xff\xd8\xff\xf7\x00\x0b\x10\0\x10\0\x10\x01\x01\x11\0", "a JPEG-LS image"),
+        (b"\xff\x0a", "a JPEG XL image"),
+        (b"\0\0\0\x18ftypheic", "a HEIF image"),
+        (b"\0" * 128 + b"DICM", "a DICOM file"),
+        (b"PK\x03\x04", "a ZIP archive"),
+    ],
+)
+def test_images_of_other_kinds_are_refused_by_name(content, kind, tmp_path) -> None:
+    path = tmp_path / "i.png"
+    path.write_bytes(content + b"\xff\xda" + bytes(200) + b"\xff\xd9")
+    with pytest.raises(InputError, match=f"it is {kind}.*, which is not read here; save it as PNG"):
+        read_infrared(path)
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_pgm_of_text_is_read(end, tmp_path) -> None:
+    rows = "\n".join(" ".join(map(str, row)) for row in counts().tolist())
+    height, width = counts().shape
+    (tmp_path / "i.pgm").write_text(f"P2\n# by hand\n{width} {height}\n65535\n{rows}{end}")
+    np.testing.assert_array_equal(read_infrared(tmp_path / "i.pgm"), counts())
+
+
+def test_the_transparent_count_of_a_gray_png_is_not_seen(tmp_path) -> None:
+    image = counts()
+    image[:, :5] = 7
+    data = cv2.imencode(".png", image)[1].tobytes()
+    chunk = b"tRNS" + (7).to_bytes(2, "big")
+    mark = (2).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    (tmp_path / "i.png").write_bytes(data[:33] + mark + data[33:])
+    image[:, :5] = 0
+    np.testing.assert_array_equal(read_infrared(tmp_path / "i.png"), image)
+
+
 @pytest.mark.parametrize("read", [read_infrared, read_visible])
 def test_a_jpeg_that_its_decoder_bridges_with_errors_is_refused(read, tmp_path, capfd) -> None:
     """libjpeg fills what it cannot decode, and says so on stderr only."""

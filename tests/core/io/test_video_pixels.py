@@ -264,6 +264,16 @@ def test_16_bit_colors_are_the_same_in_either_byte_order(pixels):
     assert np.abs(found.astype(int) - image).max() <= 12
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_jpeg_2000_of_fewer_bits_comes_scaled_to_16(tmp_path, bits):
+    """Alike for all frames, so that the running range is right; counts for a fixed one are not."""
+    frame = (np.arange(48 * 64).reshape(48, 64) % (1 << bits)).astype(np.uint16)
+    path = encode(
+        tmp_path / "v.mkv", [frame] * 2, "jpeg2000", f"gray{bits}le", options={"pred": "1"}
+    )
+    np.testing.assert_array_equal(infrared(path), frame << (16 - bits))
+
+
 @pytest.mark.parametrize(("pixels", "kind"), [("grayf32le", "<f4"), ("grayf16be", ">f2")])
 def test_floating_point_gray_is_read_as_it_is(pixels, kind):
     celsius = (20 + RAMP / 300).astype(kind)

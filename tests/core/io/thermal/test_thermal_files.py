@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -263,7 +264,13 @@ CSV = {
     "names of rows": csv(",", False, names=True),
     "numbered columns": csv(",", False, "," + ",".join(map(str, range(80))) + "\n", names=True),
     "UTF-16": csv("\t", True).decode().encode("utf-16"),
+    "UTF-16 without a byte-order mark": csv(";", True).decode().encode("utf-16-le"),
     "a byte-order mark": b"\xef\xbb\xbf" + csv(",", False),
+    "decimal commas in quotes": re.sub(rb"(\d+,\d+)", rb'"\1"', csv(";", True)).replace(b";", b","),
+    "units": re.sub(rb"(\d+\.\d+)", b"\\1 \xb0C", csv(";", False)),
+    "exponents": re.sub(rb"(\d+,\d+)", rb"\1E+00", csv(";", True)),
+    "bars": csv("|", False),
+    "empty lines": csv(",", False).replace(b"\n", b"\n\n"),
 }
 
 
@@ -290,6 +297,27 @@ def test_a_row_of_which_nothing_is_known_keeps_its_place(tmp_path) -> None:
     found = read_infrared(write(tmp_path, "i.csv", "\n".join(text).encode()))
     assert found.shape == degrees().shape
     assert np.flatnonzero(np.isnan(found).all(axis=1)).tolist() == [0, 20, len(text) - 1]
+
+
+@pytest.mark.parametrize("word", ["*****", "---", "<-20", ">150", "#VALUE!", "OVF"])
+def test_a_pixel_out_of_range_is_not_seen_and_its_row_keeps_its_place(word, tmp_path) -> None:
+    text = csv(",", False).decode().splitlines()
+    text[1] = text[1].partition(",")[0] + f",{word}," + text[1].split(",", 2)[2]
+    found = read_infrared(write(tmp_path, "i.csv", "\n".join(text).encode()))
+    assert found.shape == degrees().shape
+    assert np.argwhere(np.isnan(found)).tolist() == [[1, 1]]
+
+
+def test_a_word_in_a_row_is_named(tmp_path) -> None:
+    text = csv(";", False).decode().splitlines()
+    text[1] = text[1].partition(";")[0] + ";hot;" + text[1].split(";", 2)[2]
+    with pytest.raises(InputError, match="line 2 holds 'hot', which is no number"):
+        read_infrared(write(tmp_path, "i.csv", "\n".join(text).encode()))
+
+
+def test_decimal_commas_between_commas_are_refused(tmp_path) -> None:
+    with pytest.raises(InputError, match="decimal commas cannot be told from the commas"):
+        read_infrared(write(tmp_path, "i.csv", csv(",", True)))
 
 
 def test_a_csv_of_two_images_is_refused(tmp_path) -> None:
