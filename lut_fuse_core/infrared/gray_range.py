@@ -8,10 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, RawInfrared
-from lut_fuse_core.libraries.opencv import cv2
-
-SAMPLES = 16_384
-"""Pixels, at least, that are sampled of a frame; all of a smaller one."""
+from lut_fuse_core.infrared.samples import sorted_in_view
 
 NOMINAL_RATE = 30.0
 """Frames per second that rates per frame refer to; assumed for frames without times."""
@@ -103,39 +100,6 @@ class GrayRange:
         return float(below), float(above)
 
 
-def subsample(raw: RawInfrared) -> RawInfrared:
-    """Sample a frame evenly.
-
-    Args:
-        raw: ``(H, W)``.
-
-    Returns:
-        A view, ``(h, w)``, of `SAMPLES` to four times as many pixels; all of a smaller frame.
-    """
-    step = max(1, int(np.sqrt(raw.size / SAMPLES)))
-    return raw[::step, ::step]
-
-
-def in_view(pixels: RawInfrared) -> RawInfrared:
-    """The pixels that the camera sees.
-
-    Rectified and registered frames are 0 outside the view, and interpolated between 0 and the scene
-    next to that: neighbors of zeros do not count either, unless too few pixels would be left.
-
-    Args:
-        pixels: A frame or a sample of it, ``(h, w)``.
-
-    Returns:
-        ``(n,)``; empty if all are 0.
-    """
-    if pixels.all():
-        return pixels.ravel()
-    seen = (pixels != 0).astype(np.uint8)
-    inner = cv2.erode(seen, np.ones((3, 3), np.uint8)).astype(bool)
-    enough = 2 * np.count_nonzero(inner) > np.count_nonzero(seen)
-    return pixels[inner if enough else seen.astype(bool)]
-
-
 def without_fill(ordered: Float64Array) -> Float64Array:
     """Counts without those that fill a border, or at which the sensor saturates.
 
@@ -208,11 +172,10 @@ class RangeTracker:
             The range to show the frame with.
         """
         frames = self._frames_since(time)
-        pixels = in_view(subsample(raw))
-        if not pixels.size:
+        ordered = sorted_in_view(raw)
+        if not ordered.size:
             return self.current or GrayRange(0.0, minimum_width(raw.dtype))
-        # Stable sorting of integers is a radix sort: three times as fast as a selection here.
-        ordered = without_fill(np.sort(pixels, kind="stable").astype(np.float64))
+        ordered = without_fill(ordered)
         target = self._target(ordered, raw.dtype)
         past = self.current or target
         self.current = self._follow(past, target, ordered, frames)

@@ -5,14 +5,17 @@ All features are gray levels: 0 to 255 for luma and infrared, a comparable scale
 
 from __future__ import annotations
 
+import ctypes
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import FloatArray, UInt8Array, gray_view, is_gray_view
+from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.model.fusion_model import FusionModel, GradientSpec
 from lut_fuse_core.model.scenes import Place
+from lut_fuse_core.native.bindings import Frame, load_library
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of R, G, B in the luma: ITU-R BT.601, full range."""
@@ -52,7 +55,19 @@ def ambient(visible: UInt8Array) -> float:
     Returns:
         Gray levels, 0 to 256.
     """
-    return ambient_of_samples(ambient_samples(visible))
+    try:
+        library = load_library()
+    except BackendUnavailableError:
+        library = None
+    channels = {(3, 1): 3, (1, 0): 1}.get(visible.strides[1:])
+    if library is None or channels is None:
+        return ambient_of_samples(ambient_samples(visible))
+    frame = Frame(visible=visible.ctypes.data, visible_stride=visible.strides[0])
+    frame.height, frame.width, frame.channels = *visible.shape[:2], channels
+    found = (ctypes.c_int32 * 3)()
+    library.lut_fuse_ambient(ctypes.byref(frame), ctypes.byref(found))
+    whole, left, count = found
+    return whole + left / count
 
 
 def ambient_of_samples(pixels: UInt8Array) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 11
+INTERFACE = 12
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -72,6 +72,16 @@ class Frame(ctypes.Structure):
     )
 
 
+class ErrorBound(ctypes.Structure):
+    """How far results may be from the exact ones."""
+
+    _fields_ = (
+        ("levels", ctypes.c_float),
+        ("context", ctypes.c_float),
+        ("proven", ctypes.c_int32),
+    )
+
+
 class Infrared(ctypes.Structure):
     """A raw infrared frame and where it goes."""
 
@@ -90,6 +100,35 @@ class Infrared(ctypes.Structure):
         ("raw_width", ctypes.c_int32),
         ("height", ctypes.c_int32),
         ("width", ctypes.c_int32),
+    )
+
+
+class Sorting(ctypes.Structure):
+    """A raw frame, and a sample of it that is sorted."""
+
+    _fields_ = (
+        ("raw", ctypes.c_void_p),
+        ("sorted", ctypes.c_void_p),
+        ("stride", ctypes.c_ssize_t),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("wide", ctypes.c_int32),
+        ("step", ctypes.c_int32),
+        ("done", ctypes.c_int32),
+    )
+
+
+class Roughness(ctypes.Structure):
+    """A raw frame, and how much its neighbors differ."""
+
+    _fields_ = (
+        ("raw", ctypes.c_void_p),
+        ("stride", ctypes.c_ssize_t),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("step", ctypes.c_int32),
+        ("as_is", ctypes.c_int64),
+        ("swapped", ctypes.c_int64),
     )
 
 
@@ -135,6 +174,17 @@ class Blur(ctypes.Structure):
         ("width", ctypes.c_int32),
         ("channels", ctypes.c_int32),
         ("taps", ctypes.c_int32),
+    )
+
+
+class Distances(ctypes.Structure):
+    """A mask, and how far each of its pixels is from what is outside."""
+
+    _fields_ = (
+        ("inside", ctypes.c_void_p),
+        ("result", ctypes.c_void_p),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
     )
 
 
@@ -300,9 +350,17 @@ def load_library() -> ctypes.CDLL:
         ctypes.c_int,
         ctypes.c_char_p,
     )
+    library.lut_fuse_ambient.argtypes = (
+        ctypes.POINTER(Frame),
+        ctypes.POINTER(ctypes.c_int32 * 3),
+    )
+    library.lut_fuse_ambient.restype = None
+    library.lut_fuse_sort.argtypes = (ctypes.POINTER(Sorting),)
+    library.lut_fuse_roughness.argtypes = (ctypes.POINTER(Roughness),)
     library.lut_fuse_edge_channels.argtypes = (ctypes.POINTER(Edges),)
     library.lut_fuse_mean_areas.argtypes = (ctypes.POINTER(Areas),)
     library.lut_fuse_blur.argtypes = (ctypes.POINTER(Blur),)
+    library.lut_fuse_distances.argtypes = (ctypes.POINTER(Distances),)
     library.lut_fuse_match.argtypes = (ctypes.POINTER(Match),)
     library.lut_fuse_smooth_labels.argtypes = (ctypes.POINTER(Labels),)
     library.lut_fuse_scores_around.argtypes = (ctypes.POINTER(Surroundings),)
@@ -313,7 +371,7 @@ def load_library() -> ctypes.CDLL:
     library.lut_fuse_stage_times.restype = None
     library.lut_fuse_is_packed.argtypes = (ctypes.c_void_p,)
     library.lut_fuse_error_bound.argtypes = (ctypes.c_void_p,)
-    library.lut_fuse_error_bound.restype = ctypes.c_float
+    library.lut_fuse_error_bound.restype = ErrorBound
     library.lut_fuse_instructions.restype = ctypes.c_char_p
     return library
 

@@ -193,8 +193,8 @@ std::vector<float> kernel_context(const LutFuseModel& model, const std::vector<B
 
 }  // namespace
 
-float context_error(const LutFuseModel& model, const std::vector<Block>& blocks,
-                    const Kernels& kernels) {
+float measured_error(const LutFuseModel& model, const std::vector<Block>& blocks,
+                     const Kernels& kernels) {
     const int stride = model.pool * model.unshuffle;
     const Frame frames[] = {random_frame(stride, 1, false), random_frame(stride, 1, true),
                             random_frame(stride, 3 * stride, true)};

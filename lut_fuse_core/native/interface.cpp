@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "distances.hpp"
 #include "engine.hpp"
 #include "edges.hpp"
 #include "field.hpp"
 #include "measure.hpp"
 #include "sampling.hpp"
 #include "small_images.hpp"
+#include "stream_samples.hpp"
 #include "surface.hpp"
 
 #if defined(LUT_FUSE_AMX)
@@ -88,8 +90,8 @@ int sample(const LutFuseInfrared& infrared, int threads, const char* instruction
 }
 
 // Whether memory ran out.
-template <class Job>
-int ran_out(void (*run)(const Job&), const Job* job) {
+template <class Job, class Given>
+int ran_out(void (*run)(Job&), Given* job) {
     try {
         run(*job);
         return 0;
@@ -145,6 +147,21 @@ EXPORT int lut_fuse_sample(const LutFuseInfrared* infrared, int threads,
                           : sample<uint8_t>(*infrared, threads, instructions);
 }
 
+EXPORT void lut_fuse_ambient(const LutFuseFrame* frame, int32_t found[3]) {
+    const lut_fuse::AmbientLevel level = lut_fuse::ambient_level(*frame);
+    found[0] = level.whole;
+    found[1] = level.left;
+    found[2] = level.count;
+}
+
+EXPORT int lut_fuse_sort(LutFuseSorting* sorting) {
+    return ran_out(lut_fuse::sort_sample, sorting);
+}
+
+EXPORT int lut_fuse_roughness(LutFuseRoughness* roughness) {
+    return ran_out(lut_fuse::roughness, roughness);
+}
+
 EXPORT int lut_fuse_edge_channels(const LutFuseEdges* edges) {
     return ran_out(lut_fuse::edge_channels, edges);
 }
@@ -154,6 +171,10 @@ EXPORT int lut_fuse_mean_areas(const LutFuseAreas* areas) {
 }
 
 EXPORT int lut_fuse_blur(const LutFuseBlur* blur) { return ran_out(lut_fuse::blur, blur); }
+
+EXPORT int lut_fuse_distances(const LutFuseDistances* distances) {
+    return ran_out(lut_fuse::distances, distances);
+}
 
 EXPORT int lut_fuse_match(const LutFuseMatch* match) { return ran_out(lut_fuse::match, match); }
 
@@ -188,6 +209,7 @@ EXPORT void lut_fuse_stage_times(const LutFuse* fuser, int64_t times[LUT_FUSE_ST
 
 EXPORT int lut_fuse_is_packed(const LutFuse* fuser) { return fuser->engine.model().packed; }
 
-EXPORT float lut_fuse_error_bound(const LutFuse* fuser) {
-    return fuser->engine.model().error_bound;
+EXPORT LutFuseErrorBound lut_fuse_error_bound(const LutFuse* fuser) {
+    const lut_fuse::Model& model = fuser->engine.model();
+    return {model.error_bound, model.context_error, model.proven};
 }

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 11
+#define LUT_FUSE_INTERFACE 12
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -71,6 +71,25 @@ typedef struct {
     int32_t band, wide, raw_height, raw_width, height, width;
 } LutFuseInfrared;
 
+/* Every `step`-th pixel of every `step`-th row of a raw frame in ascending order. raw: uint16_t if
+   wide, else uint8_t; `stride` in bytes. done: set to 0 if one of them is 0, or if they are too far
+   apart to be counted. */
+typedef struct {
+    const void *raw;
+    double *sorted;
+    ptrdiff_t stride;
+    int32_t height, width, wide, step, done;
+} LutFuseSorting;
+
+/* Sums of the absolute differences of neighbors in every `step`-th row, 32767 pixels at most, of
+   16-bit pixels as they are and with their bytes swapped; `stride` in bytes. */
+typedef struct {
+    const void *raw;
+    ptrdiff_t stride;
+    int32_t height, width, step;
+    int64_t as_is, swapped;
+} LutFuseRoughness;
+
 /* Direction of edges at each pixel, in four channels: between 0 and 180 degrees, without sign and
    strength. gray, inside: (height, width); inside: 1 where there is an image, 0 elsewhere; NULL for
    all. smoothing, pooling: the middle and one side of symmetric filters of 5 and 9 pixels, so 3 and
@@ -100,6 +119,14 @@ typedef struct {
     float *result;
     int32_t height, width, channels, taps;
 } LutFuseBlur;
+
+/* How far each pixel is from the nearest one that is 0 in `inside`, in pixels, by chamfers of 5x5
+   pixels. inside, result: (height, width). */
+typedef struct {
+    const uint8_t *inside;
+    float *result;
+    int32_t height, width;
+} LutFuseDistances;
 
 /* How well the cells of a grid, eight pixels a side, fit along their search lines. visible: (rows *
    8, columns * 8, 4); infrared: the same with `margin` more pixels on each side, which labels times
@@ -199,14 +226,21 @@ void lut_fuse_destroy(LutFuse *fuser);
 /* Returns 0, or 1 if memory ran out. Not for two threads at once with one LutFuse. */
 int lut_fuse_run(LutFuse *fuser, const LutFuseFrame *frame);
 
+/* The ambient level of a frame, of which only the visible image is looked at: so many whole gray
+   levels, and of the pixels of that level, the share of the second number in the third. */
+void lut_fuse_ambient(const LutFuseFrame *frame, int32_t found[3]);
+
 /* Normalizes and registers infrared in one pass. instructions: one of lut_fuse_instructions(), or
    NULL for the best. Returns 0, or 1 if memory ran out. */
 int lut_fuse_sample(const LutFuseInfrared *infrared, int threads, const char *instructions);
 
 /* Each returns 0, or 1 if memory ran out. */
+int lut_fuse_sort(LutFuseSorting *sorting);
+int lut_fuse_roughness(LutFuseRoughness *roughness);
 int lut_fuse_edge_channels(const LutFuseEdges *edges);
 int lut_fuse_mean_areas(const LutFuseAreas *areas);
 int lut_fuse_blur(const LutFuseBlur *blur);
+int lut_fuse_distances(const LutFuseDistances *distances);
 int lut_fuse_match(const LutFuseMatch *match);
 int lut_fuse_smooth_labels(const LutFuseLabels *labels);
 int lut_fuse_scores_around(const LutFuseSurroundings *surroundings);
@@ -223,8 +257,15 @@ void lut_fuse_stage_times(const LutFuse *fuser, int64_t times[LUT_FUSE_STAGES]);
 /* Whether the packed look-up serves this model; if not, the float one does. */
 int lut_fuse_is_packed(const LutFuse *fuser);
 
-/* Largest error in gray levels that the packed look-up may make with this lattice. */
-float lut_fuse_error_bound(const LutFuse *fuser);
+/* How far the packed look-up may be from the exact one, in gray levels. context: the part of the
+   encoder, in gray levels of the context. proven: whether no frame exceeds that; if not, it is four
+   times what some frames showed. */
+typedef struct {
+    float levels, context;
+    int32_t proven;
+} LutFuseErrorBound;
+
+LutFuseErrorBound lut_fuse_error_bound(const LutFuse *fuser);
 
 /* Instruction sets that this machine offers, best first, separated by spaces. */
 const char *lut_fuse_instructions(void);

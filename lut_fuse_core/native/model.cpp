@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "encoder_bound.hpp"
 #include "encoder_error.hpp"
 
 namespace lut_fuse {
@@ -10,6 +11,7 @@ namespace lut_fuse {
 namespace {
 
 constexpr float kMostError = 0.99f;  // the packed look-up must stay within one gray level
+constexpr float kMostContextError = 1.0f;  // with more it would not, whatever the lattice
 constexpr int kMostCells = 32767;    // cell numbers are 16 bits and count halves
 
 // Weights of a hidden block, transformed for Winograd's F(4, 3) and regrouped: see Convolution.
@@ -65,29 +67,6 @@ int bits_for(int cells) {
     return bits;
 }
 
-// Ambient level in gray levels; see model/features.py.
-float ambient_of(const LutFuseFrame& frame) {
-    constexpr int kGrid = 64, kRank = 1638;
-    int column[kGrid];
-    for (int j = 0; j < kGrid; ++j) column[j] = (2 * j + 1) * frame.width / (2 * kGrid) * frame.channels;
-    const int green = frame.channels / 2, blue = frame.channels - 1;  // of gray the same byte
-    // Four histograms: neighbors are often alike, and would wait for one another's count.
-    int part[4][256] = {};
-    for (int i = 0; i < kGrid; ++i) {
-        const int y = (2 * i + 1) * frame.height / (2 * kGrid);
-        const uint8_t* row = frame.visible + y * frame.visible_stride;
-        for (int j = 0; j < kGrid; ++j) {
-            const uint8_t* rgb = row + column[j];
-            ++part[j % 4][(299u * rgb[0] + 587u * rgb[green] + 114u * rgb[blue]) / 1000u];
-        }
-    }
-    int counts[256];
-    for (int i = 0; i < 256; ++i) counts[i] = part[0][i] + part[1][i] + part[2][i] + part[3][i];
-    int level = 0, left = kRank;
-    while (counts[level] < left) left -= counts[level++];
-    return static_cast<float>(level) + static_cast<float>(left) / static_cast<float>(counts[level]);
-}
-
 // See model/scenes.py.
 ScenePlace place_of(float ambient, const std::vector<float>& levels) {
     if (ambient <= levels.front()) return {0, 0.0f};
@@ -114,6 +93,30 @@ bool map_axis(const LutFuseAxis& axis, float unit, AxisMap& map) {
 }
 
 }  // namespace
+
+AmbientLevel ambient_level(const LutFuseFrame& frame) {
+    constexpr int kGrid = 64, kRank = 1638;
+    int column[kGrid];
+    for (int j = 0; j < kGrid; ++j) {
+        column[j] = (2 * j + 1) * frame.width / (2 * kGrid) * frame.channels;
+    }
+    const int green = frame.channels / 2, blue = frame.channels - 1;  // of gray the same byte
+    // Four histograms: neighbors are often alike, and would wait for one another's count.
+    int part[4][256] = {};
+    for (int i = 0; i < kGrid; ++i) {
+        const int y = (2 * i + 1) * frame.height / (2 * kGrid);
+        const uint8_t* row = frame.visible + y * frame.visible_stride;
+        for (int j = 0; j < kGrid; ++j) {
+            const uint8_t* rgb = row + column[j];
+            ++part[j % 4][(299u * rgb[0] + 587u * rgb[green] + 114u * rgb[blue]) / 1000u];
+        }
+    }
+    int counts[256];
+    for (int i = 0; i < 256; ++i) counts[i] = part[0][i] + part[1][i] + part[2][i] + part[3][i];
+    int level = 0, left = kRank;
+    while (counts[level] < left) left -= counts[level++];
+    return {level, left, counts[level]};
+}
 
 Model::Model(const LutFuseModel& model, const Kernels& kernels)
     : replicate(model.border_replicate),
@@ -152,16 +155,20 @@ Model::Model(const LutFuseModel& model, const Kernels& kernels)
     look_up.gradient_l2 = model.gradient_l2;
     look_up.gradient_scale = model.gradient_scale;
     if (map_axes(model)) {
-        const bool fits = !kernels.pixels || !blocks.front().tiles.empty();
-        context_error_ = context_error(model, blocks, fits ? kernels : *kernels.substitute);
-        plan_packing(model);
+        context_error = context_bound(model, kernels);
+        proven = context_error < kMostContextError && plan_packing(model);
+        if (!proven) {
+            const bool fits = !kernels.pixels || !blocks.front().tiles.empty();
+            context_error = measured_error(model, blocks, fits ? kernels : *kernels.substitute);
+            plan_packing(model);
+        }
     }
     if (packed) pack();
 }
 
 void Model::enter(const LutFuseFrame& frame) {
     if (lattices_.size() == 1) return;
-    const float ambient = frame.ambient < 0.0f ? ambient_of(frame) : frame.ambient;
+    const float ambient = frame.ambient < 0.0f ? ambient_level(frame).value() : frame.ambient;
     const ScenePlace place = place_of(ambient, levels_);
     if (place == place_) return;
     place_ = place;
@@ -198,9 +205,9 @@ bool Model::map_axes(const LutFuseModel& model) {
            map_axis(model.axes[2], unit, look_up.axis[2]);
 }
 
-// How nodes become bytes, whatever the scene: what holds for all lattices holds in between, for the
-// bound is convex in the lattice.
-void Model::plan_packing(const LutFuseModel& model) {
+// How nodes become bytes, whatever the scene; false if that would not be exact enough. What holds for
+// all lattices holds in between, for the bound is convex in the lattice.
+bool Model::plan_packing(const LutFuseModel& model) {
     float low = lattice_[0], high = lattice_[0];
     for (const std::vector<float>& lattice : lattices_) {
         for (const float node : lattice) {
@@ -211,7 +218,7 @@ void Model::plan_packing(const LutFuseModel& model) {
     level_ = std::max(255.0f * (high - low) / 255.0f, 1e-3f);
     offset_ = 255.0f * low;
     // Whatever a pixel becomes must fit into 16 bits with six behind the point.
-    if (level_ > 1.9f || std::fabs(offset_) > 250.0f || 255.0f * high > 500.0f) return;
+    if (level_ > 1.9f || std::fabs(offset_) > 250.0f || 255.0f * high > 500.0f) return false;
 
     int byte_axis = 0;
     for (int i = 0; i < 4; ++i) {
@@ -224,7 +231,7 @@ void Model::plan_packing(const LutFuseModel& model) {
             error_bound = other;
         }
     }
-    if (error_bound > kMostError) return;
+    if (error_bound > kMostError) return false;
     packed = true;
     for (int i = 0, bit = 0; i < 4; ++i) look_up.order[i == byte_axis ? 0 : ++bit] = i;
     // The packed result is 127 times the quantized lattice.
@@ -236,6 +243,7 @@ void Model::plan_packing(const LutFuseModel& model) {
     nodes_.resize(lattice_.size());
     cells_.resize(cells);
     look_up.cells = cells_.data();
+    return true;
 }
 
 void Model::pack() {
@@ -275,7 +283,7 @@ float Model::bound(const LutFuseModel& model, const std::vector<float>& lattice,
     const float luma = 0.9f / 256.0f;
     const float fine = luma + 0.5f / static_cast<float>(1 << look_up.gradient_bits);
     const float feature[4] = {luma, 0.0f, 12.0f * fine * model.gradient_scale,
-                              context_error_};
+                              context_error};
     const FloatAxis* axes = look_up.float_axis;
     float position[4];
     for (int i = 0; i < 4; ++i) {
@@ -309,7 +317,8 @@ float Model::bound(const LutFuseModel& model, const std::vector<float>& lattice,
             }
         }
     }
-    const float rounding = 0.1f;  // of the four narrowings, of luma, fused luma and strength
+    // Of the four narrowings, of luma, fused luma and strength; single precision in the reference.
+    const float rounding = 0.1f;
     return 0.5f * level + rounding + worst;
 }
 

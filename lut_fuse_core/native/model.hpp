@@ -28,6 +28,16 @@ struct ScenePlace {
     }
 };
 
+// Whole gray levels, and the share of pixels of that level that are darker; see model/features.py.
+struct AmbientLevel {
+    int whole, left, count;
+    float value() const {
+        return static_cast<float>(whole) + static_cast<float>(left) / static_cast<float>(count);
+    }
+};
+
+AmbientLevel ambient_level(const LutFuseFrame& frame);
+
 class Model {
   public:
     // kernels: those that will run it.
@@ -39,6 +49,8 @@ class Model {
     LookUp look_up{};
     bool packed = false;      // else the float look-up serves
     float error_bound = 0.0f;  // of the packed look-up, gray levels before rounding
+    float context_error = 0.0f;  // the encoder's part of it, in gray levels of the context
+    bool proven = false;  // whether no frame exceeds that; else frames were measured
     float context_low, context_scale;  // context in gray levels to positions
 
     bool replicate, rgb, skip;
@@ -50,7 +62,7 @@ class Model {
     int channels() const { return rgb ? 4 : 2; }
 
   private:
-    void plan_packing(const LutFuseModel& model);
+    bool plan_packing(const LutFuseModel& model);
     void pack();
     bool map_axes(const LutFuseModel& model);
     float bound(const LutFuseModel& model, const std::vector<float>& lattice, int byte_axis,
@@ -60,7 +72,6 @@ class Model {
     std::vector<float> levels_;                 // ambient levels at which they serve alone
     ScenePlace place_{};
     std::vector<float> lattice_;  // of the scenes at this place
-    float context_error_ = 0.0f;          // of the encoder, in gray levels
     float level_ = 1.0f, offset_ = 0.0f;  // of a packed node: gray levels per step and at 0
     std::vector<uint8_t> nodes_, cells_;
 };

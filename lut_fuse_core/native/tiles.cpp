@@ -16,15 +16,6 @@ float weight_of(const LutFuseBlock& block, int output, int input, int row, int c
                         column];
 }
 
-// The nearest number whose lower 16 bits are zero (bfloat16).
-float upper_half(float x) {
-    uint32_t bits;
-    std::memcpy(&bits, &x, sizeof bits);
-    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
-    std::memcpy(&x, &bits, sizeof bits);
-    return x;
-}
-
 // Element (k, n) of a matrix of bfloat16: pairs of rows are interleaved.
 void put_half(uint8_t* tile, int k, int n, float x) {
     uint32_t bits;
@@ -52,9 +43,9 @@ void put_bias(uint8_t* line, const LutFuseBlock& block) {
 // Weights as sums of two numbers of eight bits each: their product with another such sum is within
 // 2^-16 of the exact one.
 void put_split(uint8_t* upper, uint8_t* lower, int k, int n, float weight) {
-    const float high = upper_half(weight);
+    const float high = bfloat16(weight);
     put_half(upper, k, n, high);
-    put_half(lower, k, n, upper_half(weight - high));
+    put_half(lower, k, n, bfloat16(weight - high));
 }
 
 TileBlock hidden_block(const LutFuseBlock& block, float factor) {
@@ -95,6 +86,14 @@ TileBlock last_block(const LutFuseBlock& block, float factor) {
 }
 
 }  // namespace
+
+float bfloat16(float x) {
+    uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+    std::memcpy(&x, &bits, sizeof bits);
+    return x;
+}
 
 bool fits_tiles(const LutFuseModel& model) {
     for (int i = 0; i < model.block_count; ++i) {

@@ -20,6 +20,9 @@ struct alignas(64) TileLine {
 };
 using TileBlock = std::vector<TileLine>;
 
+// The nearest number whose lower 16 bits are zero (bfloat16).
+float bfloat16(float x);
+
 bool fits_tiles(const LutFuseModel& model);
 
 // Weights as sums of two bfloat16. factor: of the last block's weights.

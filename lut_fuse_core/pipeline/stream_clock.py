@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import numpy as np
@@ -87,5 +88,5 @@ class StreamClock:
 def check_times(*times: float | None) -> None:
     """Raise InputError for a time (seconds; None if unknown) that is not finite."""
     for time in times:
-        if time is not None and not np.isfinite(time):
+        if time is not None and not math.isfinite(time):
             raise InputError(f"a capture time is {time}; give finite seconds, or None if unknown")

@@ -18,6 +18,9 @@ from lut_fuse_core.native.bindings import Infrared, load_library
 BAND = 32
 """Visible rows that one thread samples at a time."""
 
+STEPS = 32
+"""Steps from one infrared pixel to the next."""
+
 
 @dataclass(frozen=True)
 class Remap:
@@ -38,12 +41,14 @@ class Remap:
     @classmethod
     def from_positions(cls, positions: FloatArray, infrared_size: Size) -> Remap:
         """From ``(H, W, 2) float32``, x and y; anything may lie outside or be NaN."""
-        across, down = (
-            np.clip(np.nan_to_num(positions[..., axis], nan=-1), -1, infrared_size[axis] - 1)
-            for axis in range(2)
-        )
-        fixed = cv2.convertMaps(across, down, cv2.CV_16SC2, nninterpolation=False)
-        offsets, fractions = fixed[0].astype(np.int16), fixed[1].astype(np.uint16)
+        offsets = np.empty(positions.shape, np.int16)
+        fractions = np.zeros(positions.shape[:2], np.uint16)
+        for axis, unit in ((0, 1), (1, STEPS)):
+            inside = np.nan_to_num(positions[..., axis], nan=-1)
+            inside = np.clip(inside, -1, infrared_size[axis] - 1) * np.float32(STEPS)
+            steps = np.rint(inside).astype(np.int32)
+            offsets[..., axis] = steps // STEPS
+            fractions += (steps % STEPS * unit).astype(np.uint16)
         bands = [offsets[row : row + BAND].reshape(-1, 2) for row in range(0, len(offsets), BAND)]
         windows = [(*band.min(axis=0), *(band.max(axis=0) + 1)) for band in bands]
         return cls(offsets, fractions, np.array(windows, np.int32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable
 from copy import copy
@@ -73,7 +74,7 @@ class Output:
 
     def canvas(self, shape: tuple[int, ...]) -> UInt8Array:
         """Where to draw the next image: ``shape`` uint8, over the data of the message."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         if len(self._bytes) != size:
             self._message = Image(data=array("B", bytes(size)))
             self._bytes = np.frombuffer(self._message.data, np.uint8)
@@ -102,7 +103,8 @@ class Output:
                 np.copyto(canvas, samples)
             self._message.header = header
             for name, value in fields.items():
-                setattr(self._message, name, value)
+                if getattr(self._message, name) != value:  # each is checked when it is set
+                    setattr(self._message, name, value)
             self._image.publish(self._message)
         self._publish_info(header, image.shape[1], image.shape[0])
 

@@ -16,10 +16,10 @@ PLAIN = """
 import sys
 import numpy as np
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
-from lut_fuse_ros.parameters.node_parameters import NodeParameters
+from lut_fuse_ros.parameters.node_parameters import NodeParameters, RegistrationParameters
 from lut_fuse_ros.pipeline_setup import make_pipeline, warm_up
 
-pipeline, _ = make_pipeline(NodeParameters(backend="native"))
+pipeline, _ = make_pipeline(NodeParameters(backend="native", registration=REGISTRATION))
 warm_up(pipeline)
 noise = np.random.default_rng(0)
 visible = noise.integers(0, 256, (120, 160, 3), np.uint8)
@@ -57,13 +57,21 @@ def printed(program: str) -> str:
     return done.stdout.strip()
 
 
-def test_opencv_is_not_loaded_where_images_are_neither_registered_nor_converted() -> None:
+@pytest.mark.parametrize("registered", [False, True])
+def test_opencv_is_not_loaded_where_images_are_raw_and_lenses_straight(
+    tmp_path: Path, registered: bool
+) -> None:
     """It takes 22 MB, a fifth of what the node takes without it."""
     try:
         load_library()
     except BackendUnavailableError as error:
         pytest.skip(str(error))
-    assert printed(PLAIN) == "False"
+    registration = "RegistrationParameters()"
+    if registered:
+        path = tmp_path / "rig.yaml"
+        path.write_text("homography: [[1.02, 0.01, 8], [-0.01, 1.03, 5], [1e-5, 0, 1]]\n")
+        registration = f"RegistrationParameters(source='file', file={str(path)!r})"
+    assert printed(PLAIN.replace("REGISTRATION", registration)) == "False"
 
 
 @pytest.mark.skipif(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.arrays import FloatArray, Size, UInt8Array
+from lut_fuse_core.arrays import FloatArray, RawInfrared, Size
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.native.bindings import Areas, Blur, load_library
@@ -21,11 +21,11 @@ WINDOW = 2
 """Pixels to every side that `inner` looks at."""
 
 
-def shrunk(image: FloatArray | UInt8Array, size: Size) -> FloatArray:
+def shrunk(image: FloatArray | RawInfrared, size: Size) -> FloatArray:
     """An image whose pixels are the means of the areas that they stand for.
 
     Args:
-        image: ``(H, W)`` or ``(H, W, C)``, uint8 or float32.
+        image: ``(H, W)`` or ``(H, W, C)``, uint8, uint16 or float32.
         size: Wanted, width and height.
 
     Returns:
@@ -34,6 +34,8 @@ def shrunk(image: FloatArray | UInt8Array, size: Size) -> FloatArray:
     try:
         library = load_library()
     except BackendUnavailableError:
+        if image.ndim == 2:
+            image = image.astype(np.float32)  # of whole numbers OpenCV makes whole numbers
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
     adjacent: npt.NDArray[Any] = np.ascontiguousarray(image)
     height, width, channels = (*image.shape, 1)[:3]

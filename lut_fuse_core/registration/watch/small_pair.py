@@ -115,8 +115,7 @@ def _registered(
     if infrared.dtype.kind in "iu":
         low, high = float(np.floor(low)), float(np.ceil(high))
     # What is beyond goes first: a dead pixel would shine through the mean of its neighbors.
-    clipped = np.clip(infrared, *(infrared.dtype.type(each) for each in (low, high)))
-    levels = clipped.astype(np.float32)
+    levels = np.clip(infrared, *(infrared.dtype.type(each) for each in (low, high)))
 
     def gray(small: FloatArray) -> FloatArray:
         return (small - np.float32(low)) * np.float32(255 / max(high - low, 1.0))
@@ -132,8 +131,8 @@ def _registered(
         reduced = (
             max(16, round(infrared_size[0] / step)), max(16, round(infrared_size[1] / step)),
         )  # fmt: skip
-        levels = shrunk(levels, reduced)
+        levels = shrunk(levels, reduced)  # type: ignore[assignment]
         x = (x + 0.5) * (reduced[0] / infrared_size[0]) - 0.5
         y = (y + 0.5) * (reduced[1] / infrared_size[1]) - 0.5
-    seen = sampled(levels, x, y)
+    seen = sampled(levels.astype(np.float32, copy=False), x, y)
     return gray(seen), inner(mask).astype(np.float32)

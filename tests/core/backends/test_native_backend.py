@@ -177,7 +177,7 @@ def test_smooth_lattices_take_the_packed_look_up_within_its_bound(name: str) -> 
         backend = NativeBackend(model, 1, instructions)
         assert backend.packed
         error = np.abs(backend.fuse(*pair) - exact)[inside].max()
-        assert error <= backend.error_bound + 0.5
+        assert error <= backend.error_bound.levels + 0.5
 
 
 def test_an_encoder_that_amplifies_rounding_errors_counts_in_the_bound() -> None:
@@ -185,8 +185,10 @@ def test_an_encoder_that_amplifies_rounding_errors_counts_in_the_bound() -> None
     blocks = [replace(b, weight=b.weight * np.float32(1.5)) for b in calm.encoder.blocks]
     loud = replace(calm, encoder=replace(calm.encoder, blocks=tuple(blocks)))
     for instructions in SETS:
-        bounds = [NativeBackend(model, 1, instructions).error_bound for model in (calm, loud)]
-        assert bounds[0] < bounds[1]
+        calm_bound, loud_bound = (
+            NativeBackend(model, 1, instructions).error_bound for model in (calm, loud)
+        )
+        assert calm_bound.levels < loud_bound.levels
 
 
 def test_encoders_too_wide_for_the_matrix_instructions_run_without_them() -> None:

@@ -12,8 +12,9 @@ from model_files import rewrite
 from random_models import DARK_LEVELS, random_model
 
 from lut_fuse_core import ModelError, load_model, save_model
+from lut_fuse_core.arrays import gray_view
 from lut_fuse_core.model.export import export_model
-from lut_fuse_core.model.features import ambient
+from lut_fuse_core.model.features import ambient, ambient_of_samples, ambient_samples
 from lut_fuse_core.model.fusion_model import FusionModel
 from lut_fuse_core.model.scenes import place_of
 
@@ -36,6 +37,13 @@ def test_two_in_five_pixels_are_darker_than_the_ambient_level(size: tuple[int, i
     green = gray(0, size)
     green[..., 1] = 100
     assert ambient(green) == pytest.approx(58.4, abs=0.01)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (63, 65), (480, 640)])
+def test_the_library_and_numpy_measure_the_same_ambient_level(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    for image in (noise, noise[::-1], noise[:, ::-1], gray_view(noise[..., 0].copy())):
+        assert ambient(image) == ambient_of_samples(ambient_samples(image))
 
 
 def test_the_ambient_level_does_not_depend_on_the_layout_in_memory() -> None:
