@@ -59,11 +59,11 @@ def ambient(visible: UInt8Array) -> float:
         library = load_library()
     except BackendUnavailableError:
         library = None
-    channels = {(3, 1): 3, (1, 0): 1}.get(visible.strides[1:])
-    if library is None or channels is None:
+    is_plane = visible.strides[1:] == (1, 0)
+    if library is None or not (is_plane or visible.strides[1:] == (3, 1)):
         return ambient_of_samples(ambient_samples(visible))
     frame = Frame(visible=visible.ctypes.data, visible_stride=visible.strides[0])
-    frame.height, frame.width, frame.channels = *visible.shape[:2], channels
+    frame.height, frame.width, frame.channels = *visible.shape[:2], 1 if is_plane else 3
     found = (ctypes.c_int32 * 3)()
     library.lut_fuse_ambient(ctypes.byref(frame), ctypes.byref(found))
     whole, left, count = found
