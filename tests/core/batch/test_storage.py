@@ -141,7 +141,10 @@ def test_a_library_that_is_not_installed_is_named(
 ) -> None:
     import sys
 
+    from fsspec.registry import _registry
+
     monkeypatch.setitem(sys.modules, "gcsfs", None)
+    monkeypatch.delitem(_registry, "gs", raising=False)  # it may have been imported before
     status, _, errors = batch(inputs="gs://fleet", output="out")
     assert status == 1
     assert "lut_fuse_ros[gs]" in errors
