@@ -47,6 +47,12 @@ OTHERS, VIVID = 0.003, 60.0
 """Share of the smooth pixels above which vivid colors off the palette mean something (the hottest
 pixels in red, an isotherm), and the difference that makes a color vivid, or off the palette."""
 
+SEARCHED = 1 << 19
+"""Pixels that are searched for bodies in other colors; all of a smaller image."""
+
+LEAST_BODY = 12
+"""Pixels that are left of such a body when two are taken away all around."""
+
 ALIKE = 8.0
 """Largest difference between a pixel of a JPEG and its neighbors away from edges, 8-bit levels."""
 
@@ -96,7 +102,7 @@ def palette_of(image: UInt8Array) -> Palette | None:
     some, smooth, calm = _sample(image), _smooth(image), _smooth(image, ALIKE)
     if _is_gray(some) and not _are_others(calm, _spread(calm)):
         return None
-    palette = _recognize(smooth)
+    palette = _recognize(smooth, image)
     by_luma = not _is_cyclic(smooth) and _luma_is_order(some, calm)
     if palette is None and by_luma:
         return None
@@ -169,15 +175,22 @@ def _fits(distances: npt.NDArray[Any]) -> bool:
     return bool(np.median(distances) <= CLOSE and np.quantile(distances, SMOOTH_SHARE) <= DISTANT)
 
 
-def _recognize(pixels: FloatArray) -> Palette | None:
+def _recognize(pixels: FloatArray, image: UInt8Array) -> Palette | None:
     candidates = []
     for palette in palettes():
         at, distance = _nearest(pixels, palette)
-        if _fits(distance) and not _are_others(pixels, distance):
+        if (
+            _fits(distance)
+            and not _are_others(pixels, distance)
+            and not _has_other_bodies(image, palette)
+        ):
             candidates.append((float(distance.mean()), palette, at))
     if not candidates:
         return None
     smallest = min(distance for distance, _, _ in candidates)
+    cyclic = min(float(_nearest(pixels, each)[1].mean()) for each in cyclic_palettes())
+    if AMBIGUOUS * cyclic + 1 < smallest:
+        return None
     fitting = [each for each in candidates if each[0] <= AMBIGUOUS * smallest + 1]
     # Pictures use the whole of their palette: red to yellow is all of autumn, but a part of jet.
     _, best, at = max(fitting, key=lambda each: (_span(each[2]), -each[0]))
@@ -185,6 +198,23 @@ def _recognize(pixels: FloatArray) -> Palette | None:
         if not _agree(at, other) and _span(other) > WIDE * _span(at):
             return None
     return best
+
+
+def _has_other_bodies(image: UInt8Array, palette: Palette) -> bool:
+    """Whether a vivid color that is not in a palette covers more than lines and edges do: a small
+    warm body, say, in front of much that has the colors of two palettes.
+
+    Colors are rounded to 5 bits per channel.
+    """
+    step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / SEARCHED)))
+    packed = (image[::step, ::step] >> 3).astype(np.uint16) @ np.array([1024, 32, 1], np.uint16)
+    present = np.flatnonzero(np.bincount(packed.ravel(), minlength=1 << 15))
+    middles = np.stack([present >> 10, present >> 5 & 31, present & 31], axis=1) * 8 + 3.5
+    colors = middles.astype(np.float32)
+    other = np.zeros(1 << 15, np.uint8)
+    other[present] = (_spread(colors) > VIVID) & (_nearest(colors, palette)[1] > VIVID)
+    bodies = cv2.erode(other[packed], np.ones((3, 3), np.uint8), iterations=2)
+    return int(np.count_nonzero(bodies)) >= LEAST_BODY
 
 
 def _span(positions: npt.NDArray[np.intp]) -> float:

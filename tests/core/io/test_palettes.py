@@ -57,6 +57,24 @@ def test_the_scalar_comes_back_from_jpeg(palette: str, quality: int) -> None:
     assert np.abs(found - gray)[110:170, 210:230].mean() < 8
 
 
+@pytest.mark.parametrize("quality", [None, 80])
+@pytest.mark.parametrize("radius", [6, 15])
+@pytest.mark.parametrize("palette", ["rainbow", "jet", "turbo", "autumn", "COLORMAP_TWILIGHT"])
+def test_a_small_warm_body_tells_palettes_apart(palette, radius, quality) -> None:
+    """A ground from red to yellow is a part of rainbow and of autumn; the body is only in one."""
+    ground = scene() // 6
+    gray = cv2.circle(ground.copy(), (150, 120), radius, 190, -1)
+    picture = colored(gray, palette)
+    try:
+        found = intensities(picture if quality is None else through_jpeg(picture, quality))
+    except InputError:
+        assert palette in CYCLIC
+    else:
+        inside = cv2.circle(np.zeros_like(gray), (150, 120), radius - 3, 1, -1) > 0
+        assert found[inside].min() > 100
+        assert np.median(found) < 40
+
+
 @pytest.mark.parametrize("palette", OPENCV)
 def test_a_palette_is_read_in_order_or_refused(palette: str) -> None:
     gray = scene()
