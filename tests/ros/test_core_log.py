@@ -15,8 +15,9 @@ from lut_fuse_ros.middleware.core_log import CoreLog
 
 CORE = logging.getLogger("lut_fuse_core")
 ENGINE = logging.getLogger("lut_fuse_core.backends.gpu.tensorrt_engine")
+CHOICE = logging.getLogger("lut_fuse_core.backends.registry")
 # Loggers made after launch was imported, as here but not in a node, keep records to themselves.
-ENGINE.propagate = True
+ENGINE.propagate = CHOICE.propagate = True
 
 
 @pytest.fixture
