@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from lut_fuse_core.arrays import FloatArray, RawInfrared, UInt8Array
 from lut_fuse_core.libraries.opencv import cv2
@@ -183,12 +185,20 @@ class FieldEstimator:
                 if worth > known:
                     known, self._lines[self._chosen], seen[self._chosen] = worth, lines, fit
         fit = seen[self._chosen]
+        if self._calibrated:
+            fit = _unknown(fits[order.index(self._chosen)], self._unseen)
+            fit -= _mean_of_labels([fit])
         self._fit = (
             fit
             if self._fit is None
             else cv2.addWeighted(fit, NEWS, self._fit, 1 - NEWS, 0).astype(np.float32, copy=False)
         )
         return self._lines[self._chosen]
+
+    @cached_property
+    def _unseen(self) -> npt.NDArray[np.bool_]:
+        """Of a calibrated rig, whose lines stay the same."""
+        return self.geometry.unseen(self._lines[self._chosen])
 
     def _due(self) -> list[int]:
         """The lines to compare along this time."""
@@ -249,6 +259,17 @@ class FieldEstimator:
 def _plausible(lines: SearchLines) -> float:
     """Cameras are mounted side by side or one above the other rather than aslant."""
     return ALIGNED if np.abs(lines.slopes).max() < 0.01 else 1.0
+
+
+def _unknown(fit: FloatArray, unseen: npt.NDArray[np.bool_]) -> FloatArray:
+    """Labels that infrared does not see might fit as well as the best of the others: at the border
+    of its view these fit by chance where the right one lies beyond."""
+    cells = unseen.any(axis=-1)
+    values, hidden = fit[cells], unseen[cells]
+    best = np.where(hidden, 0, values).max(axis=-1, keepdims=True, initial=0)
+    fit = fit.copy()
+    fit[cells] = np.where(hidden, best, values)
+    return fit
 
 
 def _mean_of_labels(fits: list[FloatArray]) -> FloatArray:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, FloatArray, RawInfrared, Size
 from lut_fuse_core.libraries.opencv import cv2
@@ -24,6 +25,9 @@ REACH = 24.0
 
 LONGEST = 60
 """Labels to either side: a rig with a longer search is no rig for near objects."""
+
+LEAST_SEEN = 0.2
+"""Share of a cell that infrared must see for a comparison to say something."""
 
 DIRECTIONS = 8
 """Evenly spread, that are tried where none is known."""
@@ -114,6 +118,23 @@ class FieldGeometry:
         factor = max(1.0, self.reduction)
         width, height = (max(2, round(side / factor)) for side in self.infrared_size)
         return width, height
+
+    def unseen(self, lines: SearchLines) -> npt.NDArray[np.bool_]:
+        """Where infrared sees next to nothing of what a cell would be compared with.
+
+        Args:
+            lines: Along which the cells are compared.
+
+        Returns:
+            ``(rows, columns, labels) bool``.
+        """
+        share = cv2.blur(self._maps[2], (CELL, CELL), anchor=(0, 0))
+        along = np.arange(lines.first, lines.last + 1)
+        across = lines.slopes[..., None] * along
+        across = np.trunc(across + np.copysign(0.5, across)).astype(int)  # as `match` rounds
+        down, right = (along, across) if lines.vertical else (across, along)
+        row, column = np.indices(lines.slopes.shape)[..., None] * CELL + self.margin
+        return np.asarray(share[row + down, column + right] < LEAST_SEEN)
 
     @property
     def seen_share(self) -> float:

@@ -92,6 +92,24 @@ def test_calibrated_cameras_are_searched_along_their_epipolar_lines() -> None:
     assert lines.last == 4
 
 
+def test_what_lies_beyond_the_view_of_infrared_goes_on_as_what_is_beside_it() -> None:
+    camera = CameraModel(640, 480, ((560, 0, 320), (0, 560, 240), (0, 0, 1)))
+    rig = CameraRig(camera, camera, Pose(translation=(-0.1, 0.0, 0.0)))
+    noise = np.random.default_rng(0).uniform(0, 255, (480, 760)).astype(np.float32)
+    wall = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 4), None, 0, 255, cv2.NORM_MINMAX)
+    # A wall at 2 m, 28 pixels aside; at 20 m, where the rig is set, 2.8.
+    visible = np.repeat(wall[:, 60:700, None], 3, axis=2).astype(np.uint8)
+    infrared = (255 - wall[:, 88:728]).astype(np.uint8)
+    geometry = FieldGeometry(RegistrationConfig(rig, distance=20.0), (640, 480), (640, 480))
+    lines = geometry.choices[0]
+    unseen = geometry.unseen(lines)
+    assert unseen[:, 0, : -lines.first - 8].all()  # a whole cell and more to the left
+    assert not unseen[..., -lines.first].any()  # the set distance
+    field = FieldEstimator(geometry).estimate(visible, infrared).displacement[..., 0]
+    # By chance something within the view fits the outermost cells, 2 pixels off in the mean.
+    assert np.abs(field[:, 0] + 25.2).mean() < 0.6
+
+
 def test_a_field_is_interpolated_between_cells_and_continued_beyond_them() -> None:
     displacement = np.zeros((2, 2, 2), np.float32)
     displacement[:, 1, 0] = 8
