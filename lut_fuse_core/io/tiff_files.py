@@ -153,7 +153,9 @@ def _only_page(content: bytes) -> tuple[_Page, _Array]:
 
     with tifffile.TiffFile(BytesIO(content)) as file:
         pages = [page for page in file.pages[:MOST_PAGES] if _is_image(page)]
-        if len(pages) != 1:
+        if not pages:
+            raise InputError("it holds no image, or only a reduced copy or a mask of one")
+        if len(pages) > 1:
             raise InputError(
                 f"it holds {len(file.pages)} images, and which one belongs to that of the other "
                 "camera cannot be known; save one image per file"
@@ -180,6 +182,8 @@ def _check(page: _Page, size: int) -> None:
     if page.imagedepth > 1:
         raise InputError("it holds a volume, not an image")
     pixels = page.imagewidth * page.imagelength
+    if not pixels:
+        raise InputError("it is damaged: its image has no pixels")
     if not 0 < pixels <= MAX_PIXELS or page.samplesperpixel > 16:
         raise InputError(
             f"it says its size is {page.imagewidth}x{page.imagelength}, of up to "

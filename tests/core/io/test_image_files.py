@@ -285,14 +285,21 @@ def test_false_colors_are_read_from_any_format(suffix, tmp_path) -> None:
 def written(kind: str, path: Path) -> bytes:
     gray = (counts() - 29_200).clip(0, 255).astype(np.uint8)
     if kind.startswith("tiff"):
-        compression = "zlib" if kind == "tiff deflate" else None
-        tiff(path, counts(), photometric="minisblack", compression=compression)
+        floating = kind.startswith("tiff of floats")
+        deflated = kind.endswith("deflate")
+        options = {"byteorder": ">", "tile": (16, 16)} if floating and deflated else {}
+        numbers = (counts() / 100 - 273.15).astype(np.float32) if floating else counts()
+        compression = "zlib" if deflated else None
+        tiff(path, numbers, photometric="minisblack", compression=compression, **options)
         return path.read_bytes()
     image = counts() if kind == ".png" else gray
     return cv2.imencode(kind, image)[1].tobytes()
 
 
-@pytest.mark.parametrize("kind", ["tiff", "tiff deflate", ".png", ".jpg", ".webp"])
+FLOATS = ["tiff of floats", "tiff of floats, deflate"]
+
+
+@pytest.mark.parametrize("kind", ["tiff", "tiff deflate", *FLOATS, ".png", ".jpg", ".webp"])
 @pytest.mark.parametrize("read", [read_infrared, read_visible])
 def test_damaged_files_are_refused_or_read_but_raise_nothing_else(kind, read, tmp_path) -> None:
     path = tmp_path / "i.bin"

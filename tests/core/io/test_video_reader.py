@@ -320,7 +320,9 @@ def test_a_stream_that_appears_midway_ends_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("name", ["index_first.mp4", "screen.mkv", "jpeg.avi", "palette.gif"])
+@pytest.mark.parametrize(
+    "name", ["index_first.mp4", "screen.mkv", "jpeg.avi", "palette.gif", "raw.y4m"]
+)
 def test_flipped_bytes_end_in_a_sentence_or_in_frames(recorded, tmp_path, name, seed):
     data = bytearray(recorded[name].read_bytes())
     rng = np.random.default_rng(seed)
