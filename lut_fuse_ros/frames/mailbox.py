@@ -35,12 +35,13 @@ class Mailbox(Generic[T]):
         self._closed = self._handling = False
         self._condition = threading.Condition()
 
-    def put(self, item: T, now: float) -> int:
+    def put(self, item: T, now: float, patience: float = PATIENCE) -> int:
         """Leave an item.
 
         Args:
             item: What to hand over.
             now: Monotonic seconds.
+            patience: Seconds for which those that wait may have waited and not be displaced.
 
         Returns:
             How many older ones it displaced.
@@ -48,7 +49,7 @@ class Mailbox(Generic[T]):
         with self._condition:
             before = len(self._items)
             while self._items and (
-                now - self._items[0][0] > PATIENCE or len(self._items) >= CAPACITY
+                now - self._items[0][0] > patience or len(self._items) >= CAPACITY
             ):
                 self._items.popleft()
             displaced = before - len(self._items)

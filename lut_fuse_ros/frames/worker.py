@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from lut_fuse_core.arrays import AnyInfrared, UInt8Array
@@ -15,7 +16,7 @@ from lut_fuse_core.pipeline.served import ServedInfrared
 from lut_fuse_core.sync.stamps import NANOSECONDS, stamp_of
 from lut_fuse_ros.frames.decoding import Decoder
 from lut_fuse_ros.frames.job import Frame, Job
-from lut_fuse_ros.frames.mailbox import Mailbox
+from lut_fuse_ros.frames.mailbox import PATIENCE, Mailbox
 from lut_fuse_ros.frames.output import Output
 from lut_fuse_ros.frames.requests import Change, Requests
 from lut_fuse_ros.meters import Statistics
@@ -36,6 +37,14 @@ AT_ONCE = 0.010
 """Seconds that a job may take to be done in the thread that brings it. That spares the hand-over to
 another thread, and the contest of two for the interpreter: 1.5 ms at 640x480; but for so long no
 other message is received."""
+
+
+HELD_UP = 0.25
+"""Seconds that a job may wait where jobs are fast, so that it is the system that holds them up,
+with other work for the cores. The few that may wait are soon done."""
+
+LATELY = 30
+"""Jobs of which the fastest tells how long one takes that nothing holds up."""
 
 
 class Worker:
@@ -72,7 +81,7 @@ class Worker:
         self._mailbox, self._requests = Mailbox[Job](), Requests()
         self._decoder = Decoder(parameters, statistics, log)
         self._served = ServedInfrared[Frame]()
-        self._seconds = math.inf
+        self._seconds = deque([math.inf], maxlen=LATELY)
         self._thread = threading.Thread(target=self._run, name="fusion", daemon=True)
 
     def start(self) -> None:
@@ -90,12 +99,13 @@ class Worker:
             self.calibration.cancel("the node was deactivated meanwhile")
 
     def put(self, job: Job) -> None:
-        """Do a job, or hand it over to the thread; one that has been waiting longer is dropped."""
+        """Do a job, or hand it over to the thread; one that has waited for too long is dropped."""
         self._statistics.count("handed_over")
-        if self._seconds <= AT_ONCE and self._mailbox.claim():
+        if self._seconds[-1] <= AT_ONCE and self._mailbox.claim():
             self._do(job)
-        else:
-            self._statistics.count("dropped", self._mailbox.put(job, job.arrived))
+            return
+        patience = HELD_UP if min(self._seconds) <= AT_ONCE else PATIENCE
+        self._statistics.count("dropped", self._mailbox.put(job, job.arrived, patience))
 
     def request(self, kind: str, change: Change) -> None:
         """Have a change made to the pipeline before the next frame, instead of one of its kind."""
@@ -113,6 +123,7 @@ class Worker:
             self._make_changes()
             if self._output.wanted or self._calibrating:
                 self._handle(job)
+                self._seconds.append(time.monotonic() - start)
             else:
                 self._output.publish_info(job.visible.message)
         except InputError as error:
@@ -122,7 +133,6 @@ class Worker:
             if not self._mailbox.closed:
                 self._failed("failed", error)
         finally:
-            self._seconds = time.monotonic() - start
             self._mailbox.done()
 
     @property

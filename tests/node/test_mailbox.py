@@ -22,6 +22,16 @@ def test_a_newer_item_displaces_one_that_has_been_waiting():
     assert took(box) is None
 
 
+def test_with_more_patience_a_few_wait_whatever_held_them_up():
+    box = Mailbox[int]()
+    for item in range(CAPACITY):
+        assert box.put(item, now=0.033 * item, patience=0.25) == 0
+    assert box.put(CAPACITY, now=0.1, patience=0.25) == 1
+    assert [took(box) for _ in range(CAPACITY)] == [1, 2, 3]
+    assert box.put(4, now=0.2, patience=0.25) == 0
+    assert box.put(5, now=0.5, patience=0.25) == 1
+
+
 def test_items_of_one_burst_wait_for_one_another():
     box = Mailbox[int]()
     for item in range(CAPACITY):
