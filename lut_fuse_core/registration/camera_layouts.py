@@ -51,6 +51,7 @@ def camera_from(data: Entries) -> tuple[CameraModel, str]:
     """
     if not isinstance(data, Mapping):
         raise InputError("this is not a camera_info description")
+    data = _by_usual_names(data)
     try:
         if "projection_parameters" in data:
             return _camodocal(data)
@@ -66,6 +67,18 @@ def camera_from(data: Entries) -> tuple[CameraModel, str]:
             f"this is not a camera_info description ({what_is_wrong(error)}); the layouts of ROS, "
             "OpenCV, Kalibr and camodocal can be read"
         ) from None
+
+
+def _by_usual_names(data: Entries) -> Entries:
+    """Flat intrinsics, which ORB-SLAM prefixes, Nerfstudio calls otherwise, and others nest."""
+    below = data.get("intrinsics")
+    if isinstance(below, Mapping):
+        data = {**data, **below}
+    names = {"fl_x": "fx", "fl_y": "fy"}
+    return {
+        names.get(name, re.sub(r"^Camera1?\.", "", str(name))): value
+        for name, value in data.items()
+    }
 
 
 def first(data: Entries, names: tuple[str, ...], default: Any = None) -> Any:
@@ -171,6 +184,8 @@ def _pinhole(fx: float, fy: float, cx: float, cy: float) -> list[float]:
 
 def _size(data: Entries) -> tuple[int, int]:
     size = first(data, SIZE)
+    if isinstance(size, Mapping):
+        return _size(size)
     if size is not None:
         width, height = numbers(size)[:2]
         return int(width), int(height)

@@ -46,7 +46,8 @@ def read_document(path: Path) -> Any:
     """What a file holds, as a dictionary or list.
 
     Args:
-        path: Of a JSON, YAML or XML file; of several YAML documents (`ros2 topic echo`) the first.
+        path: Of a JSON, YAML or XML file, or ROS's INI file (``ost.txt``); of several documents in
+            YAML (`ros2 topic echo`) the first.
 
     Returns:
         The content; of `ros2 param dump` what is below ``ros__parameters``.
@@ -57,6 +58,8 @@ def read_document(path: Path) -> Any:
     text = _text(path)
     if text.lstrip().startswith("<?xml"):
         data = _xml(text, path)
+    elif re.search(r"^\[image\]$", text, re.MULTILINE):
+        data = _ost(text)
     else:
         try:
             data = json.loads(text, object_pairs_hook=_unique)
@@ -117,6 +120,24 @@ def _yaml(text: str, path: Path) -> Any:
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         reason = (str(error).splitlines() or ["it cannot be parsed"])[0]
         raise InputError(f"{path} is neither JSON nor YAML: {reason}") from None
+
+
+def _ost(text: str) -> Any:
+    """The INI layout of ROS's camera_calibration: a name on a line, its numbers below."""
+    found: dict[str, list[float]] = {}
+    name = ""
+    for line in filter(None, map(str.strip, text.splitlines())):
+        try:
+            found.setdefault(name, []).extend(map(float, line.split()))
+        except ValueError:
+            name = line.lower()
+    named = {"width": "image_width", "height": "image_height"}
+    return {
+        **{other: found[each][0] for each, other in named.items() if each in found},
+        "camera_matrix": found.get("camera matrix"),
+        "distortion_coefficients": found.get("distortion"),
+        "distortion_model": "plumb_bob",
+    }
 
 
 def _xml(text: str, path: Path) -> Any:

@@ -236,7 +236,8 @@ def _read_matrix(path: Path) -> Any:
     try:
         if path.suffix == ".npy":
             return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(3, 3)
-        words = re.split(r"[\s,;\[\]()]+", path.read_text(encoding="utf-8-sig"))
+        text = re.sub("#.*", "", path.read_text(encoding="utf-8-sig"))  # np.savetxt's header
+        words = re.split(r"[\s,;\[\]()]+", text)
         return np.array([float(word) for word in words if word], np.float64).reshape(3, 3)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None

@@ -115,6 +115,55 @@ projection_parameters:
    v0: 119.5
 """
 
+OST = """\
+# oST version 5.0 parameters
+
+
+[image]
+
+width
+320
+
+height
+240
+
+[camera]
+
+camera matrix
+411.2 0.0 159.5
+0.0 411.8 119.5
+0.0 0.0 1.0
+
+distortion
+-0.36 0.116 5e-05 0.0003 0.0
+
+rectification
+1.0 0.0 0.0
+0.0 1.0 0.0
+0.0 0.0 1.0
+
+projection
+300.0 0.0 150.0 0.0
+0.0 300.0 110.0 0.0
+0.0 0.0 1.0 0.0
+"""
+
+ORB_SLAM = """\
+%YAML:1.0
+---
+Camera.type: "PinHole"
+Camera1.fx: 411.2
+Camera1.fy: 411.8
+Camera1.cx: 159.5
+Camera1.cy: 119.5
+Camera1.k1: -0.36
+Camera1.k2: 0.116
+Camera1.p1: 5.0e-05
+Camera1.p2: 3e-4
+Camera.width: 320
+Camera.height: 240
+"""
+
 FLAT = {"width": 320, "height": 240, "fx": 411.2, "fy": 411.8, "cx": 159.5, "cy": 119.5}
 
 TEXTS = {
@@ -142,6 +191,33 @@ TEXTS = {
         json.dumps({**FLAT, **dict(zip(("k1", "k2", "k3", "k4"), FISHEYE, strict=True))}),
         EQUIDISTANT,
         "flat intrinsics",
+    ),
+    "ROS's ost.txt": (OST, CAMERA, "ROS camera_info"),
+    "ORB-SLAM": (ORB_SLAM, CAMERA, "flat intrinsics"),
+    "Nerfstudio": (
+        json.dumps(
+            {
+                **{"w": 320, "h": 240, "fl_x": 411.2, "fl_y": 411.8, "cx": 159.5, "cy": 119.5},
+                **dict(zip(("k1", "k2", "p1", "p2"), D[:4], strict=True)),
+            }
+        ),
+        CAMERA,
+        "flat intrinsics",
+    ),
+    "intrinsics one level below": (
+        json.dumps({"name": "thermal", "intrinsics": {**FLAT, "distortion": list(D)}}),
+        CAMERA,
+        "flat intrinsics",
+    ),
+    "a size of width and height": (
+        json.dumps(
+            {
+                "imageSize": {"width": 320, "height": 240},
+                **{"cameraMatrix": K.tolist(), "distCoeffs": list(D)},
+            }
+        ),
+        CAMERA,
+        "OpenCV calibration",
     ),
     "RealSense": (
         json.dumps(
@@ -181,6 +257,7 @@ MATRICES = {
     "commas.csv": lambda path: np.savetxt(path, H, delimiter=","),
     "commas.txt": lambda path: np.savetxt(path, H, delimiter=","),
     "spaces.txt": lambda path: np.savetxt(path, H),
+    "header.txt": lambda path: np.savetxt(path, H, header="infrared 2 visible 1"),
     "brackets.txt": lambda path: path.write_text(str(H.tolist())),
     "flat.json": lambda path: path.write_text(json.dumps(H.ravel().tolist())),
     "nested.json": lambda path: path.write_text(json.dumps(H.tolist())),
