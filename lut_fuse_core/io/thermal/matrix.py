@@ -201,10 +201,18 @@ def _halves(rows: list[list[str]]) -> bool:
 
 def _without_names(matrix: Float64Array) -> Float64Array:
     """A matrix without its first row and column if they are numbers or names of the others."""
-    columns, rows = matrix[0, 1:], matrix[1:, 0]
-    if len(columns) > 2 and (np.diff(columns) == 1).all() and columns[0] in (0, 1):
+    if _is_axis(matrix[0, 1:], matrix[1, 1:]):
         matrix = matrix[1:]
-        rows = matrix[:, 0]
-    if len(rows) > 2 and (np.isnan(rows).all() or (np.diff(rows) == 1).all()):
+    rows = matrix[1:, 0]
+    if (len(rows) > 2 and np.isnan(rows).all()) or _is_axis(rows, matrix[1:, 1]):
         matrix = matrix[:, 1:]
     return matrix
+
+
+def _is_axis(values: Float64Array, beside: Float64Array) -> bool:
+    """Whether values rise or fall evenly, as pixel numbers and places do, and those beside do not:
+    else they are a drawn ramp."""
+    steps = np.diff(values)
+    if len(steps) < 2 or not steps[0]:
+        return False
+    return bool(np.allclose(steps, steps[0]) and not np.allclose(np.diff(beside), steps[0]))

@@ -299,6 +299,18 @@ def test_a_row_of_which_nothing_is_known_keeps_its_place(tmp_path) -> None:
     assert np.flatnonzero(np.isnan(found).all(axis=1)).tolist() == [0, 20, len(text) - 1]
 
 
+@pytest.mark.parametrize("first", [0, 100])
+def test_an_axis_of_places_is_no_pixel_and_a_drawn_ramp_is(first, tmp_path) -> None:
+    rows = csv(";", False).decode().splitlines()
+    numbered = [f"{first + len(rows) - at};{row}" for at, row in enumerate(rows)]
+    axis = ";" + ";".join(f"{0.5 * at}" for at in range(80))
+    found = read_infrared(write(tmp_path, "i.csv", "\n".join([axis, *numbered]).encode()))
+    assert np.abs(found - degrees()).max() < 0.006
+    ramp = first + np.arange(12 * 20.0).reshape(12, 20)
+    np.savetxt(tmp_path / "ramp.csv", ramp, delimiter=",", fmt="%.1f")
+    np.testing.assert_array_equal(read_infrared(tmp_path / "ramp.csv"), ramp)
+
+
 @pytest.mark.parametrize("word", ["*****", "---", "<-20", ">150", "#VALUE!", "OVF"])
 def test_a_pixel_out_of_range_is_not_seen_and_its_row_keeps_its_place(word, tmp_path) -> None:
     text = csv(",", False).decode().splitlines()
