@@ -246,11 +246,76 @@ LUT_FUSE_COMPILED_TWICE void scores_around(const LutFuseSurroundings& s) {
     }
 }
 
+namespace {
+
+constexpr int kUsualStep = 8;  // pixels between two nodes
+constexpr int kParts = 32;     // of a raw pixel, in which positions are given
+
+// Values between those of the nodes of a row.
+template <int kStep>
+[[gnu::always_inline]] inline void spread(const float* nodes, int columns, int step,
+                                          float* __restrict out) {
+    const int apart = kStep ? kStep : step;
+    for (int c = 0; c + 1 < columns; ++c, out += apart) {
+        const float slope = (nodes[c + 1] - nodes[c]) / apart;
+        for (int i = 0; i < apart; ++i) out[i] = nodes[c] + (i + 0.5f) * slope;
+    }
+}
+
+// Parts of a raw pixel right of or below -1. Clamped like Remap.from_positions; never below zero,
+// so that truncation rounds down.
+[[gnu::always_inline]] inline void fix(const float* positions, int width, float last,
+                                       int32_t* __restrict fixed) {
+    for (int i = 0; i < width; ++i) {
+        const float kept = std::min(std::max(positions[i], -1.0f), last);
+        fixed[i] = static_cast<int32_t>((kept + 1.0f) * kParts + 0.5f);
+    }
+}
+
+[[gnu::always_inline]] inline void widen(const int32_t* fixed, int width, int32_t& first,
+                                         int32_t& last) {
+    int32_t least = 1 << 20, most = 0;
+    for (int i = 0; i < width; ++i) {
+        least = std::min(least, fixed[i]);
+        most = std::max(most, fixed[i]);
+    }
+    first = std::min(first, least / kParts - 1);
+    last = std::max(last, most / kParts);
+}
+
+// Pixels to the left and above, and what the positions are beyond these.
+[[gnu::always_inline]] inline void split(const int32_t* xs, const int32_t* ys, int width,
+                                         int16_t* __restrict offsets,
+                                         uint16_t* __restrict fractions) {
+    for (int i = 0; i < width; ++i) {
+        const uint32_t x = xs[i], y = ys[i];
+        offsets[2 * i] = static_cast<int16_t>(x / kParts - 1);
+        offsets[2 * i + 1] = static_cast<int16_t>(y / kParts - 1);
+        fractions[i] = static_cast<uint16_t>(y % kParts * kParts + x % kParts);
+    }
+}
+
+// 255 where a position is on the raw image, less with the distance from it.
+[[gnu::always_inline]] inline void fade_out(const float* xs, const float* ys, int width,
+                                            float right, float bottom, float fade,
+                                            uint8_t* __restrict mask) {
+    for (int i = 0; i < width; ++i) {
+        const float beyond_x = std::max(-xs[i], xs[i] - right);
+        const float beyond_y = std::max(-ys[i], ys[i] - bottom);
+        const float beyond = std::max(std::max(beyond_x, beyond_y) - 0.5f, 0.0f);
+        const float kept = std::max(1.0f - beyond * fade, 0.0f);
+        mask[i] = static_cast<uint8_t>(static_cast<int>(255.0f * kept + 0.5f));
+    }
+}
+
+}  // namespace
+
 LUT_FUSE_COMPILED_TWICE void expand(const LutFuseExpansion& e) {
-    // Clamped like Remap.from_positions; kept above zero, so that truncation rounds down.
     const float right = static_cast<float>(e.raw_width - 1);
     const float bottom = static_cast<float>(e.raw_height - 1);
-    std::vector<float> xs(e.columns), ys(e.columns);
+    const size_t whole = static_cast<size_t>(e.columns) * e.step;
+    std::vector<float> node_xs(e.columns), node_ys(e.columns), xs(whole), ys(whole);
+    std::vector<int32_t> fixed_xs(e.width), fixed_ys(e.width);
     for (int y = 0; y < e.height; ++y) {
         const float row_at = (y + 0.5f) / e.step;
         const int row = std::min(static_cast<int>(row_at), e.rows - 2);
@@ -258,43 +323,26 @@ LUT_FUSE_COMPILED_TWICE void expand(const LutFuseExpansion& e) {
         const float* above = e.nodes + static_cast<size_t>(row) * e.columns * 2;
         const float* below = above + 2 * e.columns;
         for (int c = 0; c < e.columns; ++c) {
-            xs[c] = above[2 * c] + down * (below[2 * c] - above[2 * c]);
-            ys[c] = above[2 * c + 1] + down * (below[2 * c + 1] - above[2 * c + 1]);
+            node_xs[c] = above[2 * c] + down * (below[2 * c] - above[2 * c]);
+            node_ys[c] = above[2 * c + 1] + down * (below[2 * c + 1] - above[2 * c + 1]);
         }
-        const size_t start = static_cast<size_t>(y) * e.width;
+        if (e.step == kUsualStep) {
+            spread<kUsualStep>(node_xs.data(), e.columns, e.step, xs.data());
+            spread<kUsualStep>(node_ys.data(), e.columns, e.step, ys.data());
+        } else {
+            spread<0>(node_xs.data(), e.columns, e.step, xs.data());
+            spread<0>(node_ys.data(), e.columns, e.step, ys.data());
+        }
+        fix(xs.data(), e.width, right, fixed_xs.data());
+        fix(ys.data(), e.width, bottom, fixed_ys.data());
         LutFuseWindow& window = e.windows[y / e.band];
         if (y % e.band == 0) window = {e.raw_width, e.raw_height, -1, -1};
-        int least_x = 1 << 20, least_y = 1 << 20, most_x = 0, most_y = 0;
-        for (int c = 0; c + 1 < e.columns; ++c) {
-            const int first = c * e.step, end = std::min(first + e.step, e.width);
-            const float step_x = (xs[c + 1] - xs[c]) / e.step, step_y = (ys[c + 1] - ys[c]) / e.step;
-            int16_t* __restrict offsets = e.offsets + 2 * (start + first);
-            uint16_t* __restrict fractions = e.fractions + start + first;
-            uint8_t* __restrict mask = e.mask + start + first;
-            for (int i = 0; i < end - first; ++i) {
-                const float px = xs[c] + (i + 0.5f) * step_x, py = ys[c] + (i + 0.5f) * step_y;
-                const float kept_x = std::min(std::max(px, -1.0f), right);
-                const float kept_y = std::min(std::max(py, -1.0f), bottom);
-                const int fixed_x = static_cast<int>((kept_x + 1.0f) * 32 + 0.5f);
-                const int fixed_y = static_cast<int>((kept_y + 1.0f) * 32 + 0.5f);
-                offsets[2 * i] = static_cast<int16_t>(fixed_x / 32 - 1);
-                offsets[2 * i + 1] = static_cast<int16_t>(fixed_y / 32 - 1);
-                fractions[i] = static_cast<uint16_t>(fixed_y % 32 * 32 + fixed_x % 32);
-                least_x = std::min(least_x, fixed_x);
-                least_y = std::min(least_y, fixed_y);
-                most_x = std::max(most_x, fixed_x);
-                most_y = std::max(most_y, fixed_y);
-                const float beyond_x = std::max(-px, px - right);
-                const float beyond_y = std::max(-py, py - bottom);
-                const float beyond = std::max(std::max(beyond_x, beyond_y) - 0.5f, 0.0f);
-                const float kept = std::max(1.0f - beyond * e.fade, 0.0f);
-                mask[i] = static_cast<uint8_t>(255.0f * kept + 0.5f);
-            }
-        }
-        window.left = std::min(window.left, least_x / 32 - 1);
-        window.top = std::min(window.top, least_y / 32 - 1);
-        window.right = std::max(window.right, most_x / 32);
-        window.bottom = std::max(window.bottom, most_y / 32);
+        widen(fixed_xs.data(), e.width, window.left, window.right);
+        widen(fixed_ys.data(), e.width, window.top, window.bottom);
+        const size_t start = static_cast<size_t>(y) * e.width;
+        split(fixed_xs.data(), fixed_ys.data(), e.width, e.offsets + 2 * start,
+              e.fractions + start);
+        fade_out(xs.data(), ys.data(), e.width, right, bottom, e.fade, e.mask + start);
     }
 }
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from lut_fuse_core.arrays import FloatArray
+from lut_fuse_core.infrared.quantiles import quantiles
 from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.registration.field.lines import SearchLines
 from lut_fuse_core.registration.field.matching import scores_around
@@ -180,17 +182,31 @@ def _constant(by_row: FloatArray, lines: SearchLines) -> FloatArray:
 
 def _ground(by_row: FloatArray, lines: SearchLines) -> FloatArray:
     """The best labels, row by row, of a ground that begins at the set distance."""
-    down = (np.arange(len(by_row), dtype=np.float32) + 0.5) / len(by_row)
-    shapes = np.maximum(down - np.array(GROUNDS, np.float32)[:, None], 0)
-    shapes /= shapes[:, -1:]
-    ends = np.arange(lines.first, lines.last + 1, dtype=np.float32)
-    places = shapes[:, None] * ends[:, None] - np.float32(lines.first)
-    low = np.minimum(places.astype(np.intp), lines.labels - 2)
-    share, row = places - low, np.arange(len(by_row))
-    values = (1 - share) * by_row[row, low] + share * by_row[row, low + 1]
-    worth = values.mean(axis=-1)
+    shapes, low, share = _grounds(len(by_row), lines.first, lines.last)
+    row = np.arange(len(by_row))
+    lower, upper = by_row[row, low], by_row[row, low + 1]
+    worth = (lower + share * (upper - lower)).mean(axis=-1)
     horizon = int(worth.max(axis=1).argmax())
     return np.asarray(shapes[horizon] * (_peak(worth[horizon]) + lines.first), np.float32)
+
+
+@lru_cache(maxsize=16)
+def _grounds(
+    rows: int, first: int, last: int
+) -> tuple[FloatArray, npt.NDArray[np.intp], FloatArray]:
+    """Grounds that end at each label, below each horizon.
+
+    Returns:
+        ``(GROUNDS, rows) float32``, what each is multiplied by, row by row; and, both ``(GROUNDS,
+        labels, rows)``, the index of the label below that of a row, and the share of the next.
+    """
+    down = (np.arange(rows, dtype=np.float32) + 0.5) / rows
+    shapes = np.maximum(down - np.array(GROUNDS, np.float32)[:, None], 0)
+    shapes /= shapes[:, -1:]
+    ends = np.arange(first, last + 1, dtype=np.float32)
+    places = shapes[:, None] * ends[:, None] - np.float32(first)
+    low = np.minimum(places.astype(np.intp), last - first - 1)
+    return shapes, low, (places - low).astype(np.float32)
 
 
 def _peak(values: FloatArray) -> float:
@@ -238,7 +254,7 @@ def _standard_errors(values: FloatArray) -> float:
 
 
 def _demanded(surface: FloatArray, before: Background | None) -> float:
-    demanded = SURE if float(np.quantile(np.abs(surface), 0.95)) > DOUBTFUL else SURER
+    demanded = SURE if quantiles(np.abs(surface).ravel(), 0.95)[0] > DOUBTFUL else SURER
     if before is None:
         return demanded
     return demanded * (HELD if before.terms else NEW)
