@@ -29,7 +29,10 @@ _COLORS = ("YCbCr", "RGB")
 """How three channels are stored; printers' four are left to OpenCV."""
 
 _START = b"\xff\xd8"
-_START_OF_SCAN = 0xDA
+_MARK, _LAST = b"\xff", (b"\xda", b"\xff", b"")
+"""What a segment of the header begins with, and what its second byte is not: the first of a scan,
+of filling, the end of the file."""
+
 _JFIF, _ADOBE = 0xE0, 0xEE
 """Markers of the segments that say how colors are stored."""
 
@@ -131,7 +134,8 @@ def encode_planes(planes: JpegPlanes) -> bytes:
 def _labeled_rgb(content: bytes) -> bytes:
     """A JPEG whose header says that its three channels are RGB."""
     parts, at = [_START, _IS_RGB], len(_START)
-    while at + 4 <= len(content) and content[at + 1] != _START_OF_SCAN:
+    # Of a header that is none the rest is kept as it is, for the decoder to refuse.
+    while content[at : at + 1] == _MARK and content[at + 1 : at + 2] not in _LAST:
         end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
         if content[at + 1] not in (_JFIF, _ADOBE):
             parts.append(content[at:end])

@@ -120,6 +120,29 @@ def test_every_kind_of_coding_gives_the_planes(photograph: np.ndarray) -> None:
             np.testing.assert_array_equal(vars(planes)[name], plane)
 
 
+def test_what_else_a_header_holds_makes_no_difference(photograph: np.ndarray) -> None:
+    pytest.importorskip("simplejpeg", "1.8")
+    data = encoded(photograph[:96, :130]).tobytes()
+    luma = vars(decode_planes(np.frombuffer(data, np.uint8)))["luma"]
+    start, jfif, rest = data[:2], data[2:20], data[20:]
+    rotated = b"\xff\xe1\0\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06" + bytes(7)
+    of_adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x01"
+    for header in (
+        b"",
+        of_adobe,
+        jfif + of_adobe,
+        rotated,
+        jfif + b"\xff\xfe\0\x06abcd",
+        rotated + jfif,
+    ):
+        for behind in (b"", data, b"MotionPhoto" + bytes(99)):
+            content = np.frombuffer(start + header + rest + behind, np.uint8)
+            planes = decode_planes(content)
+            assert planes is not None
+            np.testing.assert_array_equal(planes.luma, luma)
+    assert decode_planes(np.frombuffer(start + b"\xff\xff" + jfif + rest, np.uint8)) is None
+
+
 @pytest.mark.parametrize("name", ["411", "422", "440", "444"])
 def test_other_kinds_of_subsampling_become_rgb(photograph: np.ndarray, name: str) -> None:
     assert decode_planes(encoded(photograph, *sampled(name))) is None
