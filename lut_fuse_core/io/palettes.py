@@ -50,7 +50,7 @@ pixels in red, an isotherm), and the difference that makes a color vivid, or off
 SEARCHED = 1 << 19
 """Pixels that are searched for bodies in other colors; all of a smaller image."""
 
-LEAST_BODY = 12
+LEAST_BODY = 24
 """Pixels that are left of such a body when two are taken away all around."""
 
 ALIKE = 8.0

@@ -99,6 +99,16 @@ def test_a_scale_bar_does_not_matter() -> None:
     assert np.abs(intensities(image).astype(int) - gray)[:, 12:].max() <= 2
 
 
+@pytest.mark.parametrize("palette", ["iron", "inferno", "jet"])
+def test_marks_of_the_hottest_and_the_coldest_pixel_do_not_matter(palette: str) -> None:
+    picture = colored(scene(), palette)
+    for (x, y), color in (((60, 50), (255, 0, 0)), ((250, 200), (0, 0, 255))):
+        corners = np.array([[x - 6, y - 6], [x + 6, y - 6], [x, y + 5]])
+        cv2.fillPoly(picture, [corners], color)
+    found = intensities(picture)
+    assert np.corrcoef(found.ravel(), scene().ravel())[0, 1] > 0.98
+
+
 def test_gray_in_three_channels_is_its_luma() -> None:
     gray = scene()
     assert np.array_equal(intensities(np.dstack([gray] * 3)), gray)
