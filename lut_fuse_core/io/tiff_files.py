@@ -20,6 +20,9 @@ from lut_fuse_core.libraries.opencv import cv2
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How TIFF and BigTIFF files of both byte orders begin."""
 
+_DEFLATE, _DEFLATE_RATIO = (8, 32946), 1032
+"""TIFF's numbers of Deflate, and the most bytes that it makes of one."""
+
 MOST_PAGES = 64
 """Pages that are examined: recordings have thousands, and damaged files endless chains."""
 
@@ -198,6 +201,12 @@ def _check(page: _Page, size: int) -> None:
     segments = zip(page.dataoffsets, page.databytecounts, strict=False)
     if any(offset + count > size for offset, count in segments) or not page.dataoffsets:
         raise InputError("it is truncated")
+    if np.prod(page.chunked, dtype=float) > len(page.dataoffsets):
+        raise InputError("it is damaged: it has fewer parts than an image of its size")
+    stored, whole = sum(page.databytecounts), pixels * page.samplesperpixel * _bits(page) / 8
+    is_deflate = page.compression in _DEFLATE and 0 not in page.databytecounts
+    if is_deflate and whole > _DEFLATE_RATIO * stored:
+        raise InputError("it is damaged: its data cannot hold an image of its size")
     if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR):
         raise InputError(f"its color space ({page.photometric!s}) holds no intensities")
     if page.photometric == _YCBCR and page.compression not in _DECODED_TO_RGB:
