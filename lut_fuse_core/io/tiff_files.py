@@ -20,8 +20,8 @@ from lut_fuse_core.libraries.opencv import cv2
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How TIFF and BigTIFF files of both byte orders begin."""
 
-_DEFLATE, _DEFLATE_RATIO = (8, 32946), 1032
-"""TIFF's numbers of Deflate, and the most bytes that it makes of one."""
+_UNCOMPRESSED, _DEFLATE, _DEFLATE_RATIO = 1, (8, 32946), 1032
+"""TIFF's numbers of no compression and of Deflate, and the most bytes that Deflate makes of one."""
 
 MOST_PAGES = 64
 """Pages that are examined: recordings have thousands, and damaged files endless chains."""
@@ -204,6 +204,8 @@ def _check(page: _Page, size: int) -> None:
     if np.prod(page.chunked, dtype=float) > len(page.dataoffsets):
         raise InputError("it is damaged: it has fewer parts than an image of its size")
     stored, whole = sum(page.databytecounts), pixels * page.samplesperpixel * _bits(page) / 8
+    if page.compression == _UNCOMPRESSED and whole > size:
+        raise InputError("it is truncated")
     is_deflate = page.compression in _DEFLATE and 0 not in page.databytecounts
     if is_deflate and whole > _DEFLATE_RATIO * stored:
         raise InputError("it is damaged: its data cannot hold an image of its size")
