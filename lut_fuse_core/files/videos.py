@@ -126,7 +126,7 @@ def _write(writer: VideoWriter, frame: tuple[ColorFrame, float]) -> None:
 
 
 def _why_nothing(color: VideoReader[Any], thermal: InfraredReader) -> str:
-    for reader in (color, thermal):
+    for reader in (thermal, color):  # the visible frames are not asked for without infrared ones
         if not reader.frames_read:
             return f"{reader.path} holds no frames that can be read; it is truncated or damaged"
     return f"no frame of {thermal.path} is of a time that {color.path} shows; check --clock-offset"

@@ -301,6 +301,18 @@ def test_a_video_without_frames_is_refused(lut_fuse, tmp_path):
     assert not (tmp_path / "f.avi").exists()
 
 
+@pytest.mark.parametrize("bad", ["v", "i"])
+def test_of_two_videos_the_one_without_frames_is_named(lut_fuse, tmp_path, bad):
+    for name in ("v", "i"):
+        frames = b"FRAME\n" + bytes(64 * 48)
+        head = b"YUV4MPEG2 W64 H48 F10:1 Ip A1:1 Cmono\n"
+        (tmp_path / f"{name}.y4m").write_bytes(head + (b"" if name == bad else 3 * frames))
+    videos = [tmp_path / f"{name}.y4m" for name in ("v", "i")]
+    status, _, errors = lut_fuse(*videos, "-o", tmp_path / "f.mp4")
+    assert status == 2
+    assert f"{bad}.y4m holds no frames" in errors
+
+
 def test_without_pyav_one_sentence_names_it(lut_fuse, tmp_path, monkeypatch):
     videos = [save_video(tmp_path / f"{name}.avi", GRAY, 10) for name in ("v", "i")]
     monkeypatch.setitem(sys.modules, "av", None)
