@@ -43,9 +43,14 @@ class Interrupt:
         if self.came:
             return
         self.came = True
+        sys.unraisablehook = _say_nothing
         timer = threading.Timer(GRACE, os._exit, [INTERRUPTED])
         timer.daemon = True
         timer.start()
+
+
+def _say_nothing(_: object) -> None:
+    """Of what an interrupt left half made: rclpy's objects complain of that when they are freed."""
 
 
 def run(arguments: list[str] | None) -> int:

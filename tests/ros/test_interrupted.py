@@ -100,3 +100,27 @@ print(*(name for name in names() - before if not name.startswith("Thread-")))
         check=True,
     )
     assert not set(ended.stdout.split()) - ENDED_BY_FAST_DDS
+
+
+def test_an_interrupt_while_the_executor_is_made_leaves_no_traceback():
+    program = """
+import os, signal, rclpy
+from lut_fuse_ros import process
+class Interrupted(process.SingleThreadedExecutor):
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        while rclpy.ok():
+            pass
+        raise RuntimeError("as rclpy's own does then, before it has its attributes")
+process.SingleThreadedExecutor = Interrupted
+print(process.run([]))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=3 * TIMEOUT,
+        check=True,
+    )
+    assert ended.stdout == "0\n"
+    assert "Traceback" not in ended.stderr
