@@ -47,4 +47,7 @@ def pipelines_side_by_side(config: PipelineConfig) -> list[FusionPipeline]:
     if first.fuser.backend.name != "native" or count == 1:
         return [first]
     alone, model = replace(config, threads=1), first.fuser.model
-    return [FusionPipeline(alone, Fuser(model, "native", 1)) for _ in range(count)]
+    pipelines = [first] if first.config == alone else []
+    while len(pipelines) < count:
+        pipelines.append(FusionPipeline(alone, Fuser(model, "native", 1)))
+    return pipelines

@@ -17,7 +17,7 @@ from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.cli import SUBCOMMANDS
 from lut_fuse_core.cli.contact_sheet import contact_sheet, side_by_side
 from lut_fuse_core.cli.demo_folders import DemoFolders
-from lut_fuse_core.cli.extras import EXTRAS
+from lut_fuse_core.cli.extras import EXTRAS, how_to_install
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination
@@ -138,12 +138,8 @@ def run(options: argparse.Namespace) -> int:
         *([] if codec else ["video"]),
     ]
     if missing:
-        extras = ",".join(missing)
-        print(
-            f"lut-fuse: to make {' and '.join(MORE[extra] for extra in missing)}, too, run "
-            f"\"pip install 'lut_fuse_ros[{extras}]'\", or '.[{extras}]' in the package's folder",
-            file=sys.stderr,
-        )
+        more = " and ".join(MORE[extra] for extra in missing)
+        print(f"lut-fuse: to make {more}, too, {how_to_install(*missing)}", file=sys.stderr)
     if options.json:
         made = None if codec is None else str(video)
         shown = {"contact_sheet": str(sheet), "video": made, "video_codec": codec}

@@ -50,6 +50,12 @@ def missing_package(error: ModuleNotFoundError) -> str:
     if extra is None:
         return f"the Python package '{package}' is not installed; run 'pip install {package}'"
     return (
-        f"this needs the Python package '{package}', which is not installed; run "
-        f"\"pip install 'lut_fuse_ros[{extra}]'\", or '.[{extra}]' in the package's folder"
+        f"this needs the Python package '{package}', which is not installed; "
+        f"{how_to_install(extra)}"
     )
+
+
+def how_to_install(*extras: str) -> str:
+    """The end of a sentence: the command that installs some extras."""
+    names = ",".join(extras)
+    return f"run \"pip install 'lut_fuse_ros[{names}]'\", or '.[{names}]' in the package's folder"

@@ -98,7 +98,7 @@ def fuse_videos(
 
 def _color_frames(pipeline: FusionPipeline) -> Callable[[av.VideoFrame], ColorFrame]:
     """What takes visible frames apart: models that see colors need RGB."""
-    if pipeline.fuser.model.encoder.inputs == "luma_infrared":
+    if pipeline.fuser.model.sees_luma_only:
         return ColorPlanes()
     rgb = VisiblePixels()
     return lambda frame: ColorFrame(rgb(frame))

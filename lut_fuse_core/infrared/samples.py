@@ -29,8 +29,8 @@ def sorted_in_view(raw: RawInfrared) -> Float64Array:
     try:
         library = load_library()
     except BackendUnavailableError:
-        return _sorted(in_view(pixels))
-    if raw.strides[1] != raw.itemsize:
+        library = None
+    if library is None or raw.strides[1] != raw.itemsize:
         return _sorted(in_view(pixels))
     ordered = np.empty(pixels.size, np.float64)
     sorting = Sorting(
