@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -115,10 +115,8 @@ class _Input:
     def pass_on(self, on_image: Callable[[Side, Any], None]) -> None:
         """Pass on the next image, if it has come."""
         for subscriber in self._subscriptions:
-            handle = subscriber.sub.handle
-            with handle:
-                taken = handle.take_message(self._kind, False)
-            if taken is not None and self._overlap.is_new(subscriber, stamp_of(taken[0])):
+            taken = self._next(subscriber)
+            if taken is not None and self._overlap.is_new(subscriber, _identity(*taken)):
                 on_image(self._side, taken[0])
 
     def close(self) -> None:
@@ -126,8 +124,17 @@ class _Input:
         for each in self._subscriptions:
             self._node.destroy_subscription(each.sub)
 
+    def _next(self, subscriber: Subscriber) -> tuple[Any, Mapping[str, int]] | None:
+        """The next image of a subscription, and what the middleware says of it."""
+        handle = subscriber.sub.handle
+        with handle:
+            taken: tuple[Any, Mapping[str, int]] | None = handle.take_message(self._kind, False)
+        return taken
+
     def _close_oldest(self) -> None:
         before = self._subscriptions.pop(0)
+        while (taken := self._next(before)) is not None:
+            self._receive(before, *taken)
         self._overlap.close(before)
         self._node.destroy_subscription(before.sub)
 
@@ -152,11 +159,27 @@ class _Input:
 
     def _subscribe(self, qos: QoSProfile) -> None:
         self._qos = qos
-        subscriber = Subscriber(self._node, self._kind, self._name, qos_profile=qos)
+        subscriber = _Subscriber(self._node, self._kind, self._name, qos_profile=qos)
         self._overlap.open(subscriber)
         subscriber.registerCallback(partial(self._receive, subscriber))
         self._subscriptions.append(subscriber)
 
-    def _receive(self, subscriber: Subscriber, message: Any) -> None:
-        if self._overlap.is_new(subscriber, stamp_of(message)):
+    def _receive(self, subscriber: Subscriber, message: Any, info: Mapping[str, int]) -> None:
+        if self._overlap.is_new(subscriber, _identity(message, info)):
             self._take(message)
+
+
+class _Subscriber(Subscriber):  # type: ignore[misc]
+    """Hands on what the middleware says of a message, too."""
+
+    def callback(self, message: Any, info: Mapping[str, int]) -> None:
+        self.signalMessage(message, info)
+
+
+def _identity(message: Any, info: Mapping[str, int]) -> int:
+    """What two subscriptions know the same message by.
+
+    The time at which it was sent, since a recording that is played in a loop has the same stamps
+    again; the stamp where the middleware does not tell.
+    """
+    return info["source_timestamp"] or stamp_of(message)
