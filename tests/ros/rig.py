@@ -219,6 +219,22 @@ class Rig:
                 continue
         raise AssertionError(f"nothing fused within {TIMEOUT} s; {self.report()}")
 
+    def settle(self) -> None:
+        """Until each camera has one subscription of the node, and that loses nothing.
+
+        Before the node knows what a camera offers its subscription is one of best effort.
+        """
+        cameras = {"visible": self.visible, "infrared": self.infrared}
+        self.wait_for_report(
+            lambda report: all(
+                report.get(f"{side} QoS", "").startswith("reliable")
+                and publisher.get_subscription_count() == 1
+                for side, publisher in cameras.items()
+            ),
+            "the node does not settle",
+            meanwhile=self.send_pair,
+        )
+
     # --- operator -----------------------------------------------------------------------------
 
     def call(self, kind, name: str, request, timeout: float = TIMEOUT):
@@ -229,7 +245,7 @@ class Rig:
         return future.result()
 
     def ask(self, kind, name: str, request):
-        """As `call`, for what may be asked again: a question, or its answer, is lost where the
+        """As `call`, for what may be asked twice: a question, or its answer, is lost where the
         middleware of one side has not discovered the other yet."""
         attempts = 9
         for _ in range(attempts - 1):
@@ -249,7 +265,7 @@ class Rig:
         """The result, with ``successful`` and ``reason``."""
         parameter = Parameter(name, value=value).to_parameter_msg()
         request = SetParameters.Request(parameters=[parameter])
-        return self.call(SetParameters, f"{self.target}/set_parameters", request).results[0]
+        return self.ask(SetParameters, f"{self.target}/set_parameters", request).results[0]
 
     def get(self, name: str):
         request = GetParameters.Request(names=[name])

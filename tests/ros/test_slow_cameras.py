@@ -29,6 +29,7 @@ def shows_infrared(image) -> bool:
 
 class TestStamps(NodeTest):
     def setUp(self) -> None:
+        self.rig.settle()
         for _ in range(4):
             if shows_infrared(self.rig.fuse()):
                 return
