@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mcap.records import Attachment, Metadata
 
@@ -114,13 +114,20 @@ class BagWriter:
         self._left_out[what] = self._left_out.get(what, 0) + 1
 
 
-def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
+def check_target(
+    target: Path,
+    source: Path | None,
+    overwrite: bool,
+    earlier: Set[str] = frozenset(),
+) -> None:
     """Refuse a place where no bag may be written.
 
     Args:
         target: Folder of the new bag.
         source: The bag that is read; None if there is none.
         overwrite: Whether a bag at ``target`` may be replaced.
+        earlier: Names of files of which a bag that was written there consisted: what is left of it
+            may be replaced like a bag.
 
     Raises:
         InputError: For the name of a file, the input, something that is no bag or holds more than
@@ -136,9 +143,10 @@ def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
     if source is not None:
         keep_apart(target, [source], ("is", "holds"))
     metadata = metadata_of(target)
-    if not metadata:
+    if not metadata and not (earlier and target.is_dir()):
         raise InputError(f"{target} is there already and is no bag; choose another output")
-    if more := sorted({path.name for path in target.iterdir()} - _names_in_a_bag(metadata)):
+    files = {*earlier, *(Path(file).name for file in listed_files(metadata))}
+    if more := sorted({path.name for path in target.iterdir()} - _names_in_a_bag(files)):
         raise InputError(
             f"{target} holds more than a bag ({', '.join(more[:3])}); choose another output"
         )
@@ -146,9 +154,8 @@ def check_target(target: Path, source: Path | None, overwrite: bool) -> None:
         raise InputError(f"the bag {target} is there already; pass --overwrite to replace it")
 
 
-def _names_in_a_bag(metadata: dict[str, Any]) -> set[str]:
-    """What may lie in the folder of a bag with this metadata."""
-    files = [Path(file).name for file in listed_files(metadata)]
+def _names_in_a_bag(files: Set[str]) -> set[str]:
+    """What may lie in the folder of a bag with these files."""
     beside = ("", ".zstd", "-wal", "-shm")
     names = {f"{file}{suffix}" for file in files for suffix in beside}
     return names | {"metadata.yaml", DEMO_MARK}

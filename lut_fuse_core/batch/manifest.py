@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lut_fuse_core.batch.contents import content_hash, extent, what_is_missing
 from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.storage import MANIFEST, is_remote, location
-from lut_fuse_core.batch.task import Task, content_hash, files_in
+from lut_fuse_core.batch.task import Task
 from lut_fuse_core.errors import InputError, LutFuseError
 
 _TABLE = """
@@ -21,13 +22,13 @@ CREATE TABLE IF NOT EXISTS outputs(
   size INTEGER, modified INTEGER, digest TEXT,
   settings TEXT, model TEXT, version TEXT,
   state TEXT NOT NULL, pairs INTEGER, metrics TEXT, seconds REAL, error TEXT,
-  finished REAL, thumbnail BLOB, receipt TEXT)
+  finished REAL, thumbnail BLOB, receipt TEXT, files TEXT)
 """
 
 
 _COLUMNS = (
     "output, input, kind, size, modified, digest, settings, model, version, state, pairs, metrics, "
-    "seconds, error, finished, thumbnail, receipt"
+    "seconds, error, finished, thumbnail, receipt, files"
 )
 
 
@@ -117,7 +118,7 @@ class Manifest:
         self._lock.close()
 
     def start(self, task: Task, output: str, recipe: Recipe) -> None:
-        """Note that a task is running.
+        """Note that a task is running; which files its output has stays known.
 
         Args:
             task: The task.
@@ -131,11 +132,12 @@ class Manifest:
         size, modified = extent(task.input.paths)
         self._write(
             "INSERT OR REPLACE INTO outputs(output, input, kind, size, modified, settings, model, "
-            "version, receipt, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')",
+            "version, receipt, state, files) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', "
+            "(SELECT files FROM outputs WHERE output=?))",
             (
                 *(output, json.dumps([str(path) for path in task.input.paths]), task.input.kind),
                 *(size, modified, recipe.settings, recipe.model, recipe.version),
-                None if task.receipt is None else str(task.receipt),
+                *(None if task.receipt is None else str(task.receipt), output),
             ),
         )
 
@@ -151,11 +153,11 @@ class Manifest:
         """
         self._write(
             "UPDATE outputs SET state=?, pairs=?, metrics=?, seconds=?, error=?, digest=?, "
-            "finished=?, thumbnail=? WHERE output=?",
+            "finished=?, thumbnail=?, files=COALESCE(?, files) WHERE output=?",
             (
                 *(outcome.state, outcome.pairs, json.dumps(outcome.metrics)),
                 *(round(outcome.seconds, 3), outcome.error, outcome.digest, time.time()),
-                *(outcome.thumbnail, output),
+                *(outcome.thumbnail, json.dumps(outcome.files) if outcome.files else None, output),
             ),
         )
 
@@ -169,6 +171,20 @@ class Manifest:
             "SELECT output, receipt FROM outputs WHERE state='running' AND receipt IS NOT NULL"
         )
         return [(output, location(receipt, Path())) for output, receipt in rows.fetchall()]
+
+    def files(self, output: str) -> dict[str, int]:
+        """The files of an output when it was last written.
+
+        Args:
+            output: Path below the output folder.
+
+        Returns:
+            Their sizes, see `sizes_of`; empty if it never was.
+        """
+        row = self._database.execute(
+            "SELECT files FROM outputs WHERE output=?", (output,)
+        ).fetchone()
+        return json.loads((row and row[0]) or "{}")  # type: ignore[no-any-return]
 
     def thumbnail(self, output: str) -> bytes:
         """The thumbnail of an output.
@@ -219,7 +235,7 @@ def why(database: sqlite3.Connection | None, task: Task, output: str, recipe: Re
         recipe: What the output depends on now.
 
     Returns:
-        The reason in a few words; None if the output exists and nothing has changed.
+        The reason in a few words; None if the output is whole and nothing has changed.
 
     Raises:
         OSError: If the input cannot be read.
@@ -227,13 +243,13 @@ def why(database: sqlite3.Connection | None, task: Task, output: str, recipe: Re
     row = None
     if database is not None:
         row = database.execute(
-            "SELECT input, size, modified, digest, settings, model, version, state FROM outputs "
-            "WHERE output=?",
+            "SELECT input, size, modified, digest, settings, model, version, state, files "
+            "FROM outputs WHERE output=?",
             (output,),
         ).fetchone()
     if row is None:
         return "new"
-    paths, size, modified, digest, settings, model, version, state = row
+    paths, size, modified, digest, settings, model, version, state, files = row
     if state == "running":
         return "interrupted"
     if state == "failed":
@@ -253,7 +269,7 @@ def why(database: sqlite3.Connection | None, task: Task, output: str, recipe: Re
         any(map(is_remote, task.input.paths)) or digest != content_hash(task.input.paths)
     ):
         return "its input has changed"
-    return None
+    return what_is_missing(task.target, json.loads(files or "{}"))
 
 
 def open_to_read(folder: Path) -> sqlite3.Connection | None:
@@ -281,20 +297,3 @@ def open_to_read(folder: Path) -> sqlite3.Connection | None:
 
 def _no_manifest(folder: Path, error: sqlite3.Error) -> InputError:
     return InputError(f"{folder / MANIFEST} is no manifest of a batch ({error}); move it away")
-
-
-def extent(paths: tuple[Path, ...]) -> tuple[int, int]:
-    """The size of files and folders, and when they were last changed.
-
-    Args:
-        paths: Files and folders.
-
-    Returns:
-        Bytes in all, and nanoseconds since 1970; 0 without files.
-
-    Raises:
-        OSError: If they cannot be read.
-    """
-    facts = [file.stat() for path in paths for file in files_in(path)]
-    times = [getattr(each, "st_mtime_ns", 0) or round(each.st_mtime * 1e9) for each in facts]
-    return sum(each.st_size for each in facts), max(times, default=0)

@@ -20,6 +20,7 @@ class Outcome:
         passing: Whether a failure may pass (a full disk, a killed process); bad input stays bad.
         digest: BLAKE2b hash of the input's content; empty if it could not be read to its end.
         metrics: Means over the sampled images by name, see `METRICS`.
+        files: Sizes of the files of the output, see `sizes_of`; empty if it failed.
         thumbnail: Visible, infrared and fused image of a sample side by side, as JPEG; empty
             without any.
     """
@@ -31,4 +32,5 @@ class Outcome:
     passing: bool = False
     digest: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
     thumbnail: bytes = b""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from lut_fuse_core.batch.contents import content_hash, sizes_of
 from lut_fuse_core.batch.inputs import BatchInput
 from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.sample import SampledPipeline
@@ -55,6 +55,7 @@ class Task:
         settings: Settings of the kind of input.
         auto_offset: Whether the clock offset is estimated from the input first.
         receipt: File in which the outcome is noted when the output is complete; None for none.
+        earlier: Names of the files that this batch wrote there before.
     """
 
     input: BatchInput
@@ -63,6 +64,7 @@ class Task:
     settings: BagSettings | FileSettings
     auto_offset: bool = False
     receipt: Path | None = None
+    earlier: frozenset[str] = frozenset()
 
 
 def fuse_input(task: Task) -> Outcome:
@@ -85,7 +87,10 @@ def fuse_input(task: Task) -> Outcome:
         with _nearby(task.input) as near, staged(task.target, task.receipt) as place:
             outcome = _fuse(replace(task, input=near, target=place))
             outcome = replace(
-                outcome, digest=content_hash(near.paths), seconds=time.perf_counter() - start
+                outcome,
+                digest=content_hash(near.paths),
+                files=sizes_of(place),
+                seconds=time.perf_counter() - start,
             )
             commit(place, task.target, task.receipt, outcome)
         return outcome
@@ -118,12 +123,33 @@ def _nearby(source: BatchInput) -> Iterator[BatchInput]:
 
 
 def _check_target(task: Task) -> None:
-    """Raises InputError where something else than a bag would be replaced by one."""
-    if task.input.kind == "bag" and not is_remote(task.target):
+    """Raises InputError where something else than an output of the same kind would be replaced."""
+    target = task.target
+    if is_remote(target):
+        return
+    if task.input.kind == "bag":
         from lut_fuse_core.bag.writer import check_target
 
         source = task.input.paths[0]
-        check_target(task.target, None if is_remote(source) else source, overwrite=True)
+        own = None if is_remote(source) else source
+        check_target(target, own, overwrite=True, earlier=task.earlier)
+    elif task.input.kind == "videos":
+        if target.is_dir():
+            raise InputError(f"{target} is a folder, but a video is a file; choose another output")
+    elif target.exists():
+        _check_folder(target)
+
+
+def _check_folder(target: Path) -> None:
+    from lut_fuse_core.io.image_files import IMAGE_SUFFIXES
+
+    if not target.is_dir():
+        raise InputError(f"{target} is a file; for folders the output must be a folder")
+    names = (path.name for path in target.iterdir() if path.suffix.lower() not in IMAGE_SUFFIXES)
+    if more := sorted(names):
+        raise InputError(
+            f"{target} holds more than images ({', '.join(more[:3])}); choose another output"
+        )
 
 
 def _fuse(task: Task) -> Outcome:
@@ -209,39 +235,3 @@ def _fuse_folders(task: Task, pipeline: SampledPipeline) -> Outcome:
 
 def _outcome(pairs: int, problems: list[str]) -> Outcome:
     return Outcome("partly" if problems else "fused", pairs, error="; ".join(problems))
-
-
-def content_hash(paths: tuple[Path, ...]) -> str:
-    """Hash the content of files and folders, and their names.
-
-    Args:
-        paths: Files and folders.
-
-    Returns:
-        BLAKE2b with 16 bytes, in hexadecimal; empty if they cannot be read.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    try:
-        for path in paths:
-            for file in files_in(path):
-                digest.update(str(file.relative_to(path.parent)).encode(errors="replace"))
-                with file.open("rb") as stream:
-                    while block := stream.read(1 << 20):
-                        digest.update(block)
-    except OSError:
-        return ""
-    return digest.hexdigest()
-
-
-def files_in(path: Path) -> list[Path]:
-    """List the files of an input.
-
-    Args:
-        path: A file or folder.
-
-    Returns:
-        The file, or all files below the folder, sorted.
-    """
-    if path.is_file():
-        return [path]
-    return sorted(each for each in path.rglob("*") if each.is_file())

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.batch.cluster import RETRIES_ON_A_CLUSTER, connected, run_on_ray
+from lut_fuse_core.batch.contents import extent
 from lut_fuse_core.batch.inputs import find_inputs
-from lut_fuse_core.batch.manifest import Manifest, Recipe, extent, open_to_read, why
+from lut_fuse_core.batch.manifest import Manifest, Recipe, open_to_read, why
 from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.page import cause, render
 from lut_fuse_core.batch.receipt import RECEIPTS, remove_receipt, remove_receipts
@@ -99,7 +100,11 @@ def _fuse_all(
     _adopt(job, manifest)
     remove_leftovers(task.target for task in tasks)
     waiting = [
-        replace(task, receipt=job.output / RECEIPTS / f"{uuid.uuid4().hex}.json")
+        replace(
+            task,
+            receipt=job.output / RECEIPTS / f"{uuid.uuid4().hex}.json",
+            earlier=frozenset(manifest.files(_name(task))),
+        )
         for task in tasks
         if manifest.why(task, _name(task), recipes[task.input.kind]) is not None
     ]
