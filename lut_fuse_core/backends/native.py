@@ -21,6 +21,9 @@ from lut_fuse_core.parallel import usable_cores
 
 STAGES = ("pooling", "encoder", "look-up")
 
+OUT_OF_MEMORY = 1
+"""What lut_fuse_run returns then."""
+
 
 @dataclass(frozen=True)
 class ErrorBound:
@@ -47,7 +50,7 @@ class NativeBackend:
 
     Args:
         model: What to fuse with.
-        threads: CPU threads; None for all cores this process may run on.
+        threads: CPU threads, at most one for each core this process may run on; None for as many.
         instructions: The instruction set to use, one of `instruction_sets`; None for the best.
 
     Raises:
@@ -66,8 +69,9 @@ class NativeBackend:
                 "this model normalizes with each frame's own statistics; 'cpu' can do that"
             )
         self._library = load_library()
-        self._handle = _create(self._library, model, threads or usable_cores(), instructions)
+        self._handle = _create(self._library, model, threads or MOST_THREADS, instructions)
         self._kept: dict[str, UInt8Array] = {}
+        self._lent: tuple[UInt8Array | None, ...] = ()
 
     def __del__(self) -> None:
         """Give the library's buffers back."""
@@ -113,7 +117,13 @@ class NativeBackend:
             options.strength,
             OWN_AMBIENT if options.ambient is None else options.ambient,
         )
-        if self._library.lut_fuse_run(self._handle, ctypes.byref(frame)):
+        outcome = self._library.lut_fuse_run(self._handle, ctypes.byref(frame))
+        if outcome:
+            # A helper thread that is late may still read them.
+            self._lent = visible, infrared, mask
+        elif self._lent and not self._library.lut_fuse_late(self._handle):
+            self._lent = ()
+        if outcome == OUT_OF_MEMORY:
             raise MemoryError(f"no memory for frames of {width}x{height}")
         if out is not None and target is not out:
             out[...] = target
@@ -192,7 +202,7 @@ def _create(
     error = ctypes.create_string_buffer(200)
     handle = library.lut_fuse_create(
         ctypes.byref(described),
-        min(threads, MOST_THREADS),
+        min(threads, usable_cores(), MOST_THREADS),  # more would be late
         None if instructions is None else instructions.encode(),
         error,
         len(error),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 12
+INTERFACE = 13
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -345,6 +345,7 @@ def load_library() -> ctypes.CDLL:
     library.lut_fuse_destroy.argtypes = (ctypes.c_void_p,)
     library.lut_fuse_destroy.restype = None
     library.lut_fuse_run.argtypes = (ctypes.c_void_p, ctypes.POINTER(Frame))
+    library.lut_fuse_late.argtypes = (ctypes.c_void_p,)
     library.lut_fuse_sample.argtypes = (
         ctypes.POINTER(Infrared),
         ctypes.c_int,

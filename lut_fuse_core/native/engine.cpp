@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
+#include <limits>
 
 namespace lut_fuse {
 
@@ -10,6 +12,8 @@ namespace {
 
 constexpr int kQuad = 4;
 constexpr int kBand = 16;  // least image rows of an item of the look-up
+constexpr int64_t kHitch = 50'000;  // nanoseconds for which any thread may be held up
+constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
 
 constexpr int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
 
@@ -32,70 +36,146 @@ int64_t nanoseconds() {
 
 }  // namespace
 
-Engine::Engine(const LutFuseModel& model, int threads, const Kernels& kernels)
-    : model_(model, kernels), threads_(std::max(threads, 1)), best_kernels_(kernels), workers_(threads_) {}
+Engine::Engine(const Model& model, int threads, const Kernels& kernels)
+    : model_(model), threads_(std::max(threads, 1)), best_kernels_(kernels), workers_(threads_) {}
 
-void Engine::fuse(const LutFuseFrame& frame) {
-    if (frame.height != height_ || frame.width != width_) prepare(frame.height, frame.width);
-    frame_ = &frame;
-    model_.enter(frame);
-    look_up_ = model_.look_up;
-    look_up_.strength = frame.strength;
-    look_up_.strength_q15 = static_cast<int16_t>(std::lround(frame.strength * 32767.0f));
-    next_.store(0);
-    for (int i = 0; i < look_up_stage() * quads_; ++i) done_[i].store(false);
-    for (Worker& worker : workers_) std::fill_n(worker.times, LUT_FUSE_STAGES, 0);
+Engine::~Engine() {
+    if (threads_ > 1) ThreadTeam::instance().settle();
+}
 
-    ThreadTeam::instance().run(*this, threads_);
-
+Engine::Outcome Engine::fuse(const LutFuseFrame& frame) {
+    Outcome outcome = kDone;
+    if (threads_ > 1) {
+        outcome = fuse_together(frame);
+    } else {
+        begin(frame);
+        join(0);
+    }
+    if (outcome != kDone) return outcome;
     std::fill_n(times_, LUT_FUSE_STAGES, 0);
     for (const Worker& worker : workers_) {
         for (int i = 0; i < LUT_FUSE_STAGES; ++i) times_[i] += worker.times[i];
     }
+    return kDone;
+}
+
+Engine::Outcome Engine::fuse_together(const LutFuseFrame& frame) {
+    ThreadTeam& team = ThreadTeam::instance();
+    const std::unique_lock<std::mutex> helpers = team.take();
+    if (!helpers) return kTaken;
+    begin(frame);
+    const int64_t start = nanoseconds();
+    team.call(*this, threads_ - 1);
+    join(0);
+    const bool done = wait_for_helpers();
+    team.dismiss();
+    if (!done) {
+        wait_for_deliveries();  // of who looked before the frame was given up
+        return kLate;
+    }
+    const int64_t took = nanoseconds() - start;
+    fastest_ = fastest_ ? std::min(fastest_, took) : took;
+    return kDone;
+}
+
+bool Engine::late() const { return given_up_.load() && ThreadTeam::instance().busy(); }
+
+// Nobody else is in this engine: the team is not taken before all have left it.
+void Engine::begin(const LutFuseFrame& frame) {
+    if (frame.height != height_ || frame.width != width_) prepare(frame.height, frame.width);
+    frame_ = frame;
+    look_up_ = model_.look_up;
+    look_up_.strength = frame.strength;
+    look_up_.strength_q15 = static_cast<int16_t>(std::lround(frame.strength * 32767.0f));
+    next_.store(0);
+    given_up_.store(false);
+    for (int i = 0; i < (look_up_stage() + 1) * quads_; ++i) done_[i].store(false);
+    for (Worker& worker : workers_) std::fill_n(worker.times, LUT_FUSE_STAGES, 0);
 }
 
 void Engine::join(int slot) {
-    Worker& worker = workers_[slot];
     const int count = static_cast<int>(items_.size());
     if (kernels_->enter) kernels_->enter();
     int64_t before = nanoseconds();
     for (int i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count;) {
         const Item& item = items_[i];
-        wait_for(item);
-        before = work_on(item, worker, before);
-        if (item.stage < look_up_stage()) {
-            done_[item.stage * quads_ + item.quad].store(true, std::memory_order_release);
-        }
+        if (!wait_for(item, slot)) break;
+        before = work_on(item, slot, before);
+        done(item).store(true, std::memory_order_release);
     }
     if (kernels_->leave) kernels_->leave();
 }
 
-void Engine::wait_for_quads(int stage, int first, int last) const {
-    first = std::max(first, 0);
-    last = std::min(last, quads_ - 1);
-    for (int quad = first; quad <= last; ++quad) {
-        const std::atomic<bool>& done = done_[stage * quads_ + quad];
-        for (Spin spin; !done.load(std::memory_order_acquire);) spin.turn();
+bool Engine::wait_until_done(const std::atomic<bool>& done, int slot) {
+    if (done.load(std::memory_order_acquire)) return true;
+    // It is not known before the first frame how long is long.
+    const int64_t patience = fastest_ ? kHitch + fastest_ * threads_ / 2 : kForever;
+    const int64_t start = nanoseconds();
+    for (Spin spin; !done.load(std::memory_order_acquire);) {
+        if (given_up_.load(std::memory_order_relaxed)) return false;
+        if (nanoseconds() - start > patience) {
+            given_up_.store(true);
+            return false;
+        }
+        if (slot > 0 || !fastest_) {
+            spin.turn();
+        } else {
+            Spin::keep_core();
+        }
     }
+    return true;
 }
 
-void Engine::wait_for(const Item& item) const {
+bool Engine::wait_for_quads(int stage, int first, int last, int slot) {
+    for (int quad = std::max(first, 0); quad <= std::min(last, quads_ - 1); ++quad) {
+        if (!wait_until_done(done({stage, quad}), slot)) return false;
+    }
+    return true;
+}
+
+bool Engine::wait_for(const Item& item, int slot) {
     const auto [stage, quad] = item;
     if (stage == look_up_stage()) {
         const int first = quad / look_up_quads_ * look_up_quads_;
-        return wait_for_quads(context_stage(), first - 1, quad + 1);
+        return wait_for_quads(context_stage(), first - 1, quad + 1, slot);
     }
-    if (stage > 0) wait_for_quads(stage - 1, quad - 1, quad + 1);
-    if (stage == context_stage()) return;
+    if (stage > 0 && !wait_for_quads(stage - 1, quad - 1, quad + 1, slot)) return false;
+    if (stage == context_stage()) return true;
     // The quad whose memory this one takes over must have been read by all who need it.
     const int old = quad - planes_[stage].ring / kQuad;
-    if (old < 0) return;
-    wait_for_quads(stage + 1, old - 1, old + 1);
-    if (stage == 1 && model_.skip) wait_for_quads(hidden_count(), old, old);
+    if (old < 0) return true;
+    return wait_for_quads(stage + 1, old - 1, old + 1, slot) &&
+           (stage != 1 || !model_.skip || wait_for_quads(hidden_count(), old, old, slot));
 }
 
-int64_t Engine::work_on(const Item& item, Worker& worker, int64_t before) {
+bool Engine::wait_for_helpers() {
+    for (const Item& item : items_) {
+        if (!wait_until_done(done(item), 0)) return false;
+    }
+    return true;
+}
+
+void Engine::wait_for_deliveries() const {
+    for (const Worker& worker : workers_) {
+        for (Spin spin; worker.delivering.load();) spin.turn();
+    }
+}
+
+// Copies a row that a helper has fused to the result; false if the frame was given up.
+bool Engine::deliver(Worker& worker, int y) {
+    worker.delivering.store(true);
+    const bool wanted = !given_up_.load();
+    if (wanted) {
+        std::memcpy(frame_.out + y * frame_.out_stride, worker.fused,
+                    static_cast<size_t>(frame_.width) * frame_.channels);
+    }
+    worker.delivering.store(false);
+    return wanted;
+}
+
+int64_t Engine::work_on(const Item& item, int slot, int64_t before) {
     const auto [stage, quad] = item;
+    Worker& worker = workers_[slot];
     if (threads_ > 1) before = nanoseconds();  // some of the time was spent waiting
     int clock = 1;
     if (stage == 0) {
@@ -106,7 +186,7 @@ int64_t Engine::work_on(const Item& item, Worker& worker, int64_t before) {
     } else if (stage == context_stage()) {
         find_context(quad, worker);
     } else {
-        look_up(quad, worker.rows);
+        look_up(quad, slot);
         clock = 2;
     }
     const int64_t now = nanoseconds();
@@ -125,6 +205,7 @@ const Kernels& Engine::kernels_for(int width) const {
 
 void Engine::prepare(int height, int width) {
     height_ = width_ = 0;  // should memory run out, the next frame starts afresh
+    fastest_ = 0;
     kernels_ = &kernels_for(width);
     const int stride = model_.stride();
     rows_ = (height + stride - 1) / stride;
@@ -137,7 +218,7 @@ void Engine::prepare(int height, int width) {
     context_pitch_ = columns_ + 2 * kRowBorder;
     const size_t unit = model_.packed ? sizeof(int16_t) : sizeof(float);
     context_memory_.resize(unit * context_pitch_ * rows_);
-    for (Worker& worker : workers_) prepare_worker(worker);
+    for (Worker& worker : workers_) prepare_worker(worker, width);
     list_items();
     height_ = height;
     width_ = width;
@@ -165,15 +246,17 @@ void Engine::prepare_planes() {
     }
 }
 
-void Engine::prepare_worker(Worker& worker) const {
+void Engine::prepare_worker(Worker& worker, int width) const {
     const size_t pitch = round_up(columns_ * model_.stride(), 64) + 2 * kRowBorder;
     int channels = 0;
     for (const Block& block : model_.blocks) channels = std::max(channels, block.inputs);
     const int sums = 4 * model_.unshuffle;
     // In 16-bit words: 4 + 4 luma, 4 places, cell, coarse, sums; 5 rows of floats
     const size_t rows_bytes = sizeof(uint16_t) * pitch * (14 + sums + 10);
-    worker.memory.resize(rows_bytes + sizeof(float) * kernels_->convolution_scratch(channels));
+    const size_t scratch_bytes = sizeof(float) * kernels_->convolution_scratch(channels);
+    worker.memory.resize(rows_bytes + scratch_bytes + 3 * static_cast<size_t>(width));
     worker.scratch = worker.memory.as<float>() + rows_bytes / sizeof(float);
+    worker.fused = worker.memory.as<uint8_t>() + rows_bytes + scratch_bytes;
     uint16_t* words = worker.memory.as<uint16_t>() + kRowBorder;
     const auto take = [&](size_t count) {
         uint16_t* row = words;
@@ -205,7 +288,7 @@ void Engine::list_items() {
             if (stage < look_up_stage() || whole) items_.push_back({stage, quad});
         }
     }
-    done_.reset(new std::atomic<bool>[look_up_stage() * quads_]);
+    done_.reset(new std::atomic<bool>[(look_up_stage() + 1) * quads_]);
 }
 
 void Engine::pool(int quad, const FeatureRows& rows) const {
@@ -217,11 +300,11 @@ void Engine::pool(int quad, const FeatureRows& rows) const {
         for (int u = 0; u < unshuffle; ++u) {
             for (int k = 0; k < pool; ++k) {
                 const int y = std::min((row * unshuffle + u) * pool + k, height_ - 1);
-                visible[k] = frame_->visible + y * frame_->visible_stride;
-                infrared[k] = frame_->infrared + y * frame_->infrared_stride;
+                visible[k] = frame_.visible + y * frame_.visible_stride;
+                infrared[k] = frame_.infrared + y * frame_.infrared_stride;
             }
             uint16_t* sums = rows.sums + u * channels * rows.sums_pitch;
-            kernels_->pool_rows(visible, frame_->channels, infrared, pool, width_, pooled.bits,
+            kernels_->pool_rows(visible, frame_.channels, infrared, pool, width_, pooled.bits,
                                 model_.rgb, sums, rows.sums_pitch);
             for (int c = 0; c < channels; ++c, sums += rows.sums_pitch) {
                 std::fill(sums + width_, sums + columns_ * model_.stride(), sums[width_ - 1]);
@@ -290,17 +373,19 @@ void Engine::expand_context(int y, const FeatureRows& rows) const {
 
 void Engine::find_luma(int y, const FeatureRows& rows) const {
     const int inside = std::clamp(y, 0, height_ - 1);
-    const uint8_t* visible = frame_->visible + inside * frame_->visible_stride;
+    const uint8_t* visible = frame_.visible + inside * frame_.visible_stride;
     if (model_.packed) {
-        kernels_->luma_row(visible, frame_->channels, width_, look_up_.gradient_bits,
+        kernels_->luma_row(visible, frame_.channels, width_, look_up_.gradient_bits,
                            model_.replicate, rows.luma[inside % 3], rows.fine[inside % 3]);
     } else {
-        kernels_->float_luma_row(visible, frame_->channels, width_, model_.replicate,
+        kernels_->float_luma_row(visible, frame_.channels, width_, model_.replicate,
                                  rows.float_luma[inside % 3]);
     }
 }
 
-void Engine::look_up(int quad, const FeatureRows& rows) const {
+void Engine::look_up(int quad, int slot) {
+    Worker& worker = workers_[slot];
+    const FeatureRows& rows = worker.rows;
     const int unit = kQuad * model_.stride();
     const int first = quad / look_up_quads_ * look_up_quads_ * unit;
     const int end = std::min((quad + 1) * unit, height_);
@@ -312,11 +397,11 @@ void Engine::look_up(int quad, const FeatureRows& rows) const {
         expand_context(y, rows);
         const int outside = model_.replicate ? y % 3 : black;
         const LookUpRow row{
-            frame_->visible + y * frame_->visible_stride,
-            frame_->infrared + y * frame_->infrared_stride,
-            frame_->mask ? frame_->mask + y * frame_->mask_stride : nullptr,
-            frame_->out + y * frame_->out_stride,
-            frame_->channels,
+            frame_.visible + y * frame_.visible_stride,
+            frame_.infrared + y * frame_.infrared_stride,
+            frame_.mask ? frame_.mask + y * frame_.mask_stride : nullptr,
+            slot > 0 ? worker.fused : frame_.out + y * frame_.out_stride,
+            frame_.channels,
             width_,
             &rows,
             y > 0 ? (y - 1) % 3 : outside,
@@ -324,6 +409,7 @@ void Engine::look_up(int quad, const FeatureRows& rows) const {
             y + 1 < height_ ? (y + 1) % 3 : outside,
         };
         (model_.packed ? kernels_->look_up_row : kernels_->float_look_up_row)(look_up_, row);
+        if (slot > 0 && !deliver(worker, y)) return;
     }
 }
 

@@ -1,4 +1,4 @@
-// Fuses frames with one model: buffers, order of work, threads.
+// Fuses a frame on one thread or several: buffers, order of work.
 #pragma once
 
 #include <atomic>
@@ -17,13 +17,26 @@ namespace lut_fuse {
 // writes is still in the cache when the next reads it, and the planes between them are rings of a
 // few quads. All threads take items from one list in that order; an item waits for those it needs,
 // which always stand before it.
+//
+// A thread may lose its core in the middle of an item, for a tenth of a second where real-time
+// processes contend. Who waits for it does so for about half as long as the caller would take
+// alone, then gives the frame up. A helper that goes on later does so in memory that nothing uses
+// before it has left; only the caller's images are shared. It reads them, and of the result it
+// writes a row after the other, each after a look at whether the frame was given up.
 class Engine final : private Work {
   public:
-    Engine(const LutFuseModel& model, int threads, const Kernels& kernels);
+    // What became of a frame: the helpers were with other work, or one of them was late. Then the
+    // result is not there, and with kLate a helper may be reading the images until `late` says no.
+    enum Outcome { kDone, kTaken, kLate };
 
-    void fuse(const LutFuseFrame& frame);
+    // model: as it is when `fuse` is called; must outlive the engine.
+    Engine(const Model& model, int threads, const Kernels& kernels);
+    ~Engine();
 
-    const Model& model() const { return model_; }
+    // Alone, always kDone.
+    Outcome fuse(const LutFuseFrame& frame);
+
+    bool late() const;
     const int64_t* times() const { return times_; }
 
   private:
@@ -36,6 +49,8 @@ class Engine final : private Work {
         Buffer memory;
         FeatureRows rows{};
         float* scratch = nullptr;  // of a convolution
+        uint8_t* fused = nullptr;  // a row of the result, until it is delivered
+        std::atomic<bool> delivering{false};
         int64_t times[LUT_FUSE_STAGES] = {};
     };
 
@@ -46,27 +61,37 @@ class Engine final : private Work {
     const Kernels& kernels_for(int width) const;
     void prepare(int height, int width);
     void prepare_planes();
-    void prepare_worker(Worker& worker) const;
+    void prepare_worker(Worker& worker, int width) const;
     void list_items();
 
+    void begin(const LutFuseFrame& frame);
+    Outcome fuse_together(const LutFuseFrame& frame);
     void join(int slot) override;
-    void wait_for(const Item& item) const;
-    void wait_for_quads(int stage, int first, int last) const;
+    // These return false if the frame was given up.
+    bool wait_for(const Item& item, int slot);
+    bool wait_for_quads(int stage, int first, int last, int slot);
+    bool wait_until_done(const std::atomic<bool>& done, int slot);
+    bool wait_for_helpers();
+    bool deliver(Worker& worker, int y);
+    void wait_for_deliveries() const;
     // Returns the time when it was done; before: when the worker's last item was done.
-    int64_t work_on(const Item& item, Worker& worker, int64_t before);
+    int64_t work_on(const Item& item, int slot, int64_t before);
+    std::atomic<bool>& done(const Item& item) const {
+        return done_[item.stage * quads_ + item.quad];
+    }
 
     void pool(int quad, const FeatureRows& rows) const;
     void convolve(int block, int quad, float* scratch) const;
     void find_context(int quad, const Worker& worker) const;
-    void look_up(int quad, const FeatureRows& rows) const;
+    void look_up(int quad, int slot);
     void expand_context(int y, const FeatureRows& rows) const;
     void find_luma(int y, const FeatureRows& rows) const;
 
-    Model model_;
+    const Model& model_;
     const int threads_;
     const Kernels& best_kernels_;
     const Kernels* kernels_ = nullptr;
-    const LutFuseFrame* frame_ = nullptr;
+    LutFuseFrame frame_{};
     LookUp look_up_{};
 
     int height_ = 0, width_ = 0;    // of the image
@@ -82,6 +107,8 @@ class Engine final : private Work {
     std::vector<Item> items_;
     std::atomic<int> next_{0};
     std::unique_ptr<std::atomic<bool>[]> done_;  // [stage][quad]
+    std::atomic<bool> given_up_{false};
+    int64_t fastest_ = 0;  // nanoseconds of the fastest frame of this size; 0 before the first one
     int64_t times_[LUT_FUSE_STAGES] = {};
 };
 

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "distances.hpp"
-#include "engine.hpp"
 #include "edges.hpp"
 #include "field.hpp"
+#include "fuser.hpp"
 #include "measure.hpp"
 #include "sampling.hpp"
 #include "small_images.hpp"
@@ -24,11 +24,11 @@
 #include <unistd.h>
 #endif
 
-using lut_fuse::Engine;
+using lut_fuse::Fuser;
 using lut_fuse::Kernels;
 
 struct LutFuse {
-    Engine engine;
+    Fuser fuser;
 };
 
 namespace {
@@ -78,10 +78,14 @@ const Kernels* find(const char* instructions) {
     return nullptr;
 }
 
+// Pixels below which a second thread is no use here: it takes longer to wake than it saves.
+constexpr int64_t kAlone = 1 << 20;
+
 template <class Raw>
 int sample(const LutFuseInfrared& infrared, int threads, const char* instructions) {
     try {
         lut_fuse::Sampling<Raw> sampling(infrared, *find(instructions));
+        if (int64_t{infrared.height} * infrared.width < kAlone) threads = 1;
         lut_fuse::ThreadTeam::instance().run(sampling, threads);
         return sampling.out_of_memory();
     } catch (const std::exception&) {
@@ -121,7 +125,7 @@ EXPORT LutFuse* lut_fuse_create(const LutFuseModel* model, int threads, const ch
                                 char* error, size_t error_size) {
     try {
         const Kernels* kernels = find(instructions);
-        if (kernels) return new LutFuse{Engine(*model, threads, *kernels)};
+        if (kernels) return new LutFuse{Fuser(*model, threads, *kernels)};
         std::snprintf(error, error_size, "this processor has no '%s' instructions (it has: %s)",
                       instructions, lut_fuse_instructions());
     } catch (const std::exception&) {
@@ -134,12 +138,13 @@ EXPORT void lut_fuse_destroy(LutFuse* fuser) { delete fuser; }
 
 EXPORT int lut_fuse_run(LutFuse* fuser, const LutFuseFrame* frame) {
     try {
-        fuser->engine.fuse(*frame);
-        return 0;
+        return fuser->fuser.fuse(*frame) ? 2 : 0;
     } catch (const std::exception&) {
         return 1;
     }
 }
+
+EXPORT int lut_fuse_late(const LutFuse* fuser) { return fuser->fuser.late(); }
 
 EXPORT int lut_fuse_sample(const LutFuseInfrared* infrared, int threads,
                            const char* instructions) {
@@ -204,12 +209,12 @@ EXPORT int lut_fuse_measure(const LutFuseMeasurement* measurement, const char* i
 }
 
 EXPORT void lut_fuse_stage_times(const LutFuse* fuser, int64_t times[LUT_FUSE_STAGES]) {
-    std::copy_n(fuser->engine.times(), LUT_FUSE_STAGES, times);
+    std::copy_n(fuser->fuser.times(), LUT_FUSE_STAGES, times);
 }
 
-EXPORT int lut_fuse_is_packed(const LutFuse* fuser) { return fuser->engine.model().packed; }
+EXPORT int lut_fuse_is_packed(const LutFuse* fuser) { return fuser->fuser.model().packed; }
 
 EXPORT LutFuseErrorBound lut_fuse_error_bound(const LutFuse* fuser) {
-    const lut_fuse::Model& model = fuser->engine.model();
+    const lut_fuse::Model& model = fuser->fuser.model();
     return {model.error_bound, model.context_error, model.proven};
 }

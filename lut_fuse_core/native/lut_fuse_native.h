@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 12
+#define LUT_FUSE_INTERFACE 13
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -223,8 +223,11 @@ LutFuse *lut_fuse_create(const LutFuseModel *model, int threads, const char *ins
                          char *error, size_t error_size);
 void lut_fuse_destroy(LutFuse *fuser);
 
-/* Returns 0, or 1 if memory ran out. Not for two threads at once with one LutFuse. */
+/* Returns 0, or 1 if memory ran out, or 2 if the result is there, too, but a helper thread that has
+   lost its core may be reading the inputs until lut_fuse_late returns 0; after 1 likewise. Not for
+   two threads at once with one LutFuse. */
 int lut_fuse_run(LutFuse *fuser, const LutFuseFrame *frame);
+int lut_fuse_late(const LutFuse *fuser);
 
 /* The ambient level of a frame, of which only the visible image is looked at: so many whole gray
    levels, and of the pixels of that level, the share of the second number in the third. */

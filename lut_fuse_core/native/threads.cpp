@@ -20,7 +20,12 @@ namespace {
 // and less than one percent of a core at 30 frames per second.
 constexpr auto kPatience = std::chrono::microseconds(100);
 
-void pause() {
+// For how long whoever wants the helpers waits for one that is about to leave its work.
+constexpr auto kLeaving = std::chrono::microseconds(20);
+
+}  // namespace
+
+void Spin::keep_core() {
 #if defined(__x86_64__) || defined(_M_X64)
     _mm_pause();
 #elif defined(__aarch64__)
@@ -28,14 +33,12 @@ void pause() {
 #endif
 }
 
-}  // namespace
-
 void Spin::turn() {
     // On a busy machine the other thread may need this core.
     if (++turns_ % 512 == 0) {
         sched_yield();
     } else {
-        pause();
+        keep_core();
     }
 }
 
@@ -55,13 +58,29 @@ ThreadTeam& ThreadTeam::instance() {
 }
 
 void ThreadTeam::run(Work& work, int threads) {
+    const std::unique_lock<std::mutex> helpers =
+        threads < 2 ? std::unique_lock<std::mutex>() : take();
+    if (!helpers) return work.join(0);
+    call(work, threads - 1);
+    work.join(0);
+    dismiss();
+    wait_until_left();
+}
+
+std::unique_lock<std::mutex> ThreadTeam::take() {
     std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
-    if (threads < 2 || !owner.owns_lock()) {
-        work.join(0);
-        return;
+    if (!owner || !busy()) return owner;
+    const auto deadline = std::chrono::steady_clock::now() + kLeaving;
+    while (busy()) {
+        if (std::chrono::steady_clock::now() > deadline) return {};
+        Spin::keep_core();
     }
-    grow(threads - 1);
-    tickets_.store(threads - 1);
+    return owner;
+}
+
+void ThreadTeam::call(Work& work, int helpers) {
+    grow(helpers);
+    tickets_.store(helpers);
     work_.store(&work);
     epoch_.fetch_add(1);
     if (sleeping_.load() > 0) {
@@ -69,17 +88,26 @@ void ThreadTeam::run(Work& work, int threads) {
         { const std::lock_guard<std::mutex> lock(sleep_); }
         wake_.notify_all();
     }
-    work.join(0);
-    work_.store(nullptr);
-    Spin spin;
-    while (inside_.load() > 0) spin.turn();
+}
+
+void ThreadTeam::dismiss() { work_.store(nullptr); }
+
+void ThreadTeam::settle() {
+    const std::lock_guard<std::mutex> owner(owner_);
+    wait_until_left();
+}
+
+void ThreadTeam::wait_until_left() const {
+    for (Spin spin; busy();) spin.turn();
 }
 
 void ThreadTeam::grow(int helpers) {
     if (static_cast<int>(helpers_.size()) >= helpers) return;
-    // Helpers inherit that they take no signals: those are for the program's own threads.
+    // Helpers inherit that they take no signals, which are for the program's own threads, but for
+    // those of their own faults: blocked, these would end the process without a word.
     sigset_t all, before;
     sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, fault);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
         while (static_cast<int>(helpers_.size()) < helpers) {
@@ -109,7 +137,7 @@ void ThreadTeam::serve() {
 void ThreadTeam::wait_for_work(uint64_t& seen) {
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
     while (epoch_.load() == seen) {
-        for (int i = 0; i < 64 && epoch_.load(std::memory_order_relaxed) == seen; ++i) pause();
+        for (int i = 0; i < 64 && epoch_.load(std::memory_order_relaxed) == seen; ++i) Spin::keep_core();
         if (std::chrono::steady_clock::now() < deadline) continue;
         std::unique_lock<std::mutex> lock(sleep_);
         sleeping_.fetch_add(1);

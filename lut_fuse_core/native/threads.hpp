@@ -27,15 +27,29 @@ class ThreadTeam {
     // The team of this process (a forked child gets one of its own).
     static ThreadTeam& instance();
 
-    // Runs work on this thread and on up to threads - 1 helpers that are free. Helpers that wake
-    // up late join late; nobody waits for them. If another thread's work has the helpers, this
-    // thread does all of it.
+    // Runs work on this thread and on up to threads - 1 helpers that are free, and returns once all
+    // have left it. Helpers that wake up late join late; nobody waits for them to wake. If another
+    // thread's work has the helpers, this thread does all of it.
     void run(Work& work, int threads);
+
+    // The same step by step, for work that does not wait for a helper that has lost its core. The
+    // helpers are this thread's as long as it holds the lock, which owns nothing if another thread
+    // has them, or if one is still in work that it was dismissed from.
+    std::unique_lock<std::mutex> take();
+    void call(Work& work, int helpers);
+    // No more of them join. Who has joined leaves when nothing is left to do.
+    void dismiss();
+
+    // Whether a helper is in any work, its own caller's or one that it was dismissed from.
+    bool busy() const { return inside_.load() > 0; }
+    // Returns once no helper is in work that it was dismissed from.
+    void settle();
 
   private:
     void grow(int helpers);
     void serve();
     void wait_for_work(uint64_t& seen);
+    void wait_until_left() const;
 
     std::mutex owner_;  // held by the caller whose work the helpers join
     std::mutex sleep_;
@@ -51,7 +65,10 @@ class ThreadTeam {
 // A turn of a loop that waits for another thread.
 class Spin {
   public:
+    // Now and then lets another thread have this core.
     void turn();
+    // Never does: with real-time priority the other one may keep it for a tenth of a second.
+    static void keep_core();
 
   private:
     int turns_ = 0;
