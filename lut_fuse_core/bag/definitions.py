@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from rosbags.interfaces import Nodetype
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
 from lut_fuse_core.bag.channels import Channel
 from lut_fuse_core.sync.stamps import NANOSECONDS
 
-STORE = get_typestore(Stores.ROS2_HUMBLE)
-"""ROS's own message types; those that are used here are the same in all versions of ROS 2."""
+_USED = {
+    "std_msgs/msg/Header": "builtin_interfaces/Time stamp\nstring frame_id\n",
+    "sensor_msgs/msg/RegionOfInterest": "uint32 x_offset\nuint32 y_offset\nuint32 height\n"
+    "uint32 width\nbool do_rectify\n",
+    "sensor_msgs/msg/Image": "std_msgs/Header header\nuint32 height\nuint32 width\n"
+    "string encoding\nuint8 is_bigendian\nuint32 step\nuint8[] data\n",
+    "sensor_msgs/msg/CompressedImage": "std_msgs/Header header\nstring format\nuint8[] data\n",
+    "sensor_msgs/msg/CameraInfo": "std_msgs/Header header\nuint32 height\nuint32 width\n"
+    "string distortion_model\nfloat64[] d\nfloat64[9] k\nfloat64[9] r\nfloat64[12] p\n"
+    "uint32 binning_x\nuint32 binning_y\nsensor_msgs/RegionOfInterest roi\n",
+}
+
+
+def _used_types() -> Any:
+    store = get_typestore(Stores.EMPTY)
+    store.register(
+        {name: each for kind, text in _USED.items() for name, each in _types(text, kind)}
+    )
+    return store
+
+
+def _types(text: str, kind: str) -> Iterable[tuple[str, Any]]:
+    return get_types_from_msg(text, kind).items()
+
+
+STORE = _used_types()
+"""ROS's own message types that are used here, which are the same in all versions of ROS 2. Loading
+all of them takes as long as loading OpenCV, and bags bring definitions of theirs."""
 
 _IDL_SEPARATOR = "=" * 80 + "\n"
 
@@ -44,7 +72,7 @@ def header_of(stamp: int, frame_id: str) -> Any:
 
 
 def ros_definition(kind: str) -> bytes:
-    """The definition of one of ROS's own message types, as MCAP and rosbag2 keep it.
+    """The definition of one of the types in `STORE`, as MCAP and rosbag2 keep it.
 
     Args:
         kind: The type, e.g. ``sensor_msgs/msg/Image``.
@@ -59,27 +87,49 @@ def store_of(channel: Channel) -> Any:
         channel: The channel.
 
     Returns:
-        A type store of rosbags: ROS's types and those of the channel's definition; only the latter
-        where they contradict ROS's.
+        A type store of rosbags: the types of the channel's definition; where that is missing or not
+        complete also ROS's, unless they contradict it.
     """
     return _store(channel.kind, channel.definition_encoding, channel.definition)
 
 
 @lru_cache(maxsize=64)
 def _store(kind: str, language: str, definition: bytes) -> Any:
+    own = _parsed(kind, language, definition)
+    separate = get_typestore(Stores.EMPTY)
+    if _is_complete(kind, own, separate.fielddefs):
+        separate.register(own)
+        return separate
     store = get_typestore(Stores.ROS2_HUMBLE)
     for other, text in _OTHERS.items():
         store.register(get_types_from_msg(text, other))
-    own = _parsed(kind, language, definition)
     known = {name: definition for name, definition in own.items() if name in store.fielddefs}
     if all(store.fielddefs[name] == definition for name, definition in known.items()):
         new = {name: definition for name, definition in own.items() if name not in known}
         if new:
             store.register(new)
         return store
-    separate = get_typestore(Stores.EMPTY)
     separate.register(own)
     return separate
+
+
+def _is_complete(kind: str, own: Mapping[str, Any], builtin: Mapping[str, Any]) -> bool:
+    """Whether a definition holds every type that a kind is made of."""
+    needed, seen = [kind], set[str]()
+    while needed:
+        name = needed.pop()
+        if name in seen or (name in builtin and name not in own):
+            continue
+        seen.add(name)
+        if name not in own:
+            return False
+        for _, field in own[name][1]:
+            node, inner = field
+            if node in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+                node, inner = inner[0]
+            if node == Nodetype.NAME:
+                needed.append(inner)
+    return True
 
 
 def type_hash(channel: Channel) -> str:
@@ -106,7 +156,8 @@ def _hash(kind: str, language: str, definition: bytes) -> str:
             store = get_typestore(Stores.EMPTY)
             store.register(own)
             return str(store.hash_rihs01(kind))
-        return str(STORE.hash_rihs01(kind)) if kind in STORE.fielddefs else ""
+        ros = get_typestore(Stores.ROS2_HUMBLE)
+        return str(ros.hash_rihs01(kind)) if kind in ros.fielddefs else ""
     # Real definitions hold what the grammar does not cover, and the hash is dispensable.
     except Exception:
         return ""

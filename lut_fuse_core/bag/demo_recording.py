@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from lut_fuse_core.bag.definitions import STORE, header_of
 from lut_fuse_core.bag.image_messages import CAMERA_INFO, RAW
+from lut_fuse_core.bag.options import Storage
 from lut_fuse_core.bag.topics import camera_info_topic
-from lut_fuse_core.bag.writer import Storage, check_target, write_bag
+from lut_fuse_core.bag.writer import check_target, write_bag
 from lut_fuse_core.io.ros_messages import image_fields
 from lut_fuse_core.sync.stamps import NANOSECONDS
 from lut_fuse_core.synthetic import SceneConfig, StreetScene

@@ -15,13 +15,13 @@ from pathlib import Path
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.bag.channels import Topic
 from lut_fuse_core.bag.image_messages import is_raw, look
-from lut_fuse_core.bag.options import BagOptions
+from lut_fuse_core.bag.options import BagOptions, Storage
 from lut_fuse_core.bag.output import Fused, Output
 from lut_fuse_core.bag.pairs import PairedReading, RecordedImage, Step
 from lut_fuse_core.bag.reader import BagReader
 from lut_fuse_core.bag.report import BagReport, require_pairs
 from lut_fuse_core.bag.topics import CameraTopics, camera_info_topic, choose_topics
-from lut_fuse_core.bag.writer import Storage, check_target, write_bag
+from lut_fuse_core.bag.writer import check_target, write_bag
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.parallel import ordered_map, prefetch
 from lut_fuse_core.pipeline.fallback import Fallback

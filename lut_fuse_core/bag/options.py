@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from lut_fuse_core.bag.writer import Storage
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.settings import check_settings, setting
 from lut_fuse_core.sync.stamps import StampSource
+
+Storage = Literal["mcap", "sqlite3"]
 
 TOPIC_NAME = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 

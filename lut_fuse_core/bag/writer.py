@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
 
 from mcap.records import Attachment, Metadata
 
@@ -16,12 +15,11 @@ from lut_fuse_core.bag.channels import QOS_KEY, Channel
 from lut_fuse_core.bag.definitions import ros_definition
 from lut_fuse_core.bag.mcap_writer import McapWriter, Part
 from lut_fuse_core.bag.metadata_file import NEWEST, OLDEST, Contents, write_metadata
+from lut_fuse_core.bag.options import Storage
 from lut_fuse_core.bag.reader import STORAGES, listed_files, metadata_of
 from lut_fuse_core.bag.sqlite_writer import SqliteWriter
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.demo_mark import DEMO_MARK
-
-Storage = Literal["mcap", "sqlite3"]
 
 
 class BagWriter:

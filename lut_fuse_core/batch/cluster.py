@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lut_fuse_core import __version__, load_model
+from lut_fuse_core import __version__
 from lut_fuse_core.batch.outcome import Outcome
 from lut_fuse_core.batch.task import Task
 from lut_fuse_core.batch.workers import KILLED, PATIENCE, Work
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.model.fusion_model import FusionModel
+
+if TYPE_CHECKING:
+    from lut_fuse_core.model.fusion_model import FusionModel
 
 RETRIES_ON_A_CLUSTER = 3
 """Retries unless the job says otherwise; Ray's own default."""
@@ -194,6 +196,8 @@ class _Models:
 
     def reference(self, task: Task) -> Any:
         """The reference of a task's model, for which Ray gives the worker the model itself."""
+        from lut_fuse_core import load_model
+
         model = str(task.config.model)
         if model not in self._references:
             self._references[model] = self._ray.put(load_model(model))

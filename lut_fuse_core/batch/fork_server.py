@@ -8,7 +8,15 @@ import tempfile
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, SpawnContext
 
-NEEDED = ("lut_fuse_core.batch.task", "lut_fuse_core.bag", "lut_fuse_core.files.fusing")
+NEEDED = (
+    "lut_fuse_core.batch.work",
+    "lut_fuse_core.bag.fusing",
+    "lut_fuse_core.backends.gpu.choice",
+    "lut_fuse_core.backends.native",
+    "lut_fuse_core.files.fusing",
+    "numpy.fft",
+    "simplejpeg",
+)
 """Modules that tasks need; without their libraries, tasks fail that need them, and no others."""
 
 LONGEST_FOLDER = 64

@@ -11,7 +11,6 @@ from typing import Literal
 from lut_fuse_core.atomic import keep_apart
 from lut_fuse_core.batch.storage import MANIFEST, is_remote, list_once, location
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 
 Kind = Literal["bag", "videos", "folders"]
 
@@ -157,6 +156,8 @@ def _is_bag(path: Path) -> bool:
 
 def _pairs(visible: str, infrared: str, base: Path) -> Iterator[BatchInput]:
     """Pairs of videos or folders whose wildcards stand for the same."""
+    from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
+
     expression = _expression(infrared, base)
     partners = {}
     for _, path in _matches(infrared, base):

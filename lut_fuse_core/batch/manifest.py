@@ -100,6 +100,9 @@ class Manifest:
         self._database = sqlite3.connect(folder / MANIFEST, isolation_level=None)
         try:
             self._database.execute("PRAGMA journal_mode=WAL")
+            # Workers wait while a row is written, and not for the disk as well: what a loss of
+            # power takes from the manifest is done again.
+            self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(_TABLE)
             self._database.execute(f"SELECT {_COLUMNS} FROM outputs LIMIT 0")
         except sqlite3.Error as error:

@@ -7,6 +7,14 @@ from typing import Literal
 
 State = Literal["fused", "partly", "failed"]
 
+METRICS = {
+    "EN": "entropy of the gray levels, bits",
+    "SD": "standard deviation of the gray levels",
+    "AG": "average gradient",
+    "luma": "mean gray level",
+}
+"""The metrics of sampled images, with what they mean."""
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -7,11 +7,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from html import escape
-
-import numpy as np
+from statistics import median
 
 from lut_fuse_core.batch.manifest import Row
-from lut_fuse_core.batch.sample import METRICS
+from lut_fuse_core.batch.outcome import METRICS
 from lut_fuse_core.evaluation.report.document import html_document
 
 OUTLIER = 3.5
@@ -60,13 +59,14 @@ def outliers(rows: Sequence[Row]) -> list[tuple[Row, str, float, float]]:
         known = [row for row in rows if name in row.metrics]
         if len(known) < LEAST:
             continue
-        values = np.array([row.metrics[name] for row in known])
-        middle = float(np.median(values))
-        spread = float(np.median(np.abs(values - middle)))
+        values = [row.metrics[name] for row in known]
+        middle = median(values)
+        distances = [abs(value - middle) for value in values]
+        spread = median(distances)
         if spread > 0:
-            scores = 0.6745 * np.abs(values - middle) / spread
+            scores = [0.6745 * distance / spread for distance in distances]
             found += [
-                (float(score), row, name, row.metrics[name], middle)
+                (score, row, name, row.metrics[name], middle)
                 for row, score in zip(known, scores, strict=True)
                 if score > OUTLIER
             ]

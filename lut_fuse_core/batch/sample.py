@@ -8,21 +8,15 @@ import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array, in_three_channels
+from lut_fuse_core.batch.outcome import METRICS
 from lut_fuse_core.evaluation.metrics.information import entropy
 from lut_fuse_core.evaluation.metrics.pair import gray_levels
 from lut_fuse_core.evaluation.metrics.statistics import average_gradient, standard_deviation
+from lut_fuse_core.infrared.quantiles import quantiles
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 
 THUMBNAIL = 160
 """Width of each image in a thumbnail, pixels."""
-
-METRICS = {
-    "EN": "entropy of the gray levels, bits",
-    "SD": "standard deviation of the gray levels",
-    "AG": "average gradient",
-    "luma": "mean gray level",
-}
-"""The metrics of sampled images, with what they mean."""
 
 
 class SampledPipeline(FusionPipeline):
@@ -77,7 +71,7 @@ def _gray(infrared: Any) -> UInt8Array:
     """Raw infrared in 8 bits, stretched between two percentiles, so that hot pixels do not darken
     the rest."""
     finite = np.nan_to_num(infrared.astype(np.float32))
-    low, high = np.percentile(finite, (1, 99))
+    low, high = quantiles(finite.ravel(), 0.01, 0.99)
     return np.clip((finite - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8)
 
 

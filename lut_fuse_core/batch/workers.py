@@ -23,6 +23,13 @@ KILLED = "its process ended without a word: it was killed, or there was no memor
 Work = Callable[[Task], Outcome]
 
 
+def fuse_input(task: Task) -> Outcome:
+    """Fuse one input, see `work.fuse_input`, which only workers import."""
+    from lut_fuse_core.batch.work import fuse_input as fuse
+
+    return fuse(task)
+
+
 def run_tasks(
     tasks: Iterable[Task],
     work: Work,

@@ -8,17 +8,20 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lut_fuse_core.bag import BagOptions, BagReport, find_clock_offset, fuse_bag
+from lut_fuse_core.bag.options import BagOptions
 from lut_fuse_core.cli import SUBCOMMANDS
-from lut_fuse_core.cli.cores import pipeline_beside_codecs
 from lut_fuse_core.cli.pipeline_options import add_pipeline_arguments, pipeline_config
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.setting_options import SettingOptions
 from lut_fuse_core.cli.termination import tidy_termination
 from lut_fuse_core.cli.time_options import add_time_arguments, say_clock_offset, timed
 from lut_fuse_core.pipeline.config import PipelineConfig
-from lut_fuse_core.sync.clock_offset import ClockOffset
+
+if TYPE_CHECKING:
+    from lut_fuse_core.bag.report import BagReport
+    from lut_fuse_core.sync.clock_offset import ClockOffset
 
 DESCRIPTION = """\
 Fuse the visible and infrared (thermal) images of a rosbag2 into a new bag. No ROS is needed.
@@ -88,6 +91,10 @@ def run(options: argparse.Namespace) -> int:
         LutFuseError: See `fuse_bag`.
         OSError: See `fuse_bag`.
     """
+    # A batch takes its options from here, and fuses in other processes.
+    from lut_fuse_core.bag import find_clock_offset, fuse_bag
+    from lut_fuse_core.cli.cores import pipeline_beside_codecs
+
     bag_options = read_bag_options(options)
     config = read_bag_config(
         options,

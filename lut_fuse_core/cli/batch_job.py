@@ -12,8 +12,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
 from lut_fuse_core import __version__
 from lut_fuse_core.batch.inputs import BatchInput, Source
 from lut_fuse_core.batch.manifest import Recipe
@@ -22,7 +20,6 @@ from lut_fuse_core.batch.task import BagSettings, FileSettings, Task
 from lut_fuse_core.cli.pipeline_options import pipeline_config
 from lut_fuse_core.cli.time_options import timed
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.unique_keys import load_yaml
 from lut_fuse_core.model.file import model_path
 from lut_fuse_core.pipeline.config import PipelineConfig
 
@@ -109,6 +106,10 @@ def read_job(path: Path, output: Path | None = None) -> Job:
     Raises:
         InputError: If the file cannot be used; names the key.
     """
+    import yaml
+
+    from lut_fuse_core.io.unique_keys import load_yaml
+
     try:
         content = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -23,8 +23,8 @@ from lut_fuse_core.batch.page import cause, render
 from lut_fuse_core.batch.receipt import RECEIPTS, remove_receipt, remove_receipts
 from lut_fuse_core.batch.staging import finished, remove_leftovers
 from lut_fuse_core.batch.storage import MANIFEST, check_writable, deliver, is_remote, list_once
-from lut_fuse_core.batch.task import Task, fuse_input
-from lut_fuse_core.batch.workers import run_tasks
+from lut_fuse_core.batch.task import Task
+from lut_fuse_core.batch.workers import fuse_input, run_tasks
 from lut_fuse_core.cli.batch_job import Job, job_of, make_tasks
 from lut_fuse_core.cli.progress import progress_bar
 from lut_fuse_core.cli.termination import tidy_termination

@@ -13,7 +13,7 @@ from lut_fuse_core.cli.progress import note
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.evaluate import FuseFiles, fused_by, fused_in
 from lut_fuse_core.evaluation.image_kinds import about_orphans, image_kinds
-from lut_fuse_core.evaluation.report import Subject
+from lut_fuse_core.evaluation.report.page import Subject
 
 
 def compared_methods(options: argparse.Namespace) -> dict[str, FuseFiles]:

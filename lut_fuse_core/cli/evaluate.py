@@ -41,8 +41,8 @@ from lut_fuse_core.evaluation.evaluate import (
 )
 from lut_fuse_core.evaluation.flicker import BoolArray
 from lut_fuse_core.evaluation.metrics import METRIC_MEANINGS, METRIC_NAMES
-from lut_fuse_core.evaluation.report import Subject, render_page
 from lut_fuse_core.evaluation.report.document import write_page
+from lut_fuse_core.evaluation.report.page import Subject, render_page
 from lut_fuse_core.io.dataset import SPLITS, Dataset, PairFiles, find_dataset, read_visible
 from lut_fuse_core.parallel import usable_cores
 

@@ -32,8 +32,8 @@ from lut_fuse_core.evaluation.detection.study import (
 from lut_fuse_core.evaluation.detection.tables import as_json, as_text
 from lut_fuse_core.evaluation.evaluate import FuseFiles
 from lut_fuse_core.evaluation.image_kinds import image_kinds, labeled_pairs
-from lut_fuse_core.evaluation.report import Subject
 from lut_fuse_core.evaluation.report.document import write_page
+from lut_fuse_core.evaluation.report.page import Subject
 from lut_fuse_core.io.dataset import PairFiles
 
 DEFAULT_HEIGHTS = (20.0, 40.0, 80.0)

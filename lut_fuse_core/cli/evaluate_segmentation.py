@@ -21,8 +21,8 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.evaluation.detection.classes import read_class_names
 from lut_fuse_core.evaluation.evaluate import FuseFiles
 from lut_fuse_core.evaluation.image_kinds import image_kinds, labeled_pairs
-from lut_fuse_core.evaluation.report import Subject
 from lut_fuse_core.evaluation.report.document import write_page
+from lut_fuse_core.evaluation.report.page import Subject
 from lut_fuse_core.evaluation.segmentation.classes import MFNET_CLASSES
 from lut_fuse_core.evaluation.segmentation.page import render_segmentation_page
 from lut_fuse_core.evaluation.segmentation.segmenter import INPUT_SCALES, Segmenter

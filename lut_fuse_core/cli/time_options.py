@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lut_fuse_core.cli.progress import note
 from lut_fuse_core.cli.setting_options import SettingOptions, facts, sentence
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.pipeline.config import PipelineConfig
-from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.settings import Setting, settings_of
-from lut_fuse_core.sync.clock_offset import ACCURACY, ClockOffset
+
+if TYPE_CHECKING:
+    from lut_fuse_core.pipeline.pipeline import FusionPipeline
+    from lut_fuse_core.sync.clock_offset import ClockOffset
 
 TIME = SettingOptions(
     PipelineConfig,
@@ -85,6 +87,8 @@ def timed(
 
 def _clock_offset(wanted: str, find_offset: Callable[[], ClockOffset]) -> float:
     if wanted == "auto":
+        from lut_fuse_core.sync.clock_offset import ACCURACY
+
         found = find_offset()
         _say(found)
         if abs(found.seconds) < ACCURACY:

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
-from lut_fuse_core.io.unique_keys import UniqueKeyLoader
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -23,23 +21,6 @@ MOST_BYTES = 1 << 24
 
 _OPENCV_HEAD = re.compile(r"^%YAML[: ]1\.\d\s*\n(---\s*\n)?")
 _PARAMETERS = "ros__parameters"
-
-
-class _Loader(UniqueKeyLoader):
-    """YAML with OpenCV's matrices, and numbers like 1e-05, which YAML 1.1 takes for words."""
-
-
-def _opencv_matrix(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    return loader.construct_mapping(node, deep=True)
-
-
-for _tag in ("opencv-matrix", "opencv-nd-matrix"):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _opencv_matrix)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
 
 
 def read_document(path: Path) -> Any:
@@ -112,10 +93,14 @@ def _text(path: Path) -> str:
 
 
 def _yaml(text: str, path: Path) -> Any:
+    import yaml
+
+    from lut_fuse_core.registration.calibration_yaml import CalibrationLoader
+
     text = _OPENCV_HEAD.sub("", text).replace("\t", " ")
     try:
         # The safe loader's own class with two more types: no Python objects.
-        documents = yaml.load_all(text, _Loader)
+        documents = yaml.load_all(text, CalibrationLoader)
         return next((document for document in documents if document is not None), None)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         reason = (str(error).splitlines() or ["it cannot be parsed"])[0]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from lut_fuse_core.atomic import atomic_write
 from lut_fuse_core.errors import InputError
@@ -130,7 +129,7 @@ def save_registration(
     content = {**transform.to_dict(), **(facts or {})}
     with atomic_write(path) as temporary:
         if path.suffix != ".json":
-            temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+            temporary.write_text(_as_yaml(content), encoding="utf-8")
         else:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -179,8 +178,14 @@ def save_camera_info(path: str | Path, camera: CameraModel, name: str) -> None:
         OSError: If it cannot be written.
     """
     with atomic_write(path) as temporary:
-        text = yaml.safe_dump(camera.to_dict(name), sort_keys=False, default_flow_style=None)
+        text = _as_yaml(camera.to_dict(name), default_flow_style=None)
         temporary.write_text(text, encoding="utf-8")
+
+
+def _as_yaml(content: dict[str, Any], **style: Any) -> str:
+    import yaml  # to write only, and slow to load
+
+    return str(yaml.safe_dump(content, sort_keys=False, **style))
 
 
 def load_rig(

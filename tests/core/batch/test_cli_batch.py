@@ -320,6 +320,19 @@ def test_a_manifest_that_is_none_is_refused_and_kept(
     assert (tmp_path / "out" / "batch.sqlite").read_text().startswith("my notes")
 
 
+LOADED = """
+import sys
+import lut_fuse_core.cli.bag, lut_fuse_core.cli.batch_run
+print(sorted({"cv2", "rosbags", "mcap", "ruamel", "yaml", "ray", "av"} & sys.modules.keys()))
+"""
+
+
+def test_the_process_that_hands_out_tasks_loads_nothing_that_only_workers_need() -> None:
+    """So that ten small bags are done before it would have loaded."""
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
 # Workers.
 
 

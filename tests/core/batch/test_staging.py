@@ -12,11 +12,12 @@ import foreign_bags as foreign
 import pytest
 
 from lut_fuse_core.bag import BagOptions
-from lut_fuse_core.batch import staging, task
+from lut_fuse_core.batch import staging, work
 from lut_fuse_core.batch.inputs import BatchInput
 from lut_fuse_core.batch.manifest import Manifest
 from lut_fuse_core.batch.receipt import read_receipt
-from lut_fuse_core.batch.task import BagSettings, Task, fuse_input
+from lut_fuse_core.batch.task import BagSettings, Task
+from lut_fuse_core.batch.work import fuse_input
 from lut_fuse_core.cli import main
 from lut_fuse_core.cli.batch_job import job_of, make_tasks
 from lut_fuse_core.pipeline.config import PipelineConfig
@@ -81,7 +82,7 @@ def test_an_output_that_was_complete_when_its_worker_was_killed_is_put_in_its_pl
         raise AssertionError("fused again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(task, "_fuse", unexpected)
+        patched.setattr(work, "_fuse", unexpected)
         outcome = fuse_input(given)
     assert (outcome.state, outcome.pairs) == ("fused", 2)
     assert outcome.thumbnail[:2] == b"\xff\xd8"

@@ -21,7 +21,8 @@ from lut_fuse_core.bag import BagOptions
 from lut_fuse_core.batch.inputs import BatchInput
 from lut_fuse_core.batch.manifest import Manifest, Recipe
 from lut_fuse_core.batch.outcome import Outcome
-from lut_fuse_core.batch.task import BagSettings, Task, fuse_input
+from lut_fuse_core.batch.task import BagSettings, Task
+from lut_fuse_core.batch.work import fuse_input
 from lut_fuse_core.cli import batch_run as command
 from lut_fuse_core.cli import main
 from lut_fuse_core.io.video_writer import write_video

@@ -12,10 +12,11 @@ import pytest
 
 from lut_fuse_core import fuser
 from lut_fuse_core.bag import BagOptions
-from lut_fuse_core.batch import task
+from lut_fuse_core.batch import work
 from lut_fuse_core.batch.inputs import BatchInput
 from lut_fuse_core.batch.sample import SampledPipeline
-from lut_fuse_core.batch.task import BagSettings, Task, fuse_input
+from lut_fuse_core.batch.task import BagSettings, Task
+from lut_fuse_core.batch.work import fuse_input
 from lut_fuse_core.pipeline.config import PipelineConfig
 
 Fuse = Callable[[str, int], None]
@@ -64,7 +65,7 @@ def test_a_backend_that_was_given_up_for_one_input_is_tried_again_for_the_next(
         pipelines.append(SampledPipeline(*arguments))
         return pipelines[-1]
 
-    monkeypatch.setattr(task, "SampledPipeline", kept)
+    monkeypatch.setattr(work, "SampledPipeline", kept)
     fuse("a", 5)
     pipelines[0].fuser.replaced = "'cuda' failed while running"
     fuse("b", 5)
