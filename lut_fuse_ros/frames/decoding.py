@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
-
 from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.compressed_messages import is_coarse
@@ -25,7 +23,7 @@ from lut_fuse_ros.frames.samples import Log, Samples
 from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
-T = TypeVar("T", bound=np.ndarray[Any, Any])
+T = TypeVar("T", bound=AnyArray)
 
 MEGA = 1_000_000
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
@@ -200,6 +201,29 @@ def test_no_long_signature_stands_twice():
     assert [found for found in places.values() if len(found) > 1] == []
 
 
+def parameters_at_run_time(path: Path) -> Iterator[str]:
+    """Places in a file where a type of NumPy's is given parameters by code that is run."""
+    annotations = [
+        annotation
+        for node in nodes(path)
+        for field in ("annotation", "returns")
+        if (annotation := getattr(node, field, None)) is not None
+    ]
+    not_run = {id(each) for annotation in annotations for each in ast.walk(annotation)}
+    for node in nodes(path):
+        if not isinstance(node, ast.Subscript) or id(node) in not_run:
+            continue
+        of, _, name = ast.unparse(node.value).rpartition(".")
+        if of in ("np", "numpy") and isinstance(getattr(numpy, name, None), type):
+            yield f"{path}:{node.lineno} {ast.unparse(node)}"
+
+
+def test_types_of_numpy_are_given_parameters_in_annotations_only():
+    """Those of NumPy 1.21 take none (`np.ndarray[...]`); `npt.NDArray[...]` does."""
+    files = [path for package in PACKAGES for path in modules(package).values()]
+    assert [place for path in files for place in parameters_at_run_time(path)] == []
+
+
 def test_the_checks_of_this_file_notice_what_they_are_for(tmp_path: Path):
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert cycle({"a": {"b", "c"}, "b": {"c"}}) == []
@@ -207,3 +231,6 @@ def test_the_checks_of_this_file_notice_what_they_are_for(tmp_path: Path):
     by_relative_import = {each.of for each in imports("lut_fuse_training")}
     assert "lut_fuse_training.config" in by_relative_import
     assert "torch" in by_relative_import
+    (tmp_path / "numbers.py").write_text("a: np.dtype[X] = np.r_[0]\nb = T(x=np.ndarray[X])\n")
+    places = list(parameters_at_run_time(tmp_path / "numbers.py"))
+    assert [place.rpartition(":")[2] for place in places] == ["2 np.ndarray[X]"]
