@@ -12,6 +12,7 @@ import numpy as np
 from lut_fuse_core.arrays import Float64Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.libraries.opencv import cv2
+from lut_fuse_core.registration import lens
 from lut_fuse_core.registration.resizing import resizing, same_shape
 
 FISHEYE_MODELS = ("equidistant", "fisheye")
@@ -101,12 +102,13 @@ class CameraModel:
 
     def rays(self, pixels: Float64Array) -> Float64Array:
         """Directions that pixels see: ``(N, 2)`` pixels to ``(N, 2)`` x/z, y/z, undistorted."""
-        points = np.ascontiguousarray(pixels, np.float64).reshape(-1, 1, 2)
-        if self.fisheye:
-            rays = cv2.fisheye.undistortPoints(points, self.intrinsics, self.coefficients[:4])
-        else:
-            rays = _undistort(points, self.intrinsics, self.coefficients)
-        return np.asarray(rays, np.float64).reshape(-1, 2)
+        points = np.asarray(pixels, np.float64).reshape(-1, 2)
+        if self._tilted:
+            rays = _undistort(points[:, None], self.intrinsics, self.coefficients)
+            return np.asarray(rays, np.float64).reshape(-1, 2)
+        places = (points - self._center) / self._focal_lengths
+        undistort = lens.fisheye_undistorted if self.fisheye else lens.undistorted
+        return undistort(places, self.coefficients)
 
     def project(self, points: Float64Array) -> Float64Array:
         """Pixels where points appear: ``(N, 3)`` meters in this camera's frame to ``(N, 2)``.
@@ -118,18 +120,32 @@ class CameraModel:
         front = depth > 1e-9
         plane = points[:, :2] / np.where(front, depth, 1.0)[:, None]
         front &= np.linalg.norm(plane, axis=1) <= FIELD_MARGIN * self.field_radius
-        rays = np.ascontiguousarray(plane[front]).reshape(-1, 1, 2)
         pixels = np.full((len(points), 2), np.nan)
-        if not len(rays):
-            return pixels
-        if self.fisheye:
-            seen = cv2.fisheye.distortPoints(rays, self.intrinsics, self.coefficients[:4])
-        else:
-            homogeneous = np.concatenate([rays[:, 0], np.ones((len(rays), 1))], axis=1)
-            zero = np.zeros(3)
-            seen, _ = cv2.projectPoints(homogeneous, zero, zero, self.intrinsics, self.coefficients)
-        pixels[front] = np.asarray(seen).reshape(-1, 2)
+        if front.any():
+            pixels[front] = self._seen(plane[front])
         return pixels
+
+    def _seen(self, rays: Float64Array) -> Float64Array:
+        """``(N, 2)`` x/z, y/z to ``(N, 2)`` pixels."""
+        if self._tilted:
+            points, zero = np.concatenate([rays, np.ones((len(rays), 1))], axis=1), np.zeros(3)
+            seen, _ = cv2.projectPoints(points, zero, zero, self.intrinsics, self.coefficients)
+            return np.asarray(seen, np.float64).reshape(-1, 2)
+        distort = lens.fisheye_distorted if self.fisheye else lens.distorted
+        return distort(rays, self.coefficients) * self._focal_lengths + self._center
+
+    @property
+    def _tilted(self) -> bool:
+        """Whether the sensor stands askew behind the lens, which is left to OpenCV."""
+        return bool(self.coefficients[12:].any())
+
+    @property
+    def _focal_lengths(self) -> Float64Array:
+        return self.intrinsics[[0, 1], [0, 1]]
+
+    @property
+    def _center(self) -> Float64Array:
+        return self.intrinsics[:2, 2]
 
     def scaled_to(self, width: int, height: int) -> CameraModel:
         """This camera with its image resized (a driver that bins or scales its frames).

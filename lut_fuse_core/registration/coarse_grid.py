@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, Size
-from lut_fuse_core.libraries.opencv import cv2
 
 STEP = 8
 """Visible pixels between two nodes. Lens models and displacements are smooth enough for that (below
@@ -40,12 +39,11 @@ def expanded(nodes: FloatArray, size: Size) -> FloatArray:
     Returns:
         ``(H, W, 2) float32``.
     """
-    to_nodes = np.array([[1, 0, 0.5], [0, 1, 0.5]]) / STEP
-    fine = cv2.warpAffine(
-        nodes,
-        to_nodes,
-        size,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return fine.astype(np.float32, copy=False)
+    share = (np.arange(STEP, dtype=np.float32) + np.float32(0.5)) / STEP
+    down = share[:, None, None]
+    rows = nodes[:-1, None] * (1 - down) + nodes[1:, None] * down
+    rows = rows.reshape(-1, *nodes.shape[1:])[: size[1]]
+    across = share[:, None]
+    fine = rows[:, :-1, None] * (1 - across)
+    fine += rows[:, 1:, None] * across
+    return fine.reshape(size[1], -1, 2)[:, : size[0]]

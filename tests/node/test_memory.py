@@ -11,6 +11,10 @@ import pytest
 
 from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.native.bindings import load_library
+from lut_fuse_core.registration.camera import CameraModel
+from lut_fuse_core.registration.file import save_registration
+from lut_fuse_core.registration.homography import Homography
+from lut_fuse_core.registration.rig import CameraRig, Pose
 
 PLAIN = """
 import sys
@@ -57,21 +61,38 @@ def printed(program: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("registered", [False, True])
-def test_opencv_is_not_loaded_where_images_are_raw_and_lenses_straight(
-    tmp_path: Path, registered: bool
+def rig(model: str, *coefficients: float) -> CameraRig:
+    """Two cameras with such lenses."""
+    matrix = ((150.0, 0.0, 80.0), (0.0, 150.0, 60.0), (0.0, 0.0, 1.0))
+    each = CameraModel(160, 120, matrix, coefficients, model)
+    pose = Pose.from_quaternion((0.004, -0.01, 0.02, 1), (0.09, 0.02, -0.01))
+    return CameraRig(each, each, pose)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        None,
+        Homography(((1.02, 0.01, 8), (-0.01, 1.03, 5), (1e-5, 0, 1))),
+        rig("plumb_bob", -0.28, 0.09, 0.001, 0.0, 0.0),
+        rig("equidistant", 0.02, -0.01, 0.0, 0.0),
+    ],
+    ids=["none", "homography", "lenses", "fisheyes"],
+)
+def test_opencv_is_not_loaded_where_images_are_raw(
+    tmp_path: Path, transform: Homography | CameraRig | None
 ) -> None:
     """It takes 22 MB, a fifth of what the node takes without it."""
     try:
         load_library()
     except BackendUnavailableError as error:
         pytest.skip(str(error))
-    registration = "RegistrationParameters()"
-    if registered:
+    parameters = "RegistrationParameters()"
+    if transform is not None:
         path = tmp_path / "rig.yaml"
-        path.write_text("homography: [[1.02, 0.01, 8], [-0.01, 1.03, 5], [1e-5, 0, 1]]\n")
-        registration = f"RegistrationParameters(source='file', file={str(path)!r})"
-    assert printed(PLAIN.replace("REGISTRATION", registration)) == "False"
+        save_registration(path, transform)
+        parameters = f"RegistrationParameters(source='file', file={str(path)!r})"
+    assert printed(PLAIN.replace("REGISTRATION", parameters)) == "False"
 
 
 @pytest.mark.skipif(
