@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         OSError: If it cannot be written; names ``path``.
     """
     target = Path(path)
-    if target.exists() and not (target.is_file() or target.is_dir()):
+    if not _is_ordinary(target):
         raise InputError(f"{target} is no ordinary file; choose another output")
     # The suffix is kept, since writers choose the format by it; the stem is not, since with
     # anything added to it the name might be too long.
@@ -39,12 +40,21 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(target)
-    except OSError as error:
-        if error.filename == str(temporary):
+    except BaseException as error:
+        # Not after a success: to look for a name keeps all who write to the folder waiting.
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
             error.filename = str(target)  # the one that the user knows
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def _is_ordinary(path: Path) -> bool:
+    """Whether there is a file or folder, or nothing yet; with one call, as files are many."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return True  # whoever writes says what is wrong
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def put_in_place(new: Path, target: Path, aside: Path) -> None:

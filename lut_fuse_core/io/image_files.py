@@ -158,7 +158,14 @@ def write_image(path: Path, image: UInt8Array | JpegPlanes) -> None:
             f"{path.name} does not end like a color image; use .png, .jpg, .tif, .bmp or .webp"
         )
     data = _encode(image, path.suffix.lower())
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(path, data)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, data)
+
+
+def _write(path: Path, data: bytes) -> None:
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)
 
