@@ -9,6 +9,7 @@ from typing import Any
 from message_filters import Subscriber
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from lut_fuse_core.sync.jumps import SIDES, Side
@@ -17,6 +18,9 @@ from lut_fuse_ros.frames.overlap import Overlap
 from lut_fuse_ros.middleware import topics
 from lut_fuse_ros.middleware.qos import alike, as_offered, profile, text_of
 from lut_fuse_ros.parameters.node_parameters import InputParameters, NodeParameters
+
+TOLD_WHEN_SENT = hasattr(Subscription, "CallbackType")
+"""Whether rclpy hands on what the middleware says of a message; Humble's does not."""
 
 
 class Inputs:
@@ -169,17 +173,28 @@ class _Input:
             self._take(message)
 
 
-class _Subscriber(Subscriber):  # type: ignore[misc]
+class _WithInfo(Subscriber):  # type: ignore[misc]
     """Hands on what the middleware says of a message, too."""
 
     def callback(self, message: Any, info: Mapping[str, int]) -> None:
         self.signalMessage(message, info)
 
 
+class _WithoutInfo(Subscriber):  # type: ignore[misc]
+    """The same where nothing is said; rclpy counts the arguments, so it is another method."""
+
+    def callback(self, message: Any) -> None:
+        self.signalMessage(message, {})
+
+
+_Subscriber = _WithInfo if TOLD_WHEN_SENT else _WithoutInfo
+
+
 def _identity(message: Any, info: Mapping[str, int]) -> int:
     """What two subscriptions know the same message by.
 
     The time at which it was sent, since a recording that is played in a loop has the same stamps
-    again; the stamp where the middleware does not tell.
+    again; the stamp where the middleware or rclpy does not tell.
     """
-    return info["source_timestamp"] or stamp_of(message)
+    sent = info["source_timestamp"] if TOLD_WHEN_SENT else 0
+    return sent or stamp_of(message)

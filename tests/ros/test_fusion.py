@@ -56,7 +56,8 @@ class TestPairs(NodeTest):
 
     def test_camera_info_follows_the_fused_image(self):
         self.rig.fuse()
-        info = CameraInfo(width=WIDTH, height=HEIGHT, k=[50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0, 0, 1])
+        k = [50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0]
+        info = CameraInfo(width=WIDTH, height=HEIGHT, k=k)
         self.rig.info.publish(info)
         self.rig.infos.clear()
         # The first images may overtake the new camera_info.
