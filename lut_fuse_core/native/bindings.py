@@ -255,6 +255,24 @@ class Surface(ctypes.Structure):
     )
 
 
+class Standing(ctypes.Structure):
+    """How well cells fit, and the grounds on which columns of them may stand."""
+
+    _fields_ = (
+        ("fit", ctypes.c_void_p),
+        ("places", ctypes.c_void_p),
+        ("best", ctypes.c_void_p),
+        ("feet", ctypes.c_void_p),
+        ("rows", ctypes.c_int32),
+        ("columns", ctypes.c_int32),
+        ("labels", ctypes.c_int32),
+        ("grounds", ctypes.c_int32),
+        ("farthest", ctypes.c_int32),
+        ("least", ctypes.c_float),
+        ("bend", ctypes.c_float),
+    )
+
+
 class Expansion(ctypes.Structure):
     """Positions at the nodes of a grid, and the remap that they become."""
 
@@ -366,6 +384,7 @@ def load_library() -> ctypes.CDLL:
     library.lut_fuse_smooth_labels.argtypes = (ctypes.POINTER(Labels),)
     library.lut_fuse_scores_around.argtypes = (ctypes.POINTER(Surroundings),)
     library.lut_fuse_fit_surface.argtypes = (ctypes.POINTER(Surface),)
+    library.lut_fuse_stand_on.argtypes = (ctypes.POINTER(Standing),)
     library.lut_fuse_expand.argtypes = (ctypes.POINTER(Expansion),)
     library.lut_fuse_measure.argtypes = (ctypes.POINTER(Measurement), ctypes.c_char_p)
     library.lut_fuse_stage_times.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64))

@@ -15,6 +15,7 @@
 #include "measure.hpp"
 #include "sampling.hpp"
 #include "small_images.hpp"
+#include "standing.hpp"
 #include "stream_samples.hpp"
 #include "surface.hpp"
 
@@ -193,6 +194,10 @@ EXPORT int lut_fuse_scores_around(const LutFuseSurroundings* surroundings) {
 
 EXPORT int lut_fuse_fit_surface(const LutFuseSurface* surface) {
     return ran_out(lut_fuse::fit_surface, surface);
+}
+
+EXPORT int lut_fuse_stand_on(const LutFuseStanding* standing) {
+    return ran_out(lut_fuse::stand_on, standing);
 }
 
 EXPORT int lut_fuse_expand(const LutFuseExpansion* expansion) {

@@ -172,6 +172,19 @@ typedef struct {
     float widest, narrower, sharp;
 } LutFuseSurface;
 
+/* The ground on which the columns of a grid stand best. fit: (rows, columns, labels), what is below
+   `least` counts as that. places, (grounds, 2 * rows + 1): the label of each ground at every half row,
+   from the upper edge to the lower one, counted from the first label, below labels - 1. A column is
+   ground from a half row on; what is above has the label of the ground there. bend: cost of a
+   difference of half a row between neighboring columns, up to `farthest` half rows. best: number of
+   the ground that fits best. feet, (columns): the half row where each column stands on it. */
+typedef struct {
+    const float *fit, *places;
+    int32_t *best, *feet;
+    int32_t rows, columns, labels, grounds, farthest;
+    float least, bend;
+} LutFuseStanding;
+
 /* The remap of LutFuseInfrared from raw positions (x, y) at every `step`-th pixel, the first at
    -0.5, bilinear in between. mask: 255 where they are on the raw image, beyond it less by `fade`
    (share a raw pixel). */
@@ -248,6 +261,7 @@ int lut_fuse_match(const LutFuseMatch *match);
 int lut_fuse_smooth_labels(const LutFuseLabels *labels);
 int lut_fuse_scores_around(const LutFuseSurroundings *surroundings);
 int lut_fuse_fit_surface(const LutFuseSurface *surface);
+int lut_fuse_stand_on(const LutFuseStanding *standing);
 int lut_fuse_expand(const LutFuseExpansion *expansion);
 
 /* instructions: one of lut_fuse_instructions(), or NULL for the best. Returns 0, or 1 if memory ran

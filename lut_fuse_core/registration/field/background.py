@@ -13,6 +13,7 @@ from lut_fuse_core.infrared.quantiles import quantiles
 from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.registration.field.lines import SearchLines
 from lut_fuse_core.registration.field.matching import scores_around
+from lut_fuse_core.registration.field.standing import Ground, find_street
 from lut_fuse_core.registration.field.surface import surface_through
 
 HORIZONS = (0.3, 0.45, 0.6)
@@ -60,10 +61,12 @@ class Background:
     Attributes:
         labels: ``(rows, columns) float32``.
         terms: How many numbers describe it; 0 for the set distance.
+        ground: Where everything stands, as far as that is known; None without calibration.
     """
 
     labels: FloatArray
     terms: int
+    ground: Ground | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +132,12 @@ def find_background(
     if before is not None:
         surfaces.append(_Surface.of(before.labels, before.terms, fit, lines, held=True))
     rest = _Surface.of(np.zeros(found.shape, np.float32), 0, fit, lines)
+    ground = None
+    if calibrated:
+        known = None if before is None else before.ground
+        street = find_street(fit, float(LEAST_FIT), lines, known, turn)
+        ground = street.ground
+        surfaces.append(_Surface.of(street.labels, found.shape[1], fit, lines))
     best = max(surfaces, key=lambda each: each.worth)
     if calibrated:
         chosen = best if best.worth > max(rest.worth, 0.0) * ZERO_BONUS else rest
@@ -136,7 +145,7 @@ def find_background(
         simplest = _simplest(surfaces)
         leads = (_lead(each, rest) > _demanded(each.labels, before) for each in (simplest, best))
         chosen = simplest if any(leads) else rest
-    return Background(chosen.labels, chosen.terms)
+    return Background(chosen.labels, chosen.terms, ground)
 
 
 def best_surface(fit: FloatArray, found: FloatArray, lines: SearchLines) -> float:

@@ -16,12 +16,12 @@ from lut_fuse_core.registration.field.edges import edge_channels
 from lut_fuse_core.registration.field.geometry import FieldGeometry
 from lut_fuse_core.registration.field.labels import (
     FoundLabels,
-    Links,
     evidence,
     field_labels,
     surface_evidence,
 )
 from lut_fuse_core.registration.field.lines import SearchLines
+from lut_fuse_core.registration.field.links import Links, visible_links
 from lut_fuse_core.registration.field.matching import Channels, match
 from lut_fuse_core.registration.rig import CameraRig
 
@@ -139,14 +139,14 @@ class FieldEstimator:
         """
         grid = self.geometry.grid
         there = edge_channels(pair.infrared, pair.inside)
-        links = _links(pair.visible, grid.columns, grid.rows)
+        links = visible_links(pair.visible, grid.columns, grid.rows)
         lines = self._take_in(edge_channels(pair.visible), there, links)
         assert self._fit is not None
         found = field_labels(
             self._fit,
             lines,
             links,
-            self._calibrated,
+            pair.infrared if self._calibrated else None,
             self._background,
             self._frames,
         )
@@ -278,16 +278,3 @@ def _mean_of_labels(fits: list[FloatArray]) -> FloatArray:
     every = np.concatenate(fits, axis=-1).reshape(rows * columns, -1)
     # Ten times as fast as NumPy's, whose sums over short rows are slow.
     return cv2.reduce(every, 1, cv2.REDUCE_AVG).astype(np.float32).reshape(rows, columns, 1)
-
-
-def _links(gray: FloatArray, columns: int, rows: int) -> Links:
-    """How much neighbors are bound to each other: less across edges of the visible image."""
-    mean = cv2.resize(gray, (columns, rows), interpolation=cv2.INTER_AREA)
-    found = []
-    for axis in (1, 0):
-        step = np.zeros_like(mean)
-        inner = step[:, :-1] if axis else step[:-1]
-        inner[...] = np.abs(np.diff(mean, axis=axis))
-        weak = np.exp(-0.5 * step / (step.mean() + 1))
-        found.append(np.maximum(weak, 0.2).astype(np.float32))
-    return found[0], found[1]

@@ -177,7 +177,8 @@ class FieldGeometry:
         # A margin of 2 labels for what is calibrated almost right.
         first = int(np.clip(np.floor(ends.min()) - 2, -LONGEST, 0))
         last = int(np.clip(np.ceil(ends.max()) + 2, 0, LONGEST))
-        return SearchLines(bool(vertical), slopes, first, last)
+        distant = float(ends[1].mean())
+        return SearchLines(bool(vertical), slopes, first, last, distant)
 
     def _displaced(self, inverse_distance: float) -> Float64Array:
         """Displacement in working pixels of cells at another distance than the set one."""

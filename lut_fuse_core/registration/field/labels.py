@@ -15,6 +15,7 @@ from lut_fuse_core.registration.field.background import (
     fit_at,
 )
 from lut_fuse_core.registration.field.lines import SearchLines
+from lut_fuse_core.registration.field.links import Links, infrared_links
 from lut_fuse_core.registration.field.matching import scores_around, smooth_labels
 
 
@@ -41,8 +42,14 @@ DIRECTION_GUESSED = (
 )
 """From large cells to small ones, where only the images tell where displacements lie."""
 
-CALIBRATED = (Smoothing(1, 0.05, 0.4, 0.003),)
-"""Along known epipolar lines there is little to be mistaken about."""
+IN_FRONT = Smoothing(1, 0.15, 0.4, 0.008)
+"""What stands out from the background where epipolar lines are known."""
+
+FREE = 1.0
+"""Labels by which a cell may leave the background there at no cost: it is not more exact."""
+
+BEHIND = 4
+"""Labels by which a cell may be farther away than the background there; it may be much nearer."""
 
 LEAVING = 5.0
 """Labels beyond which leaving the surface costs no more."""
@@ -56,9 +63,6 @@ CERTAIN = 0.5
 
 BLUR = np.array([0.25, 0.5, 0.25], np.float32)
 """Weights of a cell and of its neighbors to either side."""
-
-Links = tuple[FloatArray, FloatArray]
-"""``(rows, columns) float32`` each: weight of the bond with the next cell to the right, below."""
 
 
 def evidence(fit: FloatArray) -> float:
@@ -94,7 +98,7 @@ def field_labels(
     fit: FloatArray,
     lines: SearchLines,
     links: Links,
-    calibrated: bool,
+    infrared: FloatArray | None,
     before: Background | None,
     turn: int,
 ) -> FoundLabels:
@@ -104,17 +108,21 @@ def field_labels(
         fit: ``(rows, columns, labels) float32``.
         lines: What the labels mean.
         links: Between neighboring cells.
-        calibrated: Whether the lines are known, rather than guessed from the images.
+        infrared: ``(h, w) float32``, on the working grid with its margin, where the lines are
+            known; None where they are guessed from the images.
         before: The background of the frame before, if there was one.
         turn: Counts the frames.
     """
     alone = _alone(fit, lines, links)
     blurred = _blurred(fit)
+    calibrated = infrared is not None
     background = find_background(blurred, alone, lines, before, turn, calibrated)
     labels = background.labels
-    for smoothing in CALIBRATED if calibrated else DIRECTION_GUESSED:
-        labels = _refined(fit, lines, links, labels, smoothing)
-    if not calibrated:
+    if infrared is not None:
+        labels = _in_front(fit, lines, infrared_links(infrared, lines, labels), labels)
+    else:
+        for smoothing in DIRECTION_GUESSED:
+            labels = _refined(fit, lines, links, labels, smoothing)
         labels = background.labels + _firm(labels - background.labels)
     confidence = np.clip(fit_at(blurred, labels, lines) / np.float32(CERTAIN), 0, 1)
     return FoundLabels(labels, confidence, background)
@@ -129,6 +137,20 @@ def _firm(steps: FloatArray) -> FloatArray:
     """Steps without those that chance makes; those of twice that size stay as they are."""
     size = np.abs(steps)
     return np.sign(steps) * np.clip(2 * (size - NOISE), 0, size)
+
+
+def _in_front(
+    fit: FloatArray, lines: SearchLines, links: Links, background: FloatArray
+) -> FloatArray:
+    """Labels as steps from the background of a calibrated rig, most of them to what is nearer."""
+    reach = (max(2 * BEHIND, lines.labels // 2) + BEHIND) // 2
+    middle = reach - BEHIND if lines.nearest > 0 else BEHIND - reach
+    around = scores_around(fit, background + np.float32(middle - lines.first), reach)
+    steps = np.arange(middle - reach, middle + reach + 1, dtype=np.float32)
+    costs = np.float32(IN_FRONT.leaving) * np.maximum(np.abs(steps) - FREE, 0) - around
+    found = smooth_labels(costs.astype(np.float32), links, IN_FRONT.small, IN_FRONT.large)
+    limits = lines.first, lines.last
+    return np.clip(background + steps[0] + found, *limits).astype(np.float32, copy=False)
 
 
 def _refined(

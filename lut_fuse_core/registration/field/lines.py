@@ -18,12 +18,14 @@ class SearchLines:
         slopes: ``(rows, columns) float32``, working pixels in the other direction for each label.
         first: Least label, working pixels; 0 is the place at the set distance.
         last: Greatest label.
+        far: Label of what is infinitely far away; 0 where that is not known.
     """
 
     vertical: bool
     slopes: FloatArray
     first: int
     last: int
+    far: float = 0.0
 
     @classmethod
     def straight(cls, angle: float, reach: int, shape: tuple[int, int]) -> SearchLines:
@@ -36,12 +38,17 @@ class SearchLines:
 
     def reversed(self) -> SearchLines:
         """The same lines with what is near on the other side."""
-        return replace(self, first=-self.last, last=-self.first)
+        return replace(self, first=-self.last, last=-self.first, far=-self.far)
 
     @property
     def labels(self) -> int:
         """How many there are."""
         return self.last - self.first + 1
+
+    @property
+    def nearest(self) -> int:
+        """The last label on the side of what is near."""
+        return self.last if self.last > -self.first else self.first
 
     @property
     def margin(self) -> int:

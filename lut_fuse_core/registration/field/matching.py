@@ -91,7 +91,8 @@ def scores_around(scores: FloatArray, places: FloatArray, reach: int) -> FloatAr
 
     Args:
         scores: ``(rows, columns, labels) float32``.
-        places: ``(rows, columns) float32``, labels counted from the first one.
+        places: ``(rows, columns) float32``, labels counted from the first one, no more than
+            ``reach`` before it or beyond the last one.
         reach: Labels to either side.
 
     Returns:
@@ -114,8 +115,8 @@ def scores_around_portably(scores: FloatArray, places: FloatArray, reach: int) -
     """`scores_around` in NumPy."""
     whole = np.floor(places)
     share = (places - whole).astype(np.float32)[..., None]
-    padded = np.pad(scores, ((0, 0), (0, 0), (reach, reach + 1)))
-    first = whole.astype(np.intp)[..., None] + np.arange(2 * reach + 2)
+    padded = np.pad(scores, ((0, 0), (0, 0), (2 * reach, 2 * reach + 1)))
+    first = whole.astype(np.intp)[..., None] + reach + np.arange(2 * reach + 2)
     near = np.take_along_axis(padded, first, 2)
     return np.asarray(near[..., :-1] * (1 - share) + near[..., 1:] * share, np.float32)
 

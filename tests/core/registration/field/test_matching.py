@@ -74,6 +74,18 @@ def test_the_library_takes_scores_around_a_place_as_numpy_does(library: None) ->
     assert not portable[0, 1, 7:].any()
 
 
+def test_scores_around_a_place_beyond_all_labels_are_those_there_are(library: None) -> None:
+    scores = np.random.default_rng(4).normal(size=(1, 2, 11)).astype(np.float32)
+    places = np.array([[-4.5, 15.25]], np.float32)
+    portable = scores_around_portably(scores, places, 6)
+    np.testing.assert_allclose(scores_around(scores, places, 6), portable, atol=1e-6)
+    assert not portable[0, 0, :10].any()  # labels -10.5 to -1.5
+    between = (scores[0, 0, :2] + scores[0, 0, 1:3]) / 2
+    np.testing.assert_allclose(portable[0, 0, 11:], between, atol=1e-6)
+    assert portable[0, 1, 0]  # label 9.25
+    assert not portable[0, 1, 2:].any()
+
+
 def test_a_cell_without_evidence_agrees_with_its_neighbors() -> None:
     costs = np.zeros((3, 3, 9), np.float32)
     costs[..., 6] = -1
