@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 13
+INTERFACE = 14
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
