@@ -34,6 +34,10 @@ ANSWER = 10.0
 
 GPU_BACKENDS = ("cuda", "tensorrt")
 
+_MODELS: dict[str, FusionModel] = {}
+"""Of a worker: the models that came with its tasks, by name. Ray copies one for each task; what is
+made ready for a model serves as long as it is the same object."""
+
 
 @dataclass(frozen=True)
 class Share:
@@ -162,7 +166,8 @@ def _attempt(task: Task, model: FusionModel, work: Work, threads: int, version: 
     import cv2
 
     cv2.setNumThreads(threads)
-    outcome = work(replace(task, config=replace(task.config, model=model)))
+    own = _MODELS.setdefault(str(task.config.model), model)
+    outcome = work(replace(task, config=replace(task.config, model=own)))
     if outcome.passing:
         raise _PassingError(outcome)
     return outcome

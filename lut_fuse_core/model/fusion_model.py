@@ -98,7 +98,7 @@ class GradientSpec:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FusionModel:
     """A complete, validated fusion model.
 

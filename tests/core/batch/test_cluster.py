@@ -190,7 +190,7 @@ def test_the_task_of_a_node_that_is_lost_is_done_on_another(cluster: Any, tmp_pa
 def test_a_cluster_without_gpus_refuses_a_job_that_needs_them(cluster: Any, tmp_path: Path) -> None:
     tasks = [task(tmp_path, "a", PipelineConfig(backend="cuda"))]
     with (
-        pytest.raises(InputError, match="no node of the Ray cluster has a GPU"),
+        pytest.raises(InputError, match="no node of the Ray cluster has 1 CPU and a GPU"),
         connected(cluster.address, tasks),
     ):
         pass

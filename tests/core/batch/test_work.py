@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import bags
+import cv2
 import foreign_bags as foreign
 import pytest
+from test_staging import write_bag
 
-from lut_fuse_core import fuser
+from lut_fuse_core import __version__, fuser, load_model
 from lut_fuse_core.bag import BagOptions
-from lut_fuse_core.batch import work
+from lut_fuse_core.batch import cluster, work, workers
 from lut_fuse_core.batch.inputs import BatchInput
 from lut_fuse_core.batch.sample import SampledPipeline
 from lut_fuse_core.batch.task import BagSettings, Task
@@ -71,3 +73,25 @@ def test_a_backend_that_was_given_up_for_one_input_is_tried_again_for_the_next(
     fuse("b", 5)
     assert pipelines[1].fuser is not pipelines[0].fuser
     assert not pipelines[1].fuser.replaced
+
+
+def test_a_model_that_comes_with_each_task_as_on_a_cluster_is_made_ready_once(
+    tmp_path: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(cv2, "setNumThreads", lambda count: None)
+    monkeypatch.setattr(cluster, "_MODELS", {})
+    made = []
+    create = fuser.create_backend
+    monkeypatch.setattr(
+        fuser, "create_backend", lambda *asked: made.append(asked) or create(*asked)
+    )
+    bag = BatchInput("bag", (write_bag(tmp_path / "bag"),), Path("bag"))
+    config = PipelineConfig(model=str(model_file), backend="reference", threads=1)
+    settings = BagSettings(BagOptions(overwrite=True))
+    for name in ("a", "b"):
+        task = Task(bag, tmp_path / "out" / name, config, settings)
+        model = load_model(model_file)
+        outcome = cluster._attempt(task, model, workers.fuse_input, 1, __version__)
+        assert (outcome.state, outcome.pairs) == ("fused", 2)
+    assert len(made) == 1
