@@ -161,6 +161,17 @@ def best_surface(fit: FloatArray, found: FloatArray, lines: SearchLines) -> floa
     return max(each.worth for each in surfaces)
 
 
+def street_worth(fit: FloatArray, lines: SearchLines) -> float:
+    """Mean fit of a cell on the ground, with what stands on it, that fits best.
+
+    Args:
+        fit: ``(rows, columns, labels) float32``, blurred over neighboring cells.
+        lines: What the labels mean.
+    """
+    street = find_street(fit, float(LEAST_FIT), lines, None, 0)
+    return _Surface.of(street.labels, fit.shape[1], fit, lines).worth
+
+
 def fit_at(fit: FloatArray, labels: FloatArray, lines: SearchLines) -> FloatArray:
     """The fit of each cell at a label, ``(rows, columns) float32``, interpolated."""
     places = np.clip(labels - np.float32(lines.first), 0, np.float32(lines.labels - 1))

@@ -18,6 +18,7 @@ from lut_fuse_core.registration.field.labels import (
     FoundLabels,
     evidence,
     field_labels,
+    street_evidence,
     surface_evidence,
 )
 from lut_fuse_core.registration.field.lines import SearchLines
@@ -31,9 +32,10 @@ ALIGNED = 1.1
 CHANGE_OF_MIND = 1.15
 """How much better another direction must fit, over the last seconds, to be taken instead."""
 
-INVERTED = 1.07
-"""How much better calibrated lines must fit the other way round to be named as inverted: streets
-seen by rigs of 10 cm and more reach 1.08 to 1.5 where they are, 1.01 where they are not."""
+INVERTED = 1.05
+"""How much better a ground and what stands on it must fit the other way round for calibrated lines
+to be named as inverted: streets seen by rigs of 5 cm and more reach 1.15 to 2.1 where they are, at
+most 0.99 where they are not."""
 
 PROBE_EVERY = 4
 """Frames from one look along other lines to the next."""
@@ -176,7 +178,7 @@ class FieldEstimator:
             return self._lines[self._chosen]
         first = self._evidence is None
         if len(order) > 1:
-            self._weigh(told if self._calibrated else self._worths(seen, links))
+            self._weigh(self._streets(seen) if self._calibrated else self._worths(seen, links))
         if first and not self._calibrated:
             known = self._evidence[self._chosen] if self._evidence else 0.0
             for lines in self.geometry.beside(self._chosen):
@@ -186,7 +188,7 @@ class FieldEstimator:
                     known, self._lines[self._chosen], seen[self._chosen] = worth, lines, fit
         fit = seen[self._chosen]
         if self._calibrated:
-            fit = _unknown(fits[order.index(self._chosen)], self._unseen)
+            fit = _unknown(fits[order.index(self._chosen)], self._unseen[self._chosen])
             fit -= _mean_of_labels([fit])
         self._fit = (
             fit
@@ -196,9 +198,9 @@ class FieldEstimator:
         return self._lines[self._chosen]
 
     @cached_property
-    def _unseen(self) -> npt.NDArray[np.bool_]:
+    def _unseen(self) -> list[npt.NDArray[np.bool_]]:
         """Of a calibrated rig, whose lines stay the same."""
-        return self.geometry.unseen(self._lines[self._chosen])
+        return [self.geometry.unseen(lines) for lines in self._lines]
 
     def _due(self) -> list[int]:
         """The lines to compare along this time."""
@@ -208,6 +210,13 @@ class FieldEstimator:
         turn, rest = divmod(self._frames, PROBE_EVERY)
         others = [index for index in every if index != self._chosen]
         return [self._chosen] if rest else sorted([self._chosen, others[turn % len(others)]])
+
+    def _streets(self, seen: dict[int, FloatArray]) -> dict[int, float]:
+        """How well a ground and what stands on it explain the image along each of the lines."""
+        return {
+            index: street_evidence(_unknown(fit, self._unseen[index]), self._lines[index])
+            for index, fit in seen.items()
+        }
 
     def _worths(self, seen: dict[int, FloatArray], links: Links) -> dict[int, float]:
         """How well each of several directions explains the image."""
@@ -230,7 +239,10 @@ class FieldEstimator:
         known = range(len(self._lines)) if self._calibrated else worth
         best = max(known, key=self._evidence.__getitem__)
         margin = INVERTED if self._calibrated else CHANGE_OF_MIND
-        better = self._evidence[best] > margin * self._evidence[self._chosen]
+        worth_so_far = self._evidence[self._chosen]
+        if self._calibrated:  # what hardly fits at all is no standard
+            worth_so_far = max(worth_so_far, LEAST_EVIDENCE)
+        better = self._evidence[best] > margin * worth_so_far
         if self._calibrated:
             self.problem = WRONG_WAY if better else ""
         elif better:

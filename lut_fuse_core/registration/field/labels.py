@@ -13,6 +13,7 @@ from lut_fuse_core.registration.field.background import (
     best_surface,
     find_background,
     fit_at,
+    street_worth,
 )
 from lut_fuse_core.registration.field.lines import SearchLines
 from lut_fuse_core.registration.field.links import Links, infrared_links
@@ -77,6 +78,15 @@ def surface_evidence(fit: FloatArray, lines: SearchLines, links: Links) -> float
     edges run in, this compares directions.
     """
     return best_surface(_blurred(fit), _alone(fit, lines, links), lines)
+
+
+def street_evidence(fit: FloatArray, lines: SearchLines) -> float:
+    """How well a ground and what stands on it explain the image along these lines.
+
+    A ground comes nearer downwards, so that this tells which way things are displaced that come
+    nearer even where all displacements are small.
+    """
+    return street_worth(_blurred(fit), lines)
 
 
 @dataclass(frozen=True, eq=False)

@@ -187,7 +187,7 @@ def test_a_black_camera_is_named_and_fused_as_with_off(frames, black) -> None:
 @functools.cache
 def other_street(dusk: bool) -> tuple[StreetRig, list]:
     """A rig and three of its frames."""
-    street = StreetRig(SceneConfig(*SIZE, seed=4, day=True, dusk=dusk), (0.15, 0.0))
+    street = StreetRig(SceneConfig(*SIZE, seed=4, day=True, dusk=dusk), (0.05, 0.0))
     return street, [street.frame(40 * index) for index in range(3)]
 
 
