@@ -119,7 +119,9 @@ class _Input:
     def pass_on(self, on_image: Callable[[Side, Any], None]) -> None:
         """Pass on the next image, if it has come."""
         for subscriber in self._subscriptions:
-            taken = self._next(subscriber)
+            handle = subscriber.sub.handle
+            with handle:
+                taken = handle.take_message(self._kind, False)
             if taken is not None and self._overlap.is_new(subscriber, _identity(*taken)):
                 on_image(self._side, taken[0])
 
@@ -128,17 +130,8 @@ class _Input:
         for each in self._subscriptions:
             self._node.destroy_subscription(each.sub)
 
-    def _next(self, subscriber: Subscriber) -> tuple[Any, Mapping[str, int]] | None:
-        """The next image of a subscription, and what the middleware says of it."""
-        handle = subscriber.sub.handle
-        with handle:
-            taken: tuple[Any, Mapping[str, int]] | None = handle.take_message(self._kind, False)
-        return taken
-
     def _close_oldest(self) -> None:
         before = self._subscriptions.pop(0)
-        while (taken := self._next(before)) is not None:
-            self._receive(before, *taken)
         self._overlap.close(before)
         self._node.destroy_subscription(before.sub)
 
