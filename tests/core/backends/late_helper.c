@@ -3,7 +3,8 @@
 
    The pages cannot be read at first. Who reads them faults: another thread than the main one stays
    in the handler until `release`; the main thread waits there until such a one is held, then makes
-   the pages readable and goes on. */
+   the pages readable and goes on. It also goes on after two seconds: a helper that had to wait for the
+   main thread has left, and comes back with the next frame only. */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static uint8_t *pages;
@@ -21,6 +23,12 @@ static atomic_int waiting, released;
 int held(void) { return atomic_load(&waiting); }
 
 void release(void) { atomic_store(&released, 1); }
+
+static time_t seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
 
 static void on_fault(int number, siginfo_t *info, void *context) {
     (void)context;
@@ -34,7 +42,8 @@ static void on_fault(int number, siginfo_t *info, void *context) {
         while (!atomic_load(&released)) sched_yield();
         atomic_fetch_sub(&waiting, 1);
     } else {
-        while (!atomic_load(&waiting)) sched_yield();
+        const time_t end = seconds() + 2;
+        while (!atomic_load(&waiting) && seconds() < end) sched_yield();
     }
     mprotect(pages, length, PROT_READ | PROT_WRITE);
 }
