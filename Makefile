@@ -47,7 +47,6 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "make: $(PYTHON) cannot make virtual environments; run 'sudo apt install python3-venv' (or python3.X-venv) and try again" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	@-$(PIP) uninstall --quiet --yes setuptools # only older Pythons bring it, nothing needs it
-	@-$(PIP) install --quiet --no-compile --upgrade pip # half the size of the one that Python brings
 
 $(VENV)/.runtime: $(BIN)/python $(BUILD_INPUTS)
 	@echo "Installing into $(VENV); this takes a minute or two the first time ..."
