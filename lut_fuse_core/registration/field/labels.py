@@ -125,8 +125,7 @@ def field_labels(
     """
     alone = _alone(fit, lines, links)
     blurred = _blurred(fit)
-    calibrated = infrared is not None
-    background = find_background(blurred, alone, lines, before, turn, calibrated)
+    background = find_background(blurred, alone, lines, before, turn, infrared is not None)
     labels = background.labels
     if infrared is not None:
         labels = _in_front(fit, lines, infrared_links(infrared, lines, labels), labels)
