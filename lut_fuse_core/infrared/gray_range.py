@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lut_fuse_core.arrays import Float64Array, RawInfrared
-from lut_fuse_core.infrared.samples import sorted_in_view
+from lut_fuse_core.arrays import RawInfrared
+from lut_fuse_core.infrared.histogram import CountHistogram, histogram_in_view
 
 NOMINAL_RATE = 30.0
 """Frames per second that rates per frame refer to; assumed for frames without times."""
@@ -40,10 +40,6 @@ CATCH_UP = 0.75
 
 CAUGHT_UP = 0.03
 """Largest deviation of either end, as a share of the range, at which it has caught up."""
-
-FILL_SHARE = 0.01
-"""Share of the pixels with the very same count, the least or the largest, above which they are
-filled in or saturated, if the scene is further from it than it is wide."""
 
 
 @dataclass(frozen=True)
@@ -86,41 +82,17 @@ class GrayRange:
             self.high + high_rate * (target.high - self.high),
         )
 
-    def beyond(self, ordered: Float64Array) -> tuple[float, float]:
+    def beyond(self, counts: CountHistogram) -> tuple[float, float]:
         """How many counts lie outside the range.
 
         Args:
-            ordered: Counts, sorted, ``(n,)``.
+            counts: Of a frame.
 
         Returns:
             Shares, 0 to 1, below and above the range.
         """
-        below = np.searchsorted(ordered, self.low) / len(ordered)
-        above = 1 - np.searchsorted(ordered, self.high, side="right") / len(ordered)
-        return float(below), float(above)
-
-
-def without_fill(ordered: Float64Array) -> Float64Array:
-    """Counts without those that fill a border, or at which the sensor saturates.
-
-    Args:
-        ordered: Counts, sorted, ``(n,)``, at least one.
-
-    Returns:
-        ``(m,)``, without the least or the largest count where many pixels have it, and the others
-        are far from it; all where nothing else is left.
-    """
-    start, end = 0, len(ordered)
-    first = int(np.searchsorted(ordered, ordered[0], side="right"))
-    last = int(np.searchsorted(ordered, ordered[-1], side="left"))
-    if first >= last:
-        return ordered
-    width = ordered[last - 1] - ordered[first]
-    if first > FILL_SHARE * end and ordered[first] - ordered[0] > max(width, 1.0):
-        start = first
-    if end - last > FILL_SHARE * end and ordered[-1] - ordered[last - 1] > max(width, 1.0):
-        end = last
-    return ordered[start:end]
+        pixels = counts.pixels
+        return counts.below(self.low) / pixels, 1 - counts.up_to(self.high) / pixels
 
 
 class RangeTracker:
@@ -141,7 +113,7 @@ class RangeTracker:
     """
 
     def __init__(self, low_percentile: float, high_percentile: float, smoothing: float) -> None:
-        self._quantiles = np.array([low_percentile / 100, 0.25, 0.75, high_percentile / 100])
+        self._quantiles = low_percentile / 100, 0.25, 0.75, high_percentile / 100
         self._smoothing = smoothing
         self.reset()
 
@@ -172,16 +144,16 @@ class RangeTracker:
             The range to show the frame with.
         """
         frames = self._frames_since(time)
-        ordered = sorted_in_view(raw)
-        if not ordered.size:
+        counts = histogram_in_view(raw)
+        if counts is None:
             return self.current or GrayRange(0.0, minimum_width(raw.dtype))
-        ordered = without_fill(ordered)
-        target = self._target(ordered, raw.dtype)
+        counts = counts.without_fill()
+        target = self._target(counts, raw.dtype)
         past = self.current or target
-        self.current = self._follow(past, target, ordered, frames)
+        self.current = self._follow(past, target, counts, frames)
         if _near(self.current, target):
             self._catching_up = False
-            self._usual = self.current.beyond(ordered)
+            self._usual = self.current.beyond(counts)
         return self.current
 
     def _frames_since(self, time: float | None) -> float:
@@ -191,9 +163,8 @@ class RangeTracker:
             return 1.0
         return (time - before) * NOMINAL_RATE
 
-    def _target(self, ordered: Float64Array, dtype: npt.DTypeLike) -> GrayRange:
-        positions = np.rint(self._quantiles * (len(ordered) - 1)).astype(np.int64)
-        low, lower, upper, high = (float(value) for value in ordered[positions])
+    def _target(self, counts: CountHistogram, dtype: npt.DTypeLike) -> GrayRange:
+        low, lower, upper, high = counts.counts_at(*self._quantiles)
         fence = FENCE * max(upper - lower, 1.0)
         low, high = max(low, lower - fence), min(high, upper + fence)
         # A flat frame has noise only; it must not be blown up to full contrast.
@@ -201,9 +172,9 @@ class RangeTracker:
         return GrayRange(low - missing, high + missing)
 
     def _follow(
-        self, past: GrayRange, target: GrayRange, ordered: Float64Array, frames: float
+        self, past: GrayRange, target: GrayRange, counts: CountHistogram, frames: float
     ) -> GrayRange:
-        below, above = past.beyond(ordered)
+        below, above = past.beyond(counts)
         outside, narrow = NOTHING_IN_COMMON
         if below + above > outside or target.width < narrow * past.width:
             return target

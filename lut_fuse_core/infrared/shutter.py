@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import RawInfrared
+from lut_fuse_core.infrared.comparison import PIXELS, Comparison, compare
 from lut_fuse_core.infrared.gray_range import minimum_width
 from lut_fuse_core.infrared.quantiles import quantiles
 
@@ -126,13 +127,11 @@ class ShutterGuard:
         Returns:
             What the frame is, compared with those before.
         """
-        step = max(1, int(np.sqrt(raw.size / 1200)))
-        sample = raw[::step, ::step].astype(np.float32)
-        past, span = self._sample, _span(sample)
-        if past is None or past.shape != sample.shape:
-            self._accept(sample, span, raw)
+        past, compared = self._sample, compare(raw, self._sample)
+        if past is None or past.shape != compared.sample.shape:
+            self._accept(compared, raw)
             return Verdict("none")
-        verdict = self._judge(sample, span, raw, time)
+        verdict = self._judge(compared, raw, time)
         if verdict.event != "none" and verdict.event != self._event:
             counts = {verdict.event: getattr(self.counts, verdict.event) + 1}
             self.counts = replace(self.counts, **counts)
@@ -149,19 +148,11 @@ class ShutterGuard:
             self._live = True
             if is_wall:
                 self._spans.clear()  # else the next frame would count as blank again
-            self._accept(sample, span, raw)
+            self._accept(compared, raw)
         return verdict
 
-    def _judge(
-        self,
-        sample: npt.NDArray[np.float32],
-        contrast: float,
-        raw: RawInfrared,
-        time: float | None,
-    ) -> Verdict:
-        past = self._sample
-        assert past is not None
-        if np.array_equal(sample, past):
+    def _judge(self, compared: Comparison, raw: RawInfrared, time: float | None) -> Verdict:
+        if compared.same:
             same = self._frame is not None and np.array_equal(raw, self._frame)
             return Verdict("frozen" if same else "none")
         smallest = minimum_width(raw.dtype)
@@ -170,20 +161,15 @@ class ShutterGuard:
         # Only a stream with contrast can lose it.
         if (
             usual > smallest
-            and contrast < BLANK_SPREAD * span
-            and contrast < STRUCTURE * _noise(raw)
+            and compared.span < BLANK_SPREAD * span
+            and compared.span < STRUCTURE * _noise(raw)
             and not self._held_for_too_long(time)
         ):
             return Verdict("blank")
-        seen = (sample > 0) & (past > 0)
-        change = (sample - past)[seen]
-        if not change.size:
+        shift = compared.shift
+        if shift is None or abs(shift) <= MINIMUM_JUMP * span:
             return Verdict("none")
-        (shift,) = quantiles(change, 0.5)
-        if abs(shift) <= MINIMUM_JUMP * span:
-            return Verdict("none")
-        (stray,) = quantiles(np.abs(change - np.float32(shift)), 0.5)
-        if stray < UNIFORMITY * abs(shift):
+        if compared.stray < UNIFORMITY * abs(shift):
             return Verdict("jump", shift)
         return Verdict("none")
 
@@ -195,28 +181,19 @@ class ShutterGuard:
     def _usual_span(self) -> float:
         return statistics.median(self._spans) if len(self._spans) >= FEWEST_FRAMES else 0.0
 
-    def _accept(self, sample: npt.NDArray[np.float32], span: float, raw: RawInfrared) -> None:
-        self._sample = sample
+    def _accept(self, compared: Comparison, raw: RawInfrared) -> None:
+        self._sample = compared.sample
         frame = self._frame
         if frame is None or (frame.shape, frame.dtype) != (raw.shape, raw.dtype):
             self._frame = raw.copy()
         else:
             np.copyto(frame, raw)
-        self._spans.append(span)
-
-
-def _span(sample: npt.NDArray[np.float32]) -> float:
-    """Counts from the 5th to the 95th percentile of what is in view; 0 where nothing is."""
-    seen = sample[sample > 0]
-    if not seen.size:
-        return 0.0
-    low, high = quantiles(seen, 0.05, 0.95)
-    return high - low
+        self._spans.append(compared.span)
 
 
 def _noise(raw: RawInfrared) -> float:
     """Standard deviation in counts, from the differences of neighboring pixels."""
-    step = max(1, int(np.sqrt(raw.size / 1200)))
+    step = max(1, int(np.sqrt(raw.size / PIXELS)))
     left, right = (raw[::step, first : raw.shape[1] - 1 + first : step] for first in (0, 1))
     difference = np.abs(left.astype(np.float32) - right.astype(np.float32))
     middle = quantiles(difference.reshape(-1), 0.5)[0] if difference.size else 0.0

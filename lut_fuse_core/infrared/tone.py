@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import Float64Array, RawInfrared, UInt8Array
+from lut_fuse_core.errors import BackendUnavailableError
 from lut_fuse_core.infrared.gray_range import GrayRange
+from lut_fuse_core.native.bindings import Tones, load_library
 from lut_fuse_core.native.tables import looked_up
 
 FOOT, SHOULDER = 16.0, 208.0
@@ -29,6 +33,17 @@ def tone_table(gray_range: GrayRange, entries: int) -> UInt8Array:
     Returns:
         ``(entries,) uint8``.
     """
+    try:
+        library = load_library()
+    except BackendUnavailableError:
+        return _tone_table(gray_range, entries)
+    levels = np.empty(entries, np.uint8)
+    ends = gray_range.low, gray_range.width
+    library.lut_fuse_tones(ctypes.byref(Tones(levels.ctypes.data, *ends, FOOT, SHOULDER, entries)))
+    return levels
+
+
+def _tone_table(gray_range: GrayRange, entries: int) -> UInt8Array:
     beginnings = gray_range.low + (_BEGINNINGS - FOOT) * gray_range.width / (SHOULDER - FOOT)
     first = np.ceil(np.clip(beginnings, 0, entries)).astype(np.int64)
     # Where rounding put a beginning beside the count for which `tones` gives the level.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 14
+INTERFACE = 15
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -103,18 +103,54 @@ class Infrared(ctypes.Structure):
     )
 
 
-class Sorting(ctypes.Structure):
-    """A raw frame, and a sample of it that is sorted."""
+class Histogram(ctypes.Structure):
+    """A raw frame, and how often each count occurs in a sample of it."""
 
     _fields_ = (
         ("raw", ctypes.c_void_p),
-        ("sorted", ctypes.c_void_p),
+        ("cumulative", ctypes.c_void_p),
         ("stride", ctypes.c_ssize_t),
         ("height", ctypes.c_int32),
         ("width", ctypes.c_int32),
         ("wide", ctypes.c_int32),
         ("step", ctypes.c_int32),
-        ("done", ctypes.c_int32),
+        ("least", ctypes.c_int32),
+        ("entries", ctypes.c_int32),
+    )
+
+
+class Comparison(ctypes.Structure):
+    """A raw frame, and how a sample of it differs from that of the one before."""
+
+    _fields_ = (
+        ("raw", ctypes.c_void_p),
+        ("past", ctypes.c_void_p),
+        ("sample", ctypes.c_void_p),
+        ("stride", ctypes.c_ssize_t),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("wide", ctypes.c_int32),
+        ("step", ctypes.c_int32),
+        ("low", ctypes.c_double),
+        ("high", ctypes.c_double),
+        ("span", ctypes.c_double),
+        ("shift", ctypes.c_double),
+        ("stray", ctypes.c_double),
+        ("same", ctypes.c_int32),
+        ("common", ctypes.c_int32),
+    )
+
+
+class Tones(ctypes.Structure):
+    """The table from counts to gray levels with soft ends."""
+
+    _fields_ = (
+        ("levels", ctypes.c_void_p),
+        ("low", ctypes.c_double),
+        ("width", ctypes.c_double),
+        ("foot", ctypes.c_double),
+        ("shoulder", ctypes.c_double),
+        ("entries", ctypes.c_int32),
     )
 
 
@@ -374,7 +410,9 @@ def load_library() -> ctypes.CDLL:
         ctypes.POINTER(ctypes.c_int32 * 3),
     )
     library.lut_fuse_ambient.restype = None
-    library.lut_fuse_sort.argtypes = (ctypes.POINTER(Sorting),)
+    library.lut_fuse_histogram.argtypes = (ctypes.POINTER(Histogram),)
+    library.lut_fuse_compare.argtypes = (ctypes.POINTER(Comparison),)
+    library.lut_fuse_tones.argtypes = (ctypes.POINTER(Tones),)
     library.lut_fuse_roughness.argtypes = (ctypes.POINTER(Roughness),)
     library.lut_fuse_edge_channels.argtypes = (ctypes.POINTER(Edges),)
     library.lut_fuse_mean_areas.argtypes = (ctypes.POINTER(Areas),)

@@ -160,8 +160,16 @@ EXPORT void lut_fuse_ambient(const LutFuseFrame* frame, int32_t found[3]) {
     found[2] = level.count;
 }
 
-EXPORT int lut_fuse_sort(LutFuseSorting* sorting) {
-    return ran_out(lut_fuse::sort_sample, sorting);
+EXPORT int lut_fuse_histogram(LutFuseHistogram* histogram) {
+    return ran_out(lut_fuse::count, histogram);
+}
+
+EXPORT int lut_fuse_compare(LutFuseComparison* comparison) {
+    return ran_out(lut_fuse::compare, comparison);
+}
+
+EXPORT int lut_fuse_tones(const LutFuseTones* tones) {
+    return ran_out(lut_fuse::fill_tones, tones);
 }
 
 EXPORT int lut_fuse_roughness(LutFuseRoughness* roughness) {

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 14
+#define LUT_FUSE_INTERFACE 15
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -71,15 +71,39 @@ typedef struct {
     int32_t band, wide, raw_height, raw_width, height, width;
 } LutFuseInfrared;
 
-/* Every `step`-th pixel of every `step`-th row of a raw frame in ascending order. raw: uint16_t if
-   wide, else uint8_t; `stride` in bytes. done: set to 0 if one of them is 0, or if they are too far
-   apart to be counted. */
+/* How often each count occurs in every `step`-th pixel of every `step`-th row. raw: 16-bit pixels if
+   `wide`, else 8-bit ones; `stride` in bytes. cumulative: room for 65536; on return the first
+   `entries` tell how many pixels have at most the counts from `least` on, which is the first that
+   occurs, to the last. Nothing is counted where that is 0. */
 typedef struct {
     const void *raw;
-    double *sorted;
+    int32_t *cumulative;
     ptrdiff_t stride;
-    int32_t height, width, wide, step, done;
-} LutFuseSorting;
+    int32_t height, width, wide, step, least, entries;
+} LutFuseHistogram;
+
+/* Every `step`-th pixel of every `step`-th row, as written to `sample`, compared with those of the
+   frame before, `past`, or NULL. Pixels of 0 are outside the view. span: counts between the
+   quantiles `low` and `high`, which are interpolated; same: whether both agree; common: pixels in
+   view in both; shift: median of their changes; stray: median deviation from that. */
+typedef struct {
+    const void *raw;
+    const float *past;
+    float *sample;
+    ptrdiff_t stride;
+    int32_t height, width, wide, step;
+    double low, high;
+    double span, shift, stray;
+    int32_t same, common;
+} LutFuseComparison;
+
+/* The table from counts to gray levels, (entries) uint8: those of `low` to `low + width` rise from
+   `foot` to `shoulder`, those beyond approach 0 and 255. */
+typedef struct {
+    uint8_t *levels;
+    double low, width, foot, shoulder;
+    int32_t entries;
+} LutFuseTones;
 
 /* Sums of the absolute differences of neighbors in every `step`-th row, 32767 pixels at most, of
    16-bit pixels as they are and with their bytes swapped; `stride` in bytes. */
@@ -251,7 +275,9 @@ void lut_fuse_ambient(const LutFuseFrame *frame, int32_t found[3]);
 int lut_fuse_sample(const LutFuseInfrared *infrared, int threads, const char *instructions);
 
 /* Each returns 0, or 1 if memory ran out. */
-int lut_fuse_sort(LutFuseSorting *sorting);
+int lut_fuse_histogram(LutFuseHistogram *histogram);
+int lut_fuse_compare(LutFuseComparison *comparison);
+int lut_fuse_tones(const LutFuseTones *tones);
 int lut_fuse_roughness(LutFuseRoughness *roughness);
 int lut_fuse_edge_channels(const LutFuseEdges *edges);
 int lut_fuse_mean_areas(const LutFuseAreas *areas);

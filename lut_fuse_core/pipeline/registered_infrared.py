@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
@@ -162,12 +162,7 @@ class InfraredRegistrar:
         """A frame on the visible grid. Always a copy: the caller may overwrite its own."""
         shape, pointwise = warp.visible_size[::-1], self.normalizer.pointwise
         # Dead pixels, local contrast, mere resizing and the motion of reused frames need the image.
-        if (
-            pointwise
-            and warp.one_pass
-            and not self._keep_images
-            and isinstance(backend, RegisteringBackend)  # takes longest to find out
-        ):
+        if pointwise and warp.one_pass and not self._keep_images and _registers(backend):
             backend.hold(infrared, self.normalizer.levels(infrared), warp)
             return RegisteredInfrared(shape)
         if buffer is None or buffer.shape != shape:
@@ -208,3 +203,14 @@ class InfraredRegistrar:
         if config.depth == "off":
             return warp
         return self.depth.warp(warp, config, infrared, visible)
+
+
+def _registers(backend: Backend) -> TypeGuard[RegisteringBackend]:
+    """Whether a backend registers infrared itself."""
+    return _is_registering(type(backend))
+
+
+@cache
+def _is_registering(kind: type[Backend]) -> bool:
+    """Found out once: it takes as long as the registration of a small frame."""
+    return issubclass(kind, RegisteringBackend)
