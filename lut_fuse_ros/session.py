@@ -12,6 +12,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo
 
+from lut_fuse_core.errors import InputError
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.registration.homography import Homography
 from lut_fuse_core.registration.rig import CameraRig
@@ -24,6 +25,7 @@ from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.middleware.infos import InfoSubscription
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, set_transform, warm_up
+from lut_fuse_ros.text import shortened
 
 LOOK_PERIOD = 1.0
 """Seconds between two looks at TF and at who publishes and subscribes, and how."""
@@ -82,7 +84,7 @@ class Active:
         statistics: What happened since.
         worker: The thread that fuses.
         pairing: What finds pairs.
-        inputs: The subscriptions to images.
+        inputs: The subscriptions to images, and the thread that takes them.
     """
 
     def __init__(
@@ -111,7 +113,8 @@ class Active:
             on_jump=lambda: self.worker.request("reset", FusionPipeline.reset),
             log=log,
         )
-        self.inputs = Inputs(node, parameters, self.pairing.take)
+        self._log = log
+        self.inputs = Inputs(node, parameters, self.pairing.take, self._broken)
         self._infos = {
             side: InfoSubscription(node, f"{side}/camera_info", partial(self._info, side))
             for side in SIDES
@@ -121,21 +124,32 @@ class Active:
         # Not the node's clock, which stands still until a bag is played or a simulation runs.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(LOOK_PERIOD, self._look_around, clock=steady)
-        self.worker.start()  # last, since nobody would end it where one of the others fails
+        # Last, since nobody would end them where one of the others fails.
+        self.worker.start()
+        self.inputs.start()
 
     def close(self) -> None:
         """Unsubscribe and finish the frame under way."""
         self._node.destroy_timer(self._timer)
-        for info in self._infos.values():
-            info.close()
         self.inputs.close()
         self.worker.stop()
+        for info in self._infos.values():
+            info.close()
 
     def update(self, parameters: NodeParameters) -> None:
         """Take over changed parameters, at the next frame."""
         self.pairing.update(parameters)
         self.worker.parameters = parameters
         self.worker.request("parameters", lambda pipeline: apply_changes(pipeline, parameters))
+
+    def _broken(self, error: Exception) -> None:
+        """Go on after an image that cannot be taken."""
+        if isinstance(error, InputError):
+            self.pairing.refuse(str(error))
+            return
+        text = shortened(f"{type(error).__name__}: {error}")
+        self.statistics.error("failed", text)
+        self._log(f"skipped: {text}")
 
     def _info(self, side: Side, info: CameraInfo) -> None:
         if side == "visible":

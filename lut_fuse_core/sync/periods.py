@@ -107,11 +107,14 @@ class DriftMeter:
 
     @property
     def slip(self) -> float | None:
-        """Seconds in which the phase drifts by one frame; None if it does not, or is not known."""
-        count = len(self._phases)
-        if count < 30 or self._phases[-1][0] - self._phases[0][0] < DRIFT_WINDOW // 3:
-            return None
+        """Seconds in which the phase drifts by one frame; None if it does not, or is not known.
+
+        Any thread may ask.
+        """
         points = list(self._phases)
+        count = len(points)
+        if count < 30 or points[-1][0] - points[0][0] < DRIFT_WINDOW // 3:
+            return None
         third = count // 3
         early, late = points[:third], points[-third:]
         phases = [[phase for _, phase in part] for part in (early, late)]

@@ -1,35 +1,51 @@
-"""The subscriptions to both cameras' images."""
+"""The subscriptions to both cameras' images, and the thread that takes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from message_filters import Subscriber
+from rclpy.exceptions import InvalidHandle
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
-from rclpy.subscription import Subscription
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
+from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.errors import InputError
 from lut_fuse_core.sync.jumps import SIDES, Side
 from lut_fuse_core.sync.stamps import stamp_of
 from lut_fuse_ros.frames.overlap import Overlap
 from lut_fuse_ros.middleware import topics
+from lut_fuse_ros.middleware.callback_groups import EventsAttended
+from lut_fuse_ros.middleware.image_messages import read_image
 from lut_fuse_ros.middleware.qos import alike, as_offered, profile, text_of
+from lut_fuse_ros.middleware.serialized import Messages
+from lut_fuse_ros.middleware.waiting import Waiting
 from lut_fuse_ros.parameters.node_parameters import InputParameters, NodeParameters
 
-TOLD_WHEN_SENT = hasattr(Subscription, "CallbackType")
-"""Whether rclpy hands on what the middleware says of a message; Humble's does not."""
+STOPPING = 10.0
+"""Seconds to wait for the image under way when unsubscribing."""
+
+PAUSE = 0.1
+"""Seconds after a failure of the middleware, which may fail again at once."""
 
 
 class Inputs:
     """Subscribes to the images of both cameras, raw or compressed, as the parameters say.
 
+    A thread of its own takes them, the executor does not: they come in fewer steps, and what the
+    executor does meanwhile holds them up only while both want the interpreter.
+
     Args:
         node: That subscribes.
         parameters: Topics and quality of service are fixed from here on.
-        on_image: Called with each message and its camera, in the executor's thread.
+        on_image: Called with each message and its camera, in the thread that takes them.
+        on_error: Called there with what is wrong with a message, an `InputError` that names the
+            camera, or with whatever else fails.
     """
 
     def __init__(
@@ -37,21 +53,20 @@ class Inputs:
         node: LifecycleNode,
         parameters: NodeParameters,
         on_image: Callable[[Side, Any], None],
+        on_error: Callable[[Exception], None],
     ) -> None:
-        self._on_image = on_image
+        self._on_error = on_error
         self._inputs: dict[Side, _Input] = {
-            side: _Input(node, side, getattr(parameters, side), partial(self._take, side))
+            side: _Input(node, side, getattr(parameters, side), partial(on_image, side))
             for side in SIDES
         }
+        self._waiting = Waiting(node.context)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="images", daemon=True)
 
-    def _take(self, side: Side, message: Any) -> None:
-        """Pass an image on, and after it that of the other camera, if it has come by now.
-
-        It mostly has: both cameras send at the same time. Another round of the executor, which
-        looks after everything that a node has, would take half a millisecond.
-        """
-        self._on_image(side, message)
-        self._inputs["infrared" if side == "visible" else "visible"].pass_on(self._on_image)
+    def start(self) -> None:
+        """Begin to take images."""
+        self._thread.start()
 
     @property
     def topics(self) -> list[str]:
@@ -67,11 +82,59 @@ class Inputs:
         """See what the publishers offer by now, and ask for that; call it once in a while."""
         for each in self._inputs.values():
             each.look()
+        self._waiting.wake()  # to wait for the subscriptions that there are now
 
     def close(self) -> None:
-        """Unsubscribe."""
+        """Finish the image under way and unsubscribe."""
+        self._closed.set()
+        self._waiting.wake()
+        if self._thread.is_alive():
+            self._thread.join(STOPPING)
         for each in self._inputs.values():
             each.close()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._waiting.wait([one for each in self._inputs.values() for one in each.entities])
+                came = [True]
+                while any(came) and not self._closed.is_set():
+                    # One of each camera, so that neither keeps the other waiting.
+                    came = [self._take(side) for side in SIDES]
+            except InvalidHandle:  # one was replaced a moment ago
+                continue
+            except Exception as error:
+                # Whatever it is, the next image may be good; unless the node is ending anyway.
+                if not self._closed.is_set():
+                    self._on_error(error)
+                self._closed.wait(PAUSE)
+
+    def _take(self, side: Side) -> bool:
+        """Pass the next image of a camera on; False if none has come."""
+        try:
+            return self._inputs[side].pass_on()
+        except InputError as error:
+            self._on_error(InputError(f"{side} camera: {error}"))
+            return True
+
+
+class _Source:
+    """One subscription, and what comes by it."""
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        kind: type,
+        name: str,
+        qos: QoSProfile,
+        take: Callable[[Any], None],
+    ) -> None:
+        group = EventsAttended()
+        subscriber = Subscriber(node, kind, name, qos_profile=qos, callback_group=group, raw=True)
+        subscriber.registerCallback(take)
+        self.entity = subscriber.sub
+        self.messages = Messages(subscriber.sub)
+        self.pass_on = subscriber.signalMessage
 
 
 class _Input:
@@ -79,7 +142,7 @@ class _Input:
 
     The one before stays until the new one delivers what it does, and what both deliver is passed
     on once: a subscription finds its publisher only after a while, and no image is to be lost
-    meanwhile.
+    meanwhile. One thread takes images, another one looks and closes.
     """
 
     def __init__(
@@ -92,10 +155,12 @@ class _Input:
         self._node, self._side, self._settings, self._take = node, side, settings, take
         compressed = settings.transport == "compressed"
         self._kind = CompressedImage if compressed else Image
+        self._read = _read_compressed if compressed else read_image
         name = topics.INPUTS[side]
         self._name = topics.compressed(node, name) if compressed else name
+        self._lock = threading.Lock()
         self._overlap = Overlap()
-        self._subscriptions: list[Subscriber] = []
+        self._sources: list[_Source] = []
         self._subscribe(self._offered() or self._by_name())
         self.topic = self._topic()
 
@@ -105,35 +170,57 @@ class _Input:
         offered = ", as offered" if self._settings.qos == "auto" else ""
         return text_of(self._qos) + offered
 
+    @property
+    def entities(self) -> list[Any]:
+        """The subscriptions that there are now."""
+        return [each.entity for each in list(self._sources)]
+
     def look(self) -> None:
         """Replace the subscription if the publishers offer another quality of service by now."""
-        if len(self._subscriptions) > 1 and self._overlap.may_close(self._subscriptions[0]):
-            self._close_oldest()
+        with self._lock:
+            if len(self._sources) > 1 and self._overlap.may_close(self._sources[0]):
+                self._close_oldest()
         offered = self._offered()
         if offered is not None and not alike(offered, self._qos):
-            if len(self._subscriptions) > 1:
-                self._close_oldest()
+            with self._lock:
+                if len(self._sources) > 1:
+                    self._close_oldest()
             self._subscribe(offered)
             self._node.get_logger().info(f"{self._side} images: {self.text}")
 
-    def pass_on(self, on_image: Callable[[Side, Any], None]) -> None:
-        """Pass on the next image, if it has come."""
-        for subscriber in self._subscriptions:
-            handle = subscriber.sub.handle
-            with handle:
-                taken = handle.take_message(self._kind, False)
-            if taken is not None and self._overlap.is_new(subscriber, _identity(*taken)):
-                on_image(self._side, taken[0])
+    def pass_on(self) -> bool:
+        """Pass on the next image of each subscription.
+
+        Returns:
+            Whether one has come.
+
+        Raises:
+            InputError: For a message that is no image.
+        """
+        came = False
+        for source in list(self._sources):
+            with self._lock:
+                taken = source.messages.take() if source in self._sources else None
+                if taken is None:
+                    continue
+                came = True
+                message, sent = self._read(taken[0]), taken[1]
+                # A recording that is played in a loop has the same stamps again, so two
+                # subscriptions know an image by when it was sent, unless the middleware is silent.
+                is_new = self._overlap.is_new(source, sent or stamp_of(message))
+            if is_new:
+                source.pass_on(message)
+        return came
 
     def close(self) -> None:
         """Unsubscribe."""
-        for each in self._subscriptions:
-            self._node.destroy_subscription(each.sub)
+        for each in self._sources:
+            self._node.destroy_subscription(each.entity)
 
     def _close_oldest(self) -> None:
-        before = self._subscriptions.pop(0)
+        before = self._sources.pop(0)
         self._overlap.close(before)
-        self._node.destroy_subscription(before.sub)
+        self._node.destroy_subscription(before.entity)
 
     def _by_name(self) -> QoSProfile:
         name = "sensor_data" if self._settings.qos == "auto" else self._settings.qos
@@ -156,38 +243,11 @@ class _Input:
 
     def _subscribe(self, qos: QoSProfile) -> None:
         self._qos = qos
-        subscriber = _Subscriber(self._node, self._kind, self._name, qos_profile=qos)
-        self._overlap.open(subscriber)
-        subscriber.registerCallback(partial(self._receive, subscriber))
-        self._subscriptions.append(subscriber)
-
-    def _receive(self, subscriber: Subscriber, message: Any, info: Mapping[str, int]) -> None:
-        if self._overlap.is_new(subscriber, _identity(message, info)):
-            self._take(message)
+        source = _Source(self._node, self._kind, self._name, qos, self._take)
+        with self._lock:
+            self._overlap.open(source)
+            self._sources.append(source)
 
 
-class _WithInfo(Subscriber):  # type: ignore[misc]
-    """Hands on what the middleware says of a message, too."""
-
-    def callback(self, message: Any, info: Mapping[str, int]) -> None:
-        self.signalMessage(message, info)
-
-
-class _WithoutInfo(Subscriber):  # type: ignore[misc]
-    """The same where nothing is said; rclpy counts the arguments, so it is another method."""
-
-    def callback(self, message: Any) -> None:
-        self.signalMessage(message, {})
-
-
-_Subscriber = _WithInfo if TOLD_WHEN_SENT else _WithoutInfo
-
-
-def _identity(message: Any, info: Mapping[str, int]) -> int:
-    """What two subscriptions know the same message by.
-
-    The time at which it was sent, since a recording that is played in a loop has the same stamps
-    again; the stamp where the middleware or rclpy does not tell.
-    """
-    sent = info["source_timestamp"] if TOLD_WHEN_SENT else 0
-    return sent or stamp_of(message)
+def _read_compressed(message: UInt8Array) -> Any:
+    return deserialize_message(message.tobytes(), CompressedImage)

@@ -17,16 +17,19 @@ from lut_fuse_core.io.image_header import encoded_size
 from lut_fuse_core.io.ros_messages import compressed_fields, image_fields, is_compressed
 from lut_fuse_ros.frames.camera_info import fitted, misfit
 from lut_fuse_ros.middleware import topics
+from lut_fuse_ros.middleware.image_messages import image_prefix
 from lut_fuse_ros.middleware.publisher import Publisher
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
+
+PREFIX = 512
+"""Bytes in front of the pixels for the other fields of the message."""
 
 
 class Output:
     """Publishes images with the header of the visible image they stem from.
 
-    The fused image is written straight into the data of the one message that is sent again and
-    again: `canvas` gives an array over it. (Data given to a new message is copied twice, and an
-    ndarray element by element.)
+    The fused image is drawn where it is sent from, behind the place for the other fields of its
+    message (`canvas`).
 
     Args:
         node: That publishes.
@@ -40,8 +43,7 @@ class Output:
 
     def __init__(self, node: LifecycleNode, parameters: NodeParameters) -> None:
         self.parameters = parameters
-        self._message = Image()
-        self._bytes: UInt8Array = np.empty(0, np.uint8)
+        self._message: UInt8Array = np.empty(0, np.uint8)
         compressed = topics.compressed(node, topics.FUSED)
         settings = parameters.output
         self._image = Publisher(node, Image, topics.FUSED, settings)
@@ -73,12 +75,11 @@ class Output:
             publisher.look()
 
     def canvas(self, shape: tuple[int, ...]) -> UInt8Array:
-        """Where to draw the next image: ``shape`` uint8, over the data of the message."""
-        size = math.prod(shape)
-        if len(self._bytes) != size:
-            self._message = Image(data=array("B", bytes(size)))
-            self._bytes = np.frombuffer(self._message.data, np.uint8)
-        return self._bytes.reshape(shape)
+        """Where to draw the next image: ``shape`` uint8, within the message that is sent."""
+        size = PREFIX + math.prod(shape)
+        if len(self._message) != size:
+            self._message = np.empty(size, np.uint8)
+        return self._message[PREFIX:].reshape(shape)
 
     def publish(self, message: Any, image: UInt8Array) -> None:
         """Send a fused image to those who want it, and the camera_info.
@@ -95,18 +96,22 @@ class Output:
             data.frombytes(fields.pop("data").data)
             self._compressed.publish(CompressedImage(header=header, data=data, **fields))
         if self._image.wanted:
-            encoding = parameters.output.encoding
-            fields = image_fields(image, encoding)
-            samples = fields.pop("data")
-            canvas = self.canvas(samples.shape)
-            if not np.may_share_memory(canvas, samples):
-                np.copyto(canvas, samples)
-            self._message.header = header
-            for name, value in fields.items():
-                if getattr(self._message, name) != value:  # each is checked when it is set
-                    setattr(self._message, name, value)
-            self._image.publish(self._message)
+            self._image.send(self._serialized(header, image))
         self._publish_info(header, image.shape[1], image.shape[0])
+
+    def _serialized(self, header: Any, image: UInt8Array) -> UInt8Array:
+        """A fused image as the message that is sent."""
+        encoding = self.parameters.output.encoding
+        samples = image_fields(image, encoding)["data"]
+        canvas = self.canvas(samples.shape)
+        if not np.may_share_memory(canvas, samples):
+            np.copyto(canvas, samples)
+        height, width = image.shape[:2]
+        prefix = np.frombuffer(image_prefix(header, height, width, encoding, 3 * width), np.uint8)
+        if len(prefix) > PREFIX:  # the frame has a long name
+            return np.concatenate([prefix, canvas])
+        self._message[PREFIX - len(prefix) : PREFIX] = prefix
+        return self._message[PREFIX - len(prefix) :]
 
     def publish_info(self, message: Any) -> None:
         """Send the camera_info alone, as a camera does whether or not its images are wanted."""

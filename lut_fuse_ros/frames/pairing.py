@@ -31,7 +31,9 @@ MIN_WAITING = 4
 
 
 class Pairing:
-    """Takes the messages of both cameras and hands over jobs, all in the executor's thread.
+    """Takes the messages of both cameras and hands over jobs, all in the thread that takes them.
+
+    What it has found may be looked at, and its parameters be changed, from any other.
 
     Args:
         parameters: Of the node; `update` changes them.
@@ -58,6 +60,7 @@ class Pairing:
     ) -> None:
         self._log = log
         self._parameters, self._statistics, self._clock = parameters, statistics, clock
+        self._latest = parameters
         self._on_job, self._on_jump = on_job, on_jump
         self.offset, self.drift = OffsetMeter(), DriftMeter()
         self._watch = PairWatch()
@@ -84,16 +87,13 @@ class Pairing:
         return None if self._stamps is None else self._stamps.tolerance / NANOSECONDS
 
     def update(self, parameters: NodeParameters) -> None:
-        """Take over changed parameters."""
-        before, self._parameters = self._parameters, parameters
-        if parameters.sync.offset != before.sync.offset:
-            self._pairer.forget("infrared")
-            self.drift.restart()
-        if self._stamps is not None:
-            self._stamps.set_tolerance(_tolerance(parameters))
+        """Take over changed parameters, with the next image."""
+        self._latest = parameters
 
     def take(self, side: Side, message: Any) -> None:
         """Take the next image of a camera."""
+        if self._latest is not self._parameters:
+            self._change(self._latest)
         now = time.monotonic()
         frame = self._admit(side, message, now)
         if frame is None:
@@ -122,6 +122,24 @@ class Pairing:
         else:
             self._with_latest(frame, pairs, now)
 
+    def refuse(self, text: str) -> None:
+        """Count an image that cannot be used.
+
+        Args:
+            text: Why not, and whose it is.
+        """
+        text = shortened(text)
+        self._statistics.error("malformed", text)
+        self._log(f"frame skipped: {text}")
+
+    def _change(self, parameters: NodeParameters) -> None:
+        before, self._parameters = self._parameters, parameters
+        if parameters.sync.offset != before.sync.offset:
+            self._pairer.forget("infrared")
+            self.drift.restart()
+        if self._stamps is not None:
+            self._stamps.set_tolerance(_tolerance(parameters))
+
     def _admit(self, side: Side, message: Any, now: float) -> Frame | None:
         """Count a message and find out when it was captured; None if it must not be used."""
         self._statistics.tick(side, now)
@@ -131,7 +149,7 @@ class Pairing:
             if not 0 <= stamp < LAST_STAMP:
                 raise InputError(f"{side} camera: an image has the stamp {stamp} ns")
         except InputError as error:
-            self._refuse(str(error))
+            self.refuse(str(error))
             return None
         captured = stamp
         if stamp == 0 or self._parameters.sync.stamps == "arrival":
@@ -145,11 +163,6 @@ class Pairing:
             self._repeats = captured
         self.offset.arrived(side, captured)
         return Frame(message, captured)
-
-    def _refuse(self, text: str) -> None:
-        text = shortened(text)
-        self._statistics.error("malformed", text)
-        self._log(f"frame skipped: {text}")
 
     def _note_jump(self, side: Side, jump: Jump) -> None:
         if jump == "none":

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo
+
+from lut_fuse_ros.middleware.callback_groups import Unattended
 
 ANY = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Matches every publisher, but gets nothing of what was sent before."""
@@ -25,30 +26,12 @@ STAMP = slice(4, 12)
 """Where a serialized camera_info holds its stamp, behind the four bytes that tell the encoding."""
 
 
-class Unattended(CallbackGroup):  # type: ignore[misc]
-    """Of subscriptions that wake no executor: their messages wait until they are asked for.
-
-    A camera_info comes with each image and hardly ever says anything new; taking each of them in a
-    round of the executor costs as much as an image.
-    """
-
-    def can_execute(self, _: Any) -> bool:
-        """See `rclpy.callback_groups.CallbackGroup`."""
-        return False
-
-    def beginning_execution(self, _: Any) -> bool:
-        """See `rclpy.callback_groups.CallbackGroup`."""
-        return False
-
-    def ending_execution(self, _: Any) -> None:
-        """See `rclpy.callback_groups.CallbackGroup`."""
-
-
 class InfoSubscription:
     """Takes a camera_info whatever the quality of service of its publishers.
 
     That of the images says nothing about it: drivers publish it reliably beside best effort images,
-    or once, latched, at their start.
+    or once, latched, at their start. One comes with each image and hardly ever says anything new;
+    taken in a round of the executor, each would cost as much as an image.
 
     Args:
         node: That subscribes.

@@ -8,7 +8,9 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 
+from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_ros.middleware.qos import alike, as_requested, profile, text_of
+from lut_fuse_ros.middleware.serialized import send
 from lut_fuse_ros.parameters.node_parameters import OutputParameters
 
 
@@ -49,6 +51,11 @@ class Publisher:
         """Send a message."""
         with self._lock:
             self._publisher.publish(message)
+
+    def send(self, message: UInt8Array) -> None:
+        """Send a message that is serialized already, ``(N,) uint8``."""
+        with self._lock:
+            send(self._publisher, message)
 
     def look(self) -> None:
         """Offer more if there is a subscriber by now that asks for more."""

@@ -1,48 +1,69 @@
-"""Images are passed on as they come, that of the other camera right behind, and each once."""
+"""Images are passed on as they come, those of both cameras in turn, and each once."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
+from rclpy.serialization import serialize_message
 from rig import TIMEOUT
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from lut_fuse_core.arrays import UInt8Array
+from lut_fuse_core.errors import InputError
 from lut_fuse_ros.frames import inputs
 from lut_fuse_ros.frames.inputs import Inputs
+from lut_fuse_ros.middleware.serialized import RclError
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 
 
 class Subscription:
     """One whose messages wait until they are taken."""
 
-    def __init__(self, node: Any, kind: type, name: str, qos_profile: Any) -> None:
+    def __init__(self, node: Any, kind: type, name: str, **_: Any) -> None:
         node.subscriptions.setdefault(name.split("/")[0], []).append(self)
-        self.waiting: list[Image] = []
-        self.sub = self.handle = self
+        self.waiting: list[tuple[UInt8Array, int]] = []
+        self.sub = self
 
     def registerCallback(self, callback: Any) -> None:  # noqa: N802 - as message_filters has it
-        self.deliver = callback
+        self.signalMessage = callback
 
-    def __enter__(self) -> None:
-        pass
+    def take(self) -> tuple[UInt8Array, int] | None:
+        return self.waiting.pop(0) if self.waiting else None
 
-    def __exit__(self, *_: object) -> None:
-        pass
+    def hold(self, second: int, sent: int = 0) -> None:
+        """Let an image come that was sent then; 0 where the middleware does not tell."""
+        self.waiting.append((np.frombuffer(serialize_message(image(second)), np.uint8), sent))
 
-    def take_message(self, kind: type, raw: bool) -> tuple[Image, dict[str, int]] | None:
-        return (self.waiting.pop(0), sent_at(0)) if self.waiting else None
+
+class Waiting:
+    """Goes on at once while an image waits."""
+
+    def __init__(self, _: Any) -> None:
+        self._woken = threading.Event()
+
+    def wait(self, subscriptions: list[Subscription]) -> None:
+        if not any(each.waiting for each in subscriptions):
+            self._woken.wait()
+            self._woken.clear()
+
+    def wake(self) -> None:
+        self._woken.set()
 
 
 class Node:
+    context = None
+
     def __init__(self) -> None:
         self.subscriptions: dict[str, list[Subscription]] = {}
         self.offered: list[Any] = []
@@ -60,64 +81,110 @@ class Node:
         pass
 
 
-def sent_at(time: int) -> dict[str, int]:
-    """What the middleware says of a message; 0 where it does not know."""
-    return {"source_timestamp": time}
-
-
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Node:
-    monkeypatch.setattr(inputs, "_Subscriber", Subscription)
+    monkeypatch.setattr(inputs, "Subscriber", Subscription)
+    monkeypatch.setattr(inputs, "Messages", lambda subscription: subscription)
+    monkeypatch.setattr(inputs, "Waiting", Waiting)
     return Node()
 
 
-@pytest.fixture
-def seen() -> list[tuple[str, int]]:
-    """The images that were passed on: camera and second of the stamp."""
-    return []
+class Seen:
+    """The images that were passed on, camera and second of the stamp, and the errors."""
+
+    def __init__(self) -> None:
+        self.images: list[tuple[str, int]] = []
+        self.errors: list[Exception] = []
+        self._came = threading.Condition()
+
+    def image(self, side: str, message: Any) -> None:
+        with self._came:
+            self.images.append((side, message.header.stamp.sec))
+            self._came.notify()
+
+    def error(self, error: Exception) -> None:
+        with self._came:
+            self.errors.append(error)
+            self._came.notify()
+
+    def wait(self, images: int, errors: int = 0) -> None:
+        with self._came:
+            assert self._came.wait_for(
+                lambda: len(self.images) >= images and len(self.errors) >= errors, TIMEOUT
+            )
 
 
 @pytest.fixture
-def cameras(node: Node, seen: list[tuple[str, int]]) -> Inputs:
-    return subscribed(node, seen)
+def seen() -> Seen:
+    return Seen()
 
 
-def subscribed(node: Any, seen: list[tuple[str, int]]) -> Inputs:
-    return Inputs(
-        node, NodeParameters(), lambda side, image: seen.append((side, image.header.stamp.sec))
-    )
+@pytest.fixture
+def cameras(node: Node, seen: Seen) -> Iterator[Inputs]:
+    cameras = subscribed(node, seen)
+    yield cameras
+    cameras.close()
+
+
+def subscribed(node: Any, seen: Seen) -> Inputs:
+    return Inputs(node, NodeParameters(), seen.image, seen.error)
 
 
 def image(second: int) -> Image:
     return Image(header=Header(stamp=Time(sec=second)))
 
 
-@pytest.mark.usefixtures("cameras")
-@pytest.mark.parametrize(("first", "second"), [("visible", "infrared"), ("infrared", "visible")])
-def test_what_the_other_camera_has_sent_follows_at_once(
-    node: Node, seen: list[tuple[str, int]], first: str, second: str
+def test_each_camera_comes_in_turn_so_that_neither_keeps_the_other_waiting(
+    node: Node, seen: Seen, cameras: Inputs
 ) -> None:
-    node.subscriptions[second][0].waiting.append(image(7))
-    node.subscriptions[first][0].deliver(image(7), sent_at(0))
-    assert seen == [(first, 7), (second, 7)]
+    for second in (6, 7):
+        node.subscriptions["infrared"][0].hold(second)
+    node.subscriptions["visible"][0].hold(7)
+    cameras.start()
+    seen.wait(3)
+    assert seen.images == [("visible", 7), ("infrared", 6), ("infrared", 7)]
 
 
-@pytest.mark.usefixtures("cameras")
-def test_nothing_follows_while_the_other_camera_has_sent_nothing(
-    node: Node, seen: list[tuple[str, int]]
+def test_one_camera_comes_alone_while_the_other_one_sends_nothing(
+    node: Node, seen: Seen, cameras: Inputs
 ) -> None:
     for second in (7, 8):
-        node.subscriptions["visible"][0].deliver(image(second), sent_at(0))
-    assert seen == [("visible", 7), ("visible", 8)]
+        node.subscriptions["visible"][0].hold(second)
+    cameras.start()
+    seen.wait(2)
+    assert seen.images == [("visible", 7), ("visible", 8)]
 
 
-@pytest.mark.usefixtures("cameras")
-def test_only_one_image_follows_so_that_neither_camera_keeps_the_other_waiting(
-    node: Node, seen: list[tuple[str, int]]
+def test_what_is_no_image_is_reported_and_the_next_one_comes(
+    node: Node, seen: Seen, cameras: Inputs
 ) -> None:
-    node.subscriptions["infrared"][0].waiting += [image(6), image(7)]
-    node.subscriptions["visible"][0].deliver(image(7), sent_at(0))
-    assert seen == [("visible", 7), ("infrared", 6)]
+    infrared = node.subscriptions["infrared"][0]
+    infrared.waiting.append((np.frombuffer(serialize_message(image(6))[:30], np.uint8), 0))
+    infrared.hold(7)
+    cameras.start()
+    seen.wait(1, errors=1)
+    assert seen.images == [("infrared", 7)]
+    (error,) = seen.errors
+    assert isinstance(error, InputError)
+    assert "infrared camera: an image message of 30 bytes is truncated" in str(error)
+
+
+def test_a_failure_of_the_middleware_is_reported_and_the_next_image_comes(
+    node: Node, seen: Seen, cameras: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visible = node.subscriptions["visible"][0]
+    visible.hold(7)
+    take = visible.take
+
+    def fails_once() -> Any:
+        monkeypatch.setattr(visible, "take", take)
+        raise RclError("out of memory")
+
+    monkeypatch.setattr(visible, "take", fails_once)
+    cameras.start()
+    seen.wait(1, errors=1)
+    assert seen.images == [("visible", 7)]
+    assert [str(error) for error in seen.errors] == ["out of memory"]
 
 
 @pytest.fixture
@@ -130,28 +197,37 @@ def both(node: Node, cameras: Inputs) -> list[Subscription]:
     return node.subscriptions["visible"]
 
 
-@pytest.mark.skipif(not inputs.TOLD_WHEN_SENT, reason="rclpy does not say when it was sent")
 def test_a_recording_that_loops_loses_no_image_that_one_of_two_subscriptions_misses(
-    both: list[Subscription], seen: list[tuple[str, int]]
+    both: list[Subscription], cameras: Inputs, seen: Seen
 ) -> None:
     old, new = both
     for sent in (1, 2):  # before the new one is connected
-        old.deliver(image(sent), sent_at(sent))
-    new.deliver(image(1), sent_at(3))  # again, and lost on its way to the old one
-    assert seen == [("visible", 1), ("visible", 2), ("visible", 1)]
+        old.hold(sent, sent)
+    cameras.start()
+    seen.wait(2)
+    new.hold(1, 3)  # again, and lost on its way to the old one
+    cameras.look()
+    seen.wait(3)
+    assert seen.images == [("visible", 1), ("visible", 2), ("visible", 1)]
 
 
 def test_what_both_still_hold_when_one_is_closed_comes_once(
-    both: list[Subscription], cameras: Inputs, seen: list[tuple[str, int]]
+    both: list[Subscription], cameras: Inputs, seen: Seen
 ) -> None:
-    _, new = both
+    old, new = both
     for subscription in both:
-        subscription.deliver(image(1), sent_at(1))
-        subscription.waiting.append(image(2))
+        subscription.hold(1, 1)
+    cameras.start()
+    seen.wait(1)
+    while old.waiting or new.waiting:
+        time.sleep(0.001)
+    old.hold(2, 2)  # comes while it is being closed
+    old.take = lambda: None  # type: ignore[method-assign]
     cameras.look()
-    assert seen == [("visible", 1)]
-    new.deliver(new.waiting.pop(), sent_at(2))
-    assert seen == [("visible", 1), ("visible", 2)]
+    new.hold(2, 2)
+    cameras.look()
+    seen.wait(2)
+    assert seen.images == [("visible", 1), ("visible", 2)]
 
 
 @pytest.fixture
@@ -171,8 +247,9 @@ def test_the_middleware_tells_two_subscriptions_the_same_of_an_image(
     ros: tuple[Any, SingleThreadedExecutor],
 ) -> None:
     node, executor = ros
-    seen: list[tuple[str, int]] = []
+    seen = Seen()
     cameras = subscribed(node, seen)
+    cameras.start()
     camera = node.create_publisher(Image, "visible/image_raw", 10)
 
     def until(condition: Any) -> None:
@@ -189,8 +266,9 @@ def test_the_middleware_tells_two_subscriptions_the_same_of_an_image(
     # Stamped alike: only the middleware can tell them apart.
     for number in range(1, 4):
         camera.publish(image(7))
-        until(lambda number=number: len(seen) >= number)
+        until(lambda number=number: len(seen.images) >= number)
     for _ in range(20):
         executor.spin_once(timeout_sec=0.01)
-    assert seen == [("visible", 7)] * 3
+    assert seen.images == [("visible", 7)] * 3
+    assert not seen.errors
     cameras.close()
