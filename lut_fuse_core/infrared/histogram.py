@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,12 +60,12 @@ class CountHistogram:
 
     def up_to(self, count: float) -> int:
         """How many pixels have at most that count."""
-        entry = int(np.floor(count)) - self.least
+        entry = math.floor(count) - self.least
         return 0 if entry < 0 else int(self.cumulative[min(entry, len(self.cumulative) - 1)])
 
     def below(self, count: float) -> int:
         """How many pixels have less than that count."""
-        return self.up_to(np.ceil(count) - 1)
+        return self.up_to(math.ceil(count) - 1)
 
     def without_fill(self) -> CountHistogram:
         """Without the counts that fill a border, or at which the sensor saturates.
@@ -73,18 +74,16 @@ class CountHistogram:
         from it. All stay where nothing else would be left.
         """
         cumulative, pixels = self.cumulative, self.pixels
-        first = int(cumulative[0])
-        last = self.below(self.largest)
-        if first >= last:
+        first, last = int(cumulative[0]), self.below(self.largest)
+        many = FILL_SHARE * pixels
+        if first >= last or max(first, pixels - last) <= many:
             return self
         start = int(np.searchsorted(cumulative, np.int32(first), side="right"))
         end = int(np.searchsorted(cumulative, np.int32(last), side="left"))
         width = max(end - start, 1)
-        cut_start = first > FILL_SHARE * pixels and start > width
-        cut_end = pixels - last > FILL_SHARE * pixels and len(cumulative) - 1 - end > width
-        if cut_end:
+        if pixels - last > many and len(cumulative) - 1 - end > width:
             cumulative = cumulative[: end + 1]
-        if cut_start:
+        if first > many and start > width:
             return CountHistogram(self.least + start, cumulative[start:] - np.int32(first))
         return CountHistogram(self.least, cumulative)
 

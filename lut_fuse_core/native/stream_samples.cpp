@@ -49,11 +49,15 @@ double quantile(std::vector<float>& values, double share) {
 void count(LutFuseHistogram& h) {
     std::vector<uint16_t> values(sampled(h));
     gather(h, values.data());
-    const auto [least, most] = std::minmax_element(values.begin(), values.end());
-    h.least = *least;
+    uint16_t least = UINT16_MAX, most = 0;
+    for (const uint16_t value : values) {
+        least = std::min(least, value);
+        most = std::max(most, value);
+    }
+    h.least = least;
     h.entries = 0;
-    if (!h.least) return;
-    h.entries = *most - h.least + 1;
+    if (!least) return;
+    h.entries = most - least + 1;
     // Two histograms: neighbors are often alike, and would wait for one another's count.
     std::vector<int32_t> second(h.entries);
     int32_t *even = h.cumulative - h.least, *odd = second.data() - h.least;
