@@ -67,10 +67,11 @@ def message(size: int) -> np.ndarray:
 def test_messages_of_all_sizes_come_as_they_were_sent(node: Any) -> None:
     channel = Channel(node)
     assert channel.messages.take() is None
-    kept = [channel.pass_through(message(size))[0] for size in SIZES]
-    for size, received in zip(SIZES, kept, strict=True):
+    sent = [message(size) for size in SIZES]
+    received = [channel.pass_through(each)[0] for each in sent]
+    for one, other in zip(sent, received, strict=True):
         # Behind them the middleware may fill up to a multiple of four bytes.
-        assert np.array_equal(received[: message(size).size], message(size))
+        assert np.array_equal(one, other[: one.size])
 
 
 def test_the_sender_tells_when_it_sent_them(node: Any) -> None:
@@ -116,6 +117,7 @@ def test_an_inactive_publisher_sends_nothing(node: Any) -> None:
     publisher = other.create_lifecycle_publisher(Image, "images", 10)
     until(lambda: publisher.get_subscription_count() == 1)
     send(publisher, message(7))
-    received, _ = channel.pass_through(message(8))
-    assert np.array_equal(received[: message(8).size], message(8))
+    sent = message(8)
+    received, _ = channel.pass_through(sent)
+    assert np.array_equal(received[: sent.size], sent)
     other.destroy_node()
