@@ -11,17 +11,15 @@ from message_filters import Subscriber
 from rclpy.exceptions import InvalidHandle
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
-from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.sync.jumps import SIDES, Side
 from lut_fuse_core.sync.stamps import stamp_of
 from lut_fuse_ros.frames.overlap import Overlap
 from lut_fuse_ros.middleware import topics
 from lut_fuse_ros.middleware.callback_groups import EventsAttended
-from lut_fuse_ros.middleware.image_messages import read_image
+from lut_fuse_ros.middleware.image_messages import read, read_image
 from lut_fuse_ros.middleware.qos import alike, as_offered, profile, text_of
 from lut_fuse_ros.middleware.serialized import Messages
 from lut_fuse_ros.middleware.waiting import Waiting
@@ -155,7 +153,7 @@ class _Input:
         self._node, self._side, self._settings, self._take = node, side, settings, take
         compressed = settings.transport == "compressed"
         self._kind = CompressedImage if compressed else Image
-        self._read = _read_compressed if compressed else read_image
+        self._read = partial(read, kind=CompressedImage) if compressed else read_image
         name = topics.INPUTS[side]
         self._name = topics.compressed(node, name) if compressed else name
         self._lock = threading.Lock()
@@ -247,7 +245,3 @@ class _Input:
         with self._lock:
             self._overlap.open(source)
             self._sources.append(source)
-
-
-def _read_compressed(message: UInt8Array) -> Any:
-    return deserialize_message(message.tobytes(), CompressedImage)

@@ -1,10 +1,11 @@
-"""`sensor_msgs/Image` as it is serialized (CDR), read and written in place."""
+"""Serialized messages (CDR), of which `sensor_msgs/Image` is read and written in place."""
 
 from __future__ import annotations
 
 import struct
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -17,6 +18,9 @@ from lut_fuse_core.errors import InputError
 
 ORDERS = {b"\x00\x00": ">", b"\x00\x01": "<"}
 """Order of bytes by the encodings of plain CDR."""
+
+ENCODING = 4
+"""Bytes in front of a message that tell its encoding."""
 
 
 @dataclass
@@ -46,7 +50,7 @@ class _Fields:
     """Reads the fields of a serialized message one after the other."""
 
     def __init__(self, message: UInt8Array, order: str) -> None:
-        self._body, self._order, self._at = message.data[4:], order, 0
+        self._body, self._order, self._at = message.data[ENCODING:], order, 0
 
     def numbers(self, kinds: str) -> tuple[int, ...]:
         """Numbers of 4 bytes (``I``, ``i``), which begin at a multiple of that."""
@@ -73,6 +77,25 @@ class _Fields:
         return str(self.bytes(), "utf-8", "replace").partition("\0")[0]
 
 
+def read(message: UInt8Array, kind: type[Any]) -> Any:
+    """Read a serialized message as rclpy does.
+
+    Args:
+        message: ``(N,) uint8``, as the middleware delivers it.
+        kind: Its type.
+
+    Raises:
+        InputError: If it is no such message.
+    """
+    size, name = message.size, kind.__name__
+    if size < ENCODING:  # which rmw_cyclonedds does not survive
+        raise InputError(f"{size} bytes cannot be read as {name}")
+    try:
+        return deserialize_message(message.tobytes(), kind)
+    except Exception as error:  # each middleware has its own
+        raise InputError(f"{size} bytes cannot be read as {name}: {error}") from None
+
+
 def read_image(message: UInt8Array) -> ReceivedImage | Image:
     """Read a serialized `sensor_msgs/Image` without copying its pixels.
 
@@ -83,11 +106,11 @@ def read_image(message: UInt8Array) -> ReceivedImage | Image:
         The image; what is not plain CDR comes as rclpy reads it, copied.
 
     Raises:
-        InputError: If it is truncated.
+        InputError: If it is truncated, or else no such message.
     """
     order = ORDERS.get(message[:2].tobytes())
     if order is None:
-        return deserialize_message(message.tobytes(), Image)
+        return read(message, Image)
     fields = _Fields(message, order)
     try:
         sec, nanosec = fields.numbers("iI")

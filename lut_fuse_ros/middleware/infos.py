@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo
 
 from lut_fuse_ros.middleware.callback_groups import Unattended
+from lut_fuse_ros.middleware.image_messages import read
 
 ANY = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Matches every publisher, but gets nothing of what was sent before."""
@@ -89,4 +90,4 @@ class InfoSubscription:
         content = newest[: STAMP.start] + newest[STAMP.stop :]
         if newest and content != self._known:
             self._known = content
-            self._take(deserialize_message(newest, CameraInfo))
+            self._take(read(np.frombuffer(newest, np.uint8), CameraInfo))

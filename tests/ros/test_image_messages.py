@@ -12,11 +12,11 @@ from builtin_interfaces.msg import Time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lut_fuse_core.errors import InputError
-from lut_fuse_ros.middleware.image_messages import image_prefix, read_image
+from lut_fuse_ros.middleware.image_messages import image_prefix, read, read_image
 
 FIELDS = ("header", "height", "width", "encoding", "is_bigendian", "step")
 TEXTS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=30)
@@ -73,6 +73,14 @@ def test_what_is_truncated_is_refused_wherever_it_ends() -> None:
         with pytest.raises(InputError, match=f"an image message of {size} bytes is truncated"):
             read_image(message[:size])
     assert read_image(message[:end]).data.tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("start", [b"", b"\0", b"\0\7\0\0", b"\xff\xff\xff\xff"])
+@pytest.mark.parametrize("kind", [Image, CompressedImage])
+def test_what_is_no_message_is_refused(start: bytes, kind: type) -> None:
+    message = np.frombuffer(start + bytes(1), np.uint8)
+    with pytest.raises(InputError, match=r"bytes cannot be read as|is truncated"):
+        read_image(message) if kind is Image else read(message, kind)
 
 
 @given(IMAGES, st.integers(0, 40), st.integers(0, 40))

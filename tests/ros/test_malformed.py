@@ -111,6 +111,21 @@ class TestMalformed(NodeTest):
         self.rig.wait_for_report(lambda r: int(r["malformed"]) > before, "not counted", send)
         self.rig.fuse()
 
+    def test_messages_that_end_too_early_are_skipped_and_counted(self):
+        self.rig.fuse()
+        self.rig.settle()
+        before = int(self.rig.report()["malformed"])
+        good = serialize_message(infrared(header=header(self.rig.next_stamp())))
+        for end in (8, 20, 40, len(good) - 100):
+            self.rig.infrared.publish(good[:end])
+        self.rig.wait_for_report(
+            lambda report: int(report["malformed"]) == before + 4,
+            "not all were counted",
+            meanwhile=self.rig.send_pair,
+        )
+        assert "infrared camera: an image message of" in self.rig.report()["last error"]
+        self.rig.fuse()
+
     def test_a_stamp_before_the_epoch_is_refused(self):
         self.rig.fuse()
         before = self.rig.count("malformed")
