@@ -159,6 +159,7 @@ class Active:
 
     def _look_around(self) -> None:
         """See who publishes and subscribes by now, and how, and whether the rig is known."""
+        self.worker.frame_end.wait()
         self.inputs.look()
         self._configured.output.look()
         for info in self._infos.values():

@@ -49,7 +49,10 @@ class Diagnostics:
         self._updater = updater
 
     def _report(self, status: Any) -> Any:
-        session, now = self._session, time.monotonic()
+        session = self._session
+        if session.active is not None:
+            session.active.worker.frame_end.wait()
+        now = time.monotonic()
         statistics = session.statistics
         processing, age = statistics.latencies(now)
         self._lost_before, self._lost = self._lost, lost_datagrams()

@@ -15,6 +15,7 @@ from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.pipeline.served import ServedInfrared
 from lut_fuse_core.sync.stamps import NANOSECONDS, stamp_of
 from lut_fuse_ros.frames.decoding import Decoder
+from lut_fuse_ros.frames.frame_end import FrameEnd
 from lut_fuse_ros.frames.job import Frame, Job
 from lut_fuse_ros.frames.mailbox import PATIENCE, Mailbox
 from lut_fuse_ros.frames.output import Output
@@ -61,6 +62,7 @@ class Worker:
     Attributes:
         registered: Whether it is known where infrared lands; until then it is not shown.
         calibration: That is under way; takes pairs from here.
+        frame_end: When a job is done.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Worker:
         self.parameters = parameters
         self.registered = True
         self.calibration: LiveCalibration | None = None
+        self.frame_end = FrameEnd()
         self._pipeline, self._output, self._statistics = pipeline, output, statistics
         self._now, self._log = now, log
         self._mailbox, self._requests = Mailbox[Job](), Requests()
@@ -134,6 +137,7 @@ class Worker:
                 self._failed("failed", error)
         finally:
             self._mailbox.done()
+            self.frame_end.reached()
 
     @property
     def _calibrating(self) -> bool:
