@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 from message_filters import Subscriber
 from rclpy.exceptions import InvalidHandle
 from rclpy.lifecycle import LifecycleNode
@@ -202,7 +203,9 @@ class _Input:
                 if taken is None:
                     continue
                 came = True
-                message, sent = self._read(taken[0]), taken[1]
+                message, sent = taken
+                if isinstance(message, np.ndarray):
+                    message = self._read(message)
                 # A recording that is played in a loop has the same stamps again, so two
                 # subscriptions know an image by when it was sent, unless the middleware is silent.
                 is_new = self._overlap.is_new(source, sent or stamp_of(message))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ TAKEN, NOTHING_THERE = 0, 401
 
 INFO_WORDS = 64
 """Of 8 bytes; more than `rmw_message_info_t` has in any distribution."""
+
+TYPED_TOO = find_spec("rosidl_buffer") is not None
+"""Whether messages may come that cannot be taken as they are serialized: since Lyrical, middleware
+(rmw_fastrtps 9.4) receives those with bytes by a way of their own, which only typed ones leave."""
 
 KEPT = 3
 """Pieces of memory that wait for the next messages of a subscription."""
@@ -133,30 +138,39 @@ class Messages:
         self._free: deque[_Room] = deque(maxlen=KEPT)
         self._info = (ctypes.c_int64 * INFO_WORDS)()
 
-    def take(self) -> tuple[UInt8Array, int] | None:
+    def take(self) -> tuple[Any, int] | None:
         """The next message, if one has come.
 
         Returns:
-            ``(N,) uint8``, serialized; and when it was sent, nanoseconds of the sender's clock, 0
-            if that is not known.
+            ``(N,) uint8``, serialized, or as rclpy has it where that cannot be had; and when it was
+            sent, nanoseconds of the sender's clock, 0 if that is not known.
 
         Raises:
             RclError: If it cannot be taken.
             rclpy.handle.InvalidHandle: If the subscription was destroyed.
         """
-        handle = self._subscription.handle
-        with handle:
-            if RCL is None:
-                taken = handle.take_message(self._subscription.msg_type, True)
-                if taken is None:
-                    return None
-                return np.frombuffer(taken[0], np.uint8), int(taken[1]["source_timestamp"])
-            room = self._free.pop() if self._free else _Room(RCL)
-            code = RCL.take(handle.pointer, ctypes.byref(room.bytes), self._info, None)
+        with self._subscription.handle:
+            taken = self._by_rclpy(raw=True) if RCL is None else self._by_rcl(RCL)
+            if taken is None and TYPED_TOO:
+                taken = self._by_rclpy(raw=False)
+        return taken
+
+    def _by_rclpy(self, *, raw: bool) -> tuple[Any, int] | None:
+        subscription = self._subscription
+        taken = subscription.handle.take_message(subscription.msg_type, raw)
+        if taken is None:
+            return None
+        message, info = taken
+        return np.frombuffer(message, np.uint8) if raw else message, info["source_timestamp"]
+
+    def _by_rcl(self, rcl: _Rcl) -> tuple[UInt8Array, int] | None:
+        room = self._free.pop() if self._free else _Room(rcl)
+        address = self._subscription.handle.pointer
+        code = rcl.take(address, ctypes.byref(room.bytes), self._info, None)
         if code == NOTHING_THERE:
             self._free.append(room)
             return None
-        RCL.check(code, "a message cannot be taken")
+        rcl.check(code, "a message cannot be taken")
         return np.asarray(_Lease(room, self._free)), self._info[0]
 
 
