@@ -87,15 +87,14 @@ def test_the_sender_tells_when_it_sent_them(node: Any) -> None:
     assert before <= sent <= time.time_ns()
 
 
+@pytest.mark.parametrize("node", ["rcl"], indirect=True)
 def test_what_cannot_be_taken_serialized_comes_as_rclpy_has_it(
     node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serialized, "TYPED_TOO", True)
     channel = Channel(node)
     monkeypatch.setattr(channel.messages, "_by_rcl", lambda _: None)
-    monkeypatch.setattr(serialized, "RCL", serialized.RCL or object())
-    send_by_rclpy = channel.publisher.publish
-    send_by_rclpy(content(message(9)))
+    channel.publisher.publish(content(message(9)))
     received, sent = until(channel.messages.take)
     assert received == content(message(9))
     assert sent > 0
