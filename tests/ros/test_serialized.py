@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.lifecycle import LifecycleNode
+from rclpy.serialization import deserialize_message, serialize_message
 from rig import TIMEOUT
 from sensor_msgs.msg import Image
 
@@ -49,7 +50,7 @@ class Channel:
         send(self.publisher, message)
         received, sent = until(self.messages.take)
         if isinstance(received, Image):  # all that this middleware has
-            received = np.frombuffer(rclpy.serialization.serialize_message(received), np.uint8)
+            received = np.frombuffer(serialize_message(received), np.uint8)
         return received, sent
 
 
@@ -64,12 +65,12 @@ def until(condition: Callable[[], Any]) -> Any:
 def message(size: int) -> np.ndarray:
     """A serialized image with so many bytes of data."""
     image = Image(data=np.random.default_rng(size).bytes(size))
-    return np.frombuffer(rclpy.serialization.serialize_message(image), np.uint8)
+    return np.frombuffer(serialize_message(image), np.uint8)
 
 
 def content(message: np.ndarray) -> Image:
     """Not the bytes: what lies between the fields and behind them may change on the way."""
-    return rclpy.serialization.deserialize_message(message.tobytes(), Image)
+    return deserialize_message(message.tobytes(), Image)
 
 
 def test_messages_of_all_sizes_come_as_they_were_sent(node: Any) -> None:
