@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import stat
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +13,9 @@ from lut_fuse_core.errors import InputError
 
 Relation = Literal["is", "holds", "lies in"]
 """How an output relates to an input: the same file or folder, a folder above it, or within it."""
+
+_BINARY = getattr(os, "O_BINARY", 0)
+"""Which Windows needs, and others do not know."""
 
 
 @contextmanager
@@ -32,20 +35,60 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         OSError: If it cannot be written; names ``path``.
     """
     target = Path(path)
-    if not _is_ordinary(target):
-        raise InputError(f"{target} is no ordinary file; choose another output")
-    # The suffix is kept, since writers choose the format by it; the stem is not, since with
-    # anything added to it the name might be too long.
-    temporary = target.with_name(f".{uuid.uuid4().hex[:8]}{target.suffix}")
+    temporary = _beside(target)
     try:
         yield temporary
         temporary.replace(target)
     except BaseException as error:
-        # Not after a success: to look for a name keeps all who write to the folder waiting.
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename == str(temporary):
-            error.filename = str(target)  # the one that the user knows
+        _undo(error, temporary, target)
         raise
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is complete or not there, as `atomic_write` does; with fewer calls, for
+    files by the thousand.
+
+    Args:
+        path: The file to write or replace, in a folder that exists.
+        data: What it is to hold.
+
+    Raises:
+        InputError: If ``path`` is a device or a pipe: it would be replaced by a file.
+        OSError: If it cannot be written; names ``path``.
+    """
+    temporary = _beside(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        except OSError as error:
+            error.filename = str(path)  # which a descriptor does not tell
+            raise
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except BaseException as error:
+        _undo(error, temporary, path)
+        raise
+
+
+def _beside(target: Path) -> Path:
+    """A temporary path in the folder of a file that may be replaced."""
+    if not _is_ordinary(target):
+        raise InputError(f"{target} is no ordinary file; choose another output")
+    # The suffix is kept, since writers choose the format by it; the stem is not, since with
+    # anything added to it the name might be too long.
+    return target.with_name(f".{os.urandom(4).hex()}{target.suffix}")
+
+
+def _undo(error: BaseException, temporary: Path, target: Path) -> None:
+    """Remove what was written; and name the file that the user knows in the error."""
+    # Not after a success: to look for a name keeps all who write to the folder waiting.
+    temporary.unlink(missing_ok=True)
+    if isinstance(error, OSError) and error.filename == str(temporary):
+        error.filename = str(target)
 
 
 def _is_ordinary(path: Path) -> bool:

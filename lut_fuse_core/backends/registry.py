@@ -95,10 +95,12 @@ def backend_statuses(model: FusionModel) -> list[BackendStatus]:
 
 def _automatic(model: FusionModel, threads: int | None, gpu: GpuOptions) -> Backend:
     """The fastest backend that works; leaving a GPU unused is worth a warning."""
-    from lut_fuse_core.backends.gpu.choice import faster_backend
-    from lut_fuse_core.backends.gpu.device import gpu_is_there
+    from lut_fuse_core.backends.gpu.device import gpu_is_there, open_device
 
     try:
+        open_device()  # before all is imported that only a GPU needs
+        from lut_fuse_core.backends.gpu.choice import faster_backend
+
         return faster_backend(model, gpu, lambda name: _create(name, model, threads, gpu))
     except BackendUnavailableError as error:
         reasons = [f"GPU: {error}"]

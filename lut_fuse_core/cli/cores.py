@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
-
 from lut_fuse_core.fuser import Fuser
+from lut_fuse_core.libraries.opencv import use_threads
 from lut_fuse_core.parallel import usable_cores
 from lut_fuse_core.pipeline.config import PipelineConfig
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
@@ -28,7 +27,7 @@ def pipeline_beside_codecs(config: PipelineConfig) -> FusionPipeline:
     pipeline = FusionPipeline(replace(config, threads=threads))
     if pipeline.fuser.backend.name == "cpu":
         return pipeline if threads == config.threads else FusionPipeline(config)
-    cv2.setNumThreads(1)
+    use_threads(1)
     return pipeline
 
 

@@ -18,7 +18,6 @@ from lut_fuse_core.files.folders import FolderOptions
 from lut_fuse_core.files.fusing import fuse_files
 from lut_fuse_core.files.one_file import fuse_one_file
 from lut_fuse_core.files.report import FilesReport, Progress
-from lut_fuse_core.files.video_pairs import find_video_offset
 from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.sync.clock_offset import ClockOffset
@@ -176,6 +175,8 @@ def _fuse(
 def _video_offset(visible: Path, infrared: Path | None) -> ClockOffset:
     if infrared is None or visible.suffix.lower() not in VIDEO_SUFFIXES:
         raise InputError("--clock-offset auto is for videos; images have no times")
+    from lut_fuse_core.files.video_pairs import find_video_offset
+
     return find_video_offset(visible, infrared)
 
 

@@ -10,7 +10,6 @@ from lut_fuse_core.errors import InputError
 from lut_fuse_core.files.folders import DEFAULT_OPTIONS, FolderOptions, fuse_folders
 from lut_fuse_core.files.report import FilesReport, Progress
 from lut_fuse_core.files.stored_images import fuse_stored, visible_reader
-from lut_fuse_core.files.videos import fuse_videos
 from lut_fuse_core.io.image_files import read_infrared, write_image
 from lut_fuse_core.io.thermal.sequence import SEQUENCE_SUFFIXES
 from lut_fuse_core.io.video_reader import VIDEO_SUFFIXES
@@ -62,6 +61,8 @@ def fuse_files(
     if all(videos):
         target = output / f"{visible.stem}.mp4" if output.is_dir() else output
         keep_apart(target, [visible, infrared])
+        from lut_fuse_core.files.videos import fuse_videos  # and with it, what images need not
+
         return fuse_videos(visible, infrared, target, pipeline, progress)
     target = output / f"{visible.stem}{options.suffix}" if output.is_dir() else output
     keep_apart(target, [visible, infrared])

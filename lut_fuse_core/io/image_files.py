@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from lut_fuse_core.arrays import AnyInfrared, UInt8Array, in_three_channels
-from lut_fuse_core.atomic import atomic_write
+from lut_fuse_core.atomic import write_whole
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.byte_order import in_native_order
 from lut_fuse_core.io.decoder import decode_whole
@@ -38,6 +37,7 @@ from lut_fuse_core.io.thermal.files import THERMAL_SUFFIXES, read_thermal
 from lut_fuse_core.io.thermal.thermal_image import ThermalImage
 from lut_fuse_core.io.tiff_files import MARKS as TIFF_MARKS
 from lut_fuse_core.io.tiff_files import read_tiff_infrared, read_tiff_visible
+from lut_fuse_core.libraries.opencv import cv2
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".ppm")
 
@@ -159,15 +159,10 @@ def write_image(path: Path, image: UInt8Array | JpegPlanes) -> None:
         )
     data = _encode(image, path.suffix.lower())
     try:
-        _write(path, data)
+        write_whole(path, data)
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, data)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(data)
+        write_whole(path, data)
 
 
 def image_files(folder: Path) -> dict[str, list[Path]]:

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array
-from lut_fuse_core.libraries.opencv import cv2
+from lut_fuse_core.native.planes import split_planes
 
 Order = Literal["RGB", "BGR"]
 
@@ -112,8 +112,7 @@ def decode_planes(data: UInt8Array) -> JpegPlanes | None:
         pixels = np.asarray(simplejpeg.decode_jpeg(as_rgb, "RGB", fastupsample=True))
     except ValueError:
         return None
-    blue, red = (np.ascontiguousarray(pixels[::2, ::2, channel]) for channel in (1, 2))
-    return JpegPlanes(np.asarray(cv2.extractChannel(pixels, 0)), blue, red)
+    return JpegPlanes(*split_planes(pixels))
 
 
 def encode_planes(planes: JpegPlanes) -> bytes:

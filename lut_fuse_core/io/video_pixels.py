@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.known_palettes import Palette
 from lut_fuse_core.io.palettes import palette_of, quick_intensities
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.native.tables import looked_up
 
 if TYPE_CHECKING:

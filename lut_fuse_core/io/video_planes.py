@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array, gray_view
 from lut_fuse_core.io.video_pixels import VisiblePixels, plane_of
+from lut_fuse_core.libraries.opencv import cv2
 from lut_fuse_core.native.tables import looked_up
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array
@@ -18,6 +17,7 @@ from lut_fuse_core.errors import InputError, LutFuseError
 from lut_fuse_core.io.pyav import pyav
 from lut_fuse_core.io.video_planes import Chroma, joined
 from lut_fuse_core.io.video_reader import LARGE_FRAME
+from lut_fuse_core.libraries.opencv import cv2
 
 if TYPE_CHECKING:
     import av

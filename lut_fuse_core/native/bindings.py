@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lut_fuse_core.errors import BackendUnavailableError
 
-INTERFACE = 15
+INTERFACE = 16
 """Version of the C interface in native/lut_fuse_native.h, which says what the fields mean."""
 
 
@@ -196,6 +196,19 @@ class Areas(ctypes.Structure):
         ("bytes", ctypes.c_int32),
         ("rows", ctypes.c_int32),
         ("columns", ctypes.c_int32),
+    )
+
+
+class Planes(ctypes.Structure):
+    """An image, and the planes that its channels become."""
+
+    _fields_ = (
+        ("pixels", ctypes.c_void_p),
+        ("luma", ctypes.c_void_p),
+        ("blue", ctypes.c_void_p),
+        ("red", ctypes.c_void_p),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
     )
 
 
@@ -416,6 +429,7 @@ def load_library() -> ctypes.CDLL:
     library.lut_fuse_roughness.argtypes = (ctypes.POINTER(Roughness),)
     library.lut_fuse_edge_channels.argtypes = (ctypes.POINTER(Edges),)
     library.lut_fuse_mean_areas.argtypes = (ctypes.POINTER(Areas),)
+    library.lut_fuse_split_planes.argtypes = (ctypes.POINTER(Planes),)
     library.lut_fuse_blur.argtypes = (ctypes.POINTER(Blur),)
     library.lut_fuse_distances.argtypes = (ctypes.POINTER(Distances),)
     library.lut_fuse_match.argtypes = (ctypes.POINTER(Match),)

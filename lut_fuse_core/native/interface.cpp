@@ -13,6 +13,7 @@
 #include "field.hpp"
 #include "fuser.hpp"
 #include "measure.hpp"
+#include "planes.hpp"
 #include "sampling.hpp"
 #include "small_images.hpp"
 #include "standing.hpp"
@@ -182,6 +183,10 @@ EXPORT int lut_fuse_edge_channels(const LutFuseEdges* edges) {
 
 EXPORT int lut_fuse_mean_areas(const LutFuseAreas* areas) {
     return ran_out(lut_fuse::mean_areas, areas);
+}
+
+EXPORT int lut_fuse_split_planes(const LutFusePlanes* planes) {
+    return ran_out(lut_fuse::split_planes, planes);
 }
 
 EXPORT int lut_fuse_blur(const LutFuseBlur* blur) { return ran_out(lut_fuse::blur, blur); }

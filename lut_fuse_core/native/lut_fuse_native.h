@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LUT_FUSE_INTERFACE 15
+#define LUT_FUSE_INTERFACE 16
 #define LUT_FUSE_STAGES 3 /* pooling, encoder, look-up */
 
 #ifdef __cplusplus
@@ -135,6 +135,15 @@ typedef struct {
     float *result;
     int32_t height, width, channels, bytes, rows, columns;
 } LutFuseAreas;
+
+/* An image whose channels become planes: pixels and luma: (height, width, 3) and (height, width),
+   both sides even; blue, red: the second and the third channel of every second pixel of every second
+   row, (height / 2, width / 2). */
+typedef struct {
+    const uint8_t *pixels;
+    uint8_t *luma, *blue, *red;
+    int32_t height, width;
+} LutFusePlanes;
 
 /* An image smoothed along both axes, by an odd number of weights each. image, result: (height,
    width, channels); beyond its border it goes on as in a mirror. */
@@ -281,6 +290,7 @@ int lut_fuse_tones(const LutFuseTones *tones);
 int lut_fuse_roughness(LutFuseRoughness *roughness);
 int lut_fuse_edge_channels(const LutFuseEdges *edges);
 int lut_fuse_mean_areas(const LutFuseAreas *areas);
+int lut_fuse_split_planes(const LutFusePlanes *planes);
 int lut_fuse_blur(const LutFuseBlur *blur);
 int lut_fuse_distances(const LutFuseDistances *distances);
 int lut_fuse_match(const LutFuseMatch *match);

@@ -220,17 +220,14 @@ bool Model::plan_packing(const LutFuseModel& model) {
     // Whatever a pixel becomes must fit into 16 bits with six behind the point.
     if (level_ > 1.9f || std::fabs(offset_) > 250.0f || 255.0f * high > 500.0f) return false;
 
-    int byte_axis = 0;
-    for (int i = 0; i < 4; ++i) {
-        float other = 0.0f;
-        for (const std::vector<float>& lattice : lattices_) {
-            other = std::max(other, bound(model, lattice, i, level_));
-        }
-        if (i == 0 || other < error_bound) {
-            byte_axis = i;
-            error_bound = other;
-        }
+    std::array<float, 4> bounds{};
+    for (const std::vector<float>& lattice : lattices_) {
+        const std::array<float, 4> others = bounds_of(model, lattice, level_);
+        for (int i = 0; i < 4; ++i) bounds[i] = std::max(bounds[i], others[i]);
     }
+    const auto least = std::min_element(bounds.begin(), bounds.end());
+    const int byte_axis = static_cast<int>(least - bounds.begin());
+    error_bound = *least;
     if (error_bound > kMostError) return false;
     packed = true;
     for (int i = 0, bit = 0; i < 4; ++i) look_up.order[i == byte_axis ? 0 : ++bit] = i;
@@ -275,9 +272,10 @@ void Model::pack() {
 
 // Largest distance in gray levels between the packed look-up and the exact one before rounding:
 // half a quantization step, plus each axis's error of position times the lattice's largest change
-// along that axis within a cell. The context's error is that of the encoder.
-float Model::bound(const LutFuseModel& model, const std::vector<float>& lattice, int byte_axis,
-                   float level) const {
+// along that axis within a cell, for each axis that may be the one of bytes. The context's error is
+// that of the encoder.
+std::array<float, 4> Model::bounds_of(const LutFuseModel& model, const std::vector<float>& lattice,
+                                      float level) const {
     // Errors of the features in gray levels of their axis: see load_luma, whose weights are rounded
     // too, and gradient.
     const float luma = 0.9f / 256.0f;
@@ -285,13 +283,15 @@ float Model::bound(const LutFuseModel& model, const std::vector<float>& lattice,
     const float feature[4] = {luma, 0.0f, 12.0f * fine * model.gradient_scale,
                               context_error};
     const FloatAxis* axes = look_up.float_axis;
-    float position[4];
+    float position[4][4];  // of the axis of bytes, then of each axis
     for (int i = 0; i < 4; ++i) {
         const float unit = std::ldexp(1.0f, look_up.axis[i].cell_bits - kPositionBits);
-        position[i] = feature[i] * axes[i].inverse_step + 2.5f * unit;
-        if (i == byte_axis) position[i] += 0.5f / 127.0f;
+        const float own = feature[i] * axes[i].inverse_step + 2.5f * unit;
+        for (int byte_axis = 0; byte_axis < 4; ++byte_axis) {
+            position[byte_axis][i] = i == byte_axis ? own + 0.5f / 127.0f : own;
+        }
     }
-    float worst = 0.0f;
+    std::array<float, 4> worst{};
     for (int a = 0; a < axes[0].nodes - 1; ++a) {
         for (int b = 0; b < axes[1].nodes - 1; ++b) {
             for (int c = 0; c < axes[2].nodes - 1; ++c) {
@@ -299,27 +299,33 @@ float Model::bound(const LutFuseModel& model, const std::vector<float>& lattice,
                     const float* cell = lattice.data() + a * axes[0].stride +
                                         b * axes[1].stride + c * axes[2].stride +
                                         d * axes[3].stride;
-                    float sum = 0.0f;
+                    float change[4] = {};
                     for (int axis = 0; axis < 4; ++axis) {
-                        float change = 0.0f;
                         for (int corner = 0; corner < 16; ++corner) {
                             if (corner >> axis & 1) continue;
                             const float* p = cell;
                             for (int i = 0; i < 4; ++i) {
                                 if (corner >> i & 1) p += axes[i].stride;
                             }
-                            change = std::max(change, std::fabs(p[axes[axis].stride] - *p));
+                            const float here = std::fabs(p[axes[axis].stride] - *p);
+                            change[axis] = std::max(change[axis], here);
                         }
-                        sum += position[axis] * 255.0f * change;
                     }
-                    worst = std::max(worst, sum);
+                    for (int i = 0; i < 4; ++i) {
+                        float sum = 0.0f;
+                        for (int axis = 0; axis < 4; ++axis) {
+                            sum += position[i][axis] * 255.0f * change[axis];
+                        }
+                        worst[i] = std::max(worst[i], sum);
+                    }
                 }
             }
         }
     }
     // Of the four narrowings, of luma, fused luma and strength; single precision in the reference.
     const float rounding = 0.1f;
-    return 0.5f * level + rounding + worst;
+    for (float& each : worst) each += 0.5f * level + rounding;
+    return worst;
 }
 
 }  // namespace lut_fuse

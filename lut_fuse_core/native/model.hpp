@@ -1,6 +1,7 @@
 // A model as the kernels want it: packed lattice, regrouped weights.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "lut_fuse_native.h"
@@ -65,8 +66,8 @@ class Model {
     bool plan_packing(const LutFuseModel& model);
     void pack();
     bool map_axes(const LutFuseModel& model);
-    float bound(const LutFuseModel& model, const std::vector<float>& lattice, int byte_axis,
-                float level) const;
+    std::array<float, 4> bounds_of(const LutFuseModel& model, const std::vector<float>& lattice,
+                                   float level) const;
 
     std::vector<std::vector<float>> lattices_;  // from that of the darkest scenes on
     std::vector<float> levels_;                 // ambient levels at which they serve alone

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +55,8 @@ def read_dji(content: bytes) -> ThermalImage:
             "it is a radiometric JPEG of DJI, which is read with dji-thermal-cli, and that needs "
             "Python 3.12; run this there, or convert it to TIFF with DJI's Thermal Analysis Tool"
         )
+    import tempfile
+
     import dji_thermal_cli
 
     with guarded("DJI"), tempfile.TemporaryDirectory() as folder:

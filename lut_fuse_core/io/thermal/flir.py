@@ -15,7 +15,6 @@ from heapq import merge
 from io import BytesIO
 from mmap import mmap
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import FloatArray, RawInfrared, UInt8Array
@@ -28,6 +27,7 @@ from lut_fuse_core.io.thermal.thermal_image import (
     check_thermal_size,
     guarded,
 )
+from lut_fuse_core.libraries.opencv import cv2
 
 FILE_MARKS = (b"FFF\0", b"AFF\0")
 

@@ -6,17 +6,15 @@ photo.
 
 from __future__ import annotations
 
-import tempfile
 from io import BytesIO
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
-import cv2
 import numpy as np
 
 from lut_fuse_core.arrays import UInt8Array
 from lut_fuse_core.errors import InputError
 from lut_fuse_core.io.thermal.thermal_image import ThermalImage, check_thermal_size, guarded
+from lut_fuse_core.libraries.opencv import cv2
 
 _CALIBRATION = "CalibrationData.gpbenc"
 _PHOTOS = "Images/Main/"
@@ -47,6 +45,8 @@ def read_fluke(content: bytes) -> ThermalImage:
         InputError: For a damaged file, or one of the older binary format.
         ModuleNotFoundError: If fluke-thermal-reader is not installed.
     """
+    import tempfile
+
     from fluke_thermal_reader.parsers import IS2Parser
 
     if content[:4] != b"PK\3\4":
@@ -69,6 +69,8 @@ def read_fluke(content: bytes) -> ThermalImage:
 
 def _photo(content: bytes) -> UInt8Array | None:
     """The largest JPEG beside the thermal image: smaller ones are cut from it."""
+    from zipfile import BadZipFile, ZipFile
+
     try:
         with ZipFile(BytesIO(content)) as archive:
             entries = archive.infolist()

@@ -176,7 +176,7 @@ def test_a_gpu_that_stays_unused_is_worth_a_warning(
     def broken() -> GpuDevice:
         raise BackendUnavailableError("the driver is asleep")
 
-    monkeypatch.setattr(choice, "open_device", broken)
+    monkeypatch.setattr("lut_fuse_core.backends.gpu.device.open_device", broken)
     monkeypatch.setattr("lut_fuse_core.backends.gpu.device.gpu_is_there", lambda: there)
     backend = create_backend("auto", model, 1)
     (record,) = (r for r in caplog.records if r.name == registry.__name__)
