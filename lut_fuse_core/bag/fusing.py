@@ -137,8 +137,11 @@ class _Fusing:
         steps: Iterator[Step] = self.reading.steps()
         # While the clock offset is being corrected it decides which images pair: no reading ahead.
         if self.pipeline.config.clock != "correct":
+            raw = is_raw(self.topics.visible) and is_raw(self.topics.infrared)
+            if raw:  # quickly decoded: by the thread that reads, which has less to do than this one
+                steps = map(_decode, steps)
             steps = stage(prefetch(steps, AHEAD))  # type: ignore[arg-type, assignment]
-            if not (is_raw(self.topics.visible) and is_raw(self.topics.infrared)):
+            if not raw:
                 steps = stage(ordered_map(_decode, steps))  # type: ignore[arg-type, assignment]
         fused = stage(self._fused(steps))
         if self.options.output != "raw":
