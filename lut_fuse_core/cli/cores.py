@@ -41,6 +41,8 @@ def pipelines_side_by_side(config: PipelineConfig) -> list[FusionPipeline]:
         At least one; no more where the backend is another than `native`: that has the GPU, or all
         cores.
     """
+    # A flat-field correction shows in comparison with the frame before, which no pair has.
+    config = replace(config, normalization=replace(config.normalization, shutter=False))
     first = pipeline_beside_codecs(config)
     count = config.threads or usable_cores()
     if first.fuser.backend.name != "native" or count == 1:

@@ -25,6 +25,9 @@ _DEFLATE_RATIO = 1032
 _BMP_RATIO = 255
 """Most pixels that BMP's run-length code makes of two bytes."""
 
+_HEAD = 4096
+"""Bytes from its frame header on in which the first scan of a JPEG begins, with few exceptions."""
+
 _JPEG_PIXELS_PER_BYTE = 8192
 """More than a flat progressive JPEG has, which has some thousands."""
 
@@ -169,12 +172,16 @@ def is_whole(data: UInt8Array) -> bool:
     Args:
         data: ``(N,) uint8``, the file.
     """
+    frame = _jpeg_frame(data)
+    scan = data[frame : frame + _HEAD].tobytes().find(_JPEG_START_OF_SCAN)
+    if frame and 0 <= scan < data.size - frame - 3 and data[-2:].tobytes() == _JPEG_END:
+        return True  # as nearly always, without a copy of it all
     content = data.tobytes()
     if content.startswith(_PNG_SIGNATURE):
         return content.rfind(_PNG_END) > 0
     # Within the entropy-coded data a marker cannot occur by chance: 0xFF is followed by 0 there.
     # Looked for from the first scan on: cameras append more pictures, whole or not, to the one.
-    start = content.find(_JPEG_START_OF_SCAN, _jpeg_frame(data))
+    start = content.find(_JPEG_START_OF_SCAN, frame)
     return start > 0 and (content.endswith(_JPEG_END, start) or content.find(_JPEG_END, start) > 0)
 
 
@@ -189,9 +196,9 @@ def _jpeg_size(data: UInt8Array) -> tuple[int, int] | None:
 
 def _jpeg_frame(data: UInt8Array) -> int:
     """Where the first frame header (marker SOFn) begins; 0 if there is none."""
-    at = 2
-    while at + 9 <= data.size and data[at] == 0xFF:
-        marker = int(data[at + 1])
+    at, content = 2, data.data  # of which a byte takes a fifth of the time
+    while at + 9 <= len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
         if marker == 0xFF:
             at += 1
         elif marker in _WITHOUT_LENGTH:
@@ -199,5 +206,5 @@ def _jpeg_frame(data: UInt8Array) -> int:
         elif marker == _JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME_HEADERS):
             return at
         else:
-            at += 2 + (int(data[at + 2]) << 8 | int(data[at + 3]))
+            at += 2 + (content[at + 2] << 8 | content[at + 3])
     return 0

@@ -105,7 +105,7 @@ def decode_planes(data: UInt8Array) -> JpegPlanes | None:
         if stored != ["YCbCr", "420"] or height % 2 or width % 2:
             return None
         # It converts to RGB, but for what is stored as RGB already.
-        as_rgb = _labeled_rgb(data.tobytes())
+        as_rgb = _labeled_rgb(data.data)
         if simplejpeg.decode_jpeg_header(as_rgb)[2] != "RGB":
             return None
         # Fast upsampling repeats each sample of chroma.
@@ -130,9 +130,10 @@ def encode_planes(planes: JpegPlanes) -> bytes:
     return bytes(simplejpeg.encode_jpeg_yuv_planes(*stored, PLANES_QUALITY))
 
 
-def _labeled_rgb(content: bytes) -> bytes:
+def _labeled_rgb(content: memoryview) -> bytes:
     """A JPEG whose header says that its three channels are RGB."""
-    parts, at = [_START, _IS_RGB], len(_START)
+    parts: list[bytes | memoryview] = [_START, _IS_RGB]
+    at = len(_START)
     # Of a header that is none the rest is kept as it is, for the decoder to refuse.
     while content[at : at + 1] == _MARK and content[at + 1 : at + 2] not in _LAST:
         end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
