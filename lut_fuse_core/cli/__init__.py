@@ -75,7 +75,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         arguments = sys.argv[1:] if arguments is None else arguments
         command = next((word for word in arguments if not word.startswith("-")), "")
-        options = build_parser(command).parse_args(arguments)
+        gc.disable()  # for as long as much is imported, which is not garbage
+        try:
+            options = build_parser(command).parse_args(arguments)
+        finally:
+            gc.enable()
         keep_freed_memory()
         gc.freeze()  # what was imported stays, and need not be looked through again
         status = int(options.run(options) or 0)
