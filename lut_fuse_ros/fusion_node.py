@@ -74,13 +74,16 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
         session = self.session
         try:
             assert session.configured is not None
-            session.active = Active(self, session.parameters, session.configured, self._warn)
+            active = Active(self, session.parameters, session.configured, self._warn)
+            session.active, session.statistics = active, active.statistics
+            session.state = "active"
+            result = super().on_activate(state)
+            # Only now that publishers send: an image that is latched comes once.
+            active.start()
         except Exception as error:
             self._refuse(error)
             return Result.ERROR
-        session.statistics = session.active.statistics
-        session.state = "active"
-        return super().on_activate(state)
+        return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and finish the frame under way."""
@@ -110,6 +113,7 @@ class FusionNode(LifecycleNode):  # type: ignore[misc]
     def destroy_node(self) -> None:
         """See `rclpy.node.Node.destroy_node`."""
         if self._core_log is not None:
+            self.close()
             self._core_log.close()
         super().destroy_node()
 

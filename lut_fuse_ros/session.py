@@ -74,6 +74,8 @@ class Configured:
 class Active:
     """What exists from activation to deactivation: worker, pairing, subscriptions, timer.
 
+    Nothing is fused before `start`.
+
     Args:
         node: That subscribes.
         parameters: Of the node; see `update`.
@@ -124,7 +126,9 @@ class Active:
         # Not the node's clock, which stands still until a bag is played or a simulation runs.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(LOOK_PERIOD, self._look_around, clock=steady)
-        # Last, since nobody would end them where one of the others fails.
+
+    def start(self) -> None:
+        """Begin to take images and to fuse them."""
         self.worker.start()
         self.inputs.start()
 

@@ -30,7 +30,8 @@ STOPPING = 10.0
 """Seconds to wait for the image under way when unsubscribing."""
 
 PAUSE = 0.1
-"""Seconds after a failure of the middleware, which may fail again at once."""
+"""Seconds after a failure of the middleware, or of a subscription that somebody else destroyed,
+which may fail again at once."""
 
 
 class Inputs:
@@ -91,6 +92,8 @@ class Inputs:
             self._thread.join(STOPPING)
         for each in self._inputs.values():
             each.close()
+        if not self._thread.is_alive():
+            self._waiting.close()
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -100,8 +103,8 @@ class Inputs:
                 while any(came) and not self._closed.is_set():
                     # One of each camera, so that neither keeps the other waiting.
                     came = [self._take(side) for side in SIDES]
-            except InvalidHandle:  # one was replaced a moment ago
-                continue
+            except InvalidHandle:  # one was replaced a moment ago, or destroyed with the node
+                self._closed.wait(PAUSE)
             except Exception as error:
                 # Whatever it is, the next image may be good; unless the node is ending anyway.
                 if not self._closed.is_set():

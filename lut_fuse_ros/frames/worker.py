@@ -94,7 +94,8 @@ class Worker:
     def stop(self) -> None:
         """Finish the frame under way and end."""
         self._mailbox.close()
-        self._thread.join(STOPPING)
+        if self._thread.is_alive():
+            self._thread.join(STOPPING)
         if not self._thread.is_alive():
             # What no frame came for any more holds from the next activation on.
             self._make_changes()

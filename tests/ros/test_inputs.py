@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import rclpy
 from builtin_interfaces.msg import Time
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
@@ -59,6 +61,16 @@ class Waiting:
 
     def wake(self) -> None:
         self._woken.set()
+
+    def close(self) -> None:
+        ended.append("waiting" if thread_of_images() is None else "waiting, under the thread")
+
+
+ended: list[str] = []
+
+
+def thread_of_images() -> threading.Thread | None:
+    return next((each for each in threading.enumerate() if each.name == "images"), None)
 
 
 class Node:
@@ -185,6 +197,43 @@ def test_a_failure_of_the_middleware_is_reported_and_the_next_image_comes(
     seen.wait(1, errors=1)
     assert seen.images == [("visible", 7)]
     assert [str(error) for error in seen.errors] == ["out of memory"]
+
+
+def test_what_waiting_took_is_released_once_the_thread_has_ended(node: Node, seen: Seen) -> None:
+    ended.clear()
+    cameras = subscribed(node, seen)
+    cameras.start()
+    cameras.close()
+    assert ended == ["waiting"]
+
+
+class FirstPause(threading.Event):
+    """Set by the first one who would wait for it to be."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        return True
+
+
+def test_a_subscription_that_somebody_destroyed_keeps_no_core_busy(
+    node: Node, seen: Seen, cameras: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visible = node.subscriptions["visible"][0]
+    visible.hold(7)
+
+    def destroyed() -> Any:
+        assert next(tries) < 1000, "again and again, at once"
+        raise InvalidHandle
+
+    tries = itertools.count()
+    monkeypatch.setattr(visible, "take", destroyed)
+    monkeypatch.setattr(cameras, "_closed", FirstPause())
+    cameras.start()
+    thread = thread_of_images()
+    if thread is not None:
+        thread.join(TIMEOUT)
+    assert next(tries) == 1
+    assert not seen.errors
 
 
 @pytest.fixture
