@@ -112,6 +112,7 @@ class Active:
             self.statistics,
             clock=clock,
             on_job=self.worker.put,
+            on_waiting=self.worker.expect,
             on_jump=lambda: self.worker.request("reset", FusionPipeline.reset),
             log=log,
         )

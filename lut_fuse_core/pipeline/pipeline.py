@@ -123,6 +123,20 @@ class FusionPipeline:
             self.config = replace(self.config, registration=better)
             self._infrared.set_registration(better)
 
+    def expect(self, visible: UInt8Array) -> None:
+        """Do what can be done with a visible image before its infrared one comes.
+
+        Args:
+            visible: ``(H, W, 3) uint8``, RGB, with which `process` is called next; not changed
+                until then.
+
+        Raises:
+            InputError: For an unusable image.
+        """
+        check_visible(visible)
+        if self._ambient is not None:
+            self._ambient.expect(visible)
+
     def process(
         self,
         visible: UInt8Array,

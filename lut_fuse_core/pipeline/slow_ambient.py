@@ -24,12 +24,21 @@ class SlowAmbient:
     def __init__(self, levels: Sequence[float], seconds: float) -> None:
         self.seconds = seconds
         self._lowest, self._highest = levels[0], levels[-1]
+        self._expected: tuple[UInt8Array, float] | None = None
         self.reset()
 
     def reset(self) -> None:
         """Begin again with the next frame's own level."""
         self._level: float | None = None
         self._began = self._time = 0.0
+
+    def expect(self, visible: UInt8Array) -> None:
+        """Measure the image that `follow` is called with next.
+
+        Args:
+            visible: ``(H, W, 3) uint8``, RGB; not changed until then.
+        """
+        self._expected = visible, self._own_level(visible)
 
     def follow(self, visible: UInt8Array, time: float | None) -> float | None:
         """The level to fuse a frame with.
@@ -44,13 +53,20 @@ class SlowAmbient:
         if time is None or not self.seconds:
             self.reset()
             return None
-        level = min(max(ambient(visible), self._lowest), self._highest)
+        expected, self._expected = self._expected, None
+        if expected is not None and expected[0] is visible:
+            level = expected[1]
+        else:
+            level = self._own_level(visible)
         if self._level is None or time - self._time > self.seconds:
             self._level, self._began, self._time = level, time, time
         elif time > self._time:
             self._level += self._weight(time) * (level - self._level)
             self._time = time
         return self._level
+
+    def _own_level(self, visible: UInt8Array) -> float:
+        return min(max(ambient(visible), self._lowest), self._highest)
 
     def _weight(self, time: float) -> float:
         """Of a later frame's own level. Until there has been time enough, all frames but the first

@@ -40,6 +40,7 @@ class Pairing:
         statistics: Where to count.
         clock: Nanoseconds of the node's clock, for images without stamp.
         on_job: Takes a `Job`, at once.
+        on_waiting: Takes a visible `Frame` whose partner has not come yet.
         on_jump: Called when the cameras' clock was set.
         log: Takes a warning for the user; may throttle.
 
@@ -55,13 +56,14 @@ class Pairing:
         *,
         clock: Callable[[], int],
         on_job: Callable[[Job], None],
+        on_waiting: Callable[[Frame], None],
         on_jump: Callable[[], None],
         log: Callable[[str], None],
     ) -> None:
         self._log = log
         self._parameters, self._statistics, self._clock = parameters, statistics, clock
         self._latest = parameters
-        self._on_job, self._on_jump = on_job, on_jump
+        self._on_job, self._on_waiting, self._on_jump = on_job, on_waiting, on_jump
         self.offset, self.drift = OffsetMeter(), DriftMeter()
         self._watch = PairWatch()
         self._stamps: StampPairer[Frame, Frame] | None = None
@@ -114,8 +116,11 @@ class Pairing:
         self._note_jump(side, pairer.jump)
         if self._stamps is not None:
             self._hand_over_pairs(self._stamps, pairs, now)
-            if side == "visible" and self._watch.overdue(now, self._parameters.fallback.timeout):
-                self._alone(frame, now)
+            if side == "visible":
+                if self._watch.overdue(now, self._parameters.fallback.timeout):
+                    self._alone(frame, now)
+                elif not pairs:
+                    self._on_waiting(frame)
         elif side == "infrared":
             self._served = False
             self._watch.paired()

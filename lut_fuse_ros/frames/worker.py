@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from lut_fuse_core.arrays import AnyInfrared, UInt8Array
 from lut_fuse_core.errors import InputError
+from lut_fuse_core.io.ros_messages import is_compressed
 from lut_fuse_core.pipeline.fallback import Fallback
 from lut_fuse_core.pipeline.pipeline import FusionPipeline
 from lut_fuse_core.pipeline.served import ServedInfrared
@@ -84,6 +85,7 @@ class Worker:
         self._mailbox, self._requests = Mailbox[Job](), Requests()
         self._decoder = Decoder(parameters, statistics, log)
         self._served = ServedInfrared[Frame]()
+        self._expected: tuple[Frame, UInt8Array] | None = None
         self._seconds = deque([math.inf], maxlen=LATELY)
         self._thread = threading.Thread(target=self._run, name="fusion", daemon=True)
 
@@ -110,6 +112,20 @@ class Worker:
             return
         patience = HELD_UP if min(self._seconds) <= AT_ONCE else PATIENCE
         self._statistics.count("dropped", self._mailbox.put(job, job.arrived, patience))
+
+    def expect(self, visible: Frame) -> None:
+        """Do what can be done for a raw visible frame while its partner is on its way."""
+        fast = self._seconds[-1] <= AT_ONCE and not is_compressed(visible.message)
+        if not (fast and self._output.wanted and self._mailbox.claim()):
+            return
+        try:
+            pixels = self._decoder.visible(visible.message)
+            self._pipeline.expect(pixels)
+            self._expected = visible, pixels
+        except InputError:
+            pass  # said when its turn has come
+        finally:
+            self._mailbox.done()
 
     def request(self, kind: str, change: Change) -> None:
         """Have a change made to the pipeline before the next frame, instead of one of its kind."""
@@ -142,7 +158,8 @@ class Worker:
 
     @property
     def _calibrating(self) -> bool:
-        return self.calibration is not None and self.calibration.wants_pairs
+        calibration = self.calibration
+        return calibration is not None and calibration.wants_pairs
 
     def _make_changes(self) -> None:
         for change in self._requests.take():
@@ -152,16 +169,21 @@ class Worker:
                 self._failed("failed", error)
 
     def _handle(self, job: Job) -> None:
+        expected, self._expected = self._expected, None
         try:
-            visible = self._decoder.visible(job.visible.message)
+            if expected is not None and expected[0] is job.visible:
+                visible = expected[1]
+            else:
+                visible = self._decoder.visible(job.visible.message)
         except InputError as error:
             self._failed("malformed", error)
             return
         self._listen(job, visible)
         infrared, hold = self._infrared(job)
+        calibration = self.calibration  # which may be canceled meanwhile
         try:
-            if self._calibrating and infrared is not None:
-                self.calibration.offer(visible, infrared)  # type: ignore[union-attr]
+            if calibration is not None and calibration.wants_pairs and infrared is not None:
+                calibration.offer(visible, infrared)
             fused = self._fuse(job, visible, infrared, hold)
         except InputError as error:
             if infrared is None:

@@ -177,3 +177,23 @@ def test_the_command_line_says_how_slowly() -> None:
     for arguments, seconds in (([], 2.0), (["--ambient-seconds", "0.5"], 0.5)):
         config = pipeline_config(parser.parse_args(arguments), resize=True)
         assert config.ambient_seconds == seconds
+
+
+def test_an_image_that_was_expected_counts_as_any_other() -> None:
+    expected, plain = (SlowAmbient(LEVELS, 2.0) for _ in range(2))
+    for number, level in enumerate((40, 90, 200)):
+        visible = gray(level)
+        expected.expect(visible)
+        assert expected.follow(visible, number / 30) == plain.follow(visible, number / 30)
+
+
+def test_what_was_found_of_an_expected_image_serves_that_one_alone_and_once() -> None:
+    follower, plain = (SlowAmbient(LEVELS, 2.0) for _ in range(2))
+    shared = gray(40)
+    follower.expect(shared)
+    other = gray(90)
+    assert follower.follow(other, 0.0) == plain.follow(other, 0.0)
+    follower.expect(shared)
+    assert follower.follow(shared, 1.0) == plain.follow(shared, 1.0)
+    shared[:] = 200  # the next image, in the memory of the one before
+    assert follower.follow(shared, 2.0) == plain.follow(shared, 2.0)
