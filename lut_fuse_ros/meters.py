@@ -201,4 +201,6 @@ class Statistics:
         )
 
     def _meter(self, name: str) -> RateMeter:
-        return self._meters.setdefault(name, RateMeter(self._start))
+        if name not in self._meters:
+            self._meters[name] = RateMeter(self._start)
+        return self._meters[name]

@@ -174,7 +174,7 @@ class _Fusing:
             for each in (visible, infrared) if fresh is not None else (visible,):
                 self.complaints += bool(each.complaint)
                 self.first_complaint = self.first_complaint or each.complaint
-            if self.fallback.withholds(self.pipeline.status.source):
+            if self.fallback.withholds(self.pipeline.source):
                 raise InputError("an infrared image does not fit the visible one it was held for")
         except InputError:
             self.served.forget()

@@ -184,7 +184,13 @@ class ShutterGuard:
     def _accept(self, compared: Comparison, raw: RawInfrared) -> None:
         self._sample = compared.sample
         frame = self._frame
-        if frame is None or (frame.shape, frame.dtype) != (raw.shape, raw.dtype):
+        if not raw.flags.writeable:  # so that nobody writes the next one over it
+            self._frame = raw
+        elif (
+            frame is None
+            or not frame.flags.writeable
+            or (frame.shape, frame.dtype) != (raw.shape, raw.dtype)
+        ):
             self._frame = raw.copy()
         else:
             np.copyto(frame, raw)

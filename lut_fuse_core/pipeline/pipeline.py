@@ -54,6 +54,11 @@ class FusionPipeline:
         self._resets = 0
 
     @property
+    def source(self) -> Source | None:
+        """What the latest image shows; None before the first one."""
+        return self._source
+
+    @property
     def status(self) -> PipelineStatus:
         """What has been done so far."""
         registrar = self._infrared.registrar

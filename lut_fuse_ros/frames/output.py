@@ -50,6 +50,7 @@ class Output:
         self._compressed = Publisher(node, CompressedImage, compressed, settings)
         self._info = Publisher(node, CameraInfo, topics.FUSED_INFO, settings)
         self._publishers = (self._image, self._compressed, self._info)
+        self._send_image = self._send_compressed = False
         self.camera_info: CameraInfo | None = None
         self.misfit = ""
         self.refresh_info: Callable[[], object] = _nothing
@@ -69,6 +70,11 @@ class Output:
         """Whether anybody subscribes to the fused image, raw or compressed."""
         return self._image.wanted or self._compressed.wanted
 
+    def has_readers(self) -> bool:
+        """Whether anybody subscribes now, for the next `publish`, which asks no more."""
+        self._send_image, self._send_compressed = self._image.wanted, self._compressed.wanted
+        return self._send_image or self._send_compressed
+
     def look(self) -> None:
         """See what subscribers ask for by now, and offer that; call it once in a while."""
         for publisher in self._publishers:
@@ -82,20 +88,20 @@ class Output:
         return self._message[PREFIX:].reshape(shape)
 
     def publish(self, message: Any, image: UInt8Array) -> None:
-        """Send a fused image to those who want it, and the camera_info.
+        """Send a fused image to those who wanted one in `has_readers`, and the camera_info.
 
         Args:
             message: The visible one that it stems from; its header is taken over.
             image: ``(H, W, 3) uint8``, RGB.
         """
         parameters, header = self.parameters, message.header
-        if self._compressed.wanted:
+        if self._send_compressed:
             codec = parameters.output.compression
             fields = compressed_fields(image, codec, parameters.output.jpeg_quality)
             data = array("B")
             data.frombytes(fields.pop("data").data)
             self._compressed.publish(CompressedImage(header=header, data=data, **fields))
-        if self._image.wanted:
+        if self._send_image:
             self._image.send(self._serialized(header, image))
         self._publish_info(header, image.shape[1], image.shape[0])
 

@@ -116,7 +116,7 @@ class Worker:
     def expect(self, visible: Frame) -> None:
         """Do what can be done for a raw visible frame while its partner is on its way."""
         fast = self._seconds[-1] <= AT_ONCE and not is_compressed(visible.message)
-        if not (fast and self._output.wanted and self._mailbox.claim()):
+        if not (fast and self._mailbox.claim()):
             return
         try:
             pixels = self._decoder.visible(visible.message)
@@ -141,7 +141,7 @@ class Worker:
         start = time.monotonic()
         try:
             self._make_changes()
-            if self._output.wanted or self._calibrating:
+            if self._output.has_readers() or self._calibrating:
                 self._handle(job)
                 self._seconds.append(time.monotonic() - start)
             else:
@@ -190,7 +190,7 @@ class Worker:
                 raise
             # One that does not fit the registration, say; as with one that cannot be decoded.
             fused = self._fuse(job, visible, None, self._without(error))
-        source = self._pipeline.status.source
+        source = self._pipeline.source
         if Fallback(self.parameters.fallback.policy).withholds(source):
             self._statistics.count("withheld")
             return

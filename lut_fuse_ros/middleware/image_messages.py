@@ -34,7 +34,8 @@ class ReceivedImage:
         encoding: By its name in `sensor_msgs/image_encodings`.
         is_bigendian: Whether samples of several bytes begin with the highest.
         step: Bytes per row.
-        data: The rows, ``(N,) uint8`` in the memory of the message.
+        data: The rows, ``(N,) uint8`` in the memory of the message, which stays as it is while
+            anybody refers to it; read-only.
     """
 
     header: Header
@@ -118,7 +119,7 @@ def read_image(message: UInt8Array) -> ReceivedImage | Image:
         height, width = fields.numbers("II")
         encoding, is_bigendian = fields.text(), fields.byte()
         (step,) = fields.numbers("I")
-        data = np.frombuffer(fields.bytes(), np.uint8)
+        data = np.frombuffer(fields.bytes().toreadonly(), np.uint8)
     except (struct.error, IndexError):
         raise InputError(f"an image message of {message.size} bytes is truncated") from None
     return ReceivedImage(header, height, width, encoding, is_bigendian, step, data)

@@ -243,3 +243,18 @@ def test_a_stream_that_changes_its_depth_is_shown_from_the_first_frame(mode: str
         eight_bit = rng.integers(60, 180, (HEIGHT, WIDTH)).astype(np.uint8)
         assert normalizer.take(eight_bit)
         assert np.ptp(normalizer.normalize(eight_bit).astype(int)) > 60
+
+
+def test_the_last_picture_outlives_what_the_caller_writes_over_it() -> None:
+    normalizer = InfraredNormalizer()
+    frames = [np.full((30, 40), level, np.uint16) for level in (3000, 3100, 3200)]
+    frames[1].flags.writeable = False
+    for frame in frames:
+        normalizer.take(frame)
+        kept = frame.copy()
+        if frame.flags.writeable:
+            frame[:] = 0
+            assert not np.may_share_memory(normalizer.picture, frame)
+        else:  # nobody writes there, so that no copy is needed
+            assert np.may_share_memory(normalizer.picture, frame)
+        assert np.array_equal(normalizer.picture, kept)
