@@ -122,8 +122,8 @@ class Worker:
             pixels = self._decoder.visible(visible.message)
             self._pipeline.expect(pixels)
             self._expected = visible, pixels
-        except InputError:
-            pass  # said when its turn has come
+        except Exception:
+            self._expected = None  # what is wrong is said when its turn has come
         finally:
             self._mailbox.done()
 
