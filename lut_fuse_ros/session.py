@@ -25,7 +25,6 @@ from lut_fuse_ros.meters import Statistics
 from lut_fuse_ros.middleware.infos import InfoSubscription
 from lut_fuse_ros.parameters.node_parameters import NodeParameters
 from lut_fuse_ros.pipeline_setup import apply_changes, make_pipeline, set_transform, warm_up
-from lut_fuse_ros.text import shortened
 
 LOOK_PERIOD = 1.0
 """Seconds between two looks at TF and at who publishes and subscribes, and how."""
@@ -116,7 +115,6 @@ class Active:
             on_jump=lambda: self.worker.request("reset", FusionPipeline.reset),
             log=log,
         )
-        self._log = log
         self.inputs = Inputs(node, parameters, self.pairing.take, self._broken)
         self._infos = {
             side: InfoSubscription(node, f"{side}/camera_info", partial(self._info, side))
@@ -149,12 +147,7 @@ class Active:
 
     def _broken(self, error: Exception) -> None:
         """Go on after an image that cannot be taken."""
-        if isinstance(error, InputError):
-            self.pairing.refuse(str(error))
-            return
-        text = shortened(f"{type(error).__name__}: {error}")
-        self.statistics.error("failed", text)
-        self._log(f"skipped: {text}")
+        self.worker.failed("malformed" if isinstance(error, InputError) else "failed", error)
 
     def _info(self, side: Side, info: CameraInfo) -> None:
         if side == "visible":

@@ -127,16 +127,6 @@ class Pairing:
         else:
             self._with_latest(frame, pairs, now)
 
-    def refuse(self, text: str) -> None:
-        """Count an image that cannot be used.
-
-        Args:
-            text: Why not, and whose it is.
-        """
-        text = shortened(text)
-        self._statistics.error("malformed", text)
-        self._log(f"frame skipped: {text}")
-
     def _change(self, parameters: NodeParameters) -> None:
         before, self._parameters = self._parameters, parameters
         if parameters.sync.offset != before.sync.offset:
@@ -154,7 +144,7 @@ class Pairing:
             if not 0 <= stamp < LAST_STAMP:
                 raise InputError(f"{side} camera: an image has the stamp {stamp} ns")
         except InputError as error:
-            self.refuse(str(error))
+            self._refuse(str(error))
             return None
         captured = stamp
         if stamp == 0 or self._parameters.sync.stamps == "arrival":
@@ -168,6 +158,11 @@ class Pairing:
             self._repeats = captured
         self.offset.arrived(side, captured)
         return Frame(message, captured)
+
+    def _refuse(self, text: str) -> None:
+        text = shortened(text)
+        self._statistics.error("malformed", text)
+        self._log(f"frame skipped: {text}")
 
     def _note_jump(self, side: Side, jump: Jump) -> None:
         if jump == "none":

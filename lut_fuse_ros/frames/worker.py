@@ -131,6 +131,19 @@ class Worker:
         """Have a change made to the pipeline before the next frame, instead of one of its kind."""
         self._requests.put(kind, change)
 
+    def failed(self, counter: str, error: Exception) -> None:
+        """Count an image that cannot be used or fused, and say why.
+
+        Args:
+            counter: ``malformed`` or ``failed``.
+            error: What is wrong.
+        """
+        known = isinstance(error, InputError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        text = shortened(text)
+        self._statistics.error(counter, text)
+        self._log(f"frame skipped: {text}")
+
     def _run(self) -> None:
         while not self._mailbox.closed:
             job = self._mailbox.take()
@@ -141,32 +154,32 @@ class Worker:
         start = time.monotonic()
         try:
             self._make_changes()
-            if self._output.has_readers() or self._calibrating:
+            if self._output.has_readers() or self._collecting() is not None:
                 self._handle(job)
                 self._seconds.append(time.monotonic() - start)
             else:
                 self._output.publish_info(job.visible.message)
         except InputError as error:
-            self._failed("failed", error)
+            self.failed("failed", error)
         except Exception as error:
             # Whatever it was, the node goes on with the next pair; unless it is ending anyway.
             if not self._mailbox.closed:
-                self._failed("failed", error)
+                self.failed("failed", error)
         finally:
             self._mailbox.done()
             self.frame_end.reached()
 
-    @property
-    def _calibrating(self) -> bool:
+    def _collecting(self) -> LiveCalibration | None:
+        """The calibration that wants pairs now; it may be canceled at any time."""
         calibration = self.calibration
-        return calibration is not None and calibration.wants_pairs
+        return calibration if calibration is not None and calibration.wants_pairs else None
 
     def _make_changes(self) -> None:
         for change in self._requests.take():
             try:
                 change(self._pipeline)
             except InputError as error:
-                self._failed("failed", error)
+                self.failed("failed", error)
 
     def _handle(self, job: Job) -> None:
         expected, self._expected = self._expected, None
@@ -176,13 +189,13 @@ class Worker:
             else:
                 visible = self._decoder.visible(job.visible.message)
         except InputError as error:
-            self._failed("malformed", error)
+            self.failed("malformed", error)
             return
         self._listen(job, visible)
         infrared, hold = self._infrared(job)
-        calibration = self.calibration  # which may be canceled meanwhile
+        calibration = self._collecting()
         try:
-            if calibration is not None and calibration.wants_pairs and infrared is not None:
+            if calibration is not None and infrared is not None:
                 calibration.offer(visible, infrared)
             fused = self._fuse(job, visible, infrared, hold)
         except InputError as error:
@@ -220,7 +233,7 @@ class Worker:
             heard = self._decoder.infrared(job.heard.message)
             self._pipeline.clock.listen(visible, heard, *times)
         except InputError as error:
-            self._failed("malformed", error)
+            self.failed("malformed", error)
 
     def _infrared(self, job: Job) -> tuple[AnyInfrared | None, bool]:
         """The infrared image of a job, if it is usable, and whether an earlier one may serve."""
@@ -240,7 +253,7 @@ class Worker:
         Returns:
             Whether an earlier one may serve.
         """
-        self._failed("malformed", error)
+        self.failed("malformed", error)
         return Fallback(self.parameters.fallback.policy).reuses
 
     def _account(self, job: Job, source: str) -> None:
@@ -252,10 +265,3 @@ class Worker:
         self._statistics.latency(done, done - job.arrived, age if same_clock else None)
         if not same_clock:
             self._statistics.other_clock(age)
-
-    def _failed(self, counter: str, error: Exception) -> None:
-        known = isinstance(error, InputError)
-        text = str(error) if known else f"{type(error).__name__}: {error}"
-        text = shortened(text)
-        self._statistics.error(counter, text)
-        self._log(f"frame skipped: {text}")

@@ -147,7 +147,7 @@ class Messages:
 
         Raises:
             RclError: If it cannot be taken.
-            rclpy.handle.InvalidHandle: If the subscription was destroyed.
+            rclpy.exceptions.InvalidHandle: If the subscription was destroyed.
         """
         with self._subscription.handle:
             taken = self._by_rclpy(raw=True) if RCL is None else self._by_rcl(RCL)

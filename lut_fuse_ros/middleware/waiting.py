@@ -31,7 +31,7 @@ class Waiting:
         """Return once one of these has a message, or after `wake`.
 
         Raises:
-            rclpy.handle.InvalidHandle: If one of them was destroyed.
+            rclpy.exceptions.InvalidHandle: If one of them was destroyed.
         """
         with ExitStack() as held:  # what is destroyed meanwhile goes afterwards
             handles = [each.handle for each in subscriptions]
